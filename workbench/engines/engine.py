@@ -1,0 +1,175 @@
+"""The Engine protocol and the values that pass through it.
+
+An engine answers requests for one base model. It is a step machine without threads: requests go in, `step()` does
+one unit of work for all of them and returns what came out. It knows nothing of processes (see hosting/), of
+prompts as templates (prompting/) or of scores (evaluation/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from workbench.models.reference import ModelInfo
+from workbench.prompting.prompt import Message
+
+StopReason = Literal["eos", "stop", "length", "context", "cancelled", "error"]
+"""eos: the model ended by itself; stop: a stop string; length: max_tokens; context: the context is full."""
+
+State = Literal["loading", "queued", "running"]
+
+
+class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the next token is chosen, in llama.cpp's terms; the defaults choose the likeliest token.
+
+    temperature: 0 is greedy. top_k 0, top_p 1, min_p 0 and repetition_penalty 1 are off.
+    seed: None draws a fresh one for each request.
+    logit_bias: token id or literal text -> added to the logit; text biases each of its tokens.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    seed: int | None = 0
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: dict[str, float] = {}
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One conversation to answer.
+
+    messages: rendered, in order. In `chat` mode the model's chat template is laid around them; when the last one
+        is an assistant message it is continued instead of answered. In `completion` mode their contents are
+        joined without separators and sent as they are.
+    id: unique within the engine; chosen by the caller.
+    """
+
+    id: int
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    mode: Literal["chat", "completion"] = "chat"
+
+
+class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="progress"):
+    """A request changed its state; fraction (0 to 1) says how far a load is, None where that is not known."""
+
+    request: int
+    state: State
+    fraction: float | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="chunk"):
+    """A piece of an answer. The last one of a request carries a stop reason; its counts and times are final.
+
+    text: whole characters only, as the model wrote them: data, never markup.
+    thinking: the text belongs to a reasoning block, not to the answer.
+    """
+
+    request: int
+    text: str = ""
+    thinking: bool = False
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """of the prompt tokens, how many were not evaluated again"""
+    output_tokens: int = 0
+    seconds_to_first_token: float = 0.0
+    """from the moment the engine took the request"""
+    tokens_per_second: float = 0.0
+    """output tokens after the first, over the time they took; 0 for a single token"""
+    elapsed_seconds: float = 0.0
+    stop_reason: StopReason | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):
+    """A request ended without an answer. The three parts are those of WorkbenchError."""
+
+    request: int
+    message: str
+    hint: str = ""
+    details: str = ""
+
+
+Event = Progress | Chunk | Failure
+
+
+class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The folded chunks of one request; see `fold`."""
+
+    text: str = ""
+    thinking: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    seconds_to_first_token: float = 0.0
+    tokens_per_second: float = 0.0
+    elapsed_seconds: float = 0.0
+    stop_reason: StopReason | None = None
+
+
+def fold(chunks: Sequence[Chunk]) -> Completion:
+    """The completion that the chunks of one request add up to; counts come from the last one."""
+    last = chunks[-1] if chunks else Chunk(request=0)
+    return Completion(
+        text="".join(chunk.text for chunk in chunks if not chunk.thinking),
+        thinking="".join(chunk.text for chunk in chunks if chunk.thinking),
+        prompt_tokens=last.prompt_tokens,
+        cached_tokens=last.cached_tokens,
+        output_tokens=last.output_tokens,
+        seconds_to_first_token=last.seconds_to_first_token,
+        tokens_per_second=last.tokens_per_second,
+        elapsed_seconds=last.elapsed_seconds,
+        stop_reason=last.stop_reason,
+    )
+
+
+class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request exactly as the model would see it.
+
+    text: the final prompt. ids and pieces have one entry a token; pieces are shown with replacement characters
+    where a token holds part of a character.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """Answers requests for one base model, a step at a time.
+
+    Errors: `submit` raises EngineError for a request it cannot run (empty, too long for the context). A failure
+    during `step` ends only its own request, as a Failure among the events.
+    """
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        ...
+
+    def submit(self, request: Request) -> None: ...
+
+    def cancel(self, request_id: int) -> None:
+        """End a request at the next step; its last chunk says `cancelled`. Unknown ids are ignored."""
+        ...
+
+    def step(self) -> Sequence[Event]:
+        """Do one unit of work (a prefill chunk, one token for every running request) and say what came of it."""
+        ...
+
+    def tokenize(self, request: Request) -> Tokenized: ...
+
+    def count(self, requests: Sequence[Request]) -> tuple[int, ...]:
+        """The number of prompt tokens of each request."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,96 @@
+"""The error tree: everything a person can be told went wrong.
+
+    WorkbenchError
+    ├── SettingsError          the settings file holds something that is not a setting
+    ├── FileError              a file could not be read or written
+    │   └── FileChangedError   another program changed the file since it was opened
+    ├── PromptError            a prompt file or template cannot be used
+    │   ├── TemplateError      syntax error in a template, with line and column
+    │   └── MissingVariablesError  the template asks for variables that the case lacks
+    ├── BudgetError            the prompt does not fit the model's context
+    ├── DatasetError           a dataset cannot be read, with file and line
+    ├── BenchError             a bench file does not describe a comparison
+    ├── ScorerError            a scorer is unknown or wrongly configured
+    ├── ModelError             a model cannot be found, read or loaded
+    └── EngineError            an engine refused a request, or its process died
+
+Knows nothing of where an error is shown. A message has three parts: what was expected and found, and where
+(`message`), what to do (`hint`), and what only an expert wants to read (`details`).
+"""
+
+from __future__ import annotations
+
+
+class WorkbenchError(Exception):
+    """Something a person can understand and act on."""
+
+    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
+        super().__init__(message, hint, details)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class SettingsError(WorkbenchError):
+    """The settings file holds something that is not a setting."""
+
+
+class FileError(WorkbenchError):
+    """A file could not be read or written."""
+
+
+class FileChangedError(FileError):
+    """Another program changed the file since it was opened; nothing was overwritten."""
+
+
+class PromptError(WorkbenchError):
+    """A prompt file or template cannot be used."""
+
+
+class TemplateError(PromptError):
+    """A template has a syntax error, or fails while it is rendered.
+
+    line and column count from 1 in the prompt's body; None where the template engine does not say.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", details: str = "", line: int | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(message, hint, details)
+        self.line = line
+        self.column = column
+
+
+class MissingVariablesError(PromptError):
+    """The template asks for variables that the case does not have; names lists every one."""
+
+    def __init__(self, message: str, hint: str = "", details: str = "", names: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint, details)
+        self.names = names
+
+
+class BudgetError(WorkbenchError):
+    """The prompt and the reserved output do not fit the model's context."""
+
+
+class DatasetError(WorkbenchError):
+    """A dataset cannot be read."""
+
+
+class BenchError(WorkbenchError):
+    """A bench file does not describe a comparison."""
+
+
+class ScorerError(WorkbenchError):
+    """A scorer is unknown or wrongly configured."""
+
+
+class ModelError(WorkbenchError):
+    """A model cannot be found, read or loaded."""
+
+
+class EngineError(WorkbenchError):
+    """An engine refused a request, or its process died."""

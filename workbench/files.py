@@ -1,0 +1,94 @@
+"""Atomic, byte-exact files: a reader sees the old content or the new one, never a torn one.
+
+Knows nothing of what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from workbench.errors import FileChangedError, FileError
+
+
+def read_text(path: Path) -> str:
+    """The file's text, UTF-8, with its line endings untouched.
+
+    Raises FileError when the file cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}.",
+            "Convert it to UTF-8 and open it again.",
+        ) from error
+    except OSError as error:
+        raise FileError(
+            f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+
+
+def write_text(path: Path, text: str, expected_digest: str | None = None) -> None:
+    """Replace the file by `text` in one step, keeping its permissions; folders are made as needed.
+
+    expected_digest: what `digest` gave when the file was opened, or "" for a file that was not there; when the
+        file has changed since, nothing is written and FileChangedError is raised. None writes regardless.
+    Raises FileError when the file cannot be written; the old content is then still there.
+    """
+    if expected_digest is not None and digest(path) != expected_digest:
+        raise FileChangedError(
+            f"{path} was changed by another program since it was opened.",
+            "Reload it to see the other version, or save under another name.",
+        )
+    target = path.resolve()  # a symbolic link stays a link
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(text.encode("utf-8"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+            Path(temporary).replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise FileError(
+            f"Cannot write {path}: {error.strerror}.", "Nothing was lost: the old file is as it was."
+        ) from error
+
+
+def digest(path: Path) -> str:
+    """A fingerprint of the file's bytes; "" when there is no such file."""
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise FileError(
+            f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a folder be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,51 @@
+"""The values a prompt is made of: Message, Example, Prompt.
+
+Knows nothing of files (see library/), of tokens (engines/) or of how a template is filled in (render.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant", "tool"]
+Placement = Literal["turns", "inline", "none"]
+Mode = Literal["chat", "completion"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One few-shot demonstration: input variables and the answer that belongs to them."""
+
+    id: str
+    variables: Mapping[str, str]
+    answer: str
+
+
+class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A template with roles, and where its examples go.
+
+    body: the text after the front matter, byte for byte; role markers stand on lines of their own
+        (`system:`, `user:`, `assistant:`); text before any marker is the system message.
+    defaults: values for variables that a case may leave out.
+    placement: `turns` puts each example before the last user message as a user and an assistant turn;
+        `inline` hands the list to the template as `examples`; `none` sends no examples.
+    mode: `chat` goes through the model's chat template; `completion` sends the body's text as it is.
+    """
+
+    name: str
+    body: str
+    description: str = ""
+    defaults: Mapping[str, str] = {}
+    placement: Placement = "none"
+    mode: Mode = "chat"
+    examples: tuple[Example, ...] = ()
