@@ -22,7 +22,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     name: str
     prompt: str
-    model: str = "desk"
+    model: str
     sampling: Sampling = Sampling()
     examples_off: tuple[str, ...] = ()
 
