@@ -1,0 +1,49 @@
+# Everything starts here: `make run` opens the workbench, `make test` runs the tests.
+# Both install into .venv first, once; they install again only when pyproject.toml or constraints.txt changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check lint format model picture bench clean
+
+run: $(READY)  ## open the demo comparison
+	@$(BIN)/workbench prompts/demo.bench.yaml
+
+test: $(READY)  ## run the tests
+	$(BIN)/pytest -n 2
+
+check: lint test  ## everything that must hold before a commit
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## lay the code out and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+model: $(READY)  ## train the embedded model anew from its recipe
+	$(BIN)/python -m assets.recipe build
+
+picture: $(READY)  ## draw the README's picture from the running app
+	$(BIN)/python tests/tui/picture.py
+
+bench: $(READY)  ## measure, and print each figure as a ratio
+	$(BIN)/python -m tests.benchmarks
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "The workbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@for tool in cc cmake; do command -v $$tool >/dev/null || \
+		{ echo "The llama.cpp engine is built from source and needs a C compiler and cmake; '$$tool' was not found. On Debian: apt install build-essential cmake; on macOS: xcode-select --install && brew install cmake" >&2; exit 1; }; done
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a few minutes the first time, because llama.cpp is compiled for this machine." >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
