@@ -1,8 +1,8 @@
 """The Engine protocol and the values that pass through it.
 
-An engine answers requests for one base model. It is a step machine without threads: requests go in, `step()` does
-one unit of work for all of them and returns what came out. It knows nothing of processes (see hosting/), of
-prompts as templates (prompting/) or of scores (evaluation/).
+An engine answers requests for one base model. It is a step machine without threads: requests go in, `step()`
+does one unit of work for all of them and returns what came out. It knows nothing of processes (see hosting/),
+of prompts as templates (prompting/) or of scores (evaluation/).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One conversation to answer.
 
-    messages: rendered, in order. In `chat` mode the model's chat template is laid around them; when the last one
-        is an assistant message it is continued instead of answered. In `completion` mode their contents are
-        joined without separators and sent as they are.
+    messages: rendered, in order. In `chat` mode the model's chat template is laid around them; when the last
+        one is an assistant message it is continued instead of answered. In `completion` mode their contents
+        are joined without separators and sent as they are.
     id: unique within the engine; chosen by the caller.
     """
 
@@ -132,8 +132,8 @@ def fold(chunks: Sequence[Chunk]) -> Completion:
 class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request exactly as the model would see it.
 
-    text: the final prompt. ids and pieces have one entry a token; pieces are shown with replacement characters
-    where a token holds part of a character.
+    text: the final prompt. ids and pieces have one entry a token; pieces are shown with replacement
+    characters where a token holds part of a character.
     """
 
     text: str
@@ -144,8 +144,8 @@ class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Engine(Protocol):
     """Answers requests for one base model, a step at a time.
 
-    Errors: `submit` raises EngineError for a request it cannot run (empty, too long for the context). A failure
-    during `step` ends only its own request, as a Failure among the events.
+    Errors: `submit` raises EngineError for a request it cannot run (empty, too long for the context). A
+    failure during `step` ends only its own request, as a Failure among the events.
     """
 
     @property
@@ -163,7 +163,7 @@ class Engine(Protocol):
         ...
 
     def step(self) -> Sequence[Event]:
-        """Do one unit of work (a prefill chunk, one token for every running request) and say what came of it."""
+        """Do one unit of work (a prefill chunk, a token for each running request) and say what came of it."""
         ...
 
     def tokenize(self, request: Request) -> Tokenized: ...

@@ -1,0 +1,328 @@
+"""The scripted engine: answers by rules from a file, the same each time. For tests, demos and pictures.
+
+A script is a JSON file, strictly decoded into `Script`. Token rule: a token is a word, or one other sign,
+with the white space before it. Counts follow from that; times are the script's figures, never measured.
+Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from workbench import files
+from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Sampling, StopReason, Tokenized
+from workbench.engines.stop import StopFilter
+from workbench.errors import EngineError, FileError, ModelError
+from workbench.models.reference import Model, ModelInfo
+
+VOCABULARY = 50_000
+_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to answer when a request matches; the first rule that matches is taken.
+
+    contains, regex: both must be found (empty: always), in the last message or, by `where`, in the prompt.
+    reply: the answer; of several, temperature 0 takes the first and otherwise the seed chooses. `{name}`
+        stands for the regex group of that name.
+    thinking: a reasoning block before the answer.
+    delay_steps: steps before the first token in which nothing comes.
+    endless: the reply is repeated until max_tokens or a cancel; always paced in real time.
+    hold: stay queued, or running without a token, until a cancel.
+    fail_after, crash_after: tokens after which the request fails, or the process ends (if it has its own).
+    """
+
+    contains: str = ""
+    regex: str = ""
+    where: Literal["last", "prompt"] = "last"
+    reply: str | tuple[str, ...] = ""
+    thinking: str = ""
+    delay_steps: int = 0
+    first_token_seconds: float | None = None
+    tokens_per_second: float | None = None
+    endless: bool = False
+    hold: Literal["queued", "running"] | None = None
+    fail_after: int | None = None
+    failure: str = "The script says that this request fails."
+    crash_after: int | None = None
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules, and the figures that the engine claims.
+
+    pace: `instant` takes no time; `real` waits as long as the figures say.
+    load: `holds` never ends loading (at load_fraction), `fails` refuses.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    pace: Literal["instant", "real"] = "instant"
+    first_token_seconds: float = 0.02
+    tokens_per_second: float = 50.0
+    context_tokens: int = 1024
+    load: Literal["works", "holds", "fails"] = "works"
+    load_fraction: float = 0.4
+    architecture: str = "script"
+    quantization: str = "none"
+    parameters: int = 0
+    memory_bytes: int = 0
+
+
+class Clock(Protocol):
+    """Where time passes."""
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    """Time as it is."""
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def split_tokens(text: str) -> list[str]:
+    """The pieces of a text by the token rule; joined they are the text again."""
+    return _TOKEN.findall(text)
+
+
+class _Answer:
+    """One request under way."""
+
+    def __init__(self, request: Request, rule: Rule, script: Script, prompt_tokens: int) -> None:
+        self.request = request
+        self.rule = rule
+        self.prompt_tokens = prompt_tokens
+        self.first_seconds = _given(rule.first_token_seconds, script.first_token_seconds)
+        self.rate = _given(rule.tokens_per_second, script.tokens_per_second)
+        self.paced = script.pace == "real" or rule.endless
+        self.thinking = split_tokens(rule.thinking)
+        self.reply = split_tokens(_choose_reply(rule, request))
+        self.filter = StopFilter(request.sampling.stop)
+        self.announced = False
+        self.cancelled = False
+        self.steps = 0
+        self.given = 0
+
+    @property
+    def piece(self) -> tuple[str, bool] | None:
+        """The next token and whether it belongs to the thinking; None at the end."""
+        if self.given < len(self.thinking):
+            return self.thinking[self.given], True
+        position = self.given - len(self.thinking)
+        if self.rule.endless and self.reply:
+            return self.reply[position % len(self.reply)], False
+        return (self.reply[position], False) if position < len(self.reply) else None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return self.first_seconds + max(0, self.given - 1) / self.rate if self.given else 0.0
+
+    def chunk(self, text: str = "", thinking: bool = False, stop_reason: StopReason | None = None) -> Chunk:
+        return Chunk(
+            self.request.id,
+            text,
+            thinking,
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=self.given,
+            seconds_to_first_token=self.first_seconds if self.given else 0.0,
+            tokens_per_second=self.rate if self.given > 1 else 0.0,
+            elapsed_seconds=self.elapsed_seconds,
+            stop_reason=stop_reason,
+        )
+
+
+class ScriptedEngine:
+    """Engine over a script; see engine.py for the protocol.
+
+    crash: ends the process, for rules that ask for it; None where there is no process to end.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        model: Model,
+        clock: Clock | None = None,
+        crash: Callable[[], object] | None = None,
+    ) -> None:
+        self._script = script
+        self._model = model
+        self._clock = clock or WallClock()
+        self._crash = crash
+        self._answers: dict[int, _Answer] = {}
+
+    @classmethod
+    def open(
+        cls,
+        model: Model,
+        advance: Callable[[float | None], bool],
+        crash: Callable[[], object] | None = None,
+    ) -> ScriptedEngine:
+        """Load the script at the model's path. Raises ModelError."""
+        script = load_script(model)
+        while script.load == "holds":
+            if not advance(script.load_fraction):
+                raise ModelError(f"Loading {model.name} was given up.", "Run again to load it.")
+            time.sleep(0.01)
+        if script.load == "fails":
+            raise ModelError(f"The script {model.path} says that loading fails.", "Choose another model.")
+        return cls(script, model, crash=crash)
+
+    @property
+    def info(self) -> ModelInfo:
+        script = self._script
+        return ModelInfo(
+            architecture=script.architecture,
+            quantization=script.quantization,
+            parameters=script.parameters,
+            file_bytes=self._model.path.stat().st_size if self._model.path.exists() else 0,
+            context_trained_tokens=script.context_tokens,
+            vocabulary=VOCABULARY,
+            has_chat_template=True,
+            context_tokens=script.context_tokens,
+            memory_bytes=script.memory_bytes,
+            engine="scripted",
+            device="none",
+        )
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._answers)
+
+    def submit(self, request: Request) -> None:
+        """Take a request. Raises EngineError for one that is empty or longer than the context."""
+        text = _prompt_text(request)
+        tokens = len(split_tokens(text))
+        if not tokens:
+            raise EngineError("The request is empty.", "Write something into the prompt.")
+        if tokens >= self._script.context_tokens:
+            raise EngineError(
+                f"The prompt has {tokens} tokens, and the context of {self._model.name} holds"
+                f" {self._script.context_tokens}.",
+                "Shorten the prompt, or switch examples off.",
+            )
+        rule = next((rule for rule in self._script.rules if _matches(rule, request, text)), Rule())
+        self._answers[request.id] = _Answer(request, rule, self._script, tokens)
+
+    def cancel(self, request_id: int) -> None:
+        if request_id in self._answers:
+            self._answers[request_id].cancelled = True
+
+    def step(self) -> Sequence[Event]:
+        """One token for every answer under way."""
+        self._pass_time()
+        events: list[Event] = []
+        for answer in list(self._answers.values()):
+            events += self._advance(answer)
+        return events
+
+    def tokenize(self, request: Request) -> Tokenized:
+        text = _prompt_text(request)
+        pieces = tuple(split_tokens(text))
+        return Tokenized(text, tuple(zlib.crc32(piece.encode()) % VOCABULARY for piece in pieces), pieces)
+
+    def count(self, requests: Sequence[Request]) -> tuple[int, ...]:
+        return tuple(len(split_tokens(_prompt_text(request))) for request in requests)
+
+    def close(self) -> None:
+        self._answers.clear()
+
+    def _pass_time(self) -> None:
+        paced = [answer for answer in self._answers.values() if answer.paced and not answer.cancelled]
+        if paced:
+            self._clock.wait(
+                min(1 / answer.rate if answer.given else answer.first_seconds for answer in paced)
+            )
+        elif self._answers and all(
+            answer.rule.hold and not answer.cancelled for answer in self._answers.values()
+        ):
+            self._clock.wait(0.01)
+
+    def _advance(self, answer: _Answer) -> Sequence[Event]:
+        if answer.cancelled:
+            return self._end(answer, "cancelled")
+        if answer.rule.hold == "queued":
+            return ()
+        events: list[Event] = []
+        if not answer.announced:
+            answer.announced = True
+            events.append(Progress(answer.request.id, "running"))
+        answer.steps += 1
+        if answer.rule.hold == "running" or answer.steps <= answer.rule.delay_steps:
+            return events
+        return [*events, *self._speak(answer)]
+
+    def _speak(self, answer: _Answer) -> Sequence[Event]:
+        rule, request = answer.rule, answer.request
+        if rule.fail_after == answer.given:
+            del self._answers[request.id]
+            return (Failure(request.id, rule.failure, "Run again.", "fail_after"),)
+        if rule.crash_after == answer.given:
+            if self._crash is None:
+                del self._answers[request.id]
+                return (Failure(request.id, "A crash can only be shown in a process of its own."),)
+            self._crash()
+        if (reason := self._end_reason(answer)) is not None:
+            return self._end(answer, reason)
+        token, thinking = answer.piece or ("", False)
+        answer.given += 1
+        text = token if thinking else answer.filter.feed(token)
+        if answer.filter.stopped:
+            return (*([answer.chunk(text)] if text else []), *self._end(answer, "stop"))
+        return (answer.chunk(text, thinking),) if text else ()
+
+    def _end_reason(self, answer: _Answer) -> StopReason | None:
+        if answer.piece is None:
+            return "eos"
+        if answer.given >= answer.request.sampling.max_tokens:
+            return "length"
+        full = answer.prompt_tokens + answer.given >= self._script.context_tokens
+        return "context" if full else None
+
+    def _end(self, answer: _Answer, reason: StopReason) -> Sequence[Event]:
+        del self._answers[answer.request.id]
+        return (answer.chunk(answer.filter.flush(), stop_reason=reason),)
+
+
+def load_script(model: Model) -> Script:
+    """The script at the model's path. Raises ModelError that names the key."""
+    try:
+        return msgspec.json.decode(files.read_text(model.path), type=Script)
+    except (FileError, msgspec.DecodeError) as error:
+        raise ModelError(
+            f"{model.path} is not a script: {error}.", "See the fields of Script and Rule."
+        ) from error
+
+
+def _prompt_text(request: Request) -> str:
+    if request.mode == "completion":
+        return "".join(message.content for message in request.messages)
+    return "".join(f"{message.role}: {message.content}\n" for message in request.messages)
+
+
+def _matches(rule: Rule, request: Request, text: str) -> bool:
+    place = request.messages[-1].content if rule.where == "last" else text
+    return rule.contains in place and re.search(rule.regex, place) is not None
+
+
+def _choose_reply(rule: Rule, request: Request) -> str:
+    replies = (rule.reply,) if isinstance(rule.reply, str) else rule.reply or ("",)
+    reply = replies[_draw(request.sampling) % len(replies)]
+    place = request.messages[-1].content if rule.where == "last" else _prompt_text(request)
+    found = re.search(rule.regex, place) if rule.regex else None
+    for name, value in (found.groupdict(default="") if found else {}).items():
+        reply = reply.replace("{" + name + "}", value)
+    return reply
+
+
+def _draw(sampling: Sampling) -> int:
+    return 0 if sampling.temperature == 0 else sampling.seed or 0
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,0 +1,90 @@
+"""The engine's process: one model, commands from standard input, replies to standard output.
+
+It keeps the two pipes for itself: whatever native code prints goes to standard error. It ends when its parent
+ends, because its input ends then. Knows nothing of the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from workbench.engines.engine import Engine
+from workbench.errors import EngineError, ModelError
+from workbench.hosting.service import Advance, Service
+from workbench.hosting.wire import Command, Open, Reply, pack, read_commands
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    commands, replies = _claim_pipes()
+    _prepare()
+    inbox: SimpleQueue[Command | None] = SimpleQueue()
+    threading.Thread(target=_read, args=(commands, inbox), name="commands", daemon=True).start()
+
+    def send(reply: Reply) -> None:
+        replies.write(pack(reply))
+        replies.flush()
+
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone; the reader ends this process
+        Service(open_engine, inbox, send).run()
+    # a plain exit would run native destructors for nothing, and could hang in them
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def open_engine(command: Open, advance: Advance) -> Engine:
+    """The engine that the model's format needs. Raises ModelError."""
+    model = command.model
+    match model.format:
+        case "gguf":
+            from workbench.engines.llamacpp.engine import LlamaEngine
+
+            return LlamaEngine.open(model, command.threads, command.max_context_tokens, advance)
+        case "scripted":
+            from workbench.engines.scripted import ScriptedEngine
+
+            return ScriptedEngine.open(model, advance, crash=os.abort)
+        case "hf":
+            raise ModelError(
+                f"{model.path} is a Hugging Face folder, and no engine here runs one as it is.",
+                "Convert it to GGUF first, and choose the GGUF file.",
+            )
+
+
+def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    commands, replies = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return os.fdopen(commands, "rb"), os.fdopen(replies, "wb")
+
+
+def _prepare() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c belongs to the terminal's process
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(
+            resource.RLIMIT_CORE, (0, 0)
+        )  # a crash must not write gigabytes of weights to disk
+
+
+def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None]) -> None:
+    try:
+        for command in read_commands(commands):
+            inbox.put(command)
+    except EngineError as error:
+        print(error, file=sys.stderr)  # noqa: T201  standard error is where the parent looks for last words
+    # at once, even in the middle of native work: nobody is left to hear of it
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Host: this side of one engine. Starts it, hands requests over, passes events on, starts it again.
+
+Knows nothing of which engine it is, nor of other hosts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Tokenized
+from workbench.errors import EngineError, ModelError, WorkbenchError
+from workbench.hosting.link import Ending, Link
+from workbench.hosting.wire import (
+    Cancel,
+    Command,
+    Count,
+    Counted,
+    Events,
+    Loading,
+    Open,
+    Opened,
+    Refused,
+    Reply,
+    Shown,
+    Submit,
+    Tokenize,
+)
+from workbench.models.reference import Model, ModelInfo
+
+Sink = Callable[[Event], None]
+HostState = Literal["stopped", "loading", "ready", "failed"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Life:
+    """One incarnation of the engine and all that waits for it."""
+
+    link: Link
+    info: ModelInfo | None = None
+    refusal: Refused | None = None
+    sinks: dict[int, Sink] = field(default_factory=dict)
+    asks: dict[int, Future[Any]] = field(default_factory=dict)
+    loads: list[Future[ModelInfo]] = field(default_factory=list)
+
+
+class Host:
+    """One model's engine, wherever it lives.
+
+    Every method returns at once and may be called from any thread.
+    """
+
+    def __init__(self, command: Open, connect: Callable[[], Link]) -> None:
+        self.model: Model = command.model
+        self._command = command
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._tickets = itertools.count(1)
+        self._life: _Life | None = None
+        self._stopped: _Life | None = None
+        self._info: ModelInfo | None = None
+        self._failed = False
+
+    @property
+    def state(self) -> HostState:
+        life = self._life
+        if life is None:
+            return "failed" if self._failed else "stopped"
+        return "ready" if life.info else "loading"
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process; None when it does not run, or lives in this one."""
+        life = self._life
+        return life.link.pid if life else None
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """What the engine said of its model when it was last loaded."""
+        return self._info
+
+    def submit(self, request: Request, sink: Sink) -> None:
+        """Answer a request; the sink gets its events, the last of them exactly once."""
+        with self._lock:
+            life = self._alive()
+            life.sinks[request.id] = sink
+            life.link.send(Submit(request))
+
+    def cancel(self, request_id: int) -> None:
+        """End a request; its last chunk says `cancelled`. Does nothing for one that has ended."""
+        with self._lock:
+            if self._life and request_id in self._life.sinks:
+                self._life.link.send(Cancel(request_id))
+
+    def count(self, requests: Sequence[Request]) -> Future[tuple[int, ...]]:
+        """The number of prompt tokens of each request."""
+        return self._ask(lambda ticket: Count(ticket, tuple(requests)))
+
+    def tokenize(self, request: Request) -> Future[Tokenized]:
+        """The request as the model would see it."""
+        return self._ask(lambda ticket: Tokenize(ticket, request))
+
+    def load(self) -> Future[ModelInfo]:
+        """Start the engine, if it is not running; the future ends when the model is loaded."""
+        future = _running_future()
+        with self._lock:
+            life = self._alive()
+            if life.info is None:
+                life.loads.append(future)
+                return future
+        future.set_result(life.info)
+        return future
+
+    def stop(self) -> None:
+        """End the engine, which frees its memory. What it was doing fails; the next request starts it."""
+        with self._lock:
+            life, self._life, self._failed = self._life, None, False
+            self._stopped = life or self._stopped
+        if life:
+            life.link.stop()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end that `stop` asked for, at most so long."""
+        if self._stopped:
+            self._stopped.link.join(seconds)
+
+    def _ask(self, command: Callable[[int], Command]) -> Future[Any]:
+        future = _running_future()
+        with self._lock:
+            life, ticket = self._alive(), next(self._tickets)
+            life.asks[ticket] = future
+            life.link.send(command(ticket))
+        return future
+
+    def _alive(self) -> _Life:
+        """The running incarnation, or a new one. Call it under the lock."""
+        if self._life is None:
+            life = self._life = _Life(self._connect())
+            self._failed = False
+            life.link.send(self._command)
+            life.link.start(lambda reply: self._take(life, reply), lambda ending: self._end(life, ending))
+        return self._life
+
+    def _take(self, life: _Life, reply: Reply) -> None:
+        """Pass a reply on; called on the link's thread."""
+        match reply:
+            case Events(events):
+                for event in events:
+                    self._give(life, event)
+            case Loading(fraction):
+                with self._lock:
+                    requests = tuple(life.sinks)
+                for request in requests:
+                    self._give(life, Progress(request, "loading", fraction))
+            case Opened(info):
+                self._open(life, info)
+            case Counted(ticket, value) | Shown(ticket, value):
+                with self._lock:
+                    future = life.asks.pop(ticket)
+                future.set_result(value)
+            case Refused(None):
+                life.refusal = reply
+            case Refused(int(ticket), message, hint, details):
+                with self._lock:
+                    future = life.asks.pop(ticket)
+                future.set_exception(EngineError(message, hint, details))
+
+    def _open(self, life: _Life, info: ModelInfo) -> None:
+        with self._lock:
+            life.info = self._info = info
+            loads, life.loads = life.loads, []
+        for future in loads:
+            future.set_result(info)
+
+    def _give(self, life: _Life, event: Event) -> None:
+        """Hand an event to its sink, which is forgotten with its last one."""
+        last = isinstance(event, Failure) or (isinstance(event, Chunk) and event.stop_reason is not None)
+        with self._lock:
+            sink = life.sinks.pop(event.request, None) if last else life.sinks.get(event.request)
+        if sink:
+            _call(sink, event)
+
+    def _end(self, life: _Life, ending: Ending) -> None:
+        """The engine is gone: whatever waited for it is told why. Called on the link's thread, last."""
+        error = self._explain(life, ending)
+        with self._lock:
+            if self._life is life:
+                self._life, self._failed = None, True
+            sinks, life.sinks = life.sinks, {}
+            futures: list[Future[Any]] = [*life.asks.values(), *life.loads]
+            life.asks, life.loads = {}, []
+        for request, sink in sinks.items():
+            _call(sink, Failure(request, error.message, error.hint, error.details))
+        for future in futures:
+            future.set_exception(error)
+
+    def _explain(self, life: _Life, ending: Ending) -> WorkbenchError:
+        if life.refusal:
+            return ModelError(
+                life.refusal.message, life.refusal.hint, life.refusal.details or ending.last_words
+            )
+        if self._life is not life:
+            return EngineError(
+                f"{self.model.name} was unloaded while it was at work.", "Run again to load it anew."
+            )
+        task = "while it worked" if life.info else f"while it loaded {self.model.path}"
+        hint = "Run again: the engine is started anew."
+        if "SIGKILL" in ending.manner:
+            hint += " If this repeats, memory may be short: close other models, or choose a smaller context."
+        return EngineError(
+            f"The engine of {self.model.name} {ending.manner} {task}.", hint, ending.last_words
+        )
+
+
+def _call(sink: Sink, event: Event) -> None:
+    try:
+        sink(event)
+    except Exception:  # noqa: BLE001  a sink that fails must not silence the other sinks
+        _log.exception("a sink failed on %r", event)
+
+
+def _running_future() -> Future[Any]:
+    """A future that its holder cannot cancel, so that setting its result never fails."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future

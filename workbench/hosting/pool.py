@@ -1,0 +1,162 @@
+"""Pool: the engines of all models in use, one each, started when they are first needed.
+
+Knows nothing of what is asked or why. Nothing here waits: answers come to sinks and futures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+import msgspec
+import psutil
+
+from workbench.engines.engine import Event, Request, Sampling, Tokenized
+from workbench.engines.scripted import ScriptedEngine
+from workbench.errors import EngineError
+from workbench.hosting.host import Host, HostState
+from workbench.hosting.link import Link
+from workbench.hosting.local import ThreadLink
+from workbench.hosting.process import ProcessLink
+from workbench.hosting.wire import Open
+from workbench.models.reference import Model, ModelInfo
+from workbench.prompting.prompt import Message, Mode
+
+
+class Ticket:
+    """A request under way."""
+
+    def __init__(self, request: int, host: Host) -> None:
+        self.request = request
+        self._host = host
+
+    def cancel(self) -> None:
+        """End it; its last chunk says `cancelled`. Returns at once."""
+        self._host.cancel(self.request)
+
+
+class Resident(msgspec.Struct, frozen=True):
+    """A model in use. memory_bytes: what its process holds now; 0 when it does not run."""
+
+    model: Model
+    state: HostState
+    pid: int | None
+    memory_bytes: int
+    info: ModelInfo | None
+
+
+class Pool:
+    """Engines by model; each method returns at once and may be called from any thread.
+
+    threads: processor threads an engine may use; 0 lets it choose.
+    max_context_tokens: the largest context opened for a model that names none of its own.
+    isolate: give scripted models a process as well, instead of a thread of this one.
+    """
+
+    def __init__(self, threads: int = 0, max_context_tokens: int = 8192, isolate: bool = False) -> None:
+        self._threads = threads
+        self._max_context_tokens = max_context_tokens
+        self._isolate = isolate
+        self._hosts: dict[Model, Host] = {}
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._closed = False
+
+    def submit(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        mode: Mode,
+        sink: Callable[[Event], None],
+    ) -> Ticket:
+        """Answer a conversation. The sink is called on the engine's reader thread, in order; its last event,
+        a chunk with a stop reason or a failure, comes exactly once, whatever happens."""
+        host = self._host(model)
+        request = Request(next(self._ids), tuple(messages), sampling, mode)
+        host.submit(request, sink)
+        return Ticket(request.id, host)
+
+    def count(
+        self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode
+    ) -> Future[tuple[int, ...]]:
+        """The number of prompt tokens of each conversation; the future fails with a WorkbenchError."""
+        requests = [Request(0, tuple(messages), mode=mode) for messages in conversations]
+        return self._host(model).count(requests)
+
+    def tokenize(self, model: Model, messages: Sequence[Message], mode: Mode) -> Future[Tokenized]:
+        """The conversation as the model would see it."""
+        return self._host(model).tokenize(Request(0, tuple(messages), mode=mode))
+
+    def load(self, model: Model) -> Future[ModelInfo]:
+        """Load a model ahead of its first request."""
+        return self._host(model).load()
+
+    def info(self, model: Model) -> ModelInfo | None:
+        """What is known of a model that is or was loaded."""
+        host = self._hosts.get(_key(model))
+        return host.info if host else None
+
+    def residents(self) -> tuple[Resident, ...]:
+        """Every model in use, by name."""
+        with self._lock:
+            hosts = list(self._hosts.values())
+        return tuple(sorted(map(_resident, hosts), key=lambda resident: resident.model.name))
+
+    def unload(self, model: Model) -> None:
+        """End a model's engine, which frees its memory."""
+        with self._lock:
+            host = self._hosts.pop(_key(model), None)
+        if host:
+            host.stop()
+
+    def close(self) -> None:
+        """End every engine. Waits two seconds at most; a process that hangs is left to the system."""
+        with self._lock:
+            self._closed = True
+            hosts = list(self._hosts.values())
+            self._hosts.clear()
+        for host in hosts:
+            host.stop()
+        deadline = time.monotonic() + 2
+        for host in hosts:
+            host.join(max(0.0, deadline - time.monotonic()))
+
+    def _host(self, model: Model) -> Host:
+        key = _key(model)
+        with self._lock:
+            if self._closed:
+                raise EngineError("The engines are closed.", "Start the workbench again.")
+            if key not in self._hosts:
+                command = Open(model, self._threads, self._max_context_tokens)
+                self._hosts[key] = Host(command, lambda: self._connect(model))
+            return self._hosts[key]
+
+    def _connect(self, model: Model) -> Link:
+        if model.format == "scripted" and not self._isolate:
+            return ThreadLink(
+                lambda command, advance: ScriptedEngine.open(command.model, advance), model.name
+            )
+        return ProcessLink(model.name)
+
+
+def _key(model: Model) -> Model:
+    """Two names for the same file share an engine."""
+    return msgspec.structs.replace(model, name="", path=model.path.absolute())
+
+
+def _resident(host: Host) -> Resident:
+    state, pid, info = host.state, host.pid, host.info
+    return Resident(host.model, state, pid, _memory(state, pid, info), info)
+
+
+def _memory(state: HostState, pid: int | None, info: ModelInfo | None) -> int:
+    if pid is None:
+        return info.memory_bytes if info and state == "ready" else 0
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

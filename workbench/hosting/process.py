@@ -1,0 +1,135 @@
+"""A link to an engine in a process of its own, which may crash without harm.
+
+The process gets none of the terminal: its input and output are pipes, it stands in a session of its own.
+Knows nothing of which engine runs there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO, cast
+
+from workbench.errors import EngineError
+from workbench.hosting.link import Ending
+from workbench.hosting.wire import Command, Reply, pack, read_replies
+
+LAST_WORDS = 60
+"""Lines of the child's stderr that are kept for messages."""
+
+_START = "import sys; sys.path.append(sys.argv[1]); from workbench.hosting.child import main; main()"
+
+
+class ProcessLink:
+    """Link over a child process; see link.py."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._outbox: SimpleQueue[Command | None] = SimpleQueue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._on_reply: Callable[[Reply], None] = lambda _: None
+        self._on_end: Callable[[Ending], None] = lambda _: None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self, on_reply: Callable[[Reply], None], on_end: Callable[[Ending], None]) -> None:
+        self._on_reply, self._on_end = on_reply, on_end
+        self._spawn(self._run, "engine")
+
+    def send(self, command: Command) -> None:
+        self._outbox.put(command)
+
+    def stop(self) -> None:
+        """Kill the process: it holds nothing that is not held here as well."""
+        self._stopping.set()
+        if self._process:
+            self._process.kill()
+
+    def join(self, seconds: float) -> None:
+        self._ended.wait(seconds)
+
+    def _spawn(self, target: Callable[[], None], role: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=f"{role} {self._name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _run(self) -> None:
+        try:
+            ending = self._live()
+        except OSError as error:
+            ending = Ending(f"could not be started ({error.strerror})", "")
+        self._ended.set()
+        self._on_end(ending)
+
+    def _live(self) -> Ending:
+        process = self._process = start_child()
+        if self._stopping.is_set():  # stop() came before there was a process to kill
+            process.kill()
+        stdin, stdout, stderr = (
+            cast(BinaryIO, pipe) for pipe in (process.stdin, process.stdout, process.stderr)
+        )
+        listener = self._spawn(lambda: self._last_words.extend(_lines(stderr)), "stderr of")
+        writer = self._spawn(lambda: self._write(stdin), "commands of")
+        complaint = ""
+        try:
+            for reply in read_replies(stdout):
+                self._on_reply(reply)
+        except EngineError as error:
+            complaint = error.message
+            process.kill()
+        self._outbox.put(None)
+        code = process.wait()
+        for thread in (listener, writer):
+            thread.join(2)  # a grandchild may still hold the pipe
+        for pipe in (stdin, stdout, stderr):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        words = [complaint, *self._last_words] if complaint else list(self._last_words)
+        return Ending("was stopped" if self._stopping.is_set() else _describe(code), "\n".join(words))
+
+    def _write(self, stdin: BinaryIO) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the reader notices the end and tells of it
+            while command := self._outbox.get():
+                stdin.write(pack(command))
+                stdin.flush()
+
+
+def start_child() -> subprocess.Popen[bytes]:
+    """A new engine process that waits for its first command."""
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        # -P: a file in the working folder must not stand in for a module
+        [sys.executable, "-P", "-X", "utf8", "-c", _START, root],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        close_fds=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "dumb"},
+    )
+
+
+def _lines(stderr: BinaryIO) -> Iterator[str]:
+    return (line.decode("utf-8", "replace").rstrip() for line in stderr)
+
+
+def _describe(code: int) -> str:
+    if code >= 0:
+        return f"ended by itself (exit code {code})"
+    try:
+        return f"was killed ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed (signal {-code})"

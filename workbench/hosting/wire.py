@@ -1,0 +1,164 @@
+"""The frames that pass between a host and its engine's process: four length bytes, then msgpack.
+
+Knows nothing of pipes' other ends. Both directions are tagged unions, decoded strictly: a frame that is not
+exactly one of them is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+from workbench.engines.engine import Event, Request, Tokenized
+from workbench.errors import EngineError
+from workbench.models.reference import Model, ModelInfo
+
+LONGEST_FRAME = 256 * 1024 * 1024
+"""Bytes; a length above it is read as a torn stream, not as a wish for memory."""
+
+
+class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Anything that is sent."""
+
+
+class Open(_Frame, frozen=True, tag="open"):
+    """The first command: load this model. threads 0 leaves the number to the engine."""
+
+    model: Model
+    threads: int = 0
+    max_context_tokens: int = 8192
+
+
+class Submit(_Frame, frozen=True, tag="submit"):
+    """Answer a request; its events come under its own id."""
+
+    request: Request
+
+
+class Cancel(_Frame, frozen=True, tag="cancel"):
+    """End a request; unknown ids are ignored."""
+
+    request: int
+
+
+class Count(_Frame, frozen=True, tag="count"):
+    """Count prompt tokens; answered by Counted or Refused with the same ticket."""
+
+    ticket: int
+    requests: tuple[Request, ...]
+
+
+class Tokenize(_Frame, frozen=True, tag="tokenize"):
+    """Show a request as the model would see it; answered by Shown or Refused with the same ticket."""
+
+    ticket: int
+    request: Request
+
+
+Command = Open | Submit | Cancel | Count | Tokenize
+
+
+class Loading(_Frame, frozen=True, tag="loading"):
+    """How far the load is, from 0 to 1; None where that is not known."""
+
+    fraction: float | None = None
+
+
+class Opened(_Frame, frozen=True, tag="opened"):
+    """The model is loaded."""
+
+    info: ModelInfo
+
+
+class Events(_Frame, frozen=True, tag="events"):
+    """What one step brought."""
+
+    events: tuple[Event, ...]
+
+
+class Counted(_Frame, frozen=True, tag="counted"):
+    """Prompt tokens, one number a request."""
+
+    ticket: int
+    counts: tuple[int, ...]
+
+
+class Shown(_Frame, frozen=True, tag="shown"):
+    """A request as the model would see it."""
+
+    ticket: int
+    tokenized: Tokenized
+
+
+class Refused(_Frame, frozen=True, tag="refused"):
+    """A command failed; ticket None means that the model could not be loaded."""
+
+    ticket: int | None
+    message: str
+    hint: str = ""
+    details: str = ""
+
+
+Reply = Loading | Opened | Events | Counted | Shown | Refused
+
+T = TypeVar("T")
+
+
+def _encode_path(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+def _decode_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_path)
+_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command, dec_hook=_decode_path)
+_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply, dec_hook=_decode_path)
+
+
+def pack(frame: Command | Reply) -> bytes:
+    """A frame's bytes, length included."""
+    body = _encoder.encode(frame)
+    return len(body).to_bytes(4, "little") + body
+
+
+def read_commands(stream: BinaryIO) -> Iterator[Command]:
+    """Every command until the stream ends. Raises EngineError for a frame that is not one."""
+    return _read(stream, _commands)
+
+
+def read_replies(stream: BinaryIO) -> Iterator[Reply]:
+    """Every reply until the stream ends. Raises EngineError for a frame that is not one."""
+    return _read(stream, _replies)
+
+
+def _read(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+    while head := stream.read(4):
+        length = int.from_bytes(head, "little")
+        if len(head) < 4 or length > LONGEST_FRAME:
+            raise EngineError(
+                f"The engine's pipe is torn: expected a frame's length, found {head!r}.",
+                "Run again; the engine is started anew.",
+            )
+        body = stream.read(length)
+        if len(body) < length:
+            raise EngineError(
+                f"The engine's pipe ended inside a frame: expected {length} bytes, found {len(body)}.",
+                "Run again; the engine is started anew.",
+            )
+        try:
+            yield decoder.decode(body)
+        except msgspec.DecodeError as error:
+            raise EngineError(
+                f"The engine's pipe carried something that is not a frame: {error}.",
+                "Run again; the engine is started anew.",
+                repr(body[:200]),
+            ) from error
