@@ -1,6 +1,7 @@
 """Bench: a saved comparison, the same file for the screen and for the command line.
 
-Knows what a `*.bench.yaml` holds and how it is read and written; not how it is run (run.py) nor what a score is.
+Knows what a `*.bench.yaml` holds and how it is read and written; not how it is run (run.py) nor what a score
+is.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from typing import Any, Literal
 
 import msgspec
 
+from workbench import files
 from workbench.engines.engine import Sampling
+from workbench.errors import BenchError
+from workbench.evaluation import document
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One column: a prompt of the library on a model, with the examples that are switched off and the sampling.
+    """One column: a prompt of the library on a model, with the examples that are switched off and the
+    sampling.
 
     prompt: a library name such as `queues/few-shot`.
     model: a key of the bench's `models`, or a name or path that models/reference.py resolves.
@@ -31,7 +36,7 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """Where the cases come from.
 
     path: relative to the bench's folder, else to the working folder, else to the shipped files.
-    columns: prompt variable -> column; empty means every column under its own name.
+    columns: prompt variable -> column; empty means every column but the expected one, under its own name.
     expected: the column with the right answer.
     """
 
@@ -51,9 +56,11 @@ class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Variants, cases and scorers.
 
-    scorers: names, or one-key mappings of a name to its options, as scorers/ lists them; the first is the badge.
+    scorers: names, or one-key mappings of a name to its options, as scorers/ lists them; the first is the
+        badge.
     library: folder of the prompts, resolved like the dataset's path; empty: the bench's own folder.
-    case: the case the screen stands on, from 1. inputs: variables a person typed over it, kept across sessions.
+    case: the case the screen stands on, from 1. inputs: variables a person typed over that case, kept across
+        sessions.
     context_strategy: what happens to a prompt that does not fit; None: as the settings say.
     """
 
@@ -69,10 +76,40 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 def load_bench(path: Path) -> Bench:
-    """Read a bench file. Raises BenchError that names the file, line and key."""
-    raise NotImplementedError
+    """Read a bench file.
+
+    Raises FileError when it cannot be read, and BenchError that names line and key of everything wrong in it.
+    """
+    return parse_bench(files.read_text(path), str(path))
+
+
+def parse_bench(text: str, where: str) -> Bench:
+    """The bench that a text describes; `where` names the text in errors."""
+    bench = document.decode(text, Bench, where)
+    problems = _check(bench)
+    if problems:
+        raise BenchError(f"{where} does not describe a comparison:\n" + "\n".join(f"  {p}" for p in problems))
+    return bench
 
 
 def save_bench(path: Path, bench: Bench, expected_digest: str | None = None) -> str:
-    """Write a bench, keeping the comments and key order of the file that is there; the new digest."""
-    raise NotImplementedError
+    """Write a bench, keeping the comments and key order of the file that is there; the new digest.
+
+    expected_digest: as in files.write_text, whose errors it raises. Fields at their default are left out,
+    unless the file names them already.
+    """
+    old = files.read_text(path) if path.exists() else ""
+    text = document.encode(bench, old)
+    files.write_text(path, text, expected_digest)
+    return files.digest(path)
+
+
+def _check(bench: Bench) -> list[str]:
+    names = [variant.name for variant in bench.variants]
+    problems = [f"two variants are named {name!r}" for name in dict.fromkeys(names) if names.count(name) > 1]
+    if not bench.variants:
+        problems.append("variants: expected at least one, found none")
+    problems.extend(f"variants[{at}].name is empty" for at, name in enumerate(names) if not name.strip())
+    if bench.case < 1:
+        problems.append(f"case: expected a number from 1, found {bench.case}")
+    return problems

@@ -1,0 +1,62 @@
+"""JSON fields: how many of the expected fields the answer's object has right.
+
+Knows nothing of schemas. Fields the answer has beyond the expected ones are named but not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from workbench.evaluation.dataset import Case
+from workbench.evaluation.scorers.json_text import find_object, read_json
+from workbench.evaluation.scorers.normalization import normalize
+from workbench.evaluation.scorers.scorer import Score, no_answer
+
+
+class JsonFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """the share of the expected JSON object's fields that the answer has right; `fields` limits them"""
+
+    name: str = "json_fields"
+    strict: bool = False
+    fields: tuple[str, ...] = ()
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        expected = read_json(case.expected).value
+        if not isinstance(expected, dict):
+            return Score(self.name, 0.0, "", "The expected answer is not a JSON object.", applies=False)
+        wanted = {key: expected.get(key) for key in self.fields or expected}
+        found = find_object(text)
+        if found.problem:
+            return Score(self.name, 0.0, found.text, f"No JSON object in the answer: {found.problem}.")
+        return self._compare(wanted, found.value, found.text)
+
+    def _compare(self, wanted: dict[str, Any], found: dict[str, Any], text: str) -> Score:
+        differing = list(self._differences(wanted, found))
+        right = len(wanted) - len(differing)
+        extra = [key for key in found if key not in wanted]
+        lines = [f"{right} of {len(wanted)} fields right.", *differing]
+        if extra and not self.fields:
+            lines.append(f"not asked for: {', '.join(extra)}")
+        return Score(self.name, right / len(wanted) if wanted else 1.0, text, "\n".join(lines))
+
+    def _differences(self, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+        for key, value in wanted.items():
+            if key not in found:
+                yield f"{key}: missing, expected {_show(value)}"
+            elif not self._equal(value, found[key]):
+                yield f"{key}: expected {_show(value)}, found {_show(found[key])}"
+
+    def _equal(self, left: Any, right: Any) -> bool:
+        if isinstance(left, str) and isinstance(right, str) and not self.strict:
+            return normalize(left) == normalize(right)
+        return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
