@@ -50,14 +50,10 @@ def load_cases(dataset: Dataset, folder: Path) -> tuple[Case, ...]:
     folder: the bench's folder, from which a relative path is looked up first.
     Values that are not strings become their JSON text, exactly as written; null is the same as no value. In a
     CSV file an empty expected answer is no answer.
-    Raises DatasetError when the file is missing or empty, or when rows cannot be read, with their lines.
+    Raises FileError when there is no such file, and DatasetError when it is empty or rows cannot be read,
+    with their lines.
     """
     path = paths.find_input(dataset.path, folder)
-    if not path.is_file():
-        raise DatasetError(
-            f"The dataset {dataset.path} was not found (looked for {path}).",
-            "Give a path relative to the bench file, to the working folder or to the shipped files.",
-        )
     problems: list[str] = []
     rows = list(_read_rows(path, problems))
     blank_is_answer = path.suffix.lower() in _JSON_LINES
