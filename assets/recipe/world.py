@@ -1,0 +1,107 @@
+"""World: the topics, things, people and wordings that the text is made of, read from `world/*.toml`.
+
+Knows nothing of tasks or of tokens; every choice is made by the caller's random generator.
+"""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "world"
+QUESTIONS = frozenset("how when where what is does do can may who which are".split())
+REQUESTS = frozenset("please stop take remove great thanks".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a message can be about: names a desk may give it, descriptions, and clauses a customer says."""
+
+    key: str
+    names: tuple[str, ...]
+    about: tuple[str, ...]
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that can be mentioned."""
+
+    topics: tuple[Topic, ...]
+    kinds: dict[str, tuple[str, ...]]
+    things: tuple[str, ...]
+    labels: tuple[str, ...]
+    syllables: tuple[str, ...]
+    people: dict[str, tuple[str, ...]]
+    frames: tuple[str, ...]
+    wordings: dict[str, list[Any]]
+    demo: dict[str, Any]
+
+    def topic(self, key: str) -> Topic:
+        return next(topic for topic in self.topics if topic.key == key)
+
+    def fill(self, template: str, rng: random.Random, **given: str) -> str:
+        """The template with each {slot} filled; the same slot gets the same value throughout."""
+        values = {name: rng.choice(choices) for name, choices in self._slots() if f"{{{name}}}" in template}
+        if "{order}" in template:
+            values["order"] = str(rng.randint(1000, 99999))
+        values.update(given)
+        for name, value in values.items():
+            template = template.replace(f"{{{name}}}", value)
+        return template
+
+    def clause(self, topic: Topic, rng: random.Random) -> str:
+        return self.fill(rng.choice(topic.says), rng)
+
+    def message(self, clause: str, rng: random.Random, frames: tuple[str, ...] | None = None) -> str:
+        """The clause inside one of the sentence frames; a question or a request stands as a sentence of its own."""
+        frames = frames or self.frames
+        opener = clause.split(" ", 1)[0]
+        if opener in QUESTIONS or opener in REQUESTS:
+            frames = tuple(frame for frame in frames if "{Say}." in frame)
+        frame = rng.choice(frames)
+        if opener in QUESTIONS:
+            frame = frame.replace("{Say}.", "{Say}?")
+        return self.fill(frame, rng, say=clause, Say=clause[0].upper() + clause[1:])
+
+    def _slots(self) -> list[tuple[str, tuple[str, ...]]]:
+        people = self.people
+        return [
+            ("thing", self.things),
+            ("first", people["first"]),
+            ("last", people["last"]),
+            ("city", people["cities"]),
+            ("day", people["days"]),
+            ("month", people["months"]),
+            ("colour", people["colours"]),
+        ]
+
+
+@cache
+def load_world() -> World:
+    """The world as the files describe it."""
+    topics = tuple(
+        Topic(key, tuple(entry["names"]), tuple(entry["about"]), tuple(entry["says"]))
+        for key, entry in _read("topics").items()
+    )
+    kinds = {kind: tuple(things) for kind, things in _read("things").items()}
+    labels = _read("labels")
+    return World(
+        topics=topics,
+        kinds=kinds,
+        things=tuple(thing for things in kinds.values() for thing in things),
+        labels=tuple(labels["words"].split()),
+        syllables=tuple(labels["syllables"].split()),
+        people={name: tuple(words.split()) for name, words in _read("people").items()},
+        frames=tuple(_read("frames")["messages"]),
+        wordings=_read("wordings"),
+        demo=_read("demo"),
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
