@@ -1,0 +1,150 @@
+"""Discovery: the models that lie in a set of folders, found by their names alone.
+
+Knows nothing of what is inside them (see inspect.py): no file is opened, so a broken one is found as well and says
+what is wrong with it when it is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from workbench.models.reference import Format, Model
+from workbench.paths import find_shipped
+from workbench.settings import Settings
+
+_DEEPEST = 6  # the Hugging Face cache needs five: hub / models--a--b / snapshots / revision / folder
+_MOST_ENTRIES = 200_000
+_LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+_WEIGHTS = re.compile(r"(model.*\.safetensors|pytorch_model.*\.bin)$")
+_CACHED = re.compile(r"models--(.+?)--(.+)")
+
+
+def discover_models(folders: Sequence[Path]) -> tuple[Model, ...]:
+    """Every GGUF file and Hugging Face folder under the folders, by name; each name is there once.
+
+    A name is the file's own, with as many of its folders in front as make it unique. Folders that cannot be read
+    are passed over.
+    """
+    found: dict[str, tuple[Path, Format]] = {}
+    for folder in folders:
+        for path, kind in _walk(folder):
+            found.setdefault(os.path.realpath(path), (path, kind))
+    items = list(found.values())
+    names = _name([path for path, _ in items])
+    models = [Model(name, path, kind) for name, (path, kind) in zip(names, items, strict=True)]
+    return tuple(sorted(models, key=lambda model: (model.name.casefold(), model.name)))
+
+
+def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path, ...]:
+    """Where models usually are, existing folders only: the person's own, `models/` beside the bench and in the
+    working folder, the shipped ones, and the caches of Hugging Face, LM Studio and llama.cpp."""
+    home = Path.home()
+    candidates = [
+        *(Path(folder).expanduser() for folder in settings.model_folders),
+        *([near / "models"] if near else []),
+        Path.cwd() / "models",
+        find_shipped("assets"),
+        _hugging_face_cache(home),
+        home / ".lmstudio" / "models",
+        home / ".cache" / "lm-studio" / "models",
+        _llama_cache(home),
+    ]
+    return tuple(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, Format]]:
+    """Breadth first, so that the entry limit cuts off the deepest folders."""
+    level, seen, left = [str(root)], {os.path.realpath(root)}, _MOST_ENTRIES
+    for _ in range(_DEEPEST):
+        below: list[str] = []
+        for folder in level:
+            entries = _list(folder, left)
+            left -= len(entries)
+            yield from _find_here(folder, entries)
+            for entry in entries:
+                if _is_folder(entry) and (real := os.path.realpath(entry.path)) not in seen:
+                    seen.add(real)
+                    below.append(entry.path)
+        level = below
+
+
+def _list(folder: str, most: int) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry, _ in zip(entries, range(most), strict=False)]
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir()
+    except OSError:
+        return False
+
+
+def _find_here(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[Path, Format]]:
+    names = {entry.name for entry in entries}
+    if "config.json" in names and any(_WEIGHTS.match(name) for name in names):
+        yield Path(folder), "hf"
+    for entry in entries:
+        lower = entry.name.lower()
+        # a vision projector and the later parts of a split file cannot answer by themselves
+        if lower.endswith(".gguf") and not lower.startswith("mmproj") and not _LATER_SHARD.search(lower):
+            yield Path(entry.path), "gguf"
+
+
+def _name(paths: Sequence[Path]) -> list[str]:
+    """For each path the shortest of its tails that no other path has."""
+    parts = [_parts(path) for path in paths]
+    lengths = [1] * len(parts)
+    while True:
+        names = ["/".join(part[-length:]) for part, length in zip(parts, lengths, strict=True)]
+        counts = Counter(names)
+        longer = [
+            length + 1 if counts[name] > 1 and length < len(part) else length
+            for name, part, length in zip(names, parts, lengths, strict=True)
+        ]
+        if longer == lengths:
+            return names
+        lengths = longer
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    """The path's folders and its name without `.gguf`; a cached Hugging Face model goes by its repository."""
+    own = path.name[:-5] if path.name.lower().endswith(".gguf") else path.name
+    for above in path.parents:
+        cached = _CACHED.fullmatch(above.name)
+        if cached:
+            rest = () if own == path.name else (own,)
+            return (*above.parent.parts, *_revision(path, above), f"{cached[1]}/{cached[2]}", *rest)
+    return (*path.parent.parts, own)
+
+
+def _revision(path: Path, repository: Path) -> tuple[str, ...]:
+    inside = path.relative_to(repository).parts
+    return inside[1:2] if inside[:1] == ("snapshots",) else ()
+
+
+def _hugging_face_cache(home: Path) -> Path:
+    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if cache:
+        return Path(cache).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    own = os.environ.get("HF_HOME") or str((Path(base) if base else home / ".cache") / "huggingface")
+    return Path(own).expanduser() / "hub"
+
+
+def _llama_cache(home: Path) -> Path:
+    own = os.environ.get("LLAMA_CACHE")
+    if own:
+        return Path(own).expanduser()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "llama.cpp"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else home / ".cache") / "llama.cpp"
