@@ -1,0 +1,28 @@
+"""Bytes of tokens to whole characters, one token at a time.
+
+Knows nothing of vocabularies. Bytes that can never become UTF-8 turn into the replacement character.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+
+class Detokenizer:
+    """Holds a character's first bytes back until its last ones come."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, piece: bytes) -> str:
+        """The characters that are whole now."""
+        return self._decoder.decode(piece)
+
+    def flush(self) -> str:
+        """The replacement character for a character that was cut off; else nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+def split_text(pieces: list[bytes]) -> list[str]:
+    """Each piece as shown by itself, with replacement characters where it holds part of a character."""
+    return [piece.decode("utf-8", "replace") for piece in pieces]
