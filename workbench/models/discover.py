@@ -1,7 +1,7 @@
 """Discovery: the models that lie in a set of folders, found by their names alone.
 
-Knows nothing of what is inside them (see inspect.py): no file is opened, so a broken one is found as well and says
-what is wrong with it when it is looked at.
+Knows nothing of what is inside them (see inspect.py): no file is opened, so a broken one is found as well and
+says what is wrong with it when it is looked at.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _CACHED = re.compile(r"models--(.+?)--(.+)")
 def discover_models(folders: Sequence[Path]) -> tuple[Model, ...]:
     """Every GGUF file and Hugging Face folder under the folders, by name; each name is there once.
 
-    A name is the file's own, with as many of its folders in front as make it unique. Folders that cannot be read
-    are passed over.
+    A name is the file's own, with as many of its folders in front as make it unique. Folders that cannot be
+    read are passed over.
     """
     found: dict[str, tuple[Path, Format]] = {}
     for folder in folders:
@@ -41,8 +41,8 @@ def discover_models(folders: Sequence[Path]) -> tuple[Model, ...]:
 
 
 def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path, ...]:
-    """Where models usually are, existing folders only: the person's own, `models/` beside the bench and in the
-    working folder, the shipped ones, and the caches of Hugging Face, LM Studio and llama.cpp."""
+    """Where models usually are, existing folders only: the person's own, `models/` beside the bench and in
+    the working folder, the shipped ones, and the caches of Hugging Face, LM Studio and llama.cpp."""
     home = Path.home()
     candidates = [
         *(Path(folder).expanduser() for folder in settings.model_folders),
