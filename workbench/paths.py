@@ -10,6 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
+from workbench.errors import FileError
+
 
 def settings_file() -> Path:
     """The person's settings, a TOML file that need not exist."""
@@ -38,9 +40,29 @@ def find_shipped(relative: str) -> Path:
     return shipped_folder() / relative
 
 
+def find_input(relative: str, folder: Path) -> Path:
+    """The file or folder that a bench names: in its `folder`, the working folder or the shipped files.
+
+    An absolute path, or one that begins with `~`, is taken as it is.
+    Raises FileError, with the places that were looked in, when there is nothing of that name.
+    """
+    own = Path(relative).expanduser()
+    places = [own] if own.is_absolute() else [base / own for base in (folder, Path.cwd(), shipped_folder())]
+    for place in places:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in dict.fromkeys(places))
+    raise FileError(f"There is no `{relative}`; looked for {looked}.", "Correct the path, or put it there.")
+
+
 def _home(kind: str) -> Path:
     own = os.environ.get("WORKBENCH_HOME")
     if own:
         return Path(own).expanduser() / kind
     folders = platformdirs.PlatformDirs("workbench", appauthor=False)
-    return Path({"config": folders.user_config_dir, "data": folders.user_data_dir, "cache": folders.user_cache_dir}[kind])
+    places = {
+        "config": folders.user_config_path,
+        "data": folders.user_data_path,
+        "cache": folders.user_cache_path,
+    }
+    return places[kind]

@@ -1,0 +1,194 @@
+"""Render: a prompt, the values of its variables and its examples become messages.
+
+Knows where sections and examples go; not how a template is filled in (template.py), nor what a token is.
+
+Sections. A line that holds only `system:`, `user:` or `assistant:` (any case, optionally after `#`) begins a
+section. Line breaks around a section's text are layout and are left out; spaces and tabs are text and stay,
+and what a variable brings is never trimmed. Text before any marker is the system message. A system message
+that turns out blank is not sent. In completion mode there are no sections: the whole body, byte for byte, is
+one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from workbench.errors import MissingVariablesError, PromptError
+from workbench.prompting.prompt import Example, Message, Prompt, Role
+from workbench.prompting.template import (
+    MARKER,
+    BodyTemplate,
+    Filled,
+    Marks,
+    MissingVariable,
+    choose_marks,
+    compile_body,
+    read_role,
+)
+
+Turn = tuple[Message, Message]
+
+
+class Section(NamedTuple):
+    """Where a role's text stands: `body[start:end]`, layout included; `line` is its first line, from 1."""
+
+    role: Role
+    start: int
+    end: int
+    line: int
+
+
+def find_sections(body: str) -> tuple[Section, ...]:
+    """The sections of a body in order; text before any marker, if there is any, is the first."""
+    sections: list[Section] = []
+    role: Role = "system"
+    start = position = 0
+    first = 1
+    for number, line in enumerate(body.split("\n"), start=1):
+        if match := MARKER.fullmatch(line):
+            sections.append(Section(role, start, position, first))
+            role, first = read_role(match), number + 1
+            start = min(position + len(line) + 1, len(body))
+        position += len(line) + 1
+    sections.append(Section(role, start, len(body), first))
+    return tuple(section for section in sections if section.start > 0 or body[: section.end].strip())
+
+
+def find_variables(prompt: Prompt) -> tuple[str, ...]:
+    """The variables that the prompt asks for, in order of appearance. Raises TemplateError."""
+    template = compile_body(prompt.body, _choose(prompt, {}, ()))
+    return tuple(name for name in template.variables if name != "examples")
+
+
+def render(
+    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example] = ()
+) -> tuple[Message, ...]:
+    """The messages to send: the prompt with the variables' values and these examples, in this order.
+
+    Raises TemplateError; MissingVariablesError that names every variable that is missing, in the body and in
+    each example; PromptError when there is no place for the examples.
+    """
+    gaps = _Gaps()
+    messages = _render_body(prompt, variables, examples, gaps)
+    turns = _render_turns(prompt, variables, examples, gaps)
+    gaps.check()
+    return place_turns(messages, turns)
+
+
+def render_turns(prompt: Prompt, examples: Sequence[Example]) -> tuple[Turn, ...]:
+    """Each example as a user and an assistant message; none unless the prompt places examples as turns."""
+    gaps = _Gaps()
+    turns = _render_turns(prompt, {}, examples, gaps)
+    gaps.check()
+    return turns
+
+
+def place_turns(messages: Sequence[Message], turns: Sequence[Turn]) -> tuple[Message, ...]:
+    """The messages with the turns before the last user message."""
+    if not turns:
+        return tuple(messages)
+    users = [number for number, message in enumerate(messages) if message.role == "user"]
+    if not users:
+        raise _no_place()
+    return (*messages[: users[-1]], *(message for turn in turns for message in turn), *messages[users[-1] :])
+
+
+class _Shown:
+    """An example as a template sees it: `e.answer`, `e["message"]`, and its names when looped over."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, example: Example) -> None:
+        self._values = {**example.variables, "answer": example.answer, "id": example.id}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __str__(self) -> str:
+        return self._values["id"]
+
+
+class _Gaps:
+    """The missing variables of one rendering, collected so that all of them are reported together."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._names: dict[str, None] = {}
+
+    def fill(self, template: BodyTemplate, values: Mapping[str, object], place: str) -> tuple[Filled, ...]:
+        try:
+            return template.fill(values)
+        except MissingVariable as error:
+            lacking = [name for name in template.variables if name not in values]
+            needed = [name for name in lacking if name not in template.guarded or name == error.name]
+            names = list(dict.fromkeys([*needed, error.name]))
+            self._lines.append(f"{place}: {', '.join(names)}")
+            self._names.update(dict.fromkeys(names))
+            return ()
+
+    def check(self) -> None:
+        if self._lines:
+            raise MissingVariablesError(
+                "Variables are missing in " + "; in ".join(self._lines) + ".",
+                "Give them a value in the case, in the example, or as a default of the prompt.",
+                names=tuple(self._names),
+            )
+
+
+def _render_body(
+    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example], gaps: _Gaps
+) -> tuple[Message, ...]:
+    template = compile_body(prompt.body, _choose(prompt, variables, examples))
+    shown = [_Shown(example) for example in examples] if prompt.placement == "inline" else []
+    values: dict[str, object] = {"examples": [], **prompt.defaults, **variables}
+    if shown:
+        values["examples"] = shown
+    pieces = gaps.fill(template, values, "the prompt")
+    if prompt.mode == "completion":
+        return tuple(Message("user", piece.text) for piece in pieces)
+    messages = (Message(piece.role or "system", piece.text) for piece in pieces)
+    return tuple(message for message in messages if message.role != "system" or message.content.strip())
+
+
+def _render_turns(
+    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example], gaps: _Gaps
+) -> tuple[Turn, ...]:
+    if prompt.placement != "turns" or not examples:
+        return ()
+    template = _find_input_template(prompt, _choose(prompt, variables, examples))
+    turns: list[Turn] = []
+    for example in examples:
+        values = {"examples": [], **prompt.defaults, **example.variables}
+        pieces = gaps.fill(template, values, f"example {example.id}")
+        text = "".join(piece.text for piece in pieces)
+        turns.append((Message("user", text), Message("assistant", example.answer)))
+    return tuple(turns)
+
+
+def _find_input_template(prompt: Prompt, marks: Marks | None) -> BodyTemplate:
+    """The last user section as a template of its own; line breaks before it keep the line numbers right."""
+    sections = [section for section in find_sections(prompt.body) if section.role == "user"]
+    if prompt.mode == "completion" or not sections:
+        raise _no_place()
+    last = sections[-1]
+    return compile_body("\n" * (last.line - 1) + prompt.body[last.start : last.end], marks)
+
+
+def _no_place() -> PromptError:
+    return PromptError(
+        "Examples as turns go before the last user message, and this prompt has none.",
+        "Begin a section with a line `user:`, or place the examples `inline` and loop over `examples`.",
+    )
+
+
+def _choose(prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example]) -> Marks | None:
+    if prompt.mode == "completion":
+        return None
+    shown = [
+        text for example in examples for text in (*example.variables.values(), example.answer, example.id)
+    ]
+    return choose_marks([prompt.body, *prompt.defaults.values(), *variables.values(), *shown])
