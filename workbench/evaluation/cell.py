@@ -15,7 +15,6 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What came of one variant and one case.
 
     case: the case's number. error and hint: what went wrong, as in WorkbenchError; empty when nothing did.
-    dropped: ids of the examples that were left out because the prompt did not fit.
     """
 
     variant: str
@@ -24,7 +23,6 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: tuple[Score, ...] = ()
     error: str = ""
     hint: str = ""
-    dropped: tuple[str, ...] = ()
 
 
 class CellStarted(msgspec.Struct, frozen=True):

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import NamedTuple
 
 import msgspec
 
 from workbench.engines.engine import Chunk, Event, Failure, fold
-from workbench.errors import EngineError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Bench, Variant
 from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
 from workbench.evaluation.dataset import Case
-from workbench.evaluation.prepare import enabled_examples, prepare
+from workbench.evaluation.launch import Draft, Launch
 from workbench.evaluation.scorers import Scorer, make_scorers
-from workbench.hosting.pool import Pool, Ticket
+from workbench.hosting.pool import Pool
 from workbench.models.reference import Model
-from workbench.prompting.budget import Measure, Strategy, fit
+from workbench.prompting.budget import Strategy
 from workbench.prompting.prompt import Prompt
-
-Counted = Future[tuple[int, ...]]
 
 
 class Sources(NamedTuple):
@@ -51,111 +48,69 @@ def compare(
     Raises ScorerError before anything runs.
     """
     scorers = make_scorers(bench.scorers)
-    happened: SimpleQueue[tuple[_Job, Counted | Event]] = SimpleQueue()
-    waiting = deque(
-        _Job(variant, case, pool, sources, strategy, happened) for case in cases for variant in bench.variants
-    )
+    happened: SimpleQueue[tuple[_Job, Event]] = SimpleQueue()
+    waiting = deque(_Job(variant, case) for case in cases for variant in bench.variants)
     running: set[_Job] = set()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
                 job = waiting.popleft()
-                running.add(job)
                 yield CellStarted(job.variant.name, job.case.number)
-                job.start()
-                if job.error:
-                    running.discard(job)
-                    yield CellFinished(job.finish(scorers))
-            if running:
-                job, what = happened.get()
-                yield from job.take(what)
-                if job.done:
-                    running.discard(job)
-                    yield CellFinished(job.finish(scorers))
+                running.add(job)
+                job.start(pool, sources, strategy, happened)
+            job, event = happened.get()
+            yield from job.take(event)
+            if job.done:
+                running.discard(job)
+                yield CellFinished(job.finish(scorers))
     finally:
         for job in running:
             job.cancel()
 
 
 class _Job:
-    """One cell under way: rendered, measured, shortened where it must be, asked and judged."""
+    """One cell under way."""
 
-    def __init__(
-        self,
-        variant: Variant,
-        case: Case,
-        pool: Pool,
-        sources: Sources,
-        strategy: Strategy,
-        happened: SimpleQueue[tuple[_Job, Counted | Event]],
-    ) -> None:
+    def __init__(self, variant: Variant, case: Case) -> None:
         self.variant = variant
         self.case = case
-        self.error: WorkbenchError | None = None
         self.done = False
-        self._pool = pool
-        self._sources = sources
-        self._strategy = strategy
-        self._happened = happened
         self._chunks: list[Chunk] = []
-        self._ticket: Ticket | None = None
-        self._dropped: tuple[str, ...] = ()
+        self._failure: Failure | None = None
+        self._launch: Launch | None = None
 
-    def start(self) -> None:
-        """Open what the cell needs and have its prompt counted."""
+    def start(
+        self, pool: Pool, sources: Sources, strategy: Strategy, happened: SimpleQueue[tuple[_Job, Event]]
+    ) -> None:
+        """Ask the engine; what comes of it, an error at once included, goes into the queue."""
         try:
-            self._prompt = self._sources.open_prompt(self.variant.prompt)
-            self._model = self._sources.find_model(self.variant.model)
-            self._examples = enabled_examples(self.variant, self._prompt)
-            self._measure = Measure(self._prompt, self.case.variables, self._examples)
-            counted = self._pool.count(self._model, self._measure.drafts, self._prompt.mode)
+            prompt = sources.open_prompt(self.variant.prompt)
+            model = sources.find_model(self.variant.model)
+            draft = Draft.of(self.variant, prompt, self.case, strategy, model)
+            self._launch = Launch(pool, draft, lambda event: happened.put((self, event)))
         except WorkbenchError as error:
-            self._fail(error)
-        else:
-            counted.add_done_callback(lambda future: self._happened.put((self, future)))
+            happened.put((self, Failure(0, error.message, error.hint, error.details)))
 
-    def take(self, what: Counted | Event) -> Iterator[CellEvent]:
-        """Go on with what an engine said."""
-        if isinstance(what, Future):
-            self._ask(what)
-        elif isinstance(what, Failure):
-            self._fail(EngineError(what.message, what.hint, what.details))
-        elif isinstance(what, Chunk):
-            self._chunks.append(what)
-            self.done = what.stop_reason is not None
-            if what.text:
-                yield CellText(self.variant.name, self.case.number, what.text, what.thinking)
+    def take(self, event: Event) -> Iterator[CellEvent]:
+        """Go on with what the engine said."""
+        if isinstance(event, Failure):
+            self._failure, self.done = event, True
+        elif isinstance(event, Chunk):
+            self._chunks.append(event)
+            self.done = event.stop_reason is not None
+            if event.text:
+                yield CellText(self.variant.name, self.case.number, event.text, event.thinking)
 
     def finish(self, scorers: Sequence[Scorer]) -> Cell:
-        """The cell as it ended."""
+        """The cell as it ended; the text of a failed one is what there was until then."""
         completion = fold(self._chunks)
-        if self.error:
+        if self._failure:
             completion = msgspec.structs.replace(completion, stop_reason="error")
-            error, hint = self.error.message, self.error.hint
+            error, hint = self._failure.message, self._failure.hint
             return Cell(self.variant.name, self.case.number, completion, error=error, hint=hint)
         scores = tuple(scorer.score(completion.text, self.case) for scorer in scorers)
-        return Cell(self.variant.name, self.case.number, completion, scores, dropped=self._dropped)
+        return Cell(self.variant.name, self.case.number, completion, scores)
 
     def cancel(self) -> None:
-        if self._ticket:
-            self._ticket.cancel()
-
-    def _ask(self, counted: Counted) -> None:
-        try:
-            counts = counted.result()
-            info = self._pool.info(self._model)
-            limit = info.context_tokens if info else 0
-            kept = fit(self._measure, counts, self.variant.sampling.max_tokens, limit, self._strategy)
-            self._dropped = tuple(example.id for example in self._examples if example not in kept)
-            ready = prepare(self.variant, self._prompt, self.case, examples=kept)
-            self._ticket = self._pool.submit(
-                self._model, ready.messages, ready.sampling, ready.mode, self._receive
-            )
-        except WorkbenchError as error:
-            self._fail(error)
-
-    def _receive(self, event: Event) -> None:
-        self._happened.put((self, event))
-
-    def _fail(self, error: WorkbenchError) -> None:
-        self.error, self.done = error, True
+        if self._launch:
+            self._launch.cancel()

@@ -1,0 +1,125 @@
+"""`workbench compare`: a bench carried out and shown as a table, or as JSON.
+
+Knows nothing of how cells are run (evaluation/run.py) or drawn (table.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli import terminal
+from workbench.errors import BenchError
+
+if TYPE_CHECKING:
+    from workbench.evaluation.bench import Bench, Variant
+    from workbench.evaluation.cell import Cell
+    from workbench.evaluation.dataset import Case
+
+
+def main(
+    file: Annotated[Path, typer.Argument(metavar="FILE.bench.yaml", help="The comparison.")],
+    case: Annotated[str, typer.Option(metavar="N|N-M|all", help="Which cases; else the one the bench stands on.")] = "",
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
+) -> None:
+    """Run a comparison without the screen: a table on stdout, progress on stderr.
+
+    \b
+      workbench compare prompts/demo.bench.yaml
+      workbench compare prompts/demo.bench.yaml --case 1-20 --variant plain
+      workbench compare prompts/demo.bench.yaml --case all --json > cells.json
+
+    \b
+    Exit codes: 0 every cell has an answer; 1 some have an error instead; 2 the
+    bench cannot be used; 130 interrupted.
+    """
+    import msgspec
+
+    from workbench.evaluation.bench import load_bench
+
+    bench = load_bench(file)
+    bench = msgspec.structs.replace(bench, variants=_choose_variants(bench, variant or []))
+    cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case))
+    if json:
+        from workbench.cli.report import encode_cells
+
+        terminal.write(encode_cells(cells))
+    else:
+        from workbench.cli.table import print_cells
+
+        print_cells(cells)
+    raise typer.Exit(terminal.FAILED if any(cell.error for cell in cells) else terminal.OK)
+
+
+def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
+    from workbench.evaluation.cell import CellFinished
+    from workbench.evaluation.opening import open_library
+    from workbench.evaluation.run import Sources, compare
+    from workbench.hosting.pool import Pool
+    from workbench.models.discover import default_folders, discover_models
+    from workbench.models.reference import resolve_model
+    from workbench.settings import load_settings
+
+    settings = load_settings()
+    library = open_library(settings, bench, file.parent)
+    known = discover_models(default_folders(settings, file.parent))
+    sources = Sources(
+        lambda name: library.open(name).prompt,
+        lambda name: resolve_model(name, bench.models, file.parent, known),
+    )
+    strategy = bench.context_strategy or settings.context_strategy
+    pool = Pool(settings.threads, settings.max_context_tokens)
+    cells: list[Cell] = []
+    try:
+        for event in compare(bench, cases, pool, sources, strategy):
+            if isinstance(event, CellFinished):
+                cells.append(event.cell)
+                _tell(event.cell, len(cells), len(cases) * len(bench.variants))
+    finally:
+        pool.close()
+    order = {variant.name: place for place, variant in enumerate(bench.variants)}
+    return sorted(cells, key=lambda cell: (cell.case, order[cell.variant]))
+
+
+def _tell(cell: Cell, done: int, total: int) -> None:
+    scores = "  ".join(f"{score.scorer} {score.value:.2f}" for score in cell.scores if score.applies)
+    outcome = f"error: {cell.error.splitlines()[0]}" if cell.error else scores
+    terminal.say(f"[{done}/{total}] case {cell.case}, {cell.variant}: {outcome or 'done'}")
+
+
+def _load_cases(bench: Bench, file: Path) -> tuple[Case, ...]:
+    """The dataset's cases; without a dataset the one that a person typed."""
+    from workbench.evaluation.dataset import Case, load_cases
+    from workbench.evaluation.prepare import overlay
+
+    if bench.dataset is None:
+        return (overlay(Case(1, {}), bench.inputs),)
+    cases = load_cases(bench.dataset, file.parent)
+    return tuple(overlay(case, bench.inputs) if case.number == bench.case else case for case in cases)
+
+
+def _choose_cases(bench: Bench, cases: tuple[Case, ...], wanted: str) -> list[Case]:
+    if wanted == "all":
+        return list(cases)
+    first, _, last = (wanted or str(bench.case)).partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        raise BenchError(f"--case {wanted} names no case.", "Expected a number (3), a range (1-20), or all.")
+    low, high = int(first), int(last or first)
+    chosen = [case for case in cases if low <= case.number <= high]
+    if low < 1 or high > len(cases) or not chosen:
+        asked = f"--case {wanted}" if wanted else f"The bench's case {bench.case}"
+        raise BenchError(f"{asked} does not exist.", f"The dataset has the cases 1 to {len(cases)}.")
+    return chosen
+
+
+def _choose_variants(bench: Bench, wanted: list[str]) -> tuple[Variant, ...]:
+    names = [variant.name for variant in bench.variants]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
+    return tuple(variant for variant in bench.variants if not wanted or variant.name in wanted)

@@ -1,0 +1,92 @@
+"""`workbench models`: what can answer, and where it lies.
+
+Knows nothing of how models are found (models/discover.py) or read (models/inspect.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli import terminal
+
+if TYPE_CHECKING:
+    from workbench.models.reference import Model
+
+
+def main(
+    folder: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER...]", help="Look here instead of in the usual places.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the models that can be seen: GGUF files and Hugging Face folders.
+
+    They are looked for in the settings' model_folders, ./models, the shipped assets, and the caches of Hugging
+    Face, LM Studio and llama.cpp. A broken file is listed with what is wrong with it.
+    """
+    from workbench.models.discover import default_folders, discover_models
+    from workbench.settings import load_settings
+
+    folders = tuple(folder) if folder else default_folders(load_settings())
+    rows = [_describe(model) for model in discover_models(folders)]
+    if json:
+        import msgspec
+
+        terminal.write(msgspec.json.format(msgspec.json.encode({"models": rows})).decode() + "\n")
+    elif rows:
+        _print(rows)
+    else:
+        terminal.say("No model was found. Looked in:")
+        for place in folders:
+            terminal.say(f"  {place}")
+        terminal.say("Put a .gguf file into ./models, or name its folder in the settings' model_folders.")
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    from workbench.errors import WorkbenchError
+    from workbench.models.inspect import inspect
+
+    row: dict[str, Any] = {"name": model.name, "path": str(model.path), "format": model.format, "error": None}
+    if model.format != "gguf":
+        return row
+    try:
+        info = inspect(model)
+    except WorkbenchError as error:
+        return {**row, "error": error.message}
+    return {
+        **row,
+        "architecture": info.architecture,
+        "quantization": info.quantization,
+        "parameters": info.parameters,
+        "file_bytes": info.file_bytes,
+        "context_trained_tokens": info.context_trained_tokens,
+        "has_chat_template": info.has_chat_template,
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from workbench.cli.table import console, make_table, show
+
+    numbers = ["parameters", "size", "context"]
+    table = make_table(["name", "format", "architecture", *numbers, "where"], right=numbers)
+    for row in rows:
+        known = "file_bytes" in row
+        kind = f"{row['format']} {row['quantization']}" if known else row["format"]
+        where = f"{row['path']}\n{row['error']}" if row["error"] else row["path"]
+        cells = [row["name"], kind, row.get("architecture", "–" if not row["error"] else "cannot be read")]
+        cells += [_scale(row["parameters"], 1000, ("", "K", "M", "B")) if known else "–"]
+        cells += [_scale(row["file_bytes"], 1024, ("B", "KiB", "MiB", "GiB")) if known else "–"]
+        cells += [str(row["context_trained_tokens"]) if known else "–", where]
+        table.add_row(*(show(cell) for cell in cells))
+    console().print(table)
+
+
+def _scale(value: float, step: int, units: tuple[str, ...]) -> str:
+    for unit in units[:-1]:
+        if value < step:
+            return f"{value:.3g} {unit}".strip()
+        value /= step
+    return f"{value:.3g} {units[-1]}"

@@ -1,0 +1,141 @@
+"""`workbench run`: one prompt, one answer, streamed to stdout.
+
+Knows nothing of engines; whoever reads the answer from a pipe gets the model's text and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli import terminal
+from workbench.errors import EngineError, PromptError
+
+if TYPE_CHECKING:
+    from workbench.engines.engine import Chunk, Event
+    from workbench.evaluation.launch import Draft
+    from workbench.prompting.prompt import Prompt
+    from workbench.settings import Settings
+
+_EMBEDDED = "assets/desk-q8_0.gguf"
+
+
+def main(
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="A library name, a .prompty file, or - for a template on stdin.")
+    ] = "",
+    text: Annotated[str | None, typer.Option(help="The template itself, instead of PROMPT.")] = None,
+    model: Annotated[str, typer.Option(help="A model's name or path; else the embedded one.")] = "",
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; may be given several times.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Repeats an answer drawn at a temperature above 0.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer; may be repeated.")] = None,
+) -> None:
+    """Answer one prompt: the answer goes to stdout, everything else to stderr.
+
+    \b
+      workbench run queues/plain --var message="Where is my parcel?"
+      workbench run mine.prompty --model ~/models/other.gguf --var name=Ada
+      echo "Say hello to {{ name }}." | workbench run - --var name=Ada
+
+    \b
+    Exit codes: 0 answered; 1 the model failed; 2 the prompt, its variables or
+    the model cannot be used; 130 interrupted.
+    """
+    from workbench.engines.engine import Sampling
+    from workbench.evaluation.dataset import Case
+    from workbench.evaluation.launch import Draft
+    from workbench.models.discover import default_folders, discover_models
+    from workbench.models.reference import resolve_model
+    from workbench.paths import find_shipped
+    from workbench.settings import load_settings
+
+    settings = load_settings()
+    variables = _read_variables(var or [])
+    opened = _open(prompt, text, settings)
+    known = discover_models(default_folders(settings))
+    chosen = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
+    sampling = Sampling(
+        temperature=temperature, max_tokens=max_tokens, seed=0 if seed is None else seed, stop=tuple(stop or [])
+    )
+    case = Case(1, variables)
+    _stream(Draft(opened, case, frozenset(), sampling, settings.context_strategy, chosen), settings)
+
+
+def _read_variables(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if not pair.partition("=")[1] or not pair.partition("=")[0].isidentifier()]
+    if wrong:
+        raise PromptError(
+            "Variables cannot be read: " + ", ".join(repr(pair) for pair in wrong), "Write --var name=value."
+        )
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _open(name: str, text: str | None, settings: Settings) -> Prompt:
+    from workbench.evaluation.opening import open_library
+    from workbench.library.library import Library
+    from workbench.prompting.prompt import Prompt
+
+    if bool(name) == (text is not None):
+        raise PromptError("Expected either PROMPT or --text.", "`workbench prompts` lists the library.")
+    if text is not None:
+        return Prompt("text", text)
+    if name == "-":
+        return Prompt("stdin", sys.stdin.read())
+    path = Path(name).expanduser()
+    if name.endswith(".prompty") and path.is_file():
+        return Library(path.parent).open(path.stem).prompt
+    return open_library(settings).open(name).prompt
+
+
+def _stream(draft: Draft, settings: Settings) -> None:
+    from workbench.evaluation.launch import Launch
+    from workbench.hosting.pool import Pool
+
+    pool = Pool(settings.threads, settings.max_context_tokens)
+    events: SimpleQueue[Event] = SimpleQueue()
+    try:
+        launch = Launch(pool, draft, events.put)
+        try:
+            _show(events)
+        finally:
+            launch.cancel()
+    finally:
+        pool.close()
+
+
+def _show(events: SimpleQueue[Event]) -> None:
+    from workbench.engines.engine import Chunk, Failure
+
+    last = "\n"
+    while True:
+        event = events.get()
+        if isinstance(event, Failure):
+            raise EngineError(event.message, event.hint, event.details)
+        if not isinstance(event, Chunk):
+            continue
+        if event.thinking:
+            terminal.say(event.text, end="")
+        elif event.text:
+            terminal.write(event.text)
+            last = event.text[-1]
+        if event.stop_reason is not None:
+            if sys.stdout.isatty() and last != "\n":
+                terminal.write("\n")
+            terminal.say(_summarize(event))
+            return
+
+
+def _summarize(chunk: Chunk) -> str:
+    speed = f", {chunk.tokens_per_second:.0f} tokens/s" if chunk.tokens_per_second else ""
+    return (
+        f"{chunk.prompt_tokens}→{chunk.output_tokens} tokens, first after"
+        f" {chunk.seconds_to_first_token * 1000:.0f} ms{speed}, {chunk.stop_reason}"
+    )
