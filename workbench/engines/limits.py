@@ -25,9 +25,7 @@ def check_sampling(sampling: Sampling) -> None:
         ("logit_bias", not any(map(math.isnan, sampling.logit_bias.values())), "numbers"),
     )
     wrong = [
-        f"{name} is {getattr(sampling, name)!r}, expected {expected}"
-        for name, holds, expected in ranges
-        if not holds
+        f"{name} is {getattr(sampling, name)!r}, expected {expected}" for name, holds, expected in ranges if not holds
     ]
     if not math.isfinite(sampling.temperature):
         wrong.append(f"temperature is {sampling.temperature!r}, expected a number")

@@ -235,12 +235,8 @@ class ScriptedEngine:
     def _pass_time(self) -> None:
         paced = [answer for answer in self._answers.values() if answer.paced and not answer.cancelled]
         if paced:
-            self._clock.wait(
-                min(1 / answer.rate if answer.given else answer.first_seconds for answer in paced)
-            )
-        elif self._answers and all(
-            answer.rule.hold and not answer.cancelled for answer in self._answers.values()
-        ):
+            self._clock.wait(min(1 / answer.rate if answer.given else answer.first_seconds for answer in paced))
+        elif self._answers and all(answer.rule.hold and not answer.cancelled for answer in self._answers.values()):
             self._clock.wait(0.01)
 
     def _advance(self, answer: _Answer) -> Sequence[Event]:
@@ -294,9 +290,7 @@ def load_script(model: Model) -> Script:
     try:
         return msgspec.json.decode(files.read_text(model.path), type=Script)
     except (FileError, msgspec.DecodeError) as error:
-        raise ModelError(
-            f"{model.path} is not a script: {error}.", "See the fields of Script and Rule."
-        ) from error
+        raise ModelError(f"{model.path} is not a script: {error}.", "See the fields of Script and Rule.") from error
 
 
 def _prompt_text(request: Request) -> str:

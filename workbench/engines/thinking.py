@@ -74,11 +74,7 @@ class ThinkingFilter:
             self._closing, self._held, self._skip_space = None, rest, True
             return [Piece(thought, True)]
         kept = next(
-            (
-                length
-                for length in range(len(self._closing) - 1, 0, -1)
-                if thought.endswith(self._closing[:length])
-            ),
+            (length for length in range(len(self._closing) - 1, 0, -1) if thought.endswith(self._closing[:length])),
             0,
         )
         self._held = thought[len(thought) - kept :]

@@ -1,0 +1,132 @@
+"""Tiny GGUF files with random weights, written in a moment: every kind of model that the engine must bear.
+
+The text they write is noise, but the same noise every time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import gguf
+import numpy as np
+
+CHAT = (
+    "{% for message in messages %}{{ '<|' + message.role + '|>' }}{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+LONG_CHAT = (
+    "{{ bos_token }}{# " + "a long comment, as real templates have them " * 200 + "#}"
+    "{%- set ns = namespace(turn=0) -%}"
+    "{%- if messages[0].role == 'system' -%}{{ raise_exception('System role not supported') }}{%- endif -%}"
+    "{%- for message in messages -%}{%- set ns.turn = ns.turn + 1 -%}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] | trim + '<|end|>' }}"
+    "{%- if ns.turn > 100 -%}{%- break -%}{%- endif -%}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
+)
+THINKING_CHAT = CHAT.replace("<|assistant|>{% endif %}", "<|assistant|><think>\n{% endif %}")
+
+CONTROLS = ("<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+WORDS = ("he", "the", " the", "in", " in", "er", "an", " a", "ing", "€")
+WIDTH, LAYERS, HEADS, FORWARD = 32, 2, 4, 64
+
+
+def write_gguf(
+    path: Path,
+    chat_template: str | None = CHAT,
+    vocabulary: Literal["bpe", "spm"] = "bpe",
+    context_tokens: int = 512,
+    architecture: str = "llama",
+    seed: int = 1,
+) -> Path:
+    """A llama model of some 20,000 parameters; bpe adds no beginning-of-text token, spm does."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name("tiny")
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_context_length(context_tokens)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS // 2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    size = _add_bpe(writer) if vocabulary == "bpe" else _add_spm(writer)
+    writer.add_vocab_size(size)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
+    for name, shape in _shapes(size).items():
+        writer.add_tensor(name, _weights(name, shape, seed))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def byte_symbols() -> list[str]:
+    """The printable stand-in of each byte in a byte-level vocabulary, as GPT-2 maps them."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in plain else chr(next(others)) for byte in range(256)]
+
+
+def _add_bpe(writer: gguf.GGUFWriter) -> int:
+    symbols = byte_symbols()
+    spelled = ["".join(symbols[byte] for byte in word.encode()) for word in WORDS]
+    pieces: list[str] = []
+    merges: list[str] = []
+    for word in spelled:  # a token for every left part of a word, so that the merges lead to it
+        for end in range(2, len(word) + 1):
+            if word[:end] not in pieces:
+                pieces.append(word[:end])
+                merges.append(f"{word[: end - 1]} {word[end - 1]}")
+    tokens = [*CONTROLS, *symbols, *pieces]
+    kinds = [gguf.TokenType.CONTROL] * len(CONTROLS) + [gguf.TokenType.NORMAL] * (256 + len(pieces))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_add_bos_token(False)
+    return len(tokens)
+
+
+def _add_spm(writer: gguf.GGUFWriter) -> int:
+    words = [word.replace(" ", "▁") for word in WORDS]
+    tokens = ["<unk>", "<s>", "</s>", *CONTROLS[2:], *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *words]
+    letters = [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in tokens]
+    tokens += letters
+    kinds = [gguf.TokenType.UNKNOWN] + [gguf.TokenType.CONTROL] * 5 + [gguf.TokenType.BYTE] * 256
+    kinds += [gguf.TokenType.NORMAL] * (len(tokens) - len(kinds))
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([0.0] * 262 + [-float(rank) for rank in range(len(tokens) - 262)])
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(True)
+    return len(tokens)
+
+
+def _shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, WIDTH), "output_norm.weight": (WIDTH,)}
+    shapes["output.weight"] = (vocabulary, WIDTH)
+    for layer in range(LAYERS):
+        block = f"blk.{layer}."
+        shapes |= {block + "attn_norm.weight": (WIDTH,), block + "ffn_norm.weight": (WIDTH,)}
+        shapes |= {block + "attn_q.weight": (WIDTH, WIDTH), block + "attn_output.weight": (WIDTH, WIDTH)}
+        shapes |= {block + f"attn_{part}.weight": (WIDTH // 2, WIDTH) for part in "kv"}
+        shapes |= {block + f"ffn_{part}.weight": (FORWARD, WIDTH) for part in ("gate", "up")}
+        shapes |= {block + "ffn_down.weight": (WIDTH, FORWARD)}
+    return shapes
+
+
+def _weights(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    if "norm" in name:
+        return np.ones(shape, dtype=np.float32)
+    generator = np.random.default_rng([seed, *name.encode()])
+    scale = 3.0 if name == "output.weight" else 1.0
+    return (generator.standard_normal(shape) * scale / np.sqrt(shape[-1])).astype(np.float32)

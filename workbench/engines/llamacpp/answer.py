@@ -1,0 +1,77 @@
+"""One request under way: what was read and written so far, and the text and figures that go out.
+
+Knows nothing of batches (scheduler.py) or native code.
+"""
+
+from __future__ import annotations
+
+from workbench.engines.detokenizer import Detokenizer
+from workbench.engines.engine import Chunk, Request, StopReason
+from workbench.engines.stop import StopFilter
+from workbench.engines.thinking import Piece, ThinkingFilter
+
+
+class Answer:
+    """Turns the bytes of tokens into chunks. Times are in seconds on the caller's clock."""
+
+    def __init__(
+        self,
+        request: Request,
+        prompt: list[int],
+        started: float,
+        stops: tuple[str, ...],
+        thinking: ThinkingFilter | None,
+    ) -> None:
+        self.request = request
+        self.prompt = prompt
+        self.output_tokens = 0
+        self._started = started
+        self._first = 0.0
+        self._last = started
+        self._detokenizer = Detokenizer()
+        self._thinking = thinking
+        self._stop = StopFilter(stops)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string was found."""
+        return self._stop.stopped
+
+    def add(self, piece: bytes, now: float) -> list[Chunk]:
+        """Take one token's bytes; the chunks that are certain now."""
+        self._last = now
+        if self.output_tokens == 0:
+            self._first = now
+        self.output_tokens += 1
+        return self._chunks(self._pass(self._detokenizer.feed(piece)))
+
+    def end(self, reason: StopReason, now: float) -> list[Chunk]:
+        """The last chunks: what was held back, and the reason."""
+        self._last = now if self.output_tokens == 0 else self._last
+        pieces = self._pass(self._detokenizer.flush())
+        for piece in self._thinking.flush() if self._thinking else ():
+            pieces.append(piece if piece.thinking else Piece(self._stop.feed(piece.text), False))
+        pieces.append(Piece(self._stop.flush(), False))
+        chunks = self._chunks(pieces)
+        return [*chunks, self._chunk("", False, "stop" if self.stopped else reason)]
+
+    def _pass(self, text: str) -> list[Piece]:
+        pieces = self._thinking.feed(text) if self._thinking else [Piece(text, False)]
+        return [piece if piece.thinking else Piece(self._stop.feed(piece.text), False) for piece in pieces]
+
+    def _chunks(self, pieces: list[Piece]) -> list[Chunk]:
+        return [self._chunk(piece.text, piece.thinking) for piece in pieces if piece.text]
+
+    def _chunk(self, text: str, thinking: bool, reason: StopReason | None = None) -> Chunk:
+        spent = self._last - self._first
+        return Chunk(
+            self.request.id,
+            text,
+            thinking,
+            prompt_tokens=len(self.prompt),
+            output_tokens=self.output_tokens,
+            seconds_to_first_token=self._first - self._started if self.output_tokens else 0.0,
+            tokens_per_second=(self.output_tokens - 1) / spent if self.output_tokens > 1 and spent > 0 else 0.0,
+            elapsed_seconds=self._last - self._started,
+            stop_reason=reason,
+        )
