@@ -1,0 +1,99 @@
+"""Launch: one answer on its way, from a prompt and a case to the engine.
+
+Counts the prompt, fits it into the context as the person chose, sends it, and can be called off at any moment
+between. Nothing here waits: each stage begins where the one before it ended, on whatever thread that was.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from workbench.engines.engine import Chunk, Event, Failure, Progress, Sampling
+from workbench.errors import WorkbenchError
+from workbench.evaluation.bench import Variant
+from workbench.evaluation.dataset import Case
+from workbench.evaluation.prepare import enabled_examples
+from workbench.hosting.pool import Pool, Ticket
+from workbench.models.reference import Model, ModelInfo
+from workbench.prompting.budget import Budget, Measure, Strategy, fit
+from workbench.prompting.prompt import Message, Prompt
+from workbench.prompting.render import render
+
+Sink = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What determines one answer; two equal drafts ask the same."""
+
+    prompt: Prompt
+    case: Case
+    examples_off: frozenset[str]
+    sampling: Sampling
+    strategy: Strategy
+    model: Model
+
+    @classmethod
+    def of(cls, variant: Variant, prompt: Prompt, case: Case, strategy: Strategy, model: Model) -> Draft:
+        return cls(prompt, case, frozenset(variant.examples_off), variant.sampling, strategy, model)
+
+    def measure(self) -> Measure:
+        """What has to be counted. Raises PromptError when the prompt cannot be rendered."""
+        variant = Variant("", "", "", examples_off=tuple(self.examples_off))
+        return Measure(self.prompt, self.case.variables, enabled_examples(variant, self.prompt))
+
+    def budget(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> Budget:
+        return measure.budget(counts, self.sampling.max_tokens, info.context_tokens)
+
+    def messages(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> tuple[Message, ...]:
+        """What is sent, after the strategy had its say. Raises BudgetError when it does not fit."""
+        examples = fit(measure, counts, self.sampling.max_tokens, info.context_tokens, self.strategy)
+        return render(self.prompt, self.case.variables, examples)
+
+
+class Launch:
+    """One answer under way. The sink gets the engine's events; the last of them comes exactly once."""
+
+    def __init__(self, pool: Pool, draft: Draft, sink: Sink) -> None:
+        """Begin. Raises PromptError at once when the prompt cannot be rendered."""
+        self._pool, self._draft, self._sink = pool, draft, sink
+        self._lock = threading.Lock()
+        self._cancelled = self._sent = False
+        self._ticket: Ticket | None = None
+        self._measure = draft.measure()
+        sink(Progress(0, "queued" if pool.info(draft.model) else "loading"))
+        counting = pool.count(draft.model, self._measure.drafts, draft.prompt.mode)
+        counting.add_done_callback(self._send)
+
+    def cancel(self) -> None:
+        """Call it off; returns at once. What was not sent yet ends here, even while its model still loads."""
+        with self._lock:
+            early = not self._cancelled and not self._sent
+            self._cancelled = True
+            ticket = self._ticket
+        if ticket:
+            ticket.cancel()
+        elif early:
+            self._sink(Chunk(0, stop_reason="cancelled"))
+
+    def _send(self, counting: Future[tuple[int, ...]]) -> None:
+        draft = self._draft
+        try:
+            counts = counting.result()
+            info = self._pool.info(draft.model)
+            assert info is not None  # counting loaded the model
+            messages = draft.messages(self._measure, counts, info)
+            with self._lock:
+                if self._cancelled:
+                    return
+                self._sent = True
+                self._ticket = self._pool.submit(draft.model, messages, draft.sampling, draft.prompt.mode, self._sink)
+        except WorkbenchError as error:
+            with self._lock:
+                if self._cancelled:
+                    return
+                self._sent = True
+            self._sink(Failure(0, error.message, error.hint, error.details))

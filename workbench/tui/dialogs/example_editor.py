@@ -1,0 +1,51 @@
+"""ExampleEditor: one few-shot example, its variables and its answer. Dismissed with it, or with None."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Label, TextArea
+
+from workbench.prompting.prompt import Example
+
+
+class ExampleEditor(ModalScreen[Example | None]):
+    """A text area for each variable, and one for the answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "leave", id="example.leave", priority=True),
+        Binding("ctrl+s", "apply", "keep", id="example.apply", priority=True),
+    ]
+
+    def __init__(self, example: Example, variables: Sequence[str]) -> None:
+        """variables: names to offer beside those the example already has."""
+        super().__init__()
+        self._example = example
+        self._names = tuple(dict.fromkeys((*example.variables, *variables)))
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -tall") as dialog:
+            dialog.border_title = f"Example {self._example.id}"
+            with VerticalScroll(can_focus=False):
+                for index, name in enumerate(self._names):
+                    yield Label(name, classes="field-name", markup=False)
+                    yield _area(self._example.variables.get(name, ""), f"variable-{index}")
+                yield Label("answer", classes="field-name")
+                yield _area(self._example.answer, "answer")
+            yield Label("tab next field   ^s keep   esc leave", classes="muted")
+
+    def action_apply(self) -> None:
+        texts = [self.query_one(f"#variable-{index}", TextArea).text for index in range(len(self._names))]
+        answer = self.query_one("#answer", TextArea).text
+        self.dismiss(Example(self._example.id, dict(zip(self._names, texts, strict=True)), answer))
+
+
+def _area(text: str, id: str) -> TextArea:
+    return TextArea(
+        text, id=id, tab_behavior="focus", compact=True, highlight_cursor_line=False, show_line_numbers=False
+    )

@@ -1,0 +1,45 @@
+"""Explanation: each score of an answer with what was extracted and why it got its value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from workbench.evaluation.scorers import Score
+from workbench.inert import make_inert
+
+
+class Explanation(ModalScreen[None]):
+    """Read-only; any of the leaving keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,e", "dismiss(None)", "leave", id="explanation.leave")
+    ]
+
+    def __init__(self, title: str, expected: str | None, text: str, scores: Sequence[Score]) -> None:
+        super().__init__()
+        self._title, self._expected, self._text, self._scores = title, expected, text, tuple(scores)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -tall") as dialog:
+            dialog.border_title = make_inert(self._title)
+            with VerticalScroll():
+                yield Static(self._facts())
+            yield Label("esc leave", classes="muted")
+
+    def _facts(self) -> Content:
+        expected = "(the case names none)" if self._expected is None else make_inert(self._expected)
+        lines: list[str | tuple[str, str]] = [("expected   ", "$text-muted"), expected]
+        lines += [("\nanswer     ", "$text-muted"), make_inert(self._text) or "(empty)"]
+        for score in self._scores:
+            lines += [("\n\n" + score.scorer.replace("_", " "), "bold $primary"), f"  {score.value:.2f}"]
+            lines += [("\nextracted  ", "$text-muted"), make_inert(score.extracted) or "(nothing)"]
+            lines += [("\nwhy        ", "$text-muted"), make_inert(score.explanation)]
+        return Content.assemble(*lines)

@@ -1,0 +1,70 @@
+"""FinalPrompt: exactly what the model is sent, as text and as tokens."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from workbench.engines.engine import Tokenized
+from workbench.inert import make_inert
+
+_SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
+
+
+class FinalPrompt(ModalScreen[str | None]):
+    """Shows the prompt; dismissed with the text when a person wants it copied."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "leave", id="final.leave"),
+        Binding("t,ctrl+t", "turn", "text/tokens/ids", id="final.turn"),
+        Binding("y", "copy", "copy", id="final.copy"),
+    ]
+    _VIEWS = ("tokens", "text", "ids")
+
+    def __init__(self, title: str, prompt: Tokenized) -> None:
+        super().__init__()
+        self._title, self._prompt, self._view = title, prompt, 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -whole") as dialog:
+            dialog.border_title = make_inert(f"{self._title} · {len(self._prompt.ids)} tokens")
+            with VerticalScroll():
+                yield Static(id="final-text")
+            yield Label("t tokens, text, ids   y copy   esc leave", classes="muted")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def action_turn(self) -> None:
+        self._view = (self._view + 1) % len(self._VIEWS)
+        self._draw()
+
+    def action_copy(self) -> None:
+        self.dismiss(self._prompt.text)
+
+    def _draw(self) -> None:
+        view = {"tokens": self._tokens, "text": self._plain, "ids": self._ids}[self._VIEWS[self._view]]
+        self.query_one("#final-text", Static).update(view())
+
+    def _plain(self) -> Content:
+        return Content(make_inert(self._prompt.text))
+
+    def _tokens(self) -> Content:
+        """Neighbouring tokens on different grounds; a line end stays visible inside its token."""
+        parts = [
+            (make_inert(piece).replace("\n", "↵\n") or "␀", f"on {_SHADES[index % len(_SHADES)]}")
+            for index, piece in enumerate(self._prompt.pieces)
+        ]
+        return Content.assemble(*parts)
+
+    def _ids(self) -> Content:
+        rows: list[str | tuple[str, str]] = []
+        for index, (token, piece) in enumerate(zip(self._prompt.ids, self._prompt.pieces, strict=True)):
+            rows += [(f"{index:>6}  ", "$text-muted"), f"{token:>7}  {make_inert(piece)!r}\n"]
+        return Content.assemble(*rows)

@@ -1,0 +1,31 @@
+"""Reader: a long text on the whole screen. Dismissed with nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label, TextArea
+
+from workbench.inert import make_inert
+
+
+class Reader(ModalScreen[None]):
+    """Scrolls, selects, copies; changes nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,v", "dismiss(None)", "leave", id="reader.leave", priority=True)
+    ]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title, self._text = title, text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -whole") as dialog:
+            dialog.border_title = make_inert(self._title)
+            yield TextArea(make_inert(self._text), read_only=True, soft_wrap=True, show_line_numbers=False)
+            yield Label("up/down scroll   shift+arrows select   ^c copy   esc leave", classes="muted")

@@ -1,0 +1,52 @@
+"""Figures as a person reads them: units, sensible digits, no more than the eye needs.
+
+Knows nothing of where they stand.
+"""
+
+from __future__ import annotations
+
+from workbench.engines.engine import Completion
+
+_STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
+
+
+def show_seconds(seconds: float) -> str:
+    """`9 ms` under a second, `1.2 s` under a minute, `2:05` above."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def show_bytes(count: int) -> str:
+    """`4.2 MB`, in steps of a thousand."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def show_count(count: int) -> str:
+    """`1,536`; `1.2 M` and `7.1 B` from a million up."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.1f} B"
+    if count >= 1_000_000:
+        return f"{count / 1e6:.1f} M"
+    return f"{count:,}"
+
+
+def show_completion(completion: Completion) -> str:
+    """The line under an answer: tokens in and out, time to the first one, speed, why it ended."""
+    cached = "*" if completion.cached_tokens else ""
+    parts = [
+        f"{completion.prompt_tokens}→{completion.output_tokens} tok",
+        f"{show_seconds(completion.seconds_to_first_token)}{cached}",
+    ]
+    if completion.tokens_per_second:
+        parts.append(f"{completion.tokens_per_second:.0f} tok/s")
+    if completion.stop_reason in _STOP_WORDS:
+        parts.append(_STOP_WORDS[completion.stop_reason])
+    return "  ".join(parts)

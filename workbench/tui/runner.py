@@ -1,0 +1,92 @@
+"""Runner: carries the panes' answers from the engines to the panes.
+
+Keeps one stream for each pane, and drains all of them from one timer of the screen. Decides nothing about prompts or
+models: what to ask is a Draft of the session's, how to ask it is Launch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.launch import Draft, Launch
+from workbench.hosting.pool import Pool
+from workbench.tui.stream import PaneStream
+from workbench.tui.widgets.output_pane import BUSY, OutputPane
+
+MakeDraft = Callable[[OutputPane], Draft]
+
+
+class Runner:
+    """The answers of all panes."""
+
+    def __init__(self, pool: Pool, make_draft: MakeDraft) -> None:
+        self._pool = pool
+        self._make_draft = make_draft
+        self._streams: dict[OutputPane, PaneStream] = {}
+        self._shown: dict[OutputPane, Draft] = {}
+        self.total = 0
+
+    def run(self, panes: Iterable[OutputPane], only_changed: bool = False) -> int:
+        """Start the panes; with `only_changed`, those that would ask something else than they show."""
+        started = 0
+        for pane in panes:
+            try:
+                draft = self._make_draft(pane)
+            except WorkbenchError as error:
+                self._fail(pane, error)
+                continue
+            if only_changed and self._shown.get(pane) == draft and pane.state != "cancelled":
+                continue
+            self._shown[pane] = draft
+            started += self._start(pane, draft)
+        self.total = len(self.busy)
+        return started
+
+    def _start(self, pane: OutputPane, draft: Draft) -> bool:
+        stream = self._streams.setdefault(pane, PaneStream())
+        pane.begin()
+        try:
+            stream.start(lambda sink: Launch(self._pool, draft, sink))
+        except WorkbenchError as error:
+            self._fail(pane, error)
+            return False
+        return True
+
+    def _fail(self, pane: OutputPane, error: WorkbenchError) -> None:
+        self._streams.setdefault(pane, PaneStream()).abandon()
+        self._shown.pop(pane, None)
+        pane.begin()
+        pane.fail(error)
+
+    def stop(self) -> bool:
+        """Cancel everything that runs; whether anything did."""
+        busy = self.busy
+        for pane in busy:
+            self._streams[pane].cancel()
+        return bool(busy)
+
+    def forget(self, pane: OutputPane) -> None:
+        """A pane was closed."""
+        stream = self._streams.pop(pane, None)
+        if stream:
+            stream.abandon()
+        self._shown.pop(pane, None)
+
+    def invalidate(self) -> None:
+        """What the panes show is no longer comparable: the next run starts all of them."""
+        self._shown.clear()
+
+    @property
+    def busy(self) -> list[OutputPane]:
+        return [pane for pane, stream in self._streams.items() if stream.active and pane.state in BUSY]
+
+    def drain(self) -> bool:
+        """Hand every pane what came for it since the last frame; whether anything came."""
+        came = False
+        for pane, stream in self._streams.items():
+            events = stream.drain()
+            if events:
+                came = True
+                pane.feed(events)
+        return came

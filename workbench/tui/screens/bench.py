@@ -1,0 +1,462 @@
+"""BenchScreen: what one edits on the left, the variants' answers side by side on the right.
+
+Gathers what a person typed into the session, asks the runner for answers, and shows both. Flows that open dialogs
+are in actions.py; what a prompt, a score or a model is, the core decides.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import ClassVar
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, TextArea
+
+from workbench.engines.engine import Completion
+from workbench.errors import TemplateError, WorkbenchError
+from workbench.evaluation.launch import Draft
+from workbench.evaluation.scorers import Score, Scorer, make_scorers
+from workbench.evaluation.session import Session
+from workbench.hosting.pool import Pool
+from workbench.models.reference import Model, resolve_model
+from workbench.prompting.budget import Budget
+from workbench.tui import actions
+from workbench.tui.runner import Runner
+from workbench.tui.stream import FRAMES_PER_SECOND
+from workbench.tui.widgets.case_view import CaseView
+from workbench.tui.widgets.context_meter import ContextMeter
+from workbench.tui.widgets.example_list import ExampleList
+from workbench.tui.widgets.output_pane import OutputPane
+from workbench.tui.widgets.pane_tabs import PaneTabs
+from workbench.tui.widgets.prompt_editor import PromptEditor
+from workbench.tui.widgets.title_bar import Title, TitleBar
+
+HELP = """\
+Each column is a variant: a prompt, on a model, with some examples switched on and some sampling.
+Type in the prompt on the left and the panes answer again as soon as you rest; the sign on top of each
+pane is its score for this case (e explains it). Tab walks on; esc stops, or leaves the editor.
+"""
+
+
+class BenchScreen(Screen[None]):
+    """The first screen."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r,f5", "run", "run", id="bench.run", priority=True),
+        Binding("escape", "stop", "stop", id="bench.stop"),
+        Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
+        Binding("ctrl+n", "next_case", "case ▸", id="bench.next_case", priority=True),
+        Binding("ctrl+p", "previous_case", "◂", id="bench.previous_case", priority=True),
+        Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
+        Binding("ctrl+t", "do('final_prompt')", "tokens", id="bench.tokens", priority=True),
+        Binding("ctrl+s", "do('save')", "save", id="bench.save", priority=True),
+        Binding("ctrl+o", "do('open_prompt')", "prompts", id="bench.open", priority=True),
+        Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
+        Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
+        Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
+        Binding("right_square_bracket", "split(5)", "wider editor", id="bench.split_right", show=False),
+        *(
+            Binding(
+                f"{number},alt+{number}",
+                f"choose({number - 1})",
+                f"pane {number}",
+                id=f"bench.pane_{number}",
+                show=False,
+            )
+            for number in range(1, 9)
+        ),
+    ]
+
+    title_bar = getters.query_one(TitleBar)
+    editor = getters.query_one(PromptEditor)
+    example_list = getters.query_one(ExampleList)
+    case_view = getters.query_one(CaseView)
+    meter = getters.query_one(ContextMeter)
+    tabs = getters.query_one(PaneTabs)
+
+    class Measured(Message):
+        """The prompt of the chosen pane was counted."""
+
+        def __init__(self, draft: Draft, budget: Budget | None) -> None:
+            super().__init__()
+            self.draft, self.budget = draft, budget
+
+    class Scored(Message):
+        """An answer was judged."""
+
+        def __init__(self, pane: OutputPane, completion: Completion, scores: tuple[Score, ...]) -> None:
+            super().__init__()
+            self.pane, self.completion, self.scores = pane, completion, scores
+
+    def __init__(self, session: Session, pool: Pool, models: tuple[Model, ...]) -> None:
+        super().__init__()
+        self.session = session
+        self.pool = pool
+        self.models = models
+        self.runner = Runner(pool, lambda pane: self.draft_of(pane.index))
+        self.panes: list[OutputPane] = []
+        self.chosen = 0
+        self._scorers: tuple[Scorer, ...] = ()
+        self._rest: Timer | None = None
+        self._measuring: Draft | None = None
+        self._loading = False
+        self._split = 0
+
+    # --- layout --------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        with Horizontal(id="body"):
+            with Vertical(id="edit"):
+                yield PromptEditor()
+                yield ExampleList()
+                yield CaseView()
+                yield ContextMeter()
+            with Vertical(id="answers"):
+                yield PaneTabs()
+                yield Container(id="panes")
+        yield Footer(show_command_palette=False, compact=True)
+
+    async def on_mount(self) -> None:
+        try:
+            self._scorers = make_scorers(self.session.bench.scorers)
+        except WorkbenchError as error:
+            self.session.problems.append(error)
+        await self.rebuild_panes()
+        await self.show_chosen()
+        self.editor.focus()
+        self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
+        for problem in self.session.problems:
+            actions.say(self, problem)
+        self.run_panes()
+
+    async def rebuild_panes(self, kept: list[OutputPane] | None = None) -> None:
+        """Make the row of panes match the session's variants; `kept` says which widgets stay, in order."""
+        row = self.query_one("#panes", Container)
+        panes = kept if kept is not None else []
+        for pane in self.panes:
+            if pane not in panes:
+                self.runner.forget(pane)
+                await pane.remove()
+        for index in range(len(self.session.variants)):
+            if index >= len(panes):
+                panes.append(OutputPane(index))
+        for index, pane in enumerate(panes):
+            pane.index = index
+            if not pane.is_mounted:
+                await row.mount(pane, after=index - 1) if index and row.children else await row.mount(
+                    pane, before=0 if row.children else None
+                )
+        self.panes = panes
+        self.chosen = min(self.chosen, len(panes) - 1)
+        row.set_classes(f"panes-{len(panes)}")
+        self.show_variants()
+
+    def show_variants(self) -> None:
+        """Names, prompts and models on the panes' borders."""
+        for pane, variant in zip(self.panes, self.session.variants, strict=True):
+            edited = " ●" if self.session.is_edited(variant.prompt) else ""
+            pane.show_variant(variant.name, f"{variant.prompt}{edited} · {variant.model}")
+            pane.set_class(pane.index == self.chosen, "-chosen")
+
+    async def show_chosen(self) -> None:
+        """The prompt, examples and case of the chosen pane, on the left."""
+        variant = self.session.variants[self.chosen]
+        try:
+            prompt = self.session.prompt(variant.prompt)
+        except WorkbenchError as error:
+            self.editor.load_body("")
+            self.editor.read_only = True
+            self.editor.border_title = variant.prompt
+            self.editor.show_problem(error.message)
+            self.example_list.load((), ())
+        else:
+            self.editor.read_only = False
+            if self.editor.to_model() != prompt.body:
+                self.editor.load_body(prompt.body)
+            self.editor.show_problem("")
+            self.example_list.load(prompt.examples, variant.examples_off)
+        await self.show_case()
+        self.show_titles()
+        self._measure()
+
+    async def show_case(self) -> None:
+        case = self.session.case
+        typed = "  (typed over)" if self.session.case_is_typed and self.session.cases else ""
+        title = f"Case {case.number}{typed}" if self.session.cases else "Case  (typed: this bench has no dataset)"
+        await self.case_view.load(title, self.session.shown_variables(), case.expected)
+
+    def show_titles(self) -> None:
+        session = self.session
+        variant = session.variants[self.chosen]
+        sharing = [
+            pane.letter
+            for pane, other in zip(self.panes, session.variants, strict=False)
+            if other.prompt == variant.prompt
+        ]
+        mark = " ●" if session.is_edited(variant.prompt) else ""
+        self.editor.border_title = f"Prompt  {variant.prompt}{mark}  ({', '.join(sharing)})"
+        self.show_variants()
+        self._show_status()
+
+    def _show_status(self) -> None:
+        session, busy = self.session, self.runner.busy
+        speed = sum(pane.completion.tokens_per_second for pane in busy)
+        self.title_bar.show(
+            Title(
+                bench=session.path.name,
+                unsaved=bool(session.unsaved),
+                case=session.bench.case,
+                cases=len(session.cases),
+                live=session.live,
+                model=session.variants[self.chosen].model,
+                speed=speed,
+                done=self.runner.total - len(busy),
+                total=self.runner.total if busy else 0,
+            )
+        )
+        self.tabs.show([pane.sign for pane in self.panes], self.chosen)
+
+    # --- typing --------------------------------------------------------------------------------------------------
+
+    @on(TextArea.Changed, "#prompt")
+    def _prompt_typed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        if not self.editor.read_only:
+            self._wait_for_rest()
+
+    @on(CaseView.Edited)
+    def _case_typed(self, event: CaseView.Edited) -> None:
+        if self.session.type_input(event.variable, event.text):
+            self._wait_for_rest()
+
+    def _wait_for_rest(self) -> None:
+        """Act once the keyboard has rested; every key starts the wait anew."""
+        if self._rest:
+            self._rest.stop()
+        self._rest = self.set_timer(self.session.settings.live_delay_ms / 1000, self._rested)
+
+    def _rested(self) -> None:
+        if self.gather():
+            self._changed()
+
+    def gather(self) -> bool:
+        """Take what was typed into the session; whether anything is new. Call it before acting on the session."""
+        waiting = self._rest is not None
+        if self._rest:
+            self._rest.stop()
+            self._rest = None
+        if self.editor.read_only:
+            return waiting
+        try:
+            return (
+                self.session.edit_prompt(self.session.variants[self.chosen].prompt, self.editor.to_model()) or waiting
+            )
+        except WorkbenchError as error:
+            actions.say(self, error)
+            return False
+
+    def _changed(self) -> None:
+        """Something that the answers depend on is new."""
+        self.show_titles()
+        self._measure()
+        if self.session.live:
+            self.run_panes(only_changed=True)
+
+    async def refresh_after_change(self) -> None:
+        """Show the session anew after an action changed it, and run what is affected."""
+        await self.show_chosen()
+        self._changed()
+
+    # --- examples ------------------------------------------------------------------------------------------------
+
+    @on(ExampleList.Asked)
+    async def _example_asked(self, event: ExampleList.Asked) -> None:
+        if event.wish == "toggle" and event.example:
+            self.gather()
+            self.session.toggle_example(self.chosen, event.example)
+            self._reload_examples()
+            self._changed()
+        else:
+            actions.change_examples(self, event.wish, event.example)
+
+    def _reload_examples(self) -> None:
+        variant = self.session.variants[self.chosen]
+        self.example_list.load(self.session.prompt(variant.prompt).examples, variant.examples_off)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def draft_of(self, index: int) -> Draft:
+        """What a pane would ask now. Raises WorkbenchError when its prompt or its model cannot be found."""
+        session = self.session
+        variant = session.variants[index]
+        prompt = session.prompt(variant.prompt)
+        return Draft.of(variant, prompt, session.case, session.strategy, self.model_of(index))
+
+    def model_of(self, index: int) -> Model:
+        bench = self.session.bench
+        return resolve_model(self.session.variants[index].model, bench.models, self.session.path.parent, self.models)
+
+    def take_models(self, found: tuple[Model, ...]) -> None:
+        """Models were found in the background; panes that lacked theirs can run now."""
+        self.models = found
+        lacking = [pane for pane in self.panes if pane.state == "failed"]
+        if lacking:
+            self.run_panes(only_changed=True, panes=lacking)
+            self._measure()
+
+    def run_panes(self, only_changed: bool = False, panes: list[OutputPane] | None = None) -> None:
+        self.runner.run(self.panes if panes is None else panes, only_changed)
+        self._show_status()
+
+    def _drain(self) -> None:
+        if self.runner.drain() or self._loading:
+            self._loading = bool(self.runner.busy)
+            self._show_status()
+
+    @on(OutputPane.Finished)
+    def _finished(self, event: OutputPane.Finished) -> None:
+        self._judge(event.pane, event.completion)
+        self._measure()
+
+    @work(thread=True, group="judge")
+    def _judge(self, pane: OutputPane, completion: Completion) -> None:
+        """Scoring is not the screen's to wait for: a pattern may take its time."""
+        if completion.stop_reason == "cancelled":
+            return
+        case = self.session.case
+        try:
+            scores = tuple(scorer.score(completion.text, case) for scorer in self._scorers)
+        except WorkbenchError as error:
+            self.app.call_from_thread(actions.say, self, error)
+            return
+        self.post_message(self.Scored(pane, completion, scores))
+
+    @on(Scored)
+    def _scored(self, event: Scored) -> None:
+        if event.pane.is_attached and event.pane.completion == event.completion:
+            event.pane.show_scores(event.scores)
+            self._show_status()
+
+    def _measure(self) -> None:
+        """Count the chosen pane's prompt for the meter, and show a template's error where it is typed."""
+        try:
+            draft = self.draft_of(self.chosen)
+            measure = draft.measure()
+        except WorkbenchError as error:
+            where = f"line {error.line}: " if isinstance(error, TemplateError) and error.line else ""
+            self.editor.show_problem(f"{where}{error.message}")
+            self.meter.show(None)
+            return
+        self.editor.show_problem("")
+        if draft == self._measuring:
+            return
+        self._measuring = draft
+        counting = self.pool.count(draft.model, measure.drafts, draft.prompt.mode)
+
+        def counted(future: Future[tuple[int, ...]]) -> None:
+            info = self.pool.info(draft.model)
+            failed = future.cancelled() or future.exception() is not None or info is None
+            budget = None if failed or info is None else draft.budget(measure, future.result(), info)
+            self.post_message(self.Measured(draft, budget))
+
+        counting.add_done_callback(counted)
+
+    @on(Measured)
+    def _measured(self, event: Measured) -> None:
+        if event.draft == self._measuring:
+            self.meter.show(event.budget)
+            self.example_list.show_costs(event.budget.per_example if event.budget else {})
+            if event.budget is None:
+                self._measuring = None
+
+    # --- keys ----------------------------------------------------------------------------------------------------
+
+    def action_run(self) -> None:
+        self.gather()
+        self.show_titles()
+        self.run_panes()
+
+    def action_stop(self) -> None:
+        """Stop what runs; when nothing does, go from the editor to the panes."""
+        if not self.runner.stop():
+            self.panes[self.chosen].focus()
+
+    def action_live(self) -> None:
+        self.session.set_live(not self.session.live)
+        self._show_status()
+        if self.session.live:
+            self.gather()
+            self._changed()
+
+    async def action_next_case(self) -> None:
+        await self.go_to_case(self.session.bench.case + 1)
+
+    async def action_previous_case(self) -> None:
+        await self.go_to_case(self.session.bench.case - 1)
+
+    async def go_to_case(self, number: int) -> None:
+        self.gather()
+        if self.session.go_to_case(number):
+            await self.show_case()
+            self._changed()
+
+    async def action_choose(self, index: int) -> None:
+        if index < len(self.panes):
+            await self.choose(index)
+            self.panes[index].focus()
+
+    async def choose(self, index: int) -> None:
+        """Make another pane the one that is edited."""
+        if index == self.chosen:
+            return
+        changed = self.gather()
+        self.chosen = index
+        await self.show_chosen()
+        if changed:
+            self._changed()
+
+    @on(OutputPane.Chosen)
+    async def _pane_chosen(self, event: OutputPane.Chosen) -> None:
+        await self.choose(event.pane.index)
+
+    @on(OutputPane.Asked)
+    async def _pane_asked(self, event: OutputPane.Asked) -> None:
+        self.gather()
+        index = event.pane.index
+        if event.wish == "run_one":
+            self.run_panes(panes=[event.pane])
+        elif event.wish in ("previous", "next"):
+            step = 1 if event.wish == "next" else -1
+            await self.action_choose((index + step) % len(self.panes))
+        else:
+            self.action_do(event.wish)
+
+    def action_do(self, name: str) -> None:
+        """An action of actions.py, by name."""
+        self.gather()
+        getattr(actions, name)(self)
+
+    def action_toggle_editor(self) -> None:
+        hidden = self.toggle_class("-no-editor").has_class("-no-editor")
+        (self.panes[self.chosen] if hidden else self.editor).focus()
+
+    def action_split(self, step: int) -> None:
+        """Move the line between editor and panes, in percent of the width."""
+        edit = self.query_one("#edit")
+        now = self._split or round(edit.outer_size.width * 100 / max(self.size.width, 1))
+        self._split = max(20, min(now + step, 75))
+        edit.styles.width = f"{self._split}%"
+
+    @property
+    def folder(self) -> Path:
+        return self.session.path.parent

@@ -1,0 +1,66 @@
+"""ContextMeter: what the prompt takes of the model's context, part by part."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from workbench.prompting.budget import Budget
+
+_PARTS = (
+    ("system", "sys", "$primary"),
+    ("examples", "ex", "$secondary"),
+    ("input", "in", "$accent"),
+    ("output", "out", "$border"),
+)
+
+
+class ContextMeter(Static):
+    """Two rows: a bar in the colours of its parts, and their token counts."""
+
+    def __init__(self) -> None:
+        super().__init__(id="meter")
+        self._budget: Budget | None = None
+
+    def show(self, budget: Budget | None) -> None:
+        """Show a budget; None while it is not known, because the model is still loading."""
+        if budget != self._budget:
+            self._budget = budget
+            self._draw()
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        budget = self._budget
+        if budget is None:
+            self.update(Content.from_markup("[$text-muted]context  counted once the model is loaded[/]"))
+            return
+        self.set_class(budget.over, "-over")
+        figure = f" {budget.used}/{budget.limit}"
+        if budget.over:
+            figure += " too long"
+        width = max(self.content_size.width - len("context ▕▏") - len(figure), 4)
+        cells = _share([getattr(budget, part) for part, _, _ in _PARTS], budget.limit, width)
+        bar = [("█" * count, colour) for count, (_, _, colour) in zip(cells, _PARTS, strict=True)]
+        rest = " " * (width - sum(cells))
+        legend: list[tuple[str, str]] = []
+        roomy = self.content_size.width >= 56
+        for part, short, colour in _PARTS:
+            legend += [
+                ("■ ", colour),
+                (f"{part if roomy else short} {getattr(budget, part)}  ", "$text-muted"),
+            ]
+        self.update(Content.assemble("context ▕", *bar, rest, "▏", figure, "\n", *legend))
+
+
+def _share(parts: list[int], limit: int, width: int) -> list[int]:
+    """Cells for each part: never more than `width` together, one at least for what is not nothing."""
+    cells: list[int] = []
+    for part in parts:
+        left = width - sum(cells)
+        cells.append(min(max(round(part * width / max(limit, 1)), 1 if part else 0), left))
+    return cells

@@ -1,0 +1,199 @@
+"""OutputPane: one variant's answer, from `loading` to its score.
+
+Fed with engine events by whoever drains its stream; it knows neither engines nor scorers, only what to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from workbench.engines.engine import Chunk, Completion, Event, Failure, Progress, fold
+from workbench.errors import WorkbenchError
+from workbench.evaluation.scorers import Score
+from workbench.inert import make_inert
+from workbench.tui.figures import show_completion
+from workbench.tui.widgets.stream_text import StreamText
+
+PaneState = Literal["idle", "loading", "queued", "running", "done", "cancelled", "failed"]
+_STATES: tuple[PaneState, ...] = ("idle", "loading", "queued", "running", "done", "cancelled", "failed")
+BUSY: frozenset[PaneState] = frozenset({"loading", "queued", "running"})
+
+
+class OutputPane(Vertical, can_focus=True, can_focus_children=False):
+    """A column: name, model, score badge, streamed answer, figures."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "ask('run_one')", "run this", id="pane.run"),
+        Binding("s", "ask('settings')", "settings", id="pane.settings"),
+        Binding("m", "ask('model')", "model", id="pane.model"),
+        Binding("n", "ask('rename')", "rename", id="pane.rename"),
+        Binding("e", "ask('explain')", "explain", id="pane.explain"),
+        Binding("y", "ask('copy')", "copy", id="pane.copy"),
+        Binding("v", "ask('view')", "view whole", id="pane.view", show=False),
+        Binding("a", "ask('add')", "add pane", id="pane.add"),
+        Binding("x", "ask('close')", "close", id="pane.close"),
+        Binding("left,h", "ask('previous')", "previous pane", id="pane.previous", show=False),
+        Binding("right,l", "ask('next')", "next pane", id="pane.next", show=False),
+        Binding("up,k", "scroll(-1)", "scroll up", id="pane.up", show=False),
+        Binding("down,j", "scroll(1)", "scroll down", id="pane.down", show=False),
+        Binding("pageup", "scroll(-10)", "page up", id="pane.page_up", show=False),
+        Binding("pagedown", "scroll(10)", "page down", id="pane.page_down", show=False),
+    ]
+
+    state: reactive[PaneState] = reactive("idle")
+
+    output = getters.query_one(StreamText)
+
+    @dataclass
+    class Asked(Message):
+        """A person asked for something that concerns this pane."""
+
+        pane: OutputPane
+        wish: str
+
+        @property
+        def control(self) -> OutputPane:
+            return self.pane
+
+    @dataclass
+    class Chosen(Message):
+        """The pane got the focus."""
+
+        pane: OutputPane
+
+    @dataclass
+    class Finished(Message):
+        """The answer ended: done, or cancelled with what there was."""
+
+        pane: OutputPane
+        completion: Completion
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.chunks: list[Chunk] = []
+        self.scores: tuple[Score, ...] = ()
+        self.failure: WorkbenchError | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="pane-model", markup=False)
+        yield Static(id="pane-badge")
+        yield StreamText()
+        yield Static(id="pane-figures", markup=False)
+
+    @property
+    def letter(self) -> str:
+        return "ABCDEFGH"[self.index]
+
+    @property
+    def completion(self) -> Completion:
+        return fold(self.chunks)
+
+    def show_variant(self, name: str, subtitle: str) -> None:
+        """The name in the border, and the line that says prompt and model."""
+        self.border_title = Content(f"{self.letter}  {make_inert(name)}")
+        self.query_one("#pane-model", Static).update(Content(make_inert(subtitle)))
+
+    def begin(self) -> None:
+        """Empty the pane for a new answer."""
+        self.chunks = []
+        self.scores = ()
+        self.failure = None
+        self.output.clear()
+        self.query_one("#pane-figures", Static).update("")
+        self._show_badge()
+        self.state = "queued"
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Take what came out of the engine since the last frame."""
+        for event in events:
+            if isinstance(event, Progress):
+                self.state = event.state
+                self._show_progress(event)
+            elif isinstance(event, Failure):
+                self.fail(WorkbenchError(event.message, event.hint, event.details))
+            else:
+                self._take(event)
+
+    def _take(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        if chunk.text:
+            self.state = "running"
+            self.output.append(chunk.text, "thinking" if chunk.thinking else "answer")
+        if chunk.stop_reason is None:
+            return
+        completion = self.completion
+        self.state = "cancelled" if chunk.stop_reason == "cancelled" else "done"
+        self.query_one("#pane-figures", Static).update(Content(show_completion(completion)))
+        if not completion.text and not completion.thinking and self.state == "done":
+            self.output.append("(the model ended at once, without a word)", "note")
+        self.post_message(self.Finished(self, completion))
+
+    def fail(self, error: WorkbenchError) -> None:
+        """Show why there is no answer; what had streamed so far stays above it."""
+        self.failure = error
+        gap = "\n\n" if self.output.text else ""
+        hint = f"\n\n{error.hint}" if error.hint else ""
+        self.output.append(f"{gap}{error.message}{hint}\n\nPress enter here to try again.", "note")
+        self.state = "failed"
+
+    def show_scores(self, scores: tuple[Score, ...]) -> None:
+        self.scores = scores
+        self._show_badge()
+
+    @property
+    def badge(self) -> Content:
+        """Sign and value of the first score: `✓ 1.00`; empty without one."""
+        if not self.scores:
+            return Content("")
+        score = self.scores[0]
+        sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
+        if 0 < score.value < 1:
+            sign, colour = "◐", "$text-warning"
+        return Content.from_markup(f"[{colour}]$sign $value[/]", sign=sign, value=f"{score.value:.2f}")
+
+    @property
+    def sign(self) -> str:
+        """One character for the tabs: the score's sign, else the state's."""
+        if self.scores:
+            return self.badge.plain[0]
+        return {"loading": "…", "queued": "…", "running": "▸", "failed": "!", "cancelled": "◌"}.get(self.state, " ")
+
+    def _show_badge(self) -> None:
+        badge = self.badge
+        if self.scores:
+            first = self.scores[0]
+            rest = "".join(f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in self.scores[1:])
+            badge = Content.assemble(badge, (f"  {first.scorer.replace('_', ' ')}{rest}", "$text-muted"))
+        self.query_one("#pane-badge", Static).update(badge)
+
+    def _show_progress(self, progress: Progress) -> None:
+        if progress.state == "loading" and progress.fraction is not None:
+            self.query_one("#pane-figures", Static).update(f"loading {progress.fraction:.0%}")
+        elif progress.state == "queued":
+            self.query_one("#pane-figures", Static).update("")
+
+    def watch_state(self, state: PaneState) -> None:
+        for name in _STATES:
+            self.set_class(name == state, f"-{name}")
+        self.border_subtitle = "" if state in ("idle", "done") else state
+
+    def on_focus(self) -> None:
+        self.post_message(self.Chosen(self))
+
+    def action_ask(self, wish: str) -> None:
+        self.post_message(self.Asked(self, wish))
+
+    def action_scroll(self, rows: int) -> None:
+        self.output.scroll_relative(y=rows, animate=False)

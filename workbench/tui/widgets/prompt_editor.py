@@ -1,0 +1,80 @@
+"""PromptEditor: the template of the chosen pane, with Jinja and role markers coloured.
+
+Holds a body byte for byte: what was not edited is handed back exactly as it came, whatever line endings it has.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import tree_sitter
+import tree_sitter_jinja
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import TextArea
+
+from workbench.inert import make_inert
+from workbench.tui.theme import template_theme
+
+_ROLE = re.compile(r"^\s*#?\s*(system|user|assistant)\s*(\[.*\])?\s*:\s*$", re.IGNORECASE)
+_HIGHLIGHTS = """
+(variable_begin) @tag (variable_end) @tag (block_begin) @tag (block_end) @tag
+(tag_name) @keyword ["for" "in" "if" "else" "is"] @keyword
+(filter_call filter: (identifier) @function)
+(identifier) @variable (attribute attribute: (identifier) @property)
+(string) @string (integer) @number (float) @number (comment) @comment
+"""
+
+
+class PromptEditor(TextArea):
+    """A text area for one prompt body."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f4", "edit_outside", "in $EDITOR", id="editor.outside"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(
+            id="prompt",
+            tab_behavior="focus",
+            soft_wrap=True,
+            show_line_numbers=False,
+            highlight_cursor_line=False,
+        )
+        self._body = ""
+        self._loaded = ""
+        language = tree_sitter.Language(tree_sitter_jinja.language())
+        self.register_language("jinja", language, _HIGHLIGHTS)
+
+    def on_mount(self) -> None:
+        self.language = "jinja"
+        self._recolour()
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._recolour())
+
+    def _recolour(self) -> None:
+        self.register_theme(template_theme(self.app.theme_variables))
+        self.theme = "css"  # so that setting it again is a change
+        self.theme = "template"
+
+    def load_body(self, body: str) -> None:
+        """Show another body; typing history starts anew."""
+        self._body = body
+        self.load_text(body)
+        self._loaded = self.text
+
+    def to_model(self) -> str:
+        """The body as it now stands."""
+        return self._body if self.text == self._loaded else self.text
+
+    def show_problem(self, problem: str) -> None:
+        """A template error in the border; empty when there is none."""
+        self.border_subtitle = make_inert(problem).replace("[", r"\[")
+        self.set_class(bool(problem), "-problem")
+
+    def get_line(self, line_index: int) -> Text:
+        line = super().get_line(line_index)
+        if _ROLE.match(line.plain):
+            style = self._theme.syntax_styles.get("role") if self._theme else None
+            line.stylize(style or "bold")
+        return line

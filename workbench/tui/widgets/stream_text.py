@@ -1,0 +1,167 @@
+"""StreamText: text that only grows at its end, as a model writes it.
+
+Drawn line by line with cached strips; an append wraps only the last row again, whatever stands above it. Knows
+nothing of engines or scores. What it is given is data: it is made inert, and never read as markup.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from workbench.inert import make_inert
+from workbench.tui.wrap import wrap_line
+
+Kind = Literal["answer", "thinking", "note"]
+
+
+class Row(NamedTuple):
+    """One row of the screen: its text, what it is, and whether a line of the text ends with it."""
+
+    text: str
+    kind: Kind
+    ends_line: bool
+
+
+class StreamText(ScrollView, can_focus=False):
+    """An append-only text."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"stream-text--thinking", "stream-text--note"}
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._pieces: list[tuple[str, Kind]] = []
+        self._rows: list[Row] = []
+        self._strips: LRUCache[int, Strip] = LRUCache(1024)
+
+    @property
+    def allow_select(self) -> bool:
+        return True
+
+    def append(self, text: str, kind: Kind = "answer") -> None:
+        """Add text at the end; the view follows when it stood at the end."""
+        if not text:
+            return
+        text = make_inert(text)
+        follow = self.is_vertical_scroll_end
+        self._pieces.append((text, kind))
+        first_changed = self._lay(text, kind)
+        self._show_from(first_changed, follow)
+
+    def clear(self) -> None:
+        self._pieces.clear()
+        self._rows.clear()
+        self._strips.clear()
+        self.virtual_size = Size(0, 0)
+        self.refresh()
+
+    @property
+    def text(self) -> str:
+        """All of the text, inert."""
+        return "".join(text for text, _ in self._pieces)
+
+    def _lay(self, text: str, kind: Kind) -> int:
+        """Lay text into rows; the index of the first row that changed."""
+        rows = self._rows
+        first = len(rows)
+        if rows and not rows[-1].ends_line and rows[-1].kind == kind:
+            text = rows.pop().text + text
+            first -= 1
+        width = max(self.scrollable_content_region.width, 1)
+        *complete, rest = text.split("\n")
+        for line in complete:
+            *wrapped, last = wrap_line(line, width)
+            rows.extend(Row(part, kind, False) for part in wrapped)
+            rows.append(Row(last, kind, True))
+        if rest:
+            rows.extend(Row(part, kind, False) for part in wrap_line(rest, width))
+        return first
+
+    def _lay_all(self) -> None:
+        """Wrap everything anew, for another width."""
+        self._rows.clear()
+        self._strips.clear()
+        for text, kind in self._pieces:
+            self._lay(text, kind)
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
+
+    def _show_from(self, first: int, follow: bool) -> None:
+        for row in range(first, len(self._rows) + 1):
+            self._strips.discard(row)
+        if self.virtual_size.height == len(self._rows):
+            self.refresh_lines(first, len(self._rows) - first)
+            return
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
+        if follow:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        follow = self.is_vertical_scroll_end
+        self._pieces = [("".join(text for text, _ in group), kind) for kind, group in _join(self._pieces)]
+        self._lay_all()
+        if follow:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        return selection.extract("\n".join(row.text for row in self._rows)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self._strips.clear()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        index = self.scroll_offset.y + y
+        width = self.size.width
+        if index >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        strip = self._strips.get(index)
+        if strip is None or self.text_selection is not None:
+            strip = self._draw(self._rows[index], index)
+            self._strips[index] = strip
+        return strip.crop_extend(0, width, self.rich_style).apply_offsets(0, index)
+
+    def _draw(self, row: Row, index: int) -> Strip:
+        style = self._style_of(row.kind)
+        selection = self.text_selection
+        span = selection.get_span(index) if selection is not None else None
+        if span is None:
+            return Strip([Segment(row.text, style)])
+        start, end = span
+        end = len(row.text) if end == -1 else end
+        marked = style + self.screen.get_component_rich_style("screen--selection")
+        return Strip(
+            [
+                Segment(row.text[:start], style),
+                Segment(row.text[start:end], marked),
+                Segment(row.text[end:], style),
+            ]
+        )
+
+    def _style_of(self, kind: Kind) -> Style:
+        if kind == "answer":
+            return self.rich_style
+        return self.get_component_rich_style(f"stream-text--{kind}")
+
+
+def _join(pieces: list[tuple[str, Kind]]) -> list[tuple[Kind, list[tuple[str, Kind]]]]:
+    """Neighbouring pieces of one kind, together, so that many small pieces do not pile up."""
+    groups: list[tuple[Kind, list[tuple[str, Kind]]]] = []
+    for piece in pieces:
+        if groups and groups[-1][0] == piece[1]:
+            groups[-1][1].append(piece)
+        else:
+            groups.append((piece[1], [piece]))
+    return groups

@@ -1,0 +1,76 @@
+"""TitleBar: which bench is open, which case is shown, what the engines do; and a slim progress line under it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+from textual.widgets import Static
+
+from workbench.inert import make_inert
+
+
+class Title(NamedTuple):
+    """What the title bar shows.
+
+    done and total: panes of the current run; total 0 when nothing runs. speed: all panes together, tokens/s.
+    """
+
+    bench: str = ""
+    unsaved: bool = False
+    case: int = 1
+    cases: int = 0
+    live: bool = True
+    model: str = ""
+    speed: float = 0.0
+    done: int = 0
+    total: int = 0
+
+
+class TitleBar(Static):
+    """One row of facts, one row of progress."""
+
+    def __init__(self) -> None:
+        super().__init__(id="title")
+        self._title = Title()
+
+    def show(self, title: Title) -> None:
+        if title != self._title:
+            self._title = title
+            self._draw()
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        title = self._title
+        width = self.size.width
+        if width < 20:
+            return
+        steps = Content.from_markup(" [@click=screen.previous_case]◂[/] [@click=screen.next_case]▸[/]")
+        case = f"case {title.case}/{title.cases}" if title.cases else "typed case"
+        live = Content.from_markup("[@click=screen.live]live $sign[/]", sign="◉" if title.live else "○")
+        speed = f"  {title.speed:.0f} tok/s" if title.speed >= 1 else ""
+        engine = f"{make_inert(title.model)}{speed}"
+        right = Content.assemble(case, steps, "   ", live, "   ", (engine, "$text-muted"), " ")
+        if right.cell_length > width - 24:
+            right = Content.assemble(case, steps, "   ", live, " ")
+        name = make_inert(title.bench) + (" ●" if title.unsaved else "")
+        left = Content.assemble((" workbench  ", "bold $primary"), _cut(name, width - right.cell_length - 13))
+        gap = " " * max(width - left.cell_length - right.cell_length, 1)
+        self.update(Content.assemble(left, gap, right, "\n", self._progress(width)))
+
+    def _progress(self, width: int) -> Content:
+        title = self._title
+        if not title.total:
+            return Content.assemble(("─" * width, "$border-blurred"))
+        filled = width * title.done // title.total
+        return Content.assemble(("━" * filled, "$primary"), ("─" * (width - filled), "$primary 40%"))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 1)) + "…"
