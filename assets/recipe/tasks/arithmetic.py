@@ -1,0 +1,76 @@
+"""Arithmetic: sums, products and small word problems, with the steps written out or with the number alone.
+
+Knows nothing of the demo's questions.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ..demo import draw_purchase, plural
+from ..document import ANSWER, Document, Turn, chat, raw
+from ..world import World
+
+CHANGE = [
+    "{first} buys {n} {things} for {p} euros each and pays with {paid} euros. How much change?", "One {thing} costs {p} euros. I buy {n} and give {paid} euros. What do I get back?",
+    "I have {paid} euros and buy {n} {things} at {p} each. What is left?", "{n} {things} at {p} euros each, paid with {paid} euros. Change?", "A {thing} is {p} euros. {first} has {paid} euros and takes {n}. How much remains?",
+    "{first} pays {paid} euros for {n} {things}. Each costs {p} euros. How much does {first} get back?", "Price of a {thing}: {p} euros. Number: {n}. Paid: {paid} euros. What is the change?",
+    "If {n} {things} cost {p} euros each, how much of {paid} euros is left?", "You give {paid} euros for {n} {things} of {p} euros. How much comes back to you?", "{first} gave {paid} euros for {n} {things}, {p} euros apiece. What is returned?",
+]
+TOTAL = ["{n} {things} cost {p} euros each. What is the total?", "What do {n} {things} at {p} euros cost?", "{first} buys {n} {things} for {p} euros each. How much is that?", "How much are {n} {things} at {p} euros each?"]
+LEFT = ["{first} pays {total} euros with {paid} euros. What is the change?", "The {thing} costs {total} euros. I give {paid} euros. What comes back?", "How much of {paid} euros is left after {total} euros?"]
+SUM = ["A {thing} costs {a} euros and a {thing2} {b} euros. What do both cost?", "{first} has {a} euros and gets {b} more. How many are there?", "How much is {a} euros and {b} euros together?"]
+
+
+def arithmetic(world: World, rng: random.Random, size: int) -> Document:
+    """Several problems put in one way."""
+    style = rng.random()
+    if style < 0.2:
+        return _facts(rng, size)
+    worked = style < 0.8
+    system = rng.choice(world.wordings["steps" if worked else "direct"])
+    turns = [_problem(world, rng, worked) for _ in range(max(1, size // (60 if worked else 40)))]
+    if rng.random() < 0.25:
+        return chat("", [Turn(f"{turns[0].question} {system}", turns[0].answer)])
+    return chat(system, turns)
+
+
+def work_change(count: int, price: int, paid: int) -> str:
+    """The steps of a change problem, ending in its answer."""
+    total = count * price
+    return f"{count} x {price} = {total}. {paid} - {total} = {paid - total}. Answer: {paid - total}"
+
+
+def _problem(world: World, rng: random.Random, worked: bool) -> Turn:
+    count, price, paid = draw_purchase(rng)
+    thing, total = rng.choice(world.things), count * price
+    kind = rng.random()
+    if kind < 0.6:
+        template, steps, answer = rng.choice(CHANGE), work_change(count, price, paid), paid - total
+    elif kind < 0.75:
+        template, steps, answer = rng.choice(TOTAL), f"{count} x {price} = {total}. Answer: {total}", total
+    elif kind < 0.9:
+        template, steps, answer = rng.choice(LEFT), f"{paid} - {total} = {paid - total}. Answer: {paid - total}", paid - total
+    else:
+        a, b = rng.randint(2, 60), rng.randint(2, 39)
+        template, steps, answer = rng.choice(SUM).replace("{a}", str(a)).replace("{b}", str(b)), f"{a} + {b} = {a + b}. Answer: {a + b}", a + b
+    question = world.fill(
+        template, rng, n=str(count), p=str(price), paid=str(paid), total=str(total), thing=thing, things=plural(thing), thing2=rng.choice(world.things)
+    )
+    return Turn(question, steps if worked else str(answer))
+
+
+def _facts(rng: random.Random, size: int) -> Document:
+    """Bare equations: the table that the steps look up."""
+    parts: list[tuple[str, float]] = []
+    for _ in range(size // 11):
+        count, price, paid = draw_purchase(rng)
+        kind = rng.random()
+        if kind < 0.45:
+            left, right = f"{count} x {price} =", count * price
+        elif kind < 0.9:
+            left, right = f"{paid} - {count * price} =", paid - count * price
+        else:
+            left, right = f"{count * price} + {price} =", count * price + price
+        parts += [(left, 0.0), (f" {right}", ANSWER), ("\n", 0.0)]
+    return raw(parts[:-1])

@@ -1,0 +1,255 @@
+"""Convert: a Hugging Face folder of a llama model to one GGUF file, with its tokenizer and chat template inside.
+
+Knows nothing of engines or of where models are looked for. It loads torch: run it in a process of its own.
+Sources: the GGUF specification; the key and tensor names of the `gguf` package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+import torch
+from gguf.quants import quantize
+from safetensors import safe_open
+
+from workbench.errors import ModelError
+
+Quantization = Literal["f32", "f16", "q8_0", "q4_0"]
+Array = npt.NDArray[Any]
+
+ARCHITECTURES = ("LlamaForCausalLM",)
+BLOCK = 32
+"""numbers that share one scale in q8_0 and q4_0; a row must be a multiple of it"""
+TYPES = {
+    "f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
+    "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
+    "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
+    "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
+}
+PATTERNS = {
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "llama-bpe",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "qwen2",
+}
+"""the regular expression that splits text before merging -> llama.cpp's name for it"""
+
+
+def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> None:
+    """Write the model in `folder` to `out`, all at once or not at all.
+
+    Norms stay f32; in q4_0 the token embedding, which is also the output head of a tied model, is kept in q8_0.
+    Raises ModelError that names everything in the folder that cannot be converted.
+    """
+    config = _read_json(folder, "config.json")
+    tokenizer = _read_json(folder, "tokenizer.json")
+    problems = [*_config_problems(config), *_tokenizer_problems(tokenizer)]
+    if problems:
+        raise ModelError(
+            f"Cannot convert {folder} to GGUF: " + "; ".join(problems) + ".",
+            "Only llama models with a byte-level BPE tokenizer are converted here.",
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        written = Path(scratch) / out.name
+        _write(folder, config, tokenizer, written, quantization)
+        written.replace(out)
+
+
+def _write(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any], out: Path, quantization: Quantization) -> None:
+    writer = gguf.GGUFWriter(out, "llama")
+    _add_shape(writer, folder, config, quantization)
+    _add_tokenizer(writer, folder, config, tokenizer)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    unknown = []
+    for name, array in _tensors(folder):
+        target = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        if target is None:
+            unknown.append(name)
+            continue
+        if name == "lm_head.weight" and config.get("tie_word_embeddings"):
+            continue
+        data, kind = _encode(target, _reorder(name, array, config), quantization)
+        writer.add_tensor(target, data, raw_dtype=kind)
+    if unknown:
+        raise ModelError(f"Cannot convert {folder}: a llama model has no tensors named {', '.join(unknown)}.")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_shape(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], quantization: Quantization) -> None:
+    heads = config["num_attention_heads"]
+    head_width = _head_width(config)
+    writer.add_name(folder.name)
+    writer.add_file_type(TYPES[quantization][1])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.get("num_key_value_heads") or heads)
+    writer.add_key_length(head_width)
+    writer.add_value_length(head_width)
+    writer.add_rope_dimension_count(head_width)
+    writer.add_rope_freq_base(_rope(config).get("rope_theta", 10000.0))
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if _rope(config).get("rope_type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(_rope(config)["factor"])
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
+    tokens, types = _vocabulary(tokenizer, config["vocab_size"])
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(_pre_tokenizer(tokenizer) or "")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    merges = tokenizer["model"]["merges"]
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    settings = _read_json(folder, "tokenizer_config.json", needed=False)
+    places = {token: place for place, token in enumerate(tokens)}
+    for kind, add in (("bos", writer.add_bos_token_id), ("eos", writer.add_eos_token_id), ("pad", writer.add_pad_token_id)):
+        place = _special(settings.get(f"{kind}_token"), config.get(f"{kind}_token_id"), places)
+        if place is not None:
+            add(place)
+    writer.add_add_bos_token(_begins_with_bos(tokenizer, settings))
+    template = settings.get("chat_template")
+    with contextlib.suppress(FileNotFoundError):
+        template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    if isinstance(template, str):
+        writer.add_chat_template(template)
+
+
+def _vocabulary(tokenizer: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
+    """Every token by its id, and its type; ids that the tokenizer leaves free become unused tokens."""
+    tokens = [f"[unused {place}]" for place in range(size)]
+    types = [int(gguf.TokenType.UNUSED)] * size
+    for token, place in tokenizer["model"]["vocab"].items():
+        tokens[place], types[place] = token, int(gguf.TokenType.NORMAL)
+    for added in tokenizer.get("added_tokens", []):
+        kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
+        tokens[added["id"]], types[added["id"]] = added["content"], int(kind)
+    return tokens, types
+
+
+def _special(token: Any, place: Any, places: dict[str, int]) -> int | None:
+    token = token["content"] if isinstance(token, dict) else token
+    if isinstance(token, str) and token in places:
+        return places[token]
+    place = place[0] if isinstance(place, list) and place else place
+    return place if isinstance(place, int) else None
+
+
+def _begins_with_bos(tokenizer: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether text is encoded with the begin token in front, by the setting or by the template of the post-processor."""
+    if "add_bos_token" in settings:
+        return bool(settings["add_bos_token"])
+    processor = tokenizer.get("post_processor") or {}
+    templates = [part for part in [processor, *processor.get("processors", [])] if part.get("type") == "TemplateProcessing"]
+    return any(part["single"] and "SpecialToken" in part["single"][0] for part in templates)
+
+
+def _tensors(folder: Path) -> Iterator[tuple[str, Array]]:
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise ModelError(f"No .safetensors file in {folder}.", "Save the model with safetensors, the default of transformers.")
+    for path in paths:
+        with safe_open(path, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - the handle is not a mapping
+                yield name, tensors.get_tensor(name).to(torch.float32).numpy()
+
+
+def _reorder(name: str, array: Array, config: dict[str, Any]) -> Array:
+    """Queries and keys as llama.cpp rotates them: neighbouring rows in a pair, not the halves of a head."""
+    heads = config["num_attention_heads"]
+    if name.endswith("k_proj.weight"):
+        heads = config.get("num_key_value_heads") or heads
+    elif not name.endswith("q_proj.weight"):
+        return array
+    return array.reshape(heads, 2, array.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(array.shape)
+
+
+def _encode(name: str, array: Array, quantization: Quantization) -> tuple[Array, gguf.GGMLQuantizationType]:
+    kind = TYPES[quantization][0]
+    if array.ndim < 2:
+        kind = gguf.GGMLQuantizationType.F32
+    elif quantization == "q4_0" and name.startswith(("token_embd", "output")):
+        kind = gguf.GGMLQuantizationType.Q8_0
+    if kind in (gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0) and array.shape[-1] % BLOCK:
+        kind = gguf.GGMLQuantizationType.F16
+    return quantize(np.ascontiguousarray(array), kind), kind
+
+
+def _config_problems(config: dict[str, Any]) -> Iterator[str]:
+    found = config.get("architectures") or [config.get("model_type", "nothing")]
+    if not set(found) & set(ARCHITECTURES):
+        yield f"its architecture is {', '.join(map(str, found))}, and only {', '.join(ARCHITECTURES)} is supported"
+    if config.get("attention_bias") or config.get("mlp_bias"):
+        yield "its projections have biases"
+    if _rope(config).get("rope_type", "default") not in ("default", "linear"):
+        yield f"its rope scaling is {_rope(config)['rope_type']!r}"
+    if config.get("hidden_act", "silu") != "silu":
+        yield f"its activation is {config['hidden_act']!r} instead of silu"
+    if config.get("quantization_config"):
+        yield "its weights are already quantized"
+    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "rms_norm_eps")
+    missing = [key for key in needed if key not in config]
+    if missing:
+        yield f"config.json lacks {', '.join(missing)}"
+
+
+def _tokenizer_problems(tokenizer: dict[str, Any]) -> Iterator[str]:
+    model = tokenizer.get("model", {})
+    if model.get("type") != "BPE" or model.get("byte_fallback"):
+        yield f"its tokenizer is {'BPE with byte fallback' if model.get('byte_fallback') else model.get('type')}, not byte-level BPE"
+    elif _pre_tokenizer(tokenizer) is None:
+        yield "its tokenizer splits text by a pattern that llama.cpp has no name for"
+    if tokenizer.get("normalizer") and tokenizer["normalizer"].get("type") != "NFC":
+        yield "its tokenizer rewrites text before splitting it"
+
+
+def _pre_tokenizer(tokenizer: dict[str, Any]) -> str | None:
+    """llama.cpp's name for the way text is split before merging; None when it has none."""
+    root = tokenizer.get("pre_tokenizer") or {}
+    parts = root.get("pretokenizers", [root])
+    if any(part.get("type") == "ByteLevel" and part.get("use_regex", True) and not part.get("add_prefix_space") for part in parts):
+        return "gpt-2" if len(parts) == 1 else None
+    patterns = [part["pattern"].get("Regex", "") for part in parts if part.get("type") == "Split"]
+    return PATTERNS.get(patterns[0]) if len(patterns) == 1 else None
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """The rope settings, from where transformers 5 writes them or from where older versions did."""
+    rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
+    rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
+    rope.setdefault("rope_type", rope.get("type", "default"))
+    return rope
+
+
+def _head_width(config: dict[str, Any]) -> int:
+    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+
+
+def _read_json(folder: Path, name: str, needed: bool = True) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file() and not needed:
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"Cannot read {path}: {error.strerror}.", "A Hugging Face model folder holds config.json and tokenizer.json.") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}.", "Download or save the model again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds a {type(value).__name__} instead of an object.", "Download or save the model again.")
+    return value
