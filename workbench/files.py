@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,9 +28,7 @@ def read_text(path: Path) -> str:
             "Convert it to UTF-8 and open it again.",
         ) from error
     except OSError as error:
-        raise FileError(
-            f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions."
-        ) from error
+        raise FileError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from error
 
 
 def write_text(path: Path, text: str, expected_digest: str | None = None) -> None:
@@ -66,6 +65,26 @@ def write_text(path: Path, text: str, expected_digest: str | None = None) -> Non
         ) from error
 
 
+def remove(path: Path) -> None:
+    """Delete the file, if it is there. Raises FileError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"Cannot delete {path}: {error.strerror}.", "Check its permissions.") from error
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a file to a path that is not taken; folders are made as needed. Raises FileError."""
+    if target.exists():
+        raise FileError(f"Cannot move {path}: {target} is already there.", "Choose another name.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise FileError(f"Cannot move {path} to {target}: {error.strerror}.", "It is still where it was.") from error
+
+
 def digest(path: Path) -> str:
     """A fingerprint of the file's bytes; "" when there is no such file."""
     try:
@@ -73,9 +92,12 @@ def digest(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise FileError(
-            f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions."
-        ) from error
+        raise FileError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from error
+
+
+def digest_text(text: str) -> str:
+    """The fingerprint that a file with this text has."""
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 
 def _umask() -> int:

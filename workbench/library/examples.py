@@ -1,0 +1,97 @@
+"""Examples: the `examples.jsonl` beside a prompt, one demonstration a line.
+
+Knows how a line is read and written; not which prompts use the file. The key `answer` is the answer and `id` the
+id; all others are variables. Lines that were not edited are written back as they were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import PromptError
+from workbench.prompting.prompt import Example
+
+
+def load_examples(text: str, path: Path) -> tuple[Example, ...]:
+    """The examples in the text of an examples file.
+
+    path: where the text is from, for messages. Raises PromptError with every wrong line.
+    """
+    examples: list[Example] = []
+    problems: list[str] = []
+    lines_by_id: dict[str, int] = {}
+    for number, line in enumerate(_split(text), start=1):
+        if not line.strip():
+            continue
+        try:
+            example = _read_line(line)
+        except ValueError as error:
+            problems.append(f"{path}:{number}: {error}")
+            continue
+        if example.id in lines_by_id:
+            problems.append(f"{path}:{number}: the id `{example.id}` is also that of line {lines_by_id[example.id]}")
+        lines_by_id.setdefault(example.id, number)
+        examples.append(example)
+    if problems:
+        raise PromptError(
+            "\n".join(problems),
+            'An example is one line such as {"id": "e1", "message": "…", "answer": "…"}; all values are texts.',
+        )
+    return tuple(examples)
+
+
+def dump_examples(examples: Sequence[Example], source: str = "") -> str:
+    """The text of an examples file. source: the text they were read from, whose unedited lines are kept."""
+    known: dict[str, tuple[Example, str]] = {}
+    for line in _split(source):
+        if line.strip():
+            example = _read_line(line)
+            known[example.id] = (example, line)
+    ending = "\r\n" if source.count("\r\n") * 2 > source.count("\n") else "\n"
+    bom = "\ufeff" if source.startswith("\ufeff") else ""
+    lines = [
+        known[example.id][1] if known.get(example.id, (None,))[0] == example else _write_line(example)
+        for example in examples
+    ]
+    return bom + "".join(line + ending for line in lines)
+
+
+def _split(text: str) -> list[str]:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+
+
+def _read_line(line: str) -> Example:
+    """Raises ValueError that says what is wrong with the line."""
+    try:
+        row = json.loads(line, object_pairs_hook=_read_pairs)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(row, dict):
+        raise ValueError("an example is an object in braces")
+    wrong = [f"`{key}` is not a text" for key, value in row.items() if not isinstance(value, str)]
+    wrong += [f"there is no `{key}`" for key in ("id", "answer") if key not in row]
+    if not row.get("id", "id"):
+        wrong.append("`id` is empty")
+    if wrong:
+        raise ValueError(", ".join(wrong))
+    variables = {key: value for key, value in row.items() if key not in ("id", "answer")}
+    return Example(id=row["id"], variables=variables, answer=row["answer"])
+
+
+def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in row if keys.count(key) > 1)
+        raise ValueError(f"`{twice}` is there twice")
+    return row
+
+
+def _write_line(example: Example) -> str:
+    row = {"id": example.id, **example.variables, "answer": example.answer}
+    return json.dumps(row, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Foreign prompt formats, a module each."""

@@ -1,0 +1,254 @@
+"""Library: the prompts in a folder, over a shipped set of prompts that is never written to.
+
+Knows names, files and the trash; not how a prompt file is written (formats/), nor what a prompt is run on. A name
+such as `queues/few-shot` is the path in the folder without its suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from workbench import files, paths
+from workbench.errors import FileChangedError, PromptError, WorkbenchError
+from workbench.library import name as names
+from workbench.library.examples import dump_examples, load_examples
+from workbench.library.formats import prompty
+from workbench.library.formats.reference import resolve_reference
+from workbench.library.trash import Trash
+from workbench.prompting.prompt import Example, Prompt
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One prompt in the list. problem: why it cannot be opened; empty when it can."""
+
+    name: str
+    path: Path
+    description: str
+    read_only: bool
+    problem: str = ""
+
+
+class OpenPrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt and the files it was read from, as they were then.
+
+    source, digest: the whole text of the prompt file and its fingerprint. examples_path is None when the prompt
+    names no examples file.
+    """
+
+    prompt: Prompt
+    path: Path
+    digest: str
+    source: str
+    read_only: bool
+    examples_path: Path | None = None
+    examples_digest: str = ""
+    examples_source: str = ""
+
+
+class Library:
+    """The prompts of `folder`, and those of `shipped` whose names `folder` does not have.
+
+    Methods raise PromptError for a prompt or a name that cannot be used, and FileError for a file.
+    trash: where deleted prompts go. clock: the time of a deletion.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shipped: Path | None = None,
+        trash: Path | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.folder = folder
+        self.shipped = shipped if shipped and shipped.resolve() != folder.resolve() else None
+        self.trash = Trash(trash or paths.data_folder() / "trash", clock)
+        self._seen: dict[Path, tuple[tuple[int, int], Entry, str]] = {}
+
+    def entries(self, query: str = "") -> tuple[Entry, ...]:
+        """The prompts by name; with a query, those that have all its words in name, description or text."""
+        found: dict[str, tuple[Entry, str]] = {}
+        for folder in filter(None, (self.shipped, self.folder)):
+            for path in _find_files(folder):
+                entry, text = self._describe(path, folder)
+                found[entry.name] = (entry, text)
+        words = query.casefold().split()
+        return tuple(entry for _, (entry, text) in sorted(found.items()) if all(word in text for word in words))
+
+    def open(self, name: str) -> OpenPrompt:
+        """The prompt of that name, with its examples."""
+        for folder in filter(None, (self.folder, self.shipped)):
+            path = names.find_path(folder, name)
+            if path.is_file():
+                return _open(path, name, read_only=folder is self.shipped)
+        known = ", ".join(names.find_near(name, [entry.name for entry in self.entries()]))
+        hint = f"Did you mean {known}?" if known else "`workbench prompts` lists the library."
+        raise PromptError(f"There is no prompt `{name}` in {self.folder}.", hint)
+
+    def save(self, opened: OpenPrompt, prompt: Prompt, force: bool = False) -> OpenPrompt:
+        """Write an opened prompt back, in its edited form; a read-only one as a copy in the own folder.
+
+        Raises FileChangedError, with nothing written, when a file has changed since it was opened; force writes
+        over the change. The examples file is written only when the examples were edited.
+        """
+        if opened.read_only:
+            return self._save_copy(opened, prompt, force)
+        if not force and self.changed(opened):
+            raise _changed(opened)
+        examples = _find_examples(opened.path, prompt, opened)
+        return _write(opened.path, prompt, opened, examples, force)
+
+    def save_as(self, prompt: Prompt, name: str, source: OpenPrompt | None = None) -> OpenPrompt:
+        """Write a prompt under a new name; the comments and unknown keys of `source` go with it."""
+        path = self._find_free(name)
+        return _write(path, replace(prompt, name=name), source, _find_examples(path, prompt, source), False)
+
+    def duplicate(self, name: str, new: str) -> OpenPrompt:
+        """Copy a prompt to a new name, byte for byte."""
+        opened = self.open(name)
+        return self.save_as(opened.prompt, new, opened)
+
+    def rename(self, name: str, new: str) -> Path:
+        """Give a prompt another name, and with it perhaps another folder, to which its examples are copied."""
+        old = self._find_own(name)
+        path = self._find_free(new)
+        if path.parent == old.parent:
+            files.move(old, path)
+        else:
+            self.duplicate(name, new)
+            files.remove(old)
+        return path
+
+    def delete(self, name: str) -> Path:
+        """Move a prompt to the trash; where it is now. Its examples file stays, for others may use it."""
+        return self.trash.put(self._find_own(name), f"{name}{names.SUFFIX}")
+
+    def restore(self, trashed: Path) -> str:
+        """Bring a prompt back from the trash, under the name it had; that name."""
+        name = self.trash.name(trashed).removesuffix(names.SUFFIX)
+        files.move(trashed, self._find_free(name))
+        return name
+
+    def changed(self, opened: OpenPrompt) -> bool:
+        """Whether another program changed or removed a file of this prompt since it was opened."""
+        if files.digest(opened.path) != opened.digest:
+            return True
+        return opened.examples_path is not None and files.digest(opened.examples_path) != opened.examples_digest
+
+    def _save_copy(self, opened: OpenPrompt, prompt: Prompt, force: bool) -> OpenPrompt:
+        path = names.find_path(self.folder, opened.prompt.name)
+        if path.exists() and not force:
+            raise _changed(replace(opened, path=path))
+        return _write(path, prompt, opened, _find_examples(path, prompt, opened), force)
+
+    def _find_own(self, name: str) -> Path:
+        path = names.find_path(self.folder, name)
+        if path.is_file():
+            return path
+        opened = self.open(name)
+        raise PromptError(f"`{name}` is shipped with the workbench and stays as it is: {opened.path}.", "Copy it.")
+
+    def _find_free(self, name: str) -> Path:
+        path = names.find_path(self.folder, name)
+        if path.exists():
+            raise PromptError(f"There is already a prompt `{name}`: {path}.", "Choose another name.")
+        return path
+
+    def _describe(self, path: Path, folder: Path) -> tuple[Entry, str]:
+        """The entry of a file and the text it is found by; files that have not changed are not read again."""
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if path in self._seen and self._seen[path][0] == stamp:
+            return self._seen[path][1:]
+        name = path.relative_to(folder).as_posix().removesuffix(names.SUFFIX)
+        entry = Entry(name, path, "", folder is self.shipped)
+        text = ""
+        try:
+            text = files.read_text(path)
+            entry = replace(entry, description=prompty.load(text, name, path).prompt.description)
+        except WorkbenchError as error:
+            entry = replace(entry, problem=error.message)
+        words = f"{name}\n{text}".casefold()
+        self._seen[path] = (stamp, entry, words)
+        return entry, words
+
+
+def _find_files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob(f"*{names.SUFFIX}"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            yield path
+
+
+def _open(path: Path, name: str, read_only: bool) -> OpenPrompt:
+    source = files.read_text(path)
+    loaded = prompty.load(source, name, path)
+    opened = OpenPrompt(loaded.prompt, path, files.digest_text(source), source, read_only)
+    if not loaded.examples:
+        return opened
+    try:
+        examples_path = resolve_reference(loaded.examples, path.parent)
+    except PromptError as error:
+        raise PromptError(f"{path}: `metadata.workbench.examples` {error.message}.", error.hint) from error
+    text = files.read_text(examples_path)
+    return replace(
+        opened,
+        prompt=replace(loaded.prompt, examples=load_examples(text, examples_path)),
+        examples_path=examples_path,
+        examples_digest=files.digest_text(text),
+        examples_source=text,
+    )
+
+
+def _write(path: Path, prompt: Prompt, source: OpenPrompt | None, examples: Path | None, force: bool) -> OpenPrompt:
+    """Write a prompt and, where they differ from what is there, its examples; the examples first."""
+    same = source is not None and path == source.path
+    reference = examples.relative_to(path.parent).as_posix() if examples else ""
+    named = source is not None and source.examples_path is not None
+    keep = reference == (source.examples_path.relative_to(source.path.parent).as_posix() if named else "")  # type: ignore[union-attr]
+    text = prompty.dump(
+        prompt, source.source if source else "", source.path if source else path, None if keep else reference
+    )
+    prompty.load(text, prompt.name, path)
+    if examples and _read_examples(examples) != prompt.examples:
+        expected = source.examples_digest if same and source and examples == source.examples_path else ""
+        before = source.examples_source if source else ""
+        files.write_text(examples, dump_examples(prompt.examples, before), None if force else expected)
+    if not same or not source or text != source.source or files.digest(path) != source.digest:
+        files.write_text(path, text, None if force else source.digest if same and source else "")
+    return _open(path, prompt.name, read_only=False)
+
+
+def _find_examples(path: Path, prompt: Prompt, source: OpenPrompt | None) -> Path | None:
+    """The examples file for a prompt at `path`: the one it has, else one that holds the same, else a new one."""
+    old = source.examples_path if source else None
+    if source and old and path == source.path:
+        return old
+    if not prompt.examples and not old:
+        return None
+    stem = path.name.removesuffix(names.SUFFIX)
+    usual = old.relative_to(source.path.parent).as_posix() if source and old else "examples.jsonl"
+    for name in (usual, f"{stem}.examples.jsonl", *(f"{stem}-{number}.examples.jsonl" for number in range(2, 100))):
+        candidate = path.parent / name
+        if not candidate.exists() or _read_examples(candidate) == prompt.examples:
+            return candidate
+    raise PromptError(f"There is no free name for the examples of {path}.", "Remove some `.examples.jsonl` files.")
+
+
+def _read_examples(path: Path) -> tuple[Example, ...] | None:
+    """The examples in a file; None when it is not there or holds something else."""
+    try:
+        return load_examples(files.read_text(path), path) if path.exists() else None
+    except WorkbenchError:
+        return None
+
+
+def _changed(opened: OpenPrompt) -> FileChangedError:
+    return FileChangedError(
+        f"{opened.path} or its examples were changed by another program since the prompt was opened.",
+        "Reload it to see the other version, save under another name, or write over it.",
+    )
