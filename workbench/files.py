@@ -6,10 +6,11 @@ Knows nothing of what the bytes mean.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from workbench.errors import FileChangedError, FileError
@@ -28,7 +29,7 @@ def read_text(path: Path) -> str:
             "Convert it to UTF-8 and open it again.",
         ) from error
     except OSError as error:
-        raise FileError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from error
+        raise FileError(f"Cannot read {path}: {_explain(error)}.", "Check the path and its permissions.") from error
 
 
 def write_text(path: Path, text: str, expected_digest: str | None = None) -> None:
@@ -43,25 +44,16 @@ def write_text(path: Path, text: str, expected_digest: str | None = None) -> Non
             f"{path} was changed by another program since it was opened.",
             "Reload it to see the other version, or save under another name.",
         )
-    target = path.resolve()  # a symbolic link stays a link
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(text.encode("utf-8"))
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-            Path(temporary).replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-        _sync_folder(target.parent)
-    except OSError as error:
+        _replace(path.resolve(), text.encode("utf-8"))  # resolved: a symbolic link stays a link
+    except UnicodeEncodeError as error:
         raise FileError(
-            f"Cannot write {path}: {error.strerror}.", "Nothing was lost: the old file is as it was."
+            f"Cannot write {path}: the text holds half a character ({error.object[error.start]!r}).",
+            "Delete that character; the old file is as it was.",
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise FileError(
+            f"Cannot write {path}: {_explain(error)}.", "Nothing was lost: the old file is as it was."
         ) from error
 
 
@@ -70,7 +62,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise FileError(f"Cannot delete {path}: {error.strerror}.", "Check its permissions.") from error
+        raise FileError(f"Cannot delete {path}: {_explain(error)}.", "Check its permissions.") from error
 
 
 def move(path: Path, target: Path) -> None:
@@ -82,7 +74,7 @@ def move(path: Path, target: Path) -> None:
         shutil.move(path, target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise FileError(f"Cannot move {path} to {target}: {error.strerror}.", "It is still where it was.") from error
+        raise FileError(f"Cannot move {path} to {target}: {_explain(error)}.", "It is still where it was.") from error
 
 
 def digest(path: Path) -> str:
@@ -92,7 +84,7 @@ def digest(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise FileError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from error
+        raise FileError(f"Cannot read {path}: {_explain(error)}.", "Check the path and its permissions.") from error
 
 
 def digest_text(text: str) -> str:
@@ -100,10 +92,47 @@ def digest_text(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _replace(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    temporary = target.parent / f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:40]}."
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a process that was killed while it wrote this file left behind."""
+    for path in target.parent.glob(f"{glob.escape(_prefix(target))}*.tmp"):
+        pid = path.name.removeprefix(_prefix(target)).split(".")[0]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    import psutil  # only needed after a crash, and slow to import
+
+    return psutil.pid_exists(pid)
+
+
+def _explain(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _sync_folder(folder: Path) -> None:

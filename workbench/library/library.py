@@ -95,17 +95,20 @@ class Library:
         Raises FileChangedError, with nothing written, when a file has changed since it was opened; force writes
         over the change. The examples file is written only when the examples were edited.
         """
-        if opened.read_only:
-            return self._save_copy(opened, prompt, force)
-        if not force and self.changed(opened):
-            raise _changed(opened)
-        examples = _find_examples(opened.path, prompt, opened)
-        return _write(opened.path, prompt, opened, examples, force)
+        name = opened.prompt.name
+        path = names.find_path(self.folder, name) if opened.read_only else opened.path
+        if not force and (path.exists() if opened.read_only else self.changed(opened)):
+            raise FileChangedError(
+                f"{path} or its examples were changed by another program since the prompt was opened.",
+                "Reload it to see the other version, save under another name, or write over it.",
+            )
+        return _write(path, replace(prompt, name=name), opened, force)
 
     def save_as(self, prompt: Prompt, name: str, source: OpenPrompt | None = None) -> OpenPrompt:
         """Write a prompt under a new name; the comments and unknown keys of `source` go with it."""
         path = self._find_free(name)
-        return _write(path, replace(prompt, name=name), source, _find_examples(path, prompt, source), False)
+        blank = OpenPrompt(Prompt(name, ""), path, digest="", source="", read_only=False)
+        return _write(path, replace(prompt, name=name), source or blank, force=False)
 
     def duplicate(self, name: str, new: str) -> OpenPrompt:
         """Copy a prompt to a new name, byte for byte."""
@@ -139,12 +142,6 @@ class Library:
             return True
         return opened.examples_path is not None and files.digest(opened.examples_path) != opened.examples_digest
 
-    def _save_copy(self, opened: OpenPrompt, prompt: Prompt, force: bool) -> OpenPrompt:
-        path = names.find_path(self.folder, opened.prompt.name)
-        if path.exists() and not force:
-            raise _changed(replace(opened, path=path))
-        return _write(path, prompt, opened, _find_examples(path, prompt, opened), force)
-
     def _find_own(self, name: str) -> Path:
         path = names.find_path(self.folder, name)
         if path.is_file():
@@ -160,8 +157,8 @@ class Library:
 
     def _describe(self, path: Path, folder: Path) -> tuple[Entry, str]:
         """The entry of a file and the text it is found by; files that have not changed are not read again."""
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
+        status = path.stat() if path.exists() else None
+        stamp = (status.st_mtime_ns, status.st_size) if status else (0, 0)
         if path in self._seen and self._seen[path][0] == stamp:
             return self._seen[path][1:]
         name = path.relative_to(folder).as_posix().removesuffix(names.SUFFIX)
@@ -204,39 +201,47 @@ def _open(path: Path, name: str, read_only: bool) -> OpenPrompt:
     )
 
 
-def _write(path: Path, prompt: Prompt, source: OpenPrompt | None, examples: Path | None, force: bool) -> OpenPrompt:
-    """Write a prompt and, where they differ from what is there, its examples; the examples first."""
-    same = source is not None and path == source.path
-    reference = examples.relative_to(path.parent).as_posix() if examples else ""
-    named = source is not None and source.examples_path is not None
-    keep = reference == (source.examples_path.relative_to(source.path.parent).as_posix() if named else "")  # type: ignore[union-attr]
-    text = prompty.dump(
-        prompt, source.source if source else "", source.path if source else path, None if keep else reference
-    )
-    prompty.load(text, prompt.name, path)
-    if examples and _read_examples(examples) != prompt.examples:
-        expected = source.examples_digest if same and source and examples == source.examples_path else ""
-        before = source.examples_source if source else ""
-        files.write_text(examples, dump_examples(prompt.examples, before), None if force else expected)
-    if not same or not source or text != source.source or files.digest(path) != source.digest:
-        files.write_text(path, text, None if force else source.digest if same and source else "")
+def _write(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> OpenPrompt:
+    """Write a prompt that was opened as `origin` to `path`, which may be another; its examples first."""
+    examples = _find_examples(path, prompt, origin)
+    reference = _refer(examples, path)
+    kept = reference == _refer(origin.examples_path, origin.path)
+    text = prompty.dump(prompt, origin.source, origin.path, None if kept else reference)
+    prompty.load(text, prompt.name, path)  # what it refers to may not be found from another folder
+    if examples and not (examples == origin.examples_path and prompt.examples == origin.prompt.examples):
+        _write_examples(examples, prompt, origin, force)
+    expected = origin.digest if path == origin.path else ""
+    if text != origin.source or files.digest(path) != origin.digest:
+        files.write_text(path, text, None if force else expected)
     return _open(path, prompt.name, read_only=False)
 
 
-def _find_examples(path: Path, prompt: Prompt, source: OpenPrompt | None) -> Path | None:
+def _write_examples(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> None:
+    if _read_examples(path) == prompt.examples:
+        return
+    expected = origin.examples_digest if path == origin.examples_path else ""
+    files.write_text(path, dump_examples(prompt.examples, origin.examples_source), None if force else expected)
+
+
+def _find_examples(path: Path, prompt: Prompt, origin: OpenPrompt) -> Path | None:
     """The examples file for a prompt at `path`: the one it has, else one that holds the same, else a new one."""
-    old = source.examples_path if source else None
-    if source and old and path == source.path:
-        return old
-    if not prompt.examples and not old:
+    if origin.examples_path and path == origin.path:
+        return origin.examples_path
+    if not prompt.examples and not origin.examples_path:
         return None
     stem = path.name.removesuffix(names.SUFFIX)
-    usual = old.relative_to(source.path.parent).as_posix() if source and old else "examples.jsonl"
-    for name in (usual, f"{stem}.examples.jsonl", *(f"{stem}-{number}.examples.jsonl" for number in range(2, 100))):
+    usual = _refer(origin.examples_path, origin.path) or "examples.jsonl"
+    numbered = (f"{stem}-{number}.examples.jsonl" for number in range(2, 100))
+    for name in (usual, f"{stem}.examples.jsonl", *numbered):
         candidate = path.parent / name
         if not candidate.exists() or _read_examples(candidate) == prompt.examples:
             return candidate
     raise PromptError(f"There is no free name for the examples of {path}.", "Remove some `.examples.jsonl` files.")
+
+
+def _refer(examples: Path | None, path: Path) -> str:
+    """The examples file as the prompt at `path` names it; empty when it has none."""
+    return examples.relative_to(path.parent).as_posix() if examples else ""
 
 
 def _read_examples(path: Path) -> tuple[Example, ...] | None:
@@ -245,10 +250,3 @@ def _read_examples(path: Path) -> tuple[Example, ...] | None:
         return load_examples(files.read_text(path), path) if path.exists() else None
     except WorkbenchError:
         return None
-
-
-def _changed(opened: OpenPrompt) -> FileChangedError:
-    return FileChangedError(
-        f"{opened.path} or its examples were changed by another program since the prompt was opened.",
-        "Reload it to see the other version, save under another name, or write over it.",
-    )
