@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import gguf
+import gguf  # noqa: TID253
 import numpy as np
 
 CHAT = (

@@ -17,6 +17,7 @@ import msgspec
 
 from workbench import files
 from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Sampling, StopReason, Tokenized
+from workbench.engines.limits import check_sampling
 from workbench.engines.stop import StopFilter
 from workbench.errors import EngineError, FileError, ModelError
 from workbench.models.reference import Model, ModelInfo
@@ -196,6 +197,7 @@ class ScriptedEngine:
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError for one that is empty or longer than the context."""
+        check_sampling(request.sampling)
         text = _prompt_text(request)
         tokens = len(split_tokens(text))
         if not tokens:

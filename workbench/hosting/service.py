@@ -32,6 +32,10 @@ Advance = Callable[[float | None], bool]
 """Told how far a load is; False asks the load to stop."""
 
 
+REPORTED = 0.04
+"""Part of a load after which it is reported again: native code reports every tensor."""
+
+
 class Opener(Protocol):
     """Loads the engine that a model needs; raises ModelError."""
 
@@ -49,6 +53,7 @@ class Service:
         self._send = send
         self._waiting: list[Command] = []
         self._ended = False
+        self._loaded = 0.0
 
     def run(self) -> None:
         """Serve until the inbox ends. What the engine raises in a step is a defect and is not caught here."""
@@ -85,7 +90,9 @@ class Service:
 
     def _advance(self, fraction: float | None) -> bool:
         """Report the load, and let go of requests that are cancelled before it ends."""
-        self._send(Loading(fraction))
+        if fraction is None or not self._loaded <= fraction < self._loaded + REPORTED:
+            self._loaded = fraction or 0.0
+            self._send(Loading(fraction))
         while not self._ended:
             try:
                 self._keep(self._inbox.get_nowait())

