@@ -71,9 +71,7 @@ def _prepare() -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(
-            resource.RLIMIT_CORE, (0, 0)
-        )  # a crash must not write gigabytes of weights to disk
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write gigabytes of weights to disk
 
 
 def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None]) -> None:

@@ -203,20 +203,14 @@ class Host:
 
     def _explain(self, life: _Life, ending: Ending) -> WorkbenchError:
         if life.refusal:
-            return ModelError(
-                life.refusal.message, life.refusal.hint, life.refusal.details or ending.last_words
-            )
+            return ModelError(life.refusal.message, life.refusal.hint, life.refusal.details or ending.last_words)
         if self._life is not life:
-            return EngineError(
-                f"{self.model.name} was unloaded while it was at work.", "Run again to load it anew."
-            )
+            return EngineError(f"{self.model.name} was unloaded while it was at work.", "Run again to load it anew.")
         task = "while it worked" if life.info else f"while it loaded {self.model.path}"
         hint = "Run again: the engine is started anew."
         if "SIGKILL" in ending.manner:
             hint += " If this repeats, memory may be short: close other models, or choose a smaller context."
-        return EngineError(
-            f"The engine of {self.model.name} {ending.manner} {task}.", hint, ending.last_words
-        )
+        return EngineError(f"The engine of {self.model.name} {ending.manner} {task}.", hint, ending.last_words)
 
 
 def _call(sink: Sink, event: Event) -> None:

@@ -80,9 +80,7 @@ class Pool:
         host.submit(request, sink)
         return Ticket(request.id, host)
 
-    def count(
-        self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode
-    ) -> Future[tuple[int, ...]]:
+    def count(self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode) -> Future[tuple[int, ...]]:
         """The number of prompt tokens of each conversation; the future fails with a WorkbenchError."""
         requests = [Request(0, tuple(messages), mode=mode) for messages in conversations]
         return self._host(model).count(requests)
@@ -137,9 +135,7 @@ class Pool:
 
     def _connect(self, model: Model) -> Link:
         if model.format == "scripted" and not self._isolate:
-            return ThreadLink(
-                lambda command, advance: ScriptedEngine.open(command.model, advance), model.name
-            )
+            return ThreadLink(lambda command, advance: ScriptedEngine.open(command.model, advance), model.name)
         return ProcessLink(model.name)
 
 

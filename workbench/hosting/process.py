@@ -78,9 +78,7 @@ class ProcessLink:
         process = self._process = start_child()
         if self._stopping.is_set():  # stop() came before there was a process to kill
             process.kill()
-        stdin, stdout, stderr = (
-            cast(BinaryIO, pipe) for pipe in (process.stdin, process.stdout, process.stderr)
-        )
+        stdin, stdout, stderr = (cast(BinaryIO, pipe) for pipe in (process.stdin, process.stdout, process.stderr))
         listener = self._spawn(lambda: self._last_words.extend(_lines(stderr)), "stderr of")
         writer = self._spawn(lambda: self._write(stdin), "commands of")
         complaint = ""
@@ -112,7 +110,7 @@ def start_child() -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
         # -P: a file in the working folder must not stand in for a module
-        [sys.executable, "-P", "-X", "utf8", "-c", _START, root],
+        [sys.executable, "-P", "-X", "utf8", "-X", "faulthandler", "-c", _START, root],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

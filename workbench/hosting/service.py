@@ -45,9 +45,7 @@ class Opener(Protocol):
 class Service:
     """One engine's life, from the Open command to the end of the inbox (None)."""
 
-    def __init__(
-        self, opener: Opener, inbox: SimpleQueue[Command | None], send: Callable[[Reply], None]
-    ) -> None:
+    def __init__(self, opener: Opener, inbox: SimpleQueue[Command | None], send: Callable[[Reply], None]) -> None:
         self._opener = opener
         self._inbox = inbox
         self._send = send

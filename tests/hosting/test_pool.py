@@ -1,0 +1,299 @@
+"""The pool over real threads and real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from listener import PATIENCE, Listener
+
+from workbench.engines.engine import Completion, Failure, Sampling
+from workbench.errors import EngineError, ModelError
+from workbench.hosting.pool import Pool
+from workbench.models.reference import Model
+from workbench.prompting.prompt import Message
+
+HELLO = (Message("user", "Hello"),)
+ENDLESS = (Message("user", "go on and on"),)
+GREEDY = Sampling(max_tokens=12)
+RULES = [
+    {"contains": "go on", "reply": "and on ", "endless": True, "tokens_per_second": 500},
+    {"contains": "crash", "reply": "one two three", "crash_after": 2},
+    {"contains": "fail", "reply": "one two three", "fail_after": 1},
+    {"contains": "hold", "reply": "never", "hold": "queued"},
+    {"reply": "Good day to you, stranger."},
+]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[..., Model]:
+    def write(name: str = "script", **fields: object) -> Model:
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({"rules": RULES, **fields}), "utf-8")
+        return Model(name, path, "scripted")
+
+    return write
+
+
+@pytest.fixture(params=["thread", "process"])
+def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    made = Pool(isolate=request.param == "process")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def processes() -> Iterator[Pool]:
+    made = Pool(isolate=True)
+    yield made
+    made.close()
+
+
+def ask(pool: Pool, model: Model, text: str = "Hello", **sampling: object) -> Listener:
+    listener = Listener()
+    pool.submit(model, (Message("user", text),), Sampling(**{"max_tokens": 12, **sampling}), "chat", listener)
+    return listener
+
+
+def test_an_answer_streams_and_ends_once(pool: Pool, script: Callable[..., Model]) -> None:
+    listener = ask(pool, script())
+    completion = listener.wait()
+    assert isinstance(completion, Completion)
+    assert (completion.text, completion.stop_reason) == ("Good day to you, stranger.", "eos")
+    assert listener.silent
+
+
+def test_states_come_in_order(pool: Pool, script: Callable[..., Model]) -> None:
+    listener = ask(pool, script())
+    for state in ("loading", "queued", "running"):
+        listener.wait_for_state(state)
+    listener.wait()
+
+
+def test_cancel_keeps_the_text_so_far(pool: Pool, script: Callable[..., Model]) -> None:
+    listener = Listener()
+    ticket = pool.submit(script(), ENDLESS, Sampling(max_tokens=10**9), "chat", listener)
+    listener.wait_for_text()
+    ticket.cancel()
+    completion = listener.wait()
+    assert isinstance(completion, Completion)
+    assert completion.stop_reason == "cancelled"
+    assert completion.text.startswith("and")
+
+
+def test_cancelling_twice_or_late_does_no_harm(pool: Pool, script: Callable[..., Model]) -> None:
+    listener = Listener()
+    ticket = pool.submit(script(), HELLO, GREEDY, "chat", listener)
+    listener.wait()
+    ticket.cancel()
+    ticket.cancel()
+    assert isinstance(ask(pool, script()).wait(), Completion)
+    assert listener.silent
+
+
+def test_a_request_can_be_cancelled_while_its_model_loads(pool: Pool, script: Callable[..., Model]) -> None:
+    listener = Listener()
+    ticket = pool.submit(script("slow", load="holds"), HELLO, GREEDY, "chat", listener)
+    while listener.wait_for_state("loading").fraction != 0.4:
+        pass
+    ticket.cancel()
+    completion = listener.wait()
+    assert isinstance(completion, Completion)
+    assert completion.stop_reason == "cancelled"
+
+
+def test_a_model_that_cannot_be_loaded_fails_each_request_and_can_be_tried_again(
+    pool: Pool, script: Callable[..., Model]
+) -> None:
+    broken = script("broken", load="fails")
+    for _ in range(2):
+        failure = ask(pool, broken).wait()
+        assert isinstance(failure, Failure)
+        assert "loading fails" in failure.message
+    with pytest.raises(ModelError, match="loading fails"):
+        pool.load(broken).result(PATIENCE)
+    with pytest.raises(ModelError, match="loading fails"):
+        pool.count(broken, [HELLO], "chat").result(PATIENCE)
+    assert isinstance(ask(pool, script("broken")).wait(), Completion)
+
+
+def test_a_failure_ends_its_own_request_only(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    failing, fine = ask(pool, model, "please fail"), ask(pool, model)
+    assert isinstance(failing.wait(), Failure)
+    assert isinstance(fine.wait(), Completion)
+
+
+def test_a_request_that_is_refused_says_why(pool: Pool, script: Callable[..., Model]) -> None:
+    failure = ask(pool, script(), top_p=3.0).wait()
+    assert isinstance(failure, Failure)
+    assert "top_p is 3.0" in failure.message
+
+
+def test_counting_and_tokenizing_answer_through_futures(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    counts = pool.count(model, [HELLO, ENDLESS], "chat").result(PATIENCE)
+    shown = pool.tokenize(model, ENDLESS, "chat").result(PATIENCE)
+    assert counts[1] == len(shown.ids) == len(shown.pieces)
+    assert "".join(shown.pieces) == shown.text
+
+
+def test_two_models_answer_at_the_same_time(pool: Pool, script: Callable[..., Model]) -> None:
+    endless = Listener()
+    ticket = pool.submit(script("one"), ENDLESS, Sampling(max_tokens=10**9), "chat", endless)
+    endless.wait_for_text()
+    assert isinstance(ask(pool, script("two")).wait(), Completion)
+    assert [resident.model.name for resident in pool.residents()] == ["one", "two"]
+    assert {resident.state for resident in pool.residents()} == {"ready"}
+    ticket.cancel()
+    endless.wait()
+
+
+def test_two_names_for_a_file_share_an_engine(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    ask(pool, model).wait()
+    ask(pool, Model("other name", model.path, "scripted")).wait()
+    assert len(pool.residents()) == 1
+
+
+def test_unloading_tells_those_at_work_and_the_next_request_loads_again(
+    pool: Pool, script: Callable[..., Model]
+) -> None:
+    model, listener = script(), Listener()
+    pool.submit(model, ENDLESS, Sampling(max_tokens=10**9), "chat", listener)
+    listener.wait_for_text()
+    pool.unload(model)
+    failure = listener.wait()
+    assert isinstance(failure, Failure)
+    assert "unloaded" in failure.message
+    assert pool.residents() == ()
+    assert isinstance(ask(pool, model).wait(), Completion)
+
+
+def test_closing_ends_everything_at_once(pool: Pool, script: Callable[..., Model]) -> None:
+    listeners = [ask(pool, script(), "go on", max_tokens=10**9), ask(pool, script("slow", load="holds"))]
+    listeners[0].wait_for_text()
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 2
+    assert all(isinstance(listener.wait(), Failure) for listener in listeners)
+    with pytest.raises(EngineError, match="closed"):
+        ask(pool, script())
+
+
+def test_a_sink_that_fails_silences_nobody_else(
+    pool: Pool, script: Callable[..., Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a defect in a sink")
+
+    pool.submit(script(), HELLO, GREEDY, "chat", fail)
+    assert isinstance(ask(pool, script()).wait(), Completion)
+    assert "a defect in a sink" in caplog.text
+
+
+def test_sinks_hear_their_events_from_one_thread(pool: Pool, script: Callable[..., Model]) -> None:
+    threads: set[int] = set()
+    listeners = [Listener() for _ in range(4)]
+    for listener in listeners:
+
+        def sink(event: object, listener: Listener = listener) -> None:
+            threads.add(threading.get_ident())
+            listener(event)  # type: ignore[arg-type]
+
+        pool.submit(script(), HELLO, GREEDY, "chat", sink)
+    for listener in listeners:
+        listener.wait()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_a_killed_process_is_told_to_all_and_the_next_request_starts_it_anew(
+    processes: Pool, script: Callable[..., Model]
+) -> None:
+    model = script()
+    listeners = [ask(processes, model, "go on", max_tokens=10**9) for _ in range(3)]
+    for listener in listeners:
+        listener.wait_for_text()
+    pid = processes.residents()[0].pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    for listener in listeners:
+        failure = listener.wait()
+        assert isinstance(failure, Failure)
+        assert "SIGKILL" in failure.message
+        assert "memory" in failure.hint
+    assert processes.residents()[0].state == "failed"
+    assert isinstance(ask(processes, model).wait(), Completion)
+    assert processes.residents()[0].pid not in (pid, None)
+
+
+def test_a_crash_leaves_its_last_words(processes: Pool, script: Callable[..., Model]) -> None:
+    failure = ask(processes, script(), "crash").wait()
+    assert isinstance(failure, Failure)
+    assert "SIGABRT" in failure.message
+    assert "Fatal Python error" in failure.details
+
+
+def test_the_process_is_gone_when_its_model_is_unloaded(processes: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    ask(processes, model).wait()
+    (resident,) = processes.residents()
+    assert resident.pid
+    assert resident.memory_bytes > 1_000_000
+    process = psutil.Process(resident.pid)
+    processes.unload(model)
+    process.wait(PATIENCE)
+    assert not process.is_running()
+
+
+def test_the_process_stands_apart_from_the_terminal(processes: Pool, script: Callable[..., Model]) -> None:
+    ask(processes, script()).wait()
+    pid = processes.residents()[0].pid
+    assert pid
+    assert os.getsid(pid) == pid
+    os.kill(pid, signal.SIGINT)
+    assert isinstance(ask(processes, script()).wait(), Completion)
+    assert processes.residents()[0].pid == pid
+
+
+def test_a_process_that_hangs_is_ended_by_closing(script: Callable[..., Model]) -> None:
+    pool = Pool(isolate=True)
+    listener = ask(pool, script(), "go on", max_tokens=10**9)
+    listener.wait_for_text()
+    pid = pool.residents()[0].pid
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    pool.close()
+    assert isinstance(listener.wait(), Failure)
+    assert not psutil.pid_exists(pid)
+
+
+def test_the_engine_ends_with_its_parent(tmp_path: Path, script: Callable[..., Model]) -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, queue; from pathlib import Path\n"
+        "from workbench.hosting.pool import Pool; from workbench.models.reference import Model\n"
+        "pool = Pool(isolate=True); model = Model('s', Path(sys.argv[1]), 'scripted')\n"
+        "pool.load(model).result(30); print(pool.residents()[0].pid, flush=True); sys.stdin.read()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(script().path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+    assert parent.stdout and parent.stdin
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs([child], timeout=PATIENCE)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    parent.stdout.close()
+    parent.stdin.close()
