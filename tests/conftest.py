@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("workbench", deadline=None, max_examples=50)  # a busy machine is not a bug
+settings.load_profile("workbench")
 
 
 @pytest.fixture(scope="session")

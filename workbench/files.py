@@ -128,7 +128,8 @@ def _sweep(target: Path) -> None:
 def _is_alive(pid: int) -> bool:
     import psutil  # only needed after a crash, and slow to import
 
-    return psutil.pid_exists(pid)
+    alive: bool = psutil.pid_exists(pid)
+    return alive
 
 
 def _explain(error: Exception) -> str:

@@ -335,7 +335,17 @@ def _merge(original: list[str], base: list[str], new: list[str]) -> list[str]:
         if kind == "equal":
             merged += original[start:end]
             continue
-        merged += new[first:last]
         kept = {line.strip() for line in new[first:last]}
-        merged += [line for line in original[start:end] if line.lstrip().startswith("#") and line.strip() not in kept]
+        comments = [line for line in original[start:end] if _is_comment(line) and line.strip() not in kept]
+        while last > first and merged and _is_comment(merged[-1]) and _indent(merged[-1]) < _indent(new[first]):
+            comments.insert(0, merged.pop())  # it speaks of what comes after the inner lines
+        merged += new[first:last] + comments
     return merged
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

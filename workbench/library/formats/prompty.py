@@ -86,7 +86,8 @@ def dump(prompt: Prompt, source: str = "", path: Path = Path(), examples: str | 
         examples=header.examples if examples is None else examples,
     )
     if wanted != header:
-        parts = _change(parts, wanted, path, newline="\r\n" if "\r\n" in (source or prompt.body) else "\n")
+        style = parts.opening if parts.closing else source or prompt.body
+        parts = _change(parts, wanted, path, newline="\r\n" if "\r\n" in style else "\n")
     text = _join(parts, prompt.body)
     if split(text, path).body != prompt.body:  # the body itself begins like front matter
         text = _join(Parts(parts.opening + "---\n", "", "---\n", ""), prompt.body)
