@@ -107,8 +107,10 @@ class Library:
     def save_as(self, prompt: Prompt, name: str, source: OpenPrompt | None = None) -> OpenPrompt:
         """Write a prompt under a new name; the comments and unknown keys of `source` go with it."""
         path = self._find_free(name)
-        blank = OpenPrompt(Prompt(name, ""), path, digest="", source="", read_only=False)
-        return _write(path, replace(prompt, name=name), source or blank, force=False)
+        origin = source or OpenPrompt(Prompt(name, ""), path, digest="", source="", read_only=False)
+        if origin.path == path:  # it was there, and is gone
+            origin = replace(origin, digest="")
+        return _write(path, replace(prompt, name=name), origin, force=False)
 
     def duplicate(self, name: str, new: str) -> OpenPrompt:
         """Copy a prompt to a new name, byte for byte."""
@@ -208,7 +210,8 @@ def _write(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> OpenP
     kept = reference == _refer(origin.examples_path, origin.path)
     text = prompty.dump(prompt, origin.source, origin.path, None if kept else reference)
     prompty.load(text, prompt.name, path)  # what it refers to may not be found from another folder
-    if examples and not (examples == origin.examples_path and prompt.examples == origin.prompt.examples):
+    unedited = examples == origin.examples_path and prompt.examples == origin.prompt.examples
+    if examples and not (unedited and examples.exists()):
         _write_examples(examples, prompt, origin, force)
     expected = origin.digest if path == origin.path else ""
     if text != origin.source or files.digest(path) != origin.digest:
@@ -219,7 +222,7 @@ def _write(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> OpenP
 def _write_examples(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> None:
     if _read_examples(path) == prompt.examples:
         return
-    expected = origin.examples_digest if path == origin.examples_path else ""
+    expected = origin.examples_digest if path == origin.examples_path and path.exists() else ""
     files.write_text(path, dump_examples(prompt.examples, origin.examples_source), None if force else expected)
 
 
