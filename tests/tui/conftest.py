@@ -25,7 +25,7 @@ SCRIPT = {
         {"contains": "charged", "reply": "Abacus", "thinking": "Money was taken."},
         {"reply": "I do not know."},
     ],
-    "context_tokens": 256,
+    "context_tokens": 1024,
 }
 PLAIN = "---\nname: plain\n# a comment that stays\n---\nsystem:\nRoute the message.\n\nuser:\n{{ message }}\n"
 LISTED = (
@@ -124,7 +124,8 @@ async def settled(pilot: Pilot[None]) -> BenchScreen:
     await until(
         pilot,
         lambda: all(
-            (pane.state == "done" and bool(pane.scores)) or pane.state in ("failed", "cancelled") for pane in screen.panes
+            (pane.state == "done" and bool(pane.scores)) or pane.state in ("failed", "cancelled")
+            for pane in screen.panes
         ),
     )
     return screen

@@ -5,7 +5,7 @@ Knows nothing of where they stand.
 
 from __future__ import annotations
 
-from workbench.engines.engine import Completion
+from workbench.engines.engine import Completion, Sampling
 
 _STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
 
@@ -39,14 +39,23 @@ def show_count(count: int) -> str:
 
 
 def show_completion(completion: Completion) -> str:
-    """The line under an answer: tokens in and out, time to the first one, speed, why it ended."""
+    """The two rows under an answer: tokens in and out and the time to the first one; speed and why it ended.
+
+    A star after the time says that part of the prompt came from the cache, so the time is no latency.
+    """
     cached = "*" if completion.cached_tokens else ""
-    parts = [
-        f"{completion.prompt_tokens}→{completion.output_tokens} tok",
-        f"{show_seconds(completion.seconds_to_first_token)}{cached}",
-    ]
-    if completion.tokens_per_second:
-        parts.append(f"{completion.tokens_per_second:.0f} tok/s")
-    if completion.stop_reason in _STOP_WORDS:
-        parts.append(_STOP_WORDS[completion.stop_reason])
-    return "  ".join(parts)
+    first = f"{completion.prompt_tokens}→{completion.output_tokens} tok  "
+    first += f"{show_seconds(completion.seconds_to_first_token)}{cached}"
+    speed = f"{completion.tokens_per_second:.0f} tok/s  " if completion.tokens_per_second else ""
+    return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}"
+
+
+def show_sampling(sampling: Sampling) -> str:
+    """What of the sampling differs from always taking the likeliest token, in a few characters."""
+    if sampling.temperature == 0:
+        return "greedy"
+    parts = [f"t {sampling.temperature:g}"]
+    parts += [f"p {sampling.top_p:g}"] if sampling.top_p < 1 else []
+    parts += [f"k {sampling.top_k}"] if sampling.top_k else []
+    parts += [f"min-p {sampling.min_p:g}"] if sampling.min_p else []
+    return " ".join(parts)

@@ -6,6 +6,7 @@ Every colour on the screen comes from here, by variables of the theme; no widget
 from __future__ import annotations
 
 from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
 from textual.widgets.text_area import TextAreaTheme
 
@@ -61,9 +62,12 @@ LIGHT = Theme(
 def template_theme(variables: dict[str, str]) -> TextAreaTheme:
     """The colours of Jinja in the prompt editor, taken from a theme's variables."""
 
+    background = Color.parse(variables["background"])
+
     def style(variable: str, *, bold: bool = False, italic: bool = False) -> Style:
-        colour = variables[variable]
-        return Style(color=colour if colour.startswith("#") else None, bold=bold or None, italic=italic or None)
+        colour = Color.parse(variables.get(variable, variables["foreground"]))
+        opaque = background.blend(colour, colour.a, 1) if colour.a < 1 and not colour.ansi else colour
+        return Style(color=opaque.rich_color, bold=bold or None, italic=italic or None)
 
     return TextAreaTheme(
         name="template",
@@ -76,7 +80,7 @@ def template_theme(variables: dict[str, str]) -> TextAreaTheme:
             "property": style("accent"),
             "string": style("success"),
             "number": style("success"),
-            "comment": style("foreground-muted", italic=True) if "foreground-muted" in variables else Style(dim=True),
+            "comment": style("foreground-muted", italic=True),
             "operator": style("secondary"),
         },
     )

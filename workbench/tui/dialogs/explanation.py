@@ -36,10 +36,10 @@ class Explanation(ModalScreen[None]):
 
     def _facts(self) -> Content:
         expected = "(the case names none)" if self._expected is None else make_inert(self._expected)
-        lines: list[str | tuple[str, str]] = [("expected   ", "$text-muted"), expected]
-        lines += [("\nanswer     ", "$text-muted"), make_inert(self._text) or "(empty)"]
+        lines: list[str | tuple[str, str]] = [("expected   ", "$foreground 60%"), expected]
+        lines += [("\nanswer     ", "$foreground 60%"), make_inert(self._text) or "(empty)"]
         for score in self._scores:
             lines += [("\n\n" + score.scorer.replace("_", " "), "bold $primary"), f"  {score.value:.2f}"]
-            lines += [("\nextracted  ", "$text-muted"), make_inert(score.extracted) or "(nothing)"]
-            lines += [("\nwhy        ", "$text-muted"), make_inert(score.explanation)]
+            lines += [("\nextracted  ", "$foreground 60%"), make_inert(score.extracted) or "(nothing)"]
+            lines += [("\nwhy        ", "$foreground 60%"), make_inert(score.explanation)]
         return Content.assemble(*lines)

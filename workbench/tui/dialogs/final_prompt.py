@@ -66,5 +66,5 @@ class FinalPrompt(ModalScreen[str | None]):
     def _ids(self) -> Content:
         rows: list[str | tuple[str, str]] = []
         for index, (token, piece) in enumerate(zip(self._prompt.ids, self._prompt.pieces, strict=True)):
-            rows += [(f"{index:>6}  ", "$text-muted"), f"{token:>7}  {make_inert(piece)!r}\n"]
+            rows += [(f"{index:>6}  ", "$foreground 60%"), f"{token:>7}  {make_inert(piece)!r}\n"]
         return Content.assemble(*rows)

@@ -46,7 +46,7 @@ class Help(ModalScreen[None]):
                 parts += [
                     (f"  {row.keys:<16}", "$accent"),
                     f"{row.description:<34}",
-                    (f"{row.id}\n", "$text-muted"),
+                    (f"{row.id}\n", "$foreground 60%"),
                 ]
         parts += [
             "\nThe last column is a key's id. To move it, write into ",

@@ -76,6 +76,7 @@ class PaneSettings(ModalScreen[Variant | None]):
         """unsupported: sampling fields that the pane's engine cannot honour; they are shown so."""
         super().__init__()
         self._variant, self._unsupported = variant, unsupported
+        self._problem = False
 
     def compose(self) -> ComposeResult:
         variant = self._variant
@@ -102,8 +103,13 @@ class PaneSettings(ModalScreen[Variant | None]):
             yield Label("enter apply   esc leave   up/down move\nprompt: ^o   model: m on the pane", classes="muted")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if self._problem:
+            return
         texts = {field.name: field.explanation for field in FIELDS}
         self._say(texts.get(event.widget.id or "", "What stands in the pane's border."))
+
+    def on_input_changed(self) -> None:
+        self._problem = False
 
     def on_input_submitted(self) -> None:
         self.action_apply()
@@ -127,6 +133,7 @@ class PaneSettings(ModalScreen[Variant | None]):
         label = self.query_one("#explanation", Label)
         label.update(text)
         label.set_class(problem, "-problem")
+        self._problem = problem
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -82,7 +82,7 @@ class Picker(ModalScreen[Picked | None]):
         ]
         rows = [
             Option(
-                Content.assemble(make_inert(choice.title), (f"  {make_inert(choice.note)}", "$text-muted")),
+                Content.assemble(make_inert(choice.title), (f"  {make_inert(choice.note)}", "$foreground 60%")),
                 id=choice.id,
             )
             for choice in found

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from textual import getters, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
@@ -28,6 +28,7 @@ from workbench.hosting.pool import Pool
 from workbench.models.reference import Model, resolve_model
 from workbench.prompting.budget import Budget
 from workbench.tui import actions
+from workbench.tui.figures import show_sampling
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.widgets.case_view import CaseView
@@ -53,13 +54,13 @@ class BenchScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r,f5", "run", "run", id="bench.run", priority=True),
         Binding("escape", "stop", "stop", id="bench.stop"),
-        Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
-        Binding("ctrl+n", "next_case", "case ▸", id="bench.next_case", priority=True),
-        Binding("ctrl+p", "previous_case", "◂", id="bench.previous_case", priority=True),
-        Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
-        Binding("ctrl+t", "do('final_prompt')", "tokens", id="bench.tokens", priority=True),
+        Binding("ctrl+n", "next_case", "next", id="bench.next_case", priority=True),
+        Binding("ctrl+p", "previous_case", "back", id="bench.previous_case", priority=True),
         Binding("ctrl+s", "do('save')", "save", id="bench.save", priority=True),
-        Binding("ctrl+o", "do('open_prompt')", "prompts", id="bench.open", priority=True),
+        Binding("ctrl+t", "do('final_prompt')", "tokens", id="bench.tokens", priority=True),
+        Binding("ctrl+o", "do('open_prompt')", "open", id="bench.open", priority=True),
+        Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
+        Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
@@ -110,6 +111,18 @@ class BenchScreen(Screen[None]):
         self._measuring: Draft | None = None
         self._loading = False
         self._split = 0
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that work now, in the footer's order: help, what has the focus, then this screen's as declared."""
+        active = super().active_bindings
+        order = ["app.help", *(binding.id for binding in self.BINDINGS if isinstance(binding, Binding))]
+        own = [key for key, (node, *_) in active.items() if node is self.focused]
+        placed = sorted(
+            (key for key in active if key not in own), key=lambda key: _place(active[key].binding.id, order)
+        )
+        help_first = sorted(placed, key=lambda key: active[key].binding.id != "app.help")
+        return {key: active[key] for key in [*help_first[:1], *own, *help_first[1:]]}
 
     # --- layout --------------------------------------------------------------------------------------------------
 
@@ -165,7 +178,9 @@ class BenchScreen(Screen[None]):
         """Names, prompts and models on the panes' borders."""
         for pane, variant in zip(self.panes, self.session.variants, strict=True):
             edited = " ●" if self.session.is_edited(variant.prompt) else ""
-            pane.show_variant(variant.name, f"{variant.prompt}{edited} · {variant.model}")
+            pane.show_variant(
+                variant.name, f"{variant.prompt}{edited}", f"{variant.model} · {show_sampling(variant.sampling)}"
+            )
             pane.set_class(pane.index == self.chosen, "-chosen")
 
     async def show_chosen(self) -> None:
@@ -460,3 +475,7 @@ class BenchScreen(Screen[None]):
     @property
     def folder(self) -> Path:
         return self.session.path.parent
+
+
+def _place(id: str | None, order: list[str | None]) -> int:
+    return order.index(id) if id in order else len(order)

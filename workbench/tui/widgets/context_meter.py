@@ -37,9 +37,8 @@ class ContextMeter(Static):
     def _draw(self) -> None:
         budget = self._budget
         if budget is None:
-            self.update(Content.from_markup("[$text-muted]context  counted once the model is loaded[/]"))
+            self.update(Content.from_markup("[$foreground 60%]context  counted once the model is loaded[/]"))
             return
-        self.set_class(budget.over, "-over")
         figure = f" {budget.used}/{budget.limit}"
         if budget.over:
             figure += " too long"
@@ -52,9 +51,13 @@ class ContextMeter(Static):
         for part, short, colour in _PARTS:
             legend += [
                 ("■ ", colour),
-                (f"{part if roomy else short} {getattr(budget, part)}  ", "$text-muted"),
+                (f"{part if roomy else short} {getattr(budget, part)}  ", "$foreground 60%"),
             ]
-        self.update(Content.assemble("context ▕", *bar, rest, "▏", figure, "\n", *legend))
+        self.update(
+            Content.assemble(
+                "context ▕", *bar, rest, "▏", (figure, "$text-error" if budget.over else ""), "\n", *legend
+            )
+        )
 
 
 def _share(parts: list[int], limit: int, width: int) -> list[int]:

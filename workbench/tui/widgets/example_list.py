@@ -96,7 +96,7 @@ class ExampleList(OptionList):
             question = set_cell_size(question, room - 1).rstrip() + "…"
         left = head + question + answer
         gap = " " * max(width - cell_len(left) - len(cost), 1)
-        return Content.assemble((left, "$text-disabled" if off else ""), (gap + cost, "$text-muted"))
+        return Content.assemble((left, "$foreground 45%" if off else ""), (gap + cost, "$foreground 60%"))
 
 
 def _one_line(text: str) -> str:

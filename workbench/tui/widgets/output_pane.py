@@ -87,7 +87,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.failure: WorkbenchError | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="pane-model", markup=False)
+        yield Static(id="pane-what", markup=False)
         yield Static(id="pane-badge")
         yield StreamText()
         yield Static(id="pane-figures", markup=False)
@@ -100,10 +100,10 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def completion(self) -> Completion:
         return fold(self.chunks)
 
-    def show_variant(self, name: str, subtitle: str) -> None:
-        """The name in the border, and the line that says prompt and model."""
+    def show_variant(self, name: str, prompt: str, model: str) -> None:
+        """The name in the border, and two lines that say what runs: the prompt, the model."""
         self.border_title = Content(f"{self.letter}  {make_inert(name)}")
-        self.query_one("#pane-model", Static).update(Content(make_inert(subtitle)))
+        self.query_one("#pane-what", Static).update(Content(f"{make_inert(prompt)}\n{make_inert(model)}"))
 
     def begin(self) -> None:
         """Empty the pane for a new answer."""
@@ -175,7 +175,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         if self.scores:
             first = self.scores[0]
             rest = "".join(f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in self.scores[1:])
-            badge = Content.assemble(badge, (f"  {first.scorer.replace('_', ' ')}{rest}", "$text-muted"))
+            badge = Content.assemble(badge, (f"  {first.scorer.replace('_', ' ')}{rest}", "$foreground 60%"))
         self.query_one("#pane-badge", Static).update(badge)
 
     def _show_progress(self, progress: Progress) -> None:

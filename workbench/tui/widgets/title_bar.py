@@ -56,7 +56,7 @@ class TitleBar(Static):
         live = Content.from_markup("[@click=screen.live]live $sign[/]", sign="◉" if title.live else "○")
         speed = f"  {title.speed:.0f} tok/s" if title.speed >= 1 else ""
         engine = f"{make_inert(title.model)}{speed}"
-        right = Content.assemble(case, steps, "   ", live, "   ", (engine, "$text-muted"), " ")
+        right = Content.assemble(case, steps, "   ", live, "   ", (engine, "$foreground 60%"), " ")
         if right.cell_length > width - 24:
             right = Content.assemble(case, steps, "   ", live, " ")
         name = make_inert(title.bench) + (" ●" if title.unsaved else "")

@@ -1,0 +1,26 @@
+"""`python -m tests.benchmarks`: every measurement, one table, each figure beside its aim."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from tests.benchmarks import command_line, first_paint, streaming
+
+MEASURES = {"command_line": command_line, "first_paint": first_paint, "streaming": streaming}
+
+
+def main(names: list[str]) -> None:
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load before {load:.2f}, Python {platform.python_version()}")
+    if load > 0.3:
+        print("The machine is busy: read ratios, not times.")
+    for name, module in MEASURES.items():
+        if not names or name in names:
+            for what, figure, aim in module.measure():
+                print(f"{what:<46} {figure:<52} aim: {aim}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

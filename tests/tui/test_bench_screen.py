@@ -1,0 +1,544 @@
+"""The bench screen, driven by its keys: values and messages, not pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import bench_of, settled, until
+from textual.widgets import Input, Static, TextArea
+
+from workbench.evaluation.bench import load_bench
+from workbench.settings import Settings
+from workbench.tui.dialogs.example_editor import ExampleEditor
+from workbench.tui.dialogs.explanation import Explanation
+from workbench.tui.dialogs.final_prompt import FinalPrompt
+from workbench.tui.dialogs.help import Help
+from workbench.tui.dialogs.name_input import NameInput
+from workbench.tui.dialogs.pane_settings import PaneSettings
+from workbench.tui.dialogs.picker import Picker
+from workbench.tui.dialogs.question import Question
+from workbench.tui.dialogs.reader import Reader
+from workbench.tui.widgets.case_view import CaseField
+
+WIDE = (160, 45)
+
+
+def answers(screen) -> list[str]:
+    return [pane.completion.text for pane in screen.panes]
+
+
+def badges(screen) -> list[str]:
+    return [pane.badge.plain for pane in screen.panes]
+
+
+async def dialog(pilot, kind):
+    await until(pilot, lambda: isinstance(pilot.app.screen, kind))
+    return pilot.app.screen
+
+
+async def test_opening_runs_every_pane_and_scores_it(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert answers(screen) == ["Refunds", "Lantern", "Lantern", "Letters"]
+        assert badges(screen) == ["✗ 0.00", "✓ 1.00", "✓ 1.00", "✗ 0.00"]
+
+
+async def test_typing_runs_the_panes_that_share_the_prompt_again(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        untouched = screen.panes[1].chunks
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"Queues:", "enter")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern" == answers(screen)[3])
+        assert screen.panes[1].chunks is untouched
+
+
+async def test_nothing_runs_while_typing_when_live_is_off_and_ctrl_r_runs(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+l")
+        assert not screen.session.live
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"Queues:")
+        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        assert answers(screen)[0] == "Refunds"
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern")
+
+
+async def test_a_template_error_is_shown_where_it_is_typed_and_in_the_panes(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"{{ oops")
+        await until(pilot, lambda: screen.panes[0].state == "failed")
+        assert "line" in str(screen.editor.border_subtitle)
+        assert screen.panes[1].state == "done"
+
+
+async def test_missing_variables_are_named_together(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"{{ first }} {{ second }}")
+        await until(pilot, lambda: screen.panes[0].state == "failed" and "second" in screen.panes[0].output.text)
+        assert "first" in screen.panes[0].output.text
+
+
+async def test_space_switches_an_example_off_and_moves_the_meter(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await screen.choose(1)
+        await until(pilot, lambda: screen.meter._budget is not None and screen.meter._budget.examples > 0)
+        before = screen.meter._budget.examples
+        screen.example_list.focus()
+        await pilot.press("space")
+        assert screen.session.variants[1].examples_off == ("e1",)
+        await until(pilot, lambda: screen.meter._budget.examples < before)
+        await pilot.press("space")
+        assert screen.session.variants[1].examples_off == ()
+        await pilot.press("t")
+        await until(pilot, lambda: screen.session.variants[1].examples_off == ("e1", "e2", "e3"))
+
+
+async def test_an_example_is_edited_added_and_removed(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await screen.choose(1)
+        screen.example_list.focus()
+        await pilot.press("enter")
+        editor = await dialog(pilot, ExampleEditor)
+        editor.query_one("#answer", TextArea).load_text("Anvil")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: screen.session.prompt("queues/listed").examples[0].answer == "Anvil")
+        screen.example_list.focus()
+        await pilot.press("a")
+        await dialog(pilot, ExampleEditor)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(screen.session.prompt("queues/listed").examples) == 4)
+        assert screen.session.prompt("queues/listed").examples[3].answer == "Lantern"
+        screen.example_list.focus()
+        await pilot.press("delete")
+        await until(
+            pilot, lambda: [e.id for e in screen.session.prompt("queues/listed").examples] == ["e2", "e3", "e4"]
+        )
+
+
+async def test_the_case_moves_forth_and_back_and_by_number(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: answers(screen)[0] == "Abacus")
+        assert screen.panes[0].completion.thinking == "Money was taken."
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: answers(screen)[0] == "Refunds")
+        await pilot.press("ctrl+p")
+        assert screen.session.bench.case == 1
+        await pilot.press("ctrl+g")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "3"
+        await pilot.press("enter")
+        await until(pilot, lambda: answers(screen)[0] == "I do not know.")
+
+
+async def test_what_is_typed_over_a_case_runs_and_is_still_there_after_moving_on(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        field = screen.query(CaseField).first()
+        field.load_text("You charged me")
+        await until(pilot, lambda: answers(screen)[0] == "Abacus")
+        await pilot.press("ctrl+n", "ctrl+p")
+        assert screen.query(CaseField).first().text == "You charged me"
+        assert screen.session.case_is_typed
+
+
+async def test_escape_stops_what_runs_and_keeps_its_text(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.query(CaseField).first().load_text("endless")
+        await until(pilot, lambda: all(pane.output.text.startswith("on and") for pane in screen.panes))
+        await pilot.press("escape")
+        await until(pilot, lambda: all(pane.state == "cancelled" for pane in screen.panes))
+        assert screen.panes[0].completion.text.startswith("on and on")
+        assert screen.panes[0].scores == ()
+
+
+async def test_escape_leaves_the_editor_when_nothing_runs(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape")
+        assert app.focused is screen.panes[0]
+
+
+async def test_a_failure_in_the_middle_stays_in_its_pane_and_enter_tries_again(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.query(CaseField).first().load_text("fail")
+        await until(pilot, lambda: all(pane.state == "failed" for pane in screen.panes))
+        assert "ran out of ink" in screen.panes[0].output.text
+        await pilot.press("alt+1")
+        screen.query(CaseField).first().load_text("parcel")
+        screen.panes[0].focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.panes[0].state == "done")
+
+
+async def test_number_keys_and_arrows_choose_panes(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "2")
+        await until(pilot, lambda: screen.chosen == 1)
+        assert app.focused is screen.panes[1]
+        assert "queues/listed" in str(screen.editor.border_title)
+        await pilot.press("right")
+        await until(pilot, lambda: screen.chosen == 2)
+        await pilot.press("left", "left")
+        await until(pilot, lambda: screen.chosen == 0)
+        await pilot.press("alt+4")
+        await until(pilot, lambda: screen.chosen == 3)
+
+
+async def test_duplicating_gives_the_copy_a_prompt_of_its_own(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: len(screen.panes) == 5 and screen.panes[1].state == "done")
+        assert screen.session.variants[1].prompt == "queues/plain-2"
+        assert screen.chosen == 1
+        screen.editor.focus()
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"Queues:")
+        await until(pilot, lambda: answers(screen)[1] == "Lantern")
+        assert answers(screen)[0] == "Refunds"
+        assert [pane.letter for pane in screen.panes] == list("ABCDE")
+
+
+async def test_panes_are_added_up_to_eight_and_closed_down_to_one(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "a")
+        await dialog(pilot, Picker)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.panes) == 5 and app.screen is screen)
+        for count in (6, 7, 8):
+            await pilot.press("ctrl+d")
+            await until(pilot, lambda count=count: len(screen.panes) == count)
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: "at most 8" in notices(app))
+        screen.session.drop_drafts()
+        for count in range(7, 0, -1):
+            screen.panes[0].focus()
+            await pilot.press("x")
+            await until(pilot, lambda count=count: len(screen.panes) == count)
+        await pilot.press("x")
+        await until(pilot, lambda: "last pane" in notices(app))
+
+
+def notices(app) -> str:
+    return " ".join(f"{notice.title} {notice.message}" for notice in app._notifications)
+
+
+async def test_closing_a_pane_with_an_unsaved_prompt_asks(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: len(screen.panes) == 5)
+        screen.panes[1].focus()
+        await pilot.press("x")
+        await dialog(pilot, Question)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert len(screen.panes) == 5
+        await pilot.press("x")
+        await dialog(pilot, Question)
+        await pilot.click("#answer-drop")
+        await until(pilot, lambda: len(screen.panes) == 4)
+
+
+async def test_a_pane_is_renamed(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "n")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "short"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.session.variants[0].name == "short")
+        assert "short" in str(screen.panes[0].border_title)
+
+
+async def test_a_name_that_is_taken_is_refused(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "n")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "warm"
+        await pilot.press("enter")
+        await until(pilot, lambda: "taken" in notices(app))
+        assert screen.session.variants[0].name == "plain"
+
+
+async def test_settings_change_the_sampling_and_run_the_pane_again(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "s")
+        panel = await dialog(pilot, PaneSettings)
+        panel.query_one("#stop", Input).value = r"f, \n"
+        panel.query_one("#temperature", Input).value = "hot"
+        await pilot.press("enter")
+        assert "not a number" in str(panel.query_one("#explanation", Static).content)
+        panel.query_one("#temperature", Input).value = "0"
+        await pilot.press("enter")
+        await until(pilot, lambda: answers(screen)[0] == "Re")
+        assert screen.session.variants[0].sampling.stop == ("f", "\n")
+
+
+async def test_explain_shows_the_scores_and_for_a_failure_its_reason(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "e")
+        shown = await dialog(pilot, Explanation)
+        assert "Refunds" in shown._facts().plain
+        assert "exact match" in shown._facts().plain
+        await pilot.press("escape")
+        screen.query(CaseField).first().load_text("fail")
+        await until(pilot, lambda: screen.panes[0].state == "failed")
+        screen.panes[0].focus()
+        await pilot.press("e")
+        await dialog(pilot, Reader)
+
+
+async def test_copy_puts_the_answer_into_the_clipboard(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("escape", "y")
+        assert app.clipboard == "Refunds"
+
+
+async def test_view_shows_the_whole_answer(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("escape", "v")
+        assert (await dialog(pilot, Reader)).query_one(TextArea).text == "Refunds"
+
+
+async def test_ctrl_t_shows_exactly_what_is_sent(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+t")
+        shown = await dialog(pilot, FinalPrompt)
+        assert "The parcel never came." in shown._prompt.text
+        assert "".join(shown._prompt.pieces) == shown._prompt.text
+        await pilot.press("t", "t", "y")
+        await until(pilot, lambda: app.clipboard == shown._prompt.text)
+
+
+async def test_another_prompt_is_opened_for_the_pane(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+o")
+        await dialog(pilot, Picker)
+        await pilot.press(*"queues/listed", "enter")
+        await until(pilot, lambda: screen.session.variants[0].prompt == "queues/listed")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern")
+
+
+async def test_the_library_is_changed_from_the_picker(app, folder: Path):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+o")
+        await dialog(pilot, Picker)
+        await pilot.press("ctrl+d")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "queues/copy"
+        await pilot.press("enter")
+        await dialog(pilot, Picker)
+        assert (folder / "queues/copy.prompty").read_bytes() == (folder / "queues/plain.prompty").read_bytes()
+        await pilot.press(*"queues/copy", "ctrl+e")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "queues/other"
+        await pilot.press("enter")
+        await dialog(pilot, Picker)
+        await pilot.press(*"queues/other", "ctrl+x")
+        await dialog(pilot, Question)
+        await pilot.click("#answer-delete")
+        await until(pilot, lambda: not (folder / "queues/other.prompty").exists())
+        await dialog(pilot, Picker)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+
+
+async def test_another_model_is_chosen_and_remembered(app, folder: Path):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        app.bench_screen.take_models((screen.model_of(0),))
+        await pilot.press("escape", "m")
+        await dialog(pilot, Picker)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.session.variants[0].model == "desk.script")
+
+
+async def test_everything_is_found_again_after_saving_and_reopening(make_app, folder: Path):
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"Queues:")
+        await pilot.press("ctrl+n", "alt+2")
+        screen.example_list.focus()
+        await pilot.press("space", "ctrl+l", "ctrl+s")
+        await until(pilot, lambda: not screen.session.unsaved)
+    text = (folder / "queues/plain.prompty").read_text()
+    assert text.endswith("{{ message }}\nQueues:")
+    assert "# a comment that stays" in text
+    assert "# what we compare" in (folder / "demo.bench.yaml").read_text()
+    again = make_app()
+    async with again.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert screen.session.bench.case == 2
+        assert screen.session.variants[1].examples_off == ("e1",)
+        assert not screen.session.live
+        assert screen.editor.text.endswith("Queues:")
+
+
+async def test_an_unsaved_prompt_survives_a_crash_as_a_draft(make_app, folder: Path):
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.editor.move_cursor(screen.editor.document.end)
+        await pilot.press(*"Queues:")
+        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+    again = make_app()
+    async with again.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert screen.editor.text.endswith("Queues:")
+        assert screen.session.unsaved == ("queues/plain",)
+    assert not (folder / "queues/plain.prompty").read_text().endswith("Queues:")
+
+
+async def test_a_file_changed_by_another_program_is_not_overwritten_silently(app, folder: Path):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        other = (folder / "queues/plain.prompty").read_text() + "theirs\n"
+        (folder / "queues/plain.prompty").write_text(other)
+        await pilot.press("ctrl+s")
+        await dialog(pilot, Question)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert (folder / "queues/plain.prompty").read_text() == other
+        await pilot.press("ctrl+s")
+        await dialog(pilot, Question)
+        await pilot.click("#answer-reload")
+        await until(pilot, lambda: screen.editor.text.endswith("theirs\n"))
+        assert not screen.session.unsaved
+
+
+async def test_quitting_with_unsaved_changes_asks(app, folder: Path):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("x")
+        await pilot.press("ctrl+q")
+        await dialog(pilot, Question)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("ctrl+q")
+        await dialog(pilot, Question)
+        await pilot.click("#answer-save")
+        await until(pilot, lambda: not app.is_running)
+    assert (folder / "queues/plain.prompty").read_text().startswith("---")
+    assert "xsystem:" in (folder / "queues/plain.prompty").read_text()
+
+
+async def test_quitting_without_changes_just_quits(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_f2_hides_the_editor_and_the_brackets_move_the_split(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        edit = screen.query_one("#edit")
+        await pilot.press("escape")
+        before = edit.outer_size.width
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: edit.outer_size.width > before)
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: edit.outer_size.width < before)
+        await pilot.press("f2")
+        await until(pilot, lambda: not edit.display)
+        await pilot.press("f2")
+        await until(pilot, lambda: edit.display)
+        assert app.focused is screen.editor
+
+
+async def test_f1_lists_every_key_with_its_id(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("f1")
+        page = (await dialog(pilot, Help))._page().plain
+        for id in ("bench.run", "bench.save", "pane.settings", "examples.toggle", "app.palette"):
+            assert id in page
+
+
+async def test_a_key_can_be_moved_in_the_settings(make_app):
+    app = make_app(Settings(live_delay_ms=1, keymap={"bench.next_case": "f9"}))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("f9")
+        await until(pilot, lambda: screen.session.bench.case == 2)
+
+
+async def test_f3_turns_light_and_dark(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        assert app.current_theme.dark
+        await pilot.press("f3")
+        assert not app.current_theme.dark
+
+
+async def test_on_a_narrow_terminal_one_pane_shows_and_the_others_are_tabs(app):
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot)
+        assert [pane.display for pane in screen.panes] == [True, False, False, False]
+        await until(pilot, lambda: "B ✓" in str(screen.tabs.visual))
+        await pilot.press("escape", "2")
+        await until(pilot, lambda: [pane.display for pane in screen.panes] == [False, True, False, False])
+
+
+async def test_a_bench_without_a_dataset_starts_from_typed_input(make_app, folder: Path):
+    (folder / "bare.bench.yaml").write_text(
+        "variants:\n  - name: plain\n    prompt: queues/plain\n    model: desk.script.json\n"
+    )
+    app = make_app(bench="bare.bench.yaml")
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert [field.variable for field in screen.query(CaseField)] == ["message", "expected"]
+        screen.query(CaseField).first().load_text("charged")
+        await until(pilot, lambda: answers(screen) == ["Abacus"])
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not screen.session.unsaved)
+    assert load_bench(folder / "bare.bench.yaml").inputs == {"message": "charged"}
+
+
+async def test_a_missing_prompt_a_missing_model_and_a_missing_dataset_leave_the_rest_working(make_app, folder: Path):
+    (folder / "cases.jsonl").unlink()
+    (folder / "broken.bench.yaml").write_text(
+        "dataset: {path: cases.jsonl}\ninputs: {message: parcel}\nvariants:\n"
+        "  - {name: a, prompt: queues/none, model: desk.script.json}\n"
+        "  - {name: b, prompt: queues/plain, model: nowhere}\n"
+        "  - {name: c, prompt: queues/plain, model: desk.script.json}\n"
+    )
+    app = make_app(bench="broken.bench.yaml")
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: bool(app.bench_screen and app.bench_screen.panes))
+        screen = bench_of(app)
+        await until(pilot, lambda: [pane.state for pane in screen.panes] == ["failed", "failed", "done"])
+        assert "nowhere" in screen.panes[1].output.text
+
+
+@pytest.mark.parametrize("key", ["ctrl+r", "f5"])
+async def test_both_run_keys_run(app, key):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        before = screen.panes[0].chunks
+        await pilot.press(key)
+        await until(pilot, lambda: screen.panes[0].chunks is not before and screen.panes[0].state == "done")
