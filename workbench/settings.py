@@ -5,13 +5,20 @@ Knows nothing of who reads a setting. A missing file means the defaults; a typo 
 
 from __future__ import annotations
 
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import SettingsError
+from workbench.errors import FileError, SettingsError
+
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -29,16 +36,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     live: bool = True
     """whether panes run again by themselves while you type"""
 
-    live_delay_ms: int = 250
+    live_delay_ms: NotNegative = 250
     """how long the keyboard must rest before they do"""
 
     context_strategy: Literal["refuse", "drop"] = "refuse"
     """what happens to a prompt that does not fit: refuse it, or drop its last examples until it fits"""
 
-    threads: int = 0
+    threads: NotNegative = 0
     """processor threads for an engine; 0: as many as there are cores"""
 
-    max_context_tokens: int = 8192
+    max_context_tokens: Positive = 8192
     """the largest context opened for a model that names no size of its own"""
 
     editor: str = ""
@@ -51,13 +58,38 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 def load_settings(path: Path | None = None) -> Settings:
     """The person's settings; the defaults when there is no file.
 
-    Raises SettingsError that names the file and the key.
+    Raises SettingsError that names the file, and the line and key of every wrong setting.
     """
     file = path or paths.settings_file()
     if not file.exists():
         return Settings()
     try:
-        return msgspec.toml.decode(files.read_text(file).encode(), type=Settings)
-    except msgspec.DecodeError as error:
+        text = files.read_text(file)
+        values = tomllib.loads(text)
+    except FileError as error:
+        raise SettingsError(error.message, error.hint) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not TOML: {error}.", "A setting is a line such as `live = true`.") from error
+    problems = [f"{file}:{_find_line(text, key)}: {problem}" for key, problem in _find_problems(values)]
+    if problems:
         known = ", ".join(Settings.__struct_fields__)
-        raise SettingsError(f"{file}: {error}.", f"The settings are: {known}.") from error
+        raise SettingsError("\n".join(problems), f"The settings are: {known}.")
+    return msgspec.convert(values, Settings)
+
+
+def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        near = difflib.get_close_matches(key, Settings.__struct_fields__, 1)
+        if key not in Settings.__struct_fields__:
+            yield key, f"`{key}` is not a setting" + (f"; did you mean `{near[0]}`?" if near else "")
+            continue
+        try:
+            msgspec.convert({key: value}, Settings)
+        except msgspec.ValidationError as error:
+            yield key, f"`{key}`: {error}"
+
+
+def _find_line(text: str, key: str) -> int:
+    """Where a key of the top level stands, as a key or as a table; 1 when it is written in a rarer form."""
+    pattern = re.compile(rf"""\s*\[?\s*["']?{re.escape(key)}["']?\s*[\].=]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

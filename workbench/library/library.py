@@ -214,7 +214,7 @@ def _write(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> OpenP
     if examples and not (unedited and examples.exists()):
         _write_examples(examples, prompt, origin, force)
     expected = origin.digest if path == origin.path else ""
-    if text != origin.source or files.digest(path) != origin.digest:
+    if files.digest(path) != files.digest_text(text):
         files.write_text(path, text, None if force else expected)
     return _open(path, prompt.name, read_only=False)
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from workbench import settings
+from workbench.errors import SettingsError
+from workbench.settings import Settings, load_settings
+
+
+def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "settings.toml") == Settings()
+
+
+def test_settings_are_read_from_the_person_s_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    file = tmp_path / "config" / "settings.toml"
+    file.parent.mkdir()
+    file.write_text('live = false\nmodel_folders = ["~/models"]\n[keymap]\n"bench.run" = "f5"\n')
+    loaded = load_settings()
+    assert loaded == Settings(live=False, model_folders=("~/models",), keymap={"bench.run": "f5"})
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("lvie = true", "lvie"),
+        ('live = "yes"', "live"),
+        ('context_strategy = "guess"', "context_strategy"),
+        ("live = ", "settings.toml"),
+        ("threads = -1", "threads"),
+        ("live_delay_ms = -5", "live_delay_ms"),
+        ("max_context_tokens = 0", "max_context_tokens"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(file) in caught.value.message
+    assert named in caught.value.message
+
+
+def test_all_wrong_settings_are_reported_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('# mine\nlvie = true\ntheme = 3\n\n[keymaps]\nx = "y"\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert caught.value.message.split("\n") == [
+        f"{file}:2: `lvie` is not a setting; did you mean `live`?",
+        f"{file}:3: `theme`: Expected `str`, got `int` - at `$.theme`",
+        f"{file}:5: `keymaps` is not a setting; did you mean `keymap`?",
+    ]
+
+
+def test_a_file_that_is_not_text_is_a_settings_error(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings(file)
+
+
+def test_every_setting_is_explained() -> None:
+    tree = ast.parse(Path(settings.__file__).read_text())
+    struct = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "Settings")
+    for field, after in zip(struct.body[1::2], struct.body[2::2], strict=True):
+        assert isinstance(field, ast.AnnAssign)
+        assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
