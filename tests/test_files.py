@@ -30,6 +30,21 @@ while True:
     print(number, flush=True)
 """
 
+STOPPER = """
+import os, signal, sys
+from pathlib import Path
+from workbench import files
+
+def stop(*args):
+    print("in the middle", flush=True)
+    while True:
+        signal.pause()
+
+owner, name = sys.argv[2].split(".")
+setattr({"os": os, "Path": Path}[owner], name, stop)
+files.write_text(Path(sys.argv[1]), "new" * 1000)
+"""
+
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_text_comes_back_byte_for_byte(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
@@ -58,6 +73,22 @@ def test_a_killed_save_leaves_the_old_file_or_the_new_one(tmp_path: Path, saves:
     assert len(text) == 300_000 and len(set(text)) == 1, "torn"
     assert text[0] in (str(finished % 10), str((finished + 1) % 10))
     assert list(tmp_path.rglob("*.prompty")) == [path]
+
+
+@pytest.mark.parametrize("step", ["os.fdopen", "os.fsync", "Path.chmod", "Path.replace"])
+def test_a_save_killed_at_any_step_leaves_the_old_file_and_nothing_that_looks_like_a_prompt(
+    tmp_path: Path, step: str
+) -> None:
+    path = tmp_path / "a.prompty"
+    path.write_text("old")
+    with subprocess.Popen([sys.executable, "-c", STOPPER, str(path), step], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "in the middle\n"
+        child.send_signal(signal.SIGKILL)
+    assert path.read_text() == "old"
+    assert list(tmp_path.rglob("*.prompty")) == [path]
+    files.write_text(path, "next")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_next_save_clears_what_a_killed_one_left(tmp_path: Path) -> None:
