@@ -88,6 +88,7 @@ def test_a_template_cannot_reach_out_of_its_sandbox(source: str) -> None:
         ("{{ bos_token }}|{{ eos_token }}", "<s>|</s>"),
         ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
         ("{% if tools %}tools{% endif %}{{ strftime_now('%%') }}", "%"),
+        ("{% generation %}x{{ 1 }}{% endgeneration %}", "x1"),
         ("{% if enable_thinking is defined %}a{% else %}b{% endif %}", "b"),
     ],
 )

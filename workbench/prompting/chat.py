@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from jinja2 import TemplateError as JinjaError
-from jinja2 import TemplateSyntaxError
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.errors import TemplateError
@@ -90,9 +92,7 @@ class ChatTemplate:
     def _fill(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.render(
-                messages=turns, add_generation_prompt=add_generation_prompt, **self._names
-            )
+            return self._template.render(messages=turns, add_generation_prompt=add_generation_prompt, **self._names)
         except JinjaError as error:
             raise TemplateError(
                 f"The model's chat template refuses these messages: {error}.",
@@ -126,20 +126,29 @@ def render_segments(
     hidden = [Message(message.role, control.sub(hide, message.content)) for message in messages]
     pieces = re.split(f"{opening}(\\d+){closing}", template.render(hidden))
     segments = (
-        Segment(found[int(piece)], True) if position % 2 else Segment(piece)
-        for position, piece in enumerate(pieces)
+        Segment(found[int(piece)], True) if position % 2 else Segment(piece) for position, piece in enumerate(pieces)
     )
     return tuple(segment for segment in segments if segment.text)
 
 
 def _make_environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = _now
     return environment
+
+
+class _Generation(Extension):
+    """`{% generation %}…{% endgeneration %}`, which marks text for training; here it is only passed through."""
+
+    tags = {"generation"}  # noqa: RUF012  as the base class declares it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:

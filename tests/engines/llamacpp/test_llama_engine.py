@@ -102,6 +102,13 @@ def test_without_a_template_the_model_stops_where_it_would_speak_for_the_user(op
     assert (completion.text, completion.stop_reason) == ("no", "stop")
 
 
+def test_no_messages_are_an_empty_request_even_with_a_begin_token(open_tiny: Opener) -> None:
+    engine = open_tiny("spm", vocabulary="spm")
+    assert engine.count([Request(1, ())]) == (0,)
+    with pytest.raises(EngineError, match="empty"):
+        engine.submit(Request(1, ()))
+
+
 def test_a_begin_token_is_added_once(open_tiny: Opener) -> None:
     plain = open_tiny("spm", vocabulary="spm")
     doubled = open_tiny("spm", vocabulary="spm", own_template="{{ bos_token }}{{ messages[0].content }}")
@@ -203,6 +210,13 @@ def test_a_long_prompt_neither_holds_up_the_others_nor_a_cancel(open_tiny: Opene
     engine.cancel(2)
     ended = [event for event in engine.step() if isinstance(event, Chunk) and event.request == 2]
     assert [chunk.stop_reason for chunk in ended] == ["cancelled"]
+
+
+def test_a_short_prompt_is_not_kept_waiting_by_a_long_one(open_tiny: Opener) -> None:
+    engine = open_tiny("roomy", context_tokens=4096)
+    engine.submit(user("a " * 1500, 1))
+    engine.submit(user("x", 2))
+    assert 2 in {event.request for event in engine.step() if isinstance(event, Chunk)}
 
 
 def test_rows_give_their_room_back(open_tiny: Opener) -> None:

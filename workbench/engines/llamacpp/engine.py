@@ -62,7 +62,8 @@ class LlamaEngine:
         """Load a model. Raises ModelError with one clear message for each way in which that can fail."""
         info = inspect_gguf(model.path)
         size = context_size(model, info, max_context_tokens)
-        check_fits(info, size)
+        if not on_gpu():
+            check_fits(info, size)
         cells = cache_cells(info, size, psutil.virtual_memory().available)
         if adapts_to_length(model):
             cells = size
@@ -80,7 +81,7 @@ class LlamaEngine:
                 memory_bytes=info.file_bytes + info.cell_bytes * context.cells,
                 has_chat_template=info.has_chat_template or model.chat_template is not None,
                 engine="llama.cpp",
-                device="gpu" if native.llama_supports_gpu_offload() else "cpu",
+                device="gpu" if on_gpu() else "cpu",
             )
             return cls(model, loaded, weights, context)
         except BaseException:
@@ -210,6 +211,11 @@ def adapts_to_length(model: Model) -> bool:
     return any(tensor.name.startswith("rope_factors_long") for tensor in read_header(model.path).tensors)
 
 
+def on_gpu() -> bool:
+    """Whether llama.cpp was built for a GPU; the weights then lie in its memory, all of them."""
+    return bool(native.llama_supports_gpu_offload())
+
+
 def choose_threads(info: ModelInfo, wanted: int) -> int:
     """Threads to compute with; 0 chooses.
 
@@ -218,7 +224,9 @@ def choose_threads(info: ModelInfo, wanted: int) -> int:
     """
     if wanted > 0:
         return wanted
-    return 1 if info.file_bytes < _SMALL_BYTES else len(os.sched_getaffinity(0))
+    if info.file_bytes < _SMALL_BYTES:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prompt_pace(info: ModelInfo) -> int:

@@ -104,10 +104,10 @@ class Scheduler:
         return events
 
     def _plan(self) -> list[tuple[Row, Run]]:
-        """What the next batch holds: all that write, then prompts in the order in which they came."""
+        """What the next batch holds: all that write, then prompts, the one that is soonest read first."""
         plan = [(row, Run(row.sequence, row.position, row.pending, True)) for row in self._rows if row.writing]
         budget = self._prompt_tokens
-        for row in self._rows:
+        for row in sorted(self._rows, key=lambda row: len(row.pending)):
             if not row.writing and budget:
                 tokens = row.pending[:budget]
                 budget -= len(tokens)

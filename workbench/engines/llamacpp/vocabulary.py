@@ -56,8 +56,10 @@ class Vocabulary:
         return self.tokenize(text, special)
 
     def begin(self, ids: list[int]) -> list[int]:
-        """The ids with one beginning-of-text token in front, where the model wants one."""
-        return [self.bos, *ids] if self._adds_bos and self.bos is not None and ids[:1] != [self.bos] else ids
+        """The ids with one beginning-of-text token in front, where the model wants one; none for no ids."""
+        if not ids or not self._adds_bos or self.bos is None or ids[0] == self.bos:
+            return ids
+        return [self.bos, *ids]
 
     def piece(self, token: int) -> bytes:
         """A token's bytes as part of an answer: control tokens are empty, except those that frame reasoning."""

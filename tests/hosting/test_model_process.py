@@ -1,0 +1,144 @@
+"""Real models in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from listener import PATIENCE, Listener
+
+from workbench.engines.engine import Chunk, Completion, Failure, Sampling
+from workbench.errors import ModelError
+from workbench.hosting.pool import Pool
+from workbench.models.reference import Model
+from workbench.prompting.prompt import Message
+
+HELLO = (Message("user", "Hello"),)
+LONG = Sampling(max_tokens=400, logit_bias={"1": -1000.0})
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    made = Pool()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tiny(tiny_gguf: Callable[..., Path]) -> Model:
+    return Model("tiny", tiny_gguf("tiny"))
+
+
+def ask(pool: Pool, model: Model, sampling: Sampling = LONG) -> Listener:
+    listener = Listener()
+    pool.submit(model, HELLO, sampling, "chat", listener)
+    return listener
+
+
+def test_the_terminals_process_never_loads_an_engine() -> None:
+    program = "import sys, workbench.hosting.pool; print([m for m in sys.modules if m.split('.')[0] in sys.argv[1:]])"
+    heavy = ["llama_cpp", "torch", "transformers", "numpy", "textual"]
+    found = subprocess.run([sys.executable, "-c", program, *heavy], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_four_panes_on_one_model_stream_at_the_same_time(pool: Pool, tiny: Model) -> None:
+    order: list[int] = []
+    listeners = [Listener() for _ in range(4)]
+    for number, listener in enumerate(listeners):
+
+        def sink(event: object, number: int = number, listener: Listener = listener) -> None:
+            if isinstance(event, Chunk):
+                order.append(number)
+            listener(event)  # type: ignore[arg-type]
+
+        pool.submit(tiny, HELLO, LONG, "chat", sink)
+    for listener in listeners:
+        assert isinstance(listener.wait(), Completion)
+    first_end = min(len(order) - order[::-1].index(number) for number in range(4))
+    assert set(order[: first_end // 2]) == {0, 1, 2, 3}
+    assert len(pool.residents()) == 1
+
+
+def test_a_killed_model_says_so_and_answers_again(pool: Pool, tiny: Model) -> None:
+    pool.load(tiny).result(PATIENCE)
+    pid = pool.residents()[0].pid
+    assert pid
+    os.kill(pid, signal.SIGSTOP)  # so that it cannot end before it is killed
+    listener = ask(pool, tiny)
+    os.kill(pid, signal.SIGKILL)
+    failure = listener.wait()
+    assert isinstance(failure, Failure)
+    assert "tiny was killed (SIGKILL) while it worked" in failure.message
+    assert isinstance(ask(pool, tiny).wait(), Completion)
+
+
+def test_loading_says_how_far_it_is(pool: Pool, tiny: Model) -> None:
+    listener = ask(pool, tiny)
+    assert listener.wait_for_state("loading").fraction == 0.0
+    assert 0 < (listener.wait_for_state("loading").fraction or 0) < 1
+    listener.wait()
+
+
+def test_what_is_known_of_a_loaded_model(pool: Pool, tiny: Model) -> None:
+    assert pool.info(tiny) is None
+    info = pool.load(tiny).result(PATIENCE)
+    assert pool.info(tiny) == info
+    assert (info.context_tokens, info.engine) == (512, "llama.cpp")
+    pool.unload(tiny)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a GGUF file"),
+        (b"PK\x03\x04" + bytes(200), "not a GGUF file"),
+        ("half", "truncated"),
+        ("vocabulary only", "could not load"),
+        (None, "no model file"),
+    ],
+)
+def test_each_way_a_file_can_be_wrong_has_its_own_message(
+    pool: Pool, tiny: Model, tmp_path: Path, content: bytes | str | None, words: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    if content == "half":
+        path.write_bytes(tiny.path.read_bytes()[:70_000])
+    elif content == "vocabulary only":
+        path.write_bytes(tiny.path.read_bytes().replace(b"blk.1.ffn_down", b"blk.7.ffn_down"))
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    failure = ask(pool, Model("broken", path)).wait()
+    assert isinstance(failure, Failure)
+    assert words in failure.message
+    assert str(path) in failure.message
+    assert failure.hint
+    assert isinstance(ask(pool, tiny).wait(), Completion)
+
+
+def test_a_hugging_face_folder_is_pointed_to_conversion(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Hugging Face folder"):
+        pool.load(Model("folder", tmp_path, "hf")).result(PATIENCE)
+
+
+def test_two_chat_templates_for_a_file_do_not_mix(pool: Pool, tiny: Model) -> None:
+    other = Model("tiny", tiny.path, chat_template="{{ messages[0].content }}")
+    assert pool.tokenize(tiny, HELLO, "chat").result(PATIENCE).text == "<|user|>Hello<|end|><|assistant|>"
+    assert pool.tokenize(other, HELLO, "chat").result(PATIENCE).text == "Hello"
+
+
+@pytest.mark.model
+def test_the_embedded_model_answers_within_moments(pool: Pool, desk_gguf: Path) -> None:
+    desk = Model("desk", desk_gguf)
+    pool.load(desk).result(PATIENCE)
+    started = time.monotonic()
+    completion = ask(pool, desk, Sampling(max_tokens=16)).wait()
+    assert isinstance(completion, Completion)
+    assert completion.output_tokens > 0
+    assert time.monotonic() - started < 5
