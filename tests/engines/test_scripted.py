@@ -19,6 +19,9 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
+    def now(self) -> float:
+        return self.seconds
+
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
 
@@ -83,7 +86,7 @@ def test_figures_are_the_scripts_and_the_same_each_time() -> None:
     last = run(engine, say("x"))[-1]
     assert last == Chunk(
         1,
-        prompt_tokens=7,
+        prompt_tokens=9,
         output_tokens=3,
         seconds_to_first_token=0.25,
         tokens_per_second=10.0,
@@ -98,6 +101,15 @@ def test_an_instant_script_waits_for_nothing_and_a_real_one_as_long_as_it_claims
     run(make(Rule(reply="a b c"), clock=real, pace="real", first_token_seconds=1.0, tokens_per_second=2.0), say("x"))
     assert instant.seconds == 0
     assert real.seconds == pytest.approx(1.0 + 3 * 0.5)
+
+
+def test_each_answer_keeps_its_own_pace() -> None:
+    slow = Rule(contains="slow", reply="a b c d", tokens_per_second=1.0)
+    engine = make(slow, Rule(reply="a b c d", tokens_per_second=100.0), pace="real")
+    engine.submit(say("slow", 1))
+    events = run(engine, say("fast", 2))
+    ends = [event.request for event in events if isinstance(event, Chunk) and event.stop_reason]
+    assert ends == [2, 1]
 
 
 def test_thinking_comes_before_the_answer() -> None:

@@ -7,6 +7,7 @@ Knows nothing of models.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import zlib
@@ -23,6 +24,8 @@ from workbench.errors import EngineError, FileError, ModelError
 from workbench.models.reference import Model, ModelInfo
 
 VOCABULARY = 50_000
+_LONGEST_WAIT = 0.02
+"""Seconds after which a step looks whether a cancel has come."""
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 
 
@@ -75,13 +78,18 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Clock(Protocol):
-    """Where time passes."""
+    """Where time passes, in seconds."""
+
+    def now(self) -> float: ...
 
     def wait(self, seconds: float) -> None: ...
 
 
 class WallClock:
     """Time as it is."""
+
+    def now(self) -> float:
+        return time.monotonic()
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -95,13 +103,14 @@ def split_tokens(text: str) -> list[str]:
 class _Answer:
     """One request under way."""
 
-    def __init__(self, request: Request, rule: Rule, script: Script, prompt_tokens: int) -> None:
+    def __init__(self, request: Request, rule: Rule, script: Script, prompt_tokens: int, started: float) -> None:
         self.request = request
         self.rule = rule
         self.prompt_tokens = prompt_tokens
+        self._started = started
         self.first_seconds = _given(rule.first_token_seconds, script.first_token_seconds)
         self.rate = _given(rule.tokens_per_second, script.tokens_per_second)
-        self.paced = script.pace == "real" or rule.endless
+        self._paced = script.pace == "real" or rule.endless
         self.thinking = split_tokens(rule.thinking)
         self.reply = split_tokens(_choose_reply(rule, request))
         self.filter = StopFilter(request.sampling.stop)
@@ -119,6 +128,15 @@ class _Answer:
         if self.rule.endless and self.reply:
             return self.reply[position % len(self.reply)], False
         return (self.reply[position], False) if position < len(self.reply) else None
+
+    @property
+    def due(self) -> float:
+        """When there is something to do for it."""
+        if self.cancelled or (not self.announced and self.rule.hold != "queued"):
+            return self._started
+        if self.rule.hold:
+            return math.inf
+        return self._started + (self.first_seconds + self.given / self.rate if self._paced else 0.0)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -209,7 +227,7 @@ class ScriptedEngine:
                 "Shorten the prompt, or switch examples off.",
             )
         rule = next((rule for rule in self._script.rules if _matches(rule, request, text)), Rule())
-        self._answers[request.id] = _Answer(request, rule, self._script, tokens)
+        self._answers[request.id] = _Answer(request, rule, self._script, tokens, self._clock.now())
 
     def cancel(self, request_id: int) -> None:
         if request_id in self._answers:
@@ -217,9 +235,9 @@ class ScriptedEngine:
 
     def step(self) -> Sequence[Event]:
         """One token for every answer under way."""
-        self._pass_time()
+        now = self._pass_time()
         events: list[Event] = []
-        for answer in list(self._answers.values()):
+        for answer in [answer for answer in self._answers.values() if answer.due <= now]:
             events += self._advance(answer)
         return events
 
@@ -234,12 +252,13 @@ class ScriptedEngine:
     def close(self) -> None:
         self._answers.clear()
 
-    def _pass_time(self) -> None:
-        paced = [answer for answer in self._answers.values() if answer.paced and not answer.cancelled]
-        if paced:
-            self._clock.wait(min(1 / answer.rate if answer.given else answer.first_seconds for answer in paced))
-        elif self._answers and all(answer.rule.hold and not answer.cancelled for answer in self._answers.values()):
-            self._clock.wait(0.01)
+    def _pass_time(self) -> float:
+        """Wait until something is due, at most a moment where nothing ever is; the time it then is."""
+        now = self._clock.now()
+        soonest = min((answer.due for answer in self._answers.values()), default=now)
+        if soonest > now:
+            self._clock.wait(min(soonest - now, _LONGEST_WAIT))
+        return self._clock.now()
 
     def _advance(self, answer: _Answer) -> Sequence[Event]:
         if answer.cancelled:
