@@ -1,21 +1,91 @@
-"""Command line of the recipe: `python -m assets.recipe STEP`."""
+"""Command line of the recipe: from the world files to the shipped model.
+
+python -m assets.recipe data                 write the demo data
+python -m assets.recipe train [--steps N]    train, or go on with a training that was stopped
+python -m assets.recipe export               put the trained model in place as safetensors and GGUF
+python -m assets.recipe evaluate             measure the shipped model on the demo's test splits
+python -m assets.recipe show TASK            print a few training texts of a task
+python -m assets.recipe make                 data, train, export and evaluate
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import random
+from dataclasses import replace
 from pathlib import Path
 
-from .demo import write_demo
-from .world import load_world
+from assets.recipe.world import load_world
 
 ASSETS = Path(__file__).parent.parent
+STATE = ASSETS.parent / "build" / "desk"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m assets.recipe", description=__doc__)
-    parser.add_argument("step", choices=["data"])
-    parser.parse_args()
+    parser = argparse.ArgumentParser(
+        prog="python -m assets.recipe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=["data", "train", "export", "evaluate", "show", "make"])
+    parser.add_argument("task", nargs="?", default="shots", help="for show: which task")
+    parser.add_argument("--steps", type=int, help="how many updates to train for")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder of the unfinished training")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--split", default="test", choices=["train", "validation", "test"])
+    parser.add_argument("--limit", type=int, default=1000, help="for evaluate: how many cases of each split")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    steps = {"data": [_data], "train": [_train], "export": [_export], "evaluate": [_evaluate], "show": [_show]}
+    for step in steps.get(options.step, [_data, _train, _export, _evaluate]):
+        step(options)
+
+
+def _data(options: argparse.Namespace) -> None:
+    from assets.recipe.demo import write_demo
+
     write_demo(ASSETS / "data", load_world())
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from assets.recipe.model import build_model
+    from assets.recipe.tokenizer import train_tokenizer
+    from assets.recipe.training import Plan, train
+
+    torch.set_num_threads(options.threads)
+    world, plan = load_world(), Plan()
+    tokenizer = train_tokenizer(world, plan.seed)
+    tokenizer.save_pretrained(options.state / "tokenizer")
+    model = build_model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, plan.seed)
+    train(model, tokenizer, world, replace(plan, steps=options.steps or plan.steps), options.state)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from assets.recipe.export import export
+    from assets.recipe.model import build_model
+    from assets.recipe.tokenizer import load_tokenizer
+    from assets.recipe.training import resume
+
+    tokenizer = load_tokenizer(options.state / "tokenizer")
+    model = build_model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0)
+    step = resume(model, [], options.state)
+    export(model, tokenizer, ASSETS)
+    print(f"desk after {step} steps is in {ASSETS}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from assets.recipe.measurement import measure
+
+    measure(ASSETS, options.split, options.limit, options.threads)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from assets.recipe.mix import FINISH, draw_task
+
+    for number in range(4):
+        print(draw_task(options.task, load_world(), random.Random(number), FINISH.difficulty, 200).text, end="\n\n")
 
 
 if __name__ == "__main__":

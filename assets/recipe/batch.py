@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from .document import Document
-from .mix import Stage, draw
-from .world import World
+from assets.recipe.document import Document
+from assets.recipe.mix import Stage, draw
+from assets.recipe.world import World
 
 
 class Batch(NamedTuple):
@@ -34,7 +34,9 @@ def encode(tokenizer: PreTrainedTokenizerFast, document: Document) -> tuple[list
     return encoding.ids, weights
 
 
-def draw_batch(world: World, tokenizer: PreTrainedTokenizerFast, rng: random.Random, stage: Stage, rows: int, length: int) -> Batch:
+def draw_batch(
+    world: World, tokenizer: PreTrainedTokenizerFast, rng: random.Random, stage: Stage, rows: int, length: int
+) -> Batch:
     """Rows filled with documents, each beginning with a whole one; what does not fit is cut off at the end."""
     tokens, weights = [], []
     for _ in range(rows):

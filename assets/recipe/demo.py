@@ -10,23 +10,26 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .world import World
+from assets.recipe.world import World
 
 SPLITS = {"train": 400, "validation": 100, "test": 200}
+PROMPTS = Path(__file__).parent.parent.parent / "prompts"
 Row = dict[str, str]
 
 
 def write_demo(folder: Path, world: World, seed: int = 7) -> None:
-    """Write every task's splits as JSON Lines below `folder`; the same seed writes the same bytes."""
+    """Write every task's splits as JSON Lines below `folder`; the same seed writes the same bytes.
+
+    What the shipped prompts show as examples is left out.
+    """
     for task, draw in {"queues": draw_queues, "fields": draw_fields, "change": draw_change}.items():
-        rows = _distinct(draw, world, random.Random(f"{seed} {task}"))
+        rows = _distinct(draw, world, random.Random(f"{seed} {task}"), read_examples(task))
         for split, count in SPLITS.items():
-            lines = []
-            for number in range(1, count + 1):
-                lines.append(json.dumps({"id": f"{split}-{number}", **next(rows)}, ensure_ascii=False) + "\n")
+            numbered = ({"id": f"{split}-{number}", **next(rows)} for number in range(1, count + 1))
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in numbered)
             path = folder / task / f"{split}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(lines), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
 
 
 def draw_queues(world: World, rng: random.Random) -> Row:
@@ -80,6 +83,15 @@ def draw_purchase(rng: random.Random) -> tuple[int, int, int]:
     return count, price, notes[0] if rng.random() < 0.7 else rng.choice(notes)
 
 
+def draw_topics(world: World, rng: random.Random, count: int) -> Iterator[tuple[str, str, str]]:
+    """Instructions that list five topics by name, messages in the demo's frames, and the right names."""
+    for _ in range(count):
+        topics = rng.sample(world.topics, 5)
+        topic = rng.choice(topics)
+        system = f"Choose one of these topics for the message: {', '.join(topic.names[0] for topic in topics)}."
+        yield system, world.message(world.clause(topic, rng), rng, tuple(world.demo["frames"])), topic.names[0]
+
+
 def plural(thing: str) -> str:
     if thing.endswith("s"):
         return thing
@@ -88,8 +100,16 @@ def plural(thing: str) -> str:
     return f"{thing}es" if thing.endswith(("x", "ch", "sh")) else f"{thing}s"
 
 
-def _distinct(draw: Callable[[World, random.Random], Row], world: World, rng: random.Random) -> Iterator[Row]:
-    seen: set[str] = set()
+def read_examples(task: str) -> list[Row]:
+    """The examples of the task's shipped prompts, if it has any."""
+    path = PROMPTS / task / "examples.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def _distinct(
+    draw: Callable[[World, random.Random], Row], world: World, rng: random.Random, taken: list[Row]
+) -> Iterator[Row]:
+    seen = {row["message"] for row in taken}
     while True:
         row = draw(world, rng)
         text = next(iter(row.values()))

@@ -14,17 +14,20 @@ from pathlib import Path
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from .batch import encode
-from .document import ANSWER, Document, Turn, chat
-from .mix import FINISH, TASKS, draw_task
-from .tasks.arithmetic import work_change
-from .world import World
+from assets.recipe.batch import encode
+from assets.recipe.demo import read_examples
+from assets.recipe.document import ANSWER, Document, Turn, chat
+from assets.recipe.mix import FINISH, TASKS, draw_task
+from assets.recipe.tasks.arithmetic import work_change
+from assets.recipe.world import World
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 @torch.no_grad()
-def check(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, documents: list[Document], last: bool = False) -> float:
+def check(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, documents: list[Document], last: bool = False
+) -> float:
     """Share of right answers in the documents; only each one's last answer when `last`."""
     right = total = 0
     for document in documents:
@@ -45,16 +48,22 @@ def check(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, documents
     return right / max(1, total)
 
 
-def check_tasks(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, count: int = 10) -> dict[str, float]:
+def check_tasks(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, count: int = 10
+) -> dict[str, float]:
     """Every training task at its final difficulty, on documents of its own."""
     figures = {}
     for task in TASKS[:-1]:
         rng = random.Random(f"check {task}")
-        figures[task] = check(model, tokenizer, [draw_task(task, world, rng, FINISH.difficulty, 240) for _ in range(count)])
+        figures[task] = check(
+            model, tokenizer, [draw_task(task, world, rng, FINISH.difficulty, 240) for _ in range(count)]
+        )
     return figures
 
 
-def check_demo(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, split: str = "validation", limit: int = 1000) -> dict[str, float]:
+def check_demo(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, split: str = "validation", limit: int = 1000
+) -> dict[str, float]:
     """The shipped prompts on a split of the demo data."""
     figures = {}
     queues = _rows("queues", split, limit)
@@ -64,11 +73,24 @@ def check_demo(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, spli
         documents = [chat(system, [*shown, Turn(row["message"], row["expected"])]) for row in queues]
         figures[f"queues/{name}"] = check(model, tokenizer, documents, last=True)
     system = _system("fields", "plain")
-    figures["fields/plain"] = check(model, tokenizer, [chat(system, [Turn(row["message"], row["expected"])]) for row in _rows("fields", split, limit)], last=True)
+    figures["fields/plain"] = check(
+        model,
+        tokenizer,
+        [chat(system, [Turn(row["message"], row["expected"])]) for row in _rows("fields", split, limit)],
+        last=True,
+    )
     for name in ("plain", "steps"):
         system = _system("change", name)
         documents = [
-            chat(system, [Turn(row["question"], row["expected"] if name == "plain" else _worked(row["question"], int(row["expected"])))])
+            chat(
+                system,
+                [
+                    Turn(
+                        row["question"],
+                        row["expected"] if name == "plain" else _worked(row["question"], int(row["expected"])),
+                    )
+                ],
+            )
             for row in _rows("change", split, limit)
         ]
         figures[f"change/{name}"] = check(model, tokenizer, documents, last=True)
@@ -80,7 +102,12 @@ def _worked(question: str, answer: int) -> str:
     for count in numbers:
         for price in numbers:
             for paid in numbers:
-                if paid - count * price == answer and len({id(count), id(price), id(paid)}) and question.find(f"{count}") >= 0 and count <= 9:
+                if (
+                    paid - count * price == answer
+                    and len({id(count), id(price), id(paid)})
+                    and question.find(f"{count}") >= 0
+                    and count <= 9
+                ):
                     thing_first = re.search(rf"\b{count}\b(?! euros)", question)
                     if thing_first and paid in (20, 50, 100, 200):
                         return work_change(count, price, paid)
@@ -93,8 +120,7 @@ def _rows(task: str, split: str, limit: int) -> list[dict[str, str]]:
 
 
 def _examples(task: str) -> list[Turn]:
-    lines = (ROOT / "prompts" / task / "examples.jsonl").read_text(encoding="utf-8").splitlines()
-    return [Turn(row["message"], row["answer"], 0.0) for row in map(json.loads, lines)]
+    return [Turn(row["message"], row["answer"], 0.0) for row in read_examples(task)]
 
 
 def _system(task: str, name: str) -> str:

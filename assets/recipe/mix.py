@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
-from .document import Document
-from .tasks.arithmetic import arithmetic
-from .tasks.fields import fields
-from .tasks.matching import Difficulty, copying, described, options, recall, shots
-from .tasks.passages import passage
-from .tasks.prose import prose
-from .world import World
+from assets.recipe.document import Document
+from assets.recipe.tasks.arithmetic import arithmetic
+from assets.recipe.tasks.fields import fields
+from assets.recipe.tasks.matching import Difficulty, copying, described, options, recall, shots
+from assets.recipe.tasks.passages import passage
+from assets.recipe.tasks.prose import prose
+from assets.recipe.world import World
 
 TASKS = ("shots", "described", "options", "recall", "copying", "fields", "arithmetic", "passage", "prose")
 
@@ -27,25 +28,41 @@ class Stage:
     difficulty: Difficulty
 
 
-START = Stage((0.30, 0.12, 0.10, 0.12, 0.08, 0.12, 0.10, 0.03, 0.03), Difficulty(same=0.5, keyword=0.5, framed=0.1, made_up=0.05))
-MIDDLE = Stage((0.30, 0.15, 0.08, 0.03, 0.04, 0.16, 0.16, 0.04, 0.04), Difficulty(same=0.15, keyword=0.15, framed=0.5, made_up=0.15))
-FINISH = Stage((0.30, 0.15, 0.07, 0.01, 0.02, 0.17, 0.18, 0.05, 0.05), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.2))
+LOOKUP = Stage(
+    (0.40, 0.0, 0.0, 0.35, 0.25, 0.0, 0.0, 0.0, 0.0), Difficulty(same=0.5, keyword=1.0, framed=0.0, made_up=0.0)
+)
+START = Stage(
+    (0.30, 0.12, 0.10, 0.12, 0.08, 0.12, 0.10, 0.03, 0.03), Difficulty(same=0.5, keyword=0.4, framed=0.1, made_up=0.05)
+)
+MIDDLE = Stage(
+    (0.30, 0.15, 0.08, 0.03, 0.04, 0.16, 0.16, 0.04, 0.04),
+    Difficulty(same=0.15, keyword=0.15, framed=0.5, made_up=0.15),
+)
+FINISH = Stage(
+    (0.30, 0.15, 0.07, 0.01, 0.02, 0.17, 0.18, 0.05, 0.05), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.2)
+)
+COURSE = ((0.0, LOOKUP), (0.06, LOOKUP), (0.09, START), (0.4, MIDDLE), (0.75, FINISH), (1.0, FINISH))
+"""share of the training at which each stage is reached; in between they blend"""
 
 
 def stage_at(progress: float) -> Stage:
     """The stage at a share (0 to 1) of the training."""
-    first, second, at = (START, MIDDLE, progress / 0.5) if progress < 0.5 else (MIDDLE, FINISH, min(1.0, (progress - 0.5) / 0.3))
-    between = tuple(a + (b - a) * at for a, b in zip(first.shares, second.shares, strict=True))
+    (begin, first), (end, second) = next(pair for pair in pairwise(COURSE) if progress <= pair[1][0])
+    at = min(1.0, (progress - begin) / (end - begin))
     a, b = first.difficulty, second.difficulty
     return Stage(
-        between,
+        tuple(_between(x, y, at) for x, y in zip(first.shares, second.shares, strict=True)),
         Difficulty(
-            a.same + (b.same - a.same) * at,
-            a.keyword + (b.keyword - a.keyword) * at,
-            a.framed + (b.framed - a.framed) * at,
-            a.made_up + (b.made_up - a.made_up) * at,
+            _between(a.same, b.same, at),
+            _between(a.keyword, b.keyword, at),
+            _between(a.framed, b.framed, at),
+            _between(a.made_up, b.made_up, at),
         ),
     )
+
+
+def _between(first: float, second: float, at: float) -> float:
+    return first + (second - first) * at
 
 
 def draw(world: World, rng: random.Random, stage: Stage, size: int) -> tuple[str, Document]:

@@ -8,15 +8,22 @@ from __future__ import annotations
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from .tokenizer import CONTEXT
+from assets.recipe.tokenizer import CONTEXT
 
 
-def build_model(vocabulary: int, end_id: int, pad_id: int, width: int, layers: int, inner: int, heads: int, seed: int, matched: float) -> LlamaForCausalLM:
-    """A llama with random weights.
-
-    matched: share of each key projection that equals the query projection, so that attention starts out looking for
-        what resembles itself: the seed of the lookup that few-shot examples need.
-    """
+def build_model(
+    vocabulary: int,
+    end_id: int,
+    pad_id: int,
+    seed: int,
+    width: int = 128,
+    layers: int = 4,
+    inner: int = 384,
+    heads: int = 4,
+    matched: float = 0.5,
+    seeded: bool = True,
+) -> LlamaForCausalLM:
+    """A llama with random weights, but for what the seed_ functions lay into them."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -36,10 +43,49 @@ def build_model(vocabulary: int, end_id: int, pad_id: int, width: int, layers: i
         attn_implementation="eager",
     )
     model = LlamaForCausalLM(config)
-    if matched:
-        with torch.no_grad():
-            for layer in model.model.layers:
-                query, key = layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight
-                query.mul_(1.5)
-                key.copy_(matched * query + (1 - matched) * 1.5 * key)
+    with torch.no_grad():
+        if matched:
+            seed_matching(model, matched)
+        if seeded:
+            seed_recency(model)
     return model
+
+
+def seed_matching(model: LlamaForCausalLM, share: float) -> None:
+    """Let attention start out looking for what resembles itself, and half of the heads pass on what they find.
+
+    share: how much of each key projection equals the query projection (Trockman and Kolter, 2023, found such a start
+        in trained models).
+    """
+    for layer in model.model.layers:
+        attention = layer.self_attn
+        query, key = attention.q_proj.weight, attention.k_proj.weight
+        query.mul_(1.5)
+        key.copy_(share * query + (1 - share) * 1.5 * key)
+        half = attention.v_proj.weight.shape[0] // 2
+        basis = torch.linalg.qr(torch.randn(model.config.hidden_size, half))[0]
+        attention.v_proj.weight[:half] = 0.5 * basis.T
+        attention.o_proj.weight[:, :half] = 0.4 * basis
+
+
+def seed_recency(model: LlamaForCausalLM, constant: float = 0.2, sharpness: float = 6.0) -> None:
+    """Let three heads of the first layer start out looking one token back, two back, and at the last few.
+
+    Every embedding gets the same first component; queries and keys read it as a fixed direction in the planes that
+    the position rotates, so that their product depends on the distance alone. The component adds the same to all
+    logits and so changes no prediction.
+    """
+    config, attention = model.config, model.model.layers[0].self_attn
+    size, theta = config.head_dim, config.rope_parameters["rope_theta"]
+    table = model.model.embed_tokens.weight
+    table[:, 0] = constant
+    read = constant / table.square().mean(dim=1).sqrt().mean()
+    gain = (sharpness * size**0.5) ** 0.5 / read
+    for head, (offset, planes) in enumerate([(1, range(5)), (2, range(5)), (4, range(2, 6))]):
+        for plane in planes:
+            angle = offset * theta ** (-2 * plane / size)
+            row = head * size + plane
+            attention.q_proj.weight[row, 0] = gain
+            attention.q_proj.weight[row + size // 2, 0] = 0.0
+            attention.k_proj.weight[row, 0] = gain * torch.cos(torch.tensor(angle))
+            attention.k_proj.weight[row + size // 2, 0] = gain * torch.sin(torch.tensor(angle))

@@ -14,8 +14,12 @@ import torch
 class Muon(torch.optim.Optimizer):
     """For weight matrices only; embeddings and norms belong to another optimizer."""
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], rate: float, momentum: float = 0.95, decay: float = 0.01) -> None:
-        super().__init__([{"params": list(parameters), "base": rate}], {"lr": rate, "momentum": momentum, "decay": decay})
+    def __init__(
+        self, parameters: Sequence[torch.nn.Parameter], rate: float, momentum: float = 0.95, decay: float = 0.01
+    ) -> None:
+        super().__init__(
+            [{"params": list(parameters), "base": rate}], {"lr": rate, "momentum": momentum, "decay": decay}
+        )
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -24,7 +28,9 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 shapes[parameter.shape].append(parameter)
             for shape, parameters in shapes.items():
-                updates = orthogonalize(torch.stack([self._momentum(parameter, group["momentum"]) for parameter in parameters]))
+                updates = orthogonalize(
+                    torch.stack([self._momentum(parameter, group["momentum"]) for parameter in parameters])
+                )
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5
                 for parameter, update in zip(parameters, updates, strict=True):
                     parameter.mul_(1 - group["lr"] * group["decay"]).add_(update, alpha=-group["lr"] * scale)

@@ -12,15 +12,21 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from .document import ASSISTANT, END, PAD, SPECIALS, SYSTEM, USER
-from .mix import FINISH, START, draw
-from .world import World
+from assets.recipe.document import ASSISTANT, END, PAD, SPECIALS, SYSTEM, USER
+from assets.recipe.mix import FINISH, START, draw
+from assets.recipe.world import World
 
 VOCABULARY = 2560
 CONTEXT = 1024
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}" + SYSTEM + "{% elif message['role'] == 'assistant' %}" + ASSISTANT + "{% else %}" + USER + "{% endif %}"
+    "{% if message['role'] == 'system' %}"
+    + SYSTEM
+    + "{% elif message['role'] == 'assistant' %}"
+    + ASSISTANT
+    + "{% else %}"
+    + USER
+    + "{% endif %}"
     "{{ message['content'] }}" + END + "{% endfor %}"
     "{% if add_generation_prompt %}" + ASSISTANT + "{% endif %}"
 )

@@ -5,7 +5,6 @@ Knows nothing of where the finished model is put.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -15,26 +14,28 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from .batch import Batch, draw_batch
-from .evaluation import check_tasks, check_demo
-from .mix import stage_at
-from .muon import Muon
-from .world import World
+from assets.recipe.batch import Batch, draw_batch
+from assets.recipe.evaluation import check_demo, check_tasks
+from assets.recipe.mix import stage_at
+from assets.recipe.muon import Muon
+from assets.recipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How long and how hard to train."""
 
-    steps: int
+    steps: int = 24000
     rows: int = 6
     length: int = 256
+    short_share: float = 0.06
+    """the first share of the steps has twice as many rows of half the length"""
     late_share: float = 0.25
     """the last share of the steps has rows of up to the whole context"""
     decay_share: float = 0.3
     rate: float = 1.5e-3
     matrix_rate: float = 0.01
-    muon: bool = True
+    muon: bool = False
     curriculum_steps: int = 0
     """steps over which the difficulty rises; 0: all of them"""
     evaluate_seconds: float = 120.0
@@ -61,7 +62,11 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: Wo
         now = time.monotonic()
         if step % 20 == 0:
             speed = tokens / (now - started)
-            print(f"\rstep {step}/{plan.steps}  loss {mean:.3f}  {speed:,.0f} tokens/s  {now - started:,.0f} s", end="", flush=True)
+            print(
+                f"\rstep {step}/{plan.steps}  loss {mean:.3f}  {speed:,.0f} tokens/s  {now - started:,.0f} s",
+                end="",
+                flush=True,
+            )
         if now - checked > plan.evaluate_seconds or step == plan.steps - 1:
             checked = now
             report(model, tokenizer, world, step, mean)
@@ -70,15 +75,17 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: Wo
             save(model, optimizers, step + 1, folder)
 
 
-def train_step(model: LlamaForCausalLM, body: torch.nn.Module, batch: Batch, optimizers: list[torch.optim.Optimizer]) -> float:
+def train_step(
+    model: LlamaForCausalLM, body: torch.nn.Module, batch: Batch, optimizers: list[torch.optim.Optimizer]
+) -> float:
     """One update; the mean loss over the weighted tokens."""
     positions = torch.arange(batch.tokens.shape[1])[None]
     with torch.autocast("cpu", torch.bfloat16):
         hidden = body(input_ids=batch.tokens, position_ids=positions, use_cache=False).last_hidden_state
-        chosen = batch.weights > 0
-        logits = linear(hidden[chosen], model.lm_head.weight)
-    weights = batch.weights[chosen]
-    losses = cross_entropy(logits.float(), batch.targets[chosen], reduction="none")
+        chosen = weighted_places(batch.weights)
+        logits = linear(hidden.flatten(0, 1)[chosen], model.lm_head.weight)
+    weights = batch.weights.flatten()[chosen]
+    losses = cross_entropy(logits.float(), batch.targets.flatten()[chosen], reduction="none")
     loss = (losses * weights).sum() / weights.sum()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -88,11 +95,20 @@ def train_step(model: LlamaForCausalLM, body: torch.nn.Module, batch: Batch, opt
     return float(loss.detach())
 
 
+def weighted_places(weights: torch.Tensor, block: int = 256) -> torch.Tensor:
+    """The places that count, filled up with others to a whole number of blocks: few shapes keep memory in one piece."""
+    order = torch.argsort(weights.flatten(), descending=True, stable=True)
+    counted = int((weights > 0).sum())
+    return order[: min(len(order), -(-counted // block) * block)]
+
+
 def batch_at(step: int, plan: Plan, world: World, tokenizer: PreTrainedTokenizerFast) -> Batch:
     """The batch of a step, the same whenever it is asked for; late ones are longer and larger."""
     rng = random.Random(f"{plan.seed} {step}")
     stage = stage_at(step / (plan.curriculum_steps or plan.steps))
     rows, length = plan.rows, plan.length
+    if step < plan.steps * plan.short_share:
+        rows, length = 2 * rows, length // 2
     if step >= plan.steps * (1 - plan.late_share):
         rows, length = rng.choice([(2 * rows, length), (rows, 2 * length), (max(1, rows // 2), 4 * length)])
     return draw_batch(world, tokenizer, rng, stage, rows, length)
@@ -107,24 +123,42 @@ def rate_at(step: int, plan: Plan) -> float:
 
 def make_optimizers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimizer]:
     """AdamW for all, or Muon for the matrices and AdamW for embeddings and norms."""
-    matrices = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embed" not in name]
+    matrices = [
+        parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embed" not in name
+    ]
     taken = {id(parameter) for parameter in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     if not plan.muon:
-        return [torch.optim.AdamW([{"params": [*matrices, *others], "base": plan.rate}], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
-    adam = torch.optim.AdamW([{"params": others, "base": plan.rate}], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+        return [
+            torch.optim.AdamW(
+                [{"params": [*matrices, *others], "base": plan.rate}],
+                lr=plan.rate,
+                betas=(0.9, 0.98),
+                weight_decay=0.01,
+                fused=True,
+            )
+        ]
+    adam = torch.optim.AdamW(
+        [{"params": others, "base": plan.rate}], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+    )
     return [adam, Muon(matrices, plan.matrix_rate)]
 
 
 def report(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, step: int, loss: float) -> None:
     figures = {**check_tasks(model, tokenizer, world), **check_demo(model, tokenizer, limit=48)}
-    print(f"\rstep {step}  loss {loss:.3f}  " + "  ".join(f"{name} {value:.0%}" for name, value in figures.items()), flush=True)
+    print(
+        f"\rstep {step}  loss {loss:.3f}  " + "  ".join(f"{name} {value:.0%}" for name, value in figures.items()),
+        flush=True,
+    )
 
 
 def save(model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], step: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "state.pt.new"
-    torch.save({"step": step, "model": model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in optimizers]}, temporary)
+    torch.save(
+        {"step": step, "model": model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in optimizers]},
+        temporary,
+    )
     temporary.replace(folder / "state.pt")
 
 
@@ -135,7 +169,7 @@ def resume(model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], fol
         return 0
     state = torch.load(path)
     model.load_state_dict(state["model"])
-    with contextlib.suppress(ValueError):  # another optimizer than before starts afresh
+    if optimizers:
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
     return int(state["step"])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "world"
-QUESTIONS = frozenset("how when where what is does do can may who which are".split())
-REQUESTS = frozenset("please stop take remove great thanks".split())
+QUESTIONS = frozenset({"how", "when", "where", "what", "is", "does", "do", "can", "may", "who", "which", "are"})
+REQUESTS = frozenset({"please", "stop", "take", "remove", "great", "thanks"})
 
 
 @dataclass(frozen=True, slots=True)

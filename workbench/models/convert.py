@@ -34,10 +34,9 @@ TYPES = {
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
     "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
 }
-PATTERNS = {
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "llama-bpe",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "qwen2",
-}
+WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+PATTERNS = {rf"{WORDS}|\p{{N}}{{1,3}}|{REST}": "llama-bpe", rf"{WORDS}|\p{{N}}|{REST}": "qwen2"}
 """the regular expression that splits text before merging -> llama.cpp's name for it"""
 
 
@@ -62,7 +61,9 @@ def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> N
         written.replace(out)
 
 
-def _write(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any], out: Path, quantization: Quantization) -> None:
+def _write(
+    folder: Path, config: dict[str, Any], tokenizer: dict[str, Any], out: Path, quantization: Quantization
+) -> None:
     writer = gguf.GGUFWriter(out, "llama")
     _add_shape(writer, folder, config, quantization)
     _add_tokenizer(writer, folder, config, tokenizer)
@@ -118,7 +119,11 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any]
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
     settings = _read_json(folder, "tokenizer_config.json", needed=False)
     places = {token: place for place, token in enumerate(tokens)}
-    for kind, add in (("bos", writer.add_bos_token_id), ("eos", writer.add_eos_token_id), ("pad", writer.add_pad_token_id)):
+    for kind, add in (
+        ("bos", writer.add_bos_token_id),
+        ("eos", writer.add_eos_token_id),
+        ("pad", writer.add_pad_token_id),
+    ):
         place = _special(settings.get(f"{kind}_token"), config.get(f"{kind}_token_id"), places)
         if place is not None:
             add(place)
@@ -151,18 +156,22 @@ def _special(token: Any, place: Any, places: dict[str, int]) -> int | None:
 
 
 def _begins_with_bos(tokenizer: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether text is encoded with the begin token in front, by the setting or by the template of the post-processor."""
+    """Whether text begins with the begin token, by the setting or by the template of the post-processor."""
     if "add_bos_token" in settings:
         return bool(settings["add_bos_token"])
     processor = tokenizer.get("post_processor") or {}
-    templates = [part for part in [processor, *processor.get("processors", [])] if part.get("type") == "TemplateProcessing"]
+    templates = [
+        part for part in [processor, *processor.get("processors", [])] if part.get("type") == "TemplateProcessing"
+    ]
     return any(part["single"] and "SpecialToken" in part["single"][0] for part in templates)
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Array]]:
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
-        raise ModelError(f"No .safetensors file in {folder}.", "Save the model with safetensors, the default of transformers.")
+        raise ModelError(
+            f"No .safetensors file in {folder}.", "Save the model with safetensors, the default of transformers."
+        )
     for path in paths:
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - the handle is not a mapping
@@ -202,7 +211,15 @@ def _config_problems(config: dict[str, Any]) -> Iterator[str]:
         yield f"its activation is {config['hidden_act']!r} instead of silu"
     if config.get("quantization_config"):
         yield "its weights are already quantized"
-    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "rms_norm_eps")
+    needed = (
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "max_position_embeddings",
+        "rms_norm_eps",
+    )
     missing = [key for key in needed if key not in config]
     if missing:
         yield f"config.json lacks {', '.join(missing)}"
@@ -211,7 +228,8 @@ def _config_problems(config: dict[str, Any]) -> Iterator[str]:
 def _tokenizer_problems(tokenizer: dict[str, Any]) -> Iterator[str]:
     model = tokenizer.get("model", {})
     if model.get("type") != "BPE" or model.get("byte_fallback"):
-        yield f"its tokenizer is {'BPE with byte fallback' if model.get('byte_fallback') else model.get('type')}, not byte-level BPE"
+        found = "BPE with byte fallback" if model.get("byte_fallback") else model.get("type")
+        yield f"its tokenizer is {found}, not byte-level BPE"
     elif _pre_tokenizer(tokenizer) is None:
         yield "its tokenizer splits text by a pattern that llama.cpp has no name for"
     if tokenizer.get("normalizer") and tokenizer["normalizer"].get("type") != "NFC":
@@ -222,7 +240,10 @@ def _pre_tokenizer(tokenizer: dict[str, Any]) -> str | None:
     """llama.cpp's name for the way text is split before merging; None when it has none."""
     root = tokenizer.get("pre_tokenizer") or {}
     parts = root.get("pretokenizers", [root])
-    if any(part.get("type") == "ByteLevel" and part.get("use_regex", True) and not part.get("add_prefix_space") for part in parts):
+    if any(
+        part.get("type") == "ByteLevel" and part.get("use_regex", True) and not part.get("add_prefix_space")
+        for part in parts
+    ):
         return "gpt-2" if len(parts) == 1 else None
     patterns = [part["pattern"].get("Regex", "") for part in parts if part.get("type") == "Split"]
     return PATTERNS.get(patterns[0]) if len(patterns) == 1 else None
@@ -247,9 +268,14 @@ def _read_json(folder: Path, name: str, needed: bool = True) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.", "A Hugging Face model folder holds config.json and tokenizer.json.") from error
+        raise ModelError(
+            f"Cannot read {path}: {error.strerror}.",
+            "A Hugging Face model folder holds config.json and tokenizer.json.",
+        ) from error
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}.", "Download or save the model again.") from error
     if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__} instead of an object.", "Download or save the model again.")
+        raise ModelError(
+            f"{path} holds a {type(value).__name__} instead of an object.", "Download or save the model again."
+        )
     return value

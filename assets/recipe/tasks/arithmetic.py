@@ -7,19 +7,38 @@ from __future__ import annotations
 
 import random
 
-from ..demo import draw_purchase, plural
-from ..document import ANSWER, Document, Turn, chat, raw
-from ..world import World
+from assets.recipe.demo import draw_purchase, plural
+from assets.recipe.document import ANSWER, Document, Turn, chat, raw
+from assets.recipe.world import World
 
 CHANGE = [
-    "{first} buys {n} {things} for {p} euros each and pays with {paid} euros. How much change?", "One {thing} costs {p} euros. I buy {n} and give {paid} euros. What do I get back?",
-    "I have {paid} euros and buy {n} {things} at {p} each. What is left?", "{n} {things} at {p} euros each, paid with {paid} euros. Change?", "A {thing} is {p} euros. {first} has {paid} euros and takes {n}. How much remains?",
-    "{first} pays {paid} euros for {n} {things}. Each costs {p} euros. How much does {first} get back?", "Price of a {thing}: {p} euros. Number: {n}. Paid: {paid} euros. What is the change?",
-    "If {n} {things} cost {p} euros each, how much of {paid} euros is left?", "You give {paid} euros for {n} {things} of {p} euros. How much comes back to you?", "{first} gave {paid} euros for {n} {things}, {p} euros apiece. What is returned?",
+    "{first} buys {n} {things} for {p} euros each and pays with {paid} euros. How much change?",
+    "One {thing} costs {p} euros. I buy {n} and give {paid} euros. What do I get back?",
+    "I have {paid} euros and buy {n} {things} at {p} each. What is left?",
+    "{n} {things} at {p} euros each, paid with {paid} euros. Change?",
+    "A {thing} is {p} euros. {first} has {paid} euros and takes {n}. How much remains?",
+    "{first} pays {paid} euros for {n} {things}. Each costs {p} euros. How much does {first} get back?",
+    "Price of a {thing}: {p} euros. Number: {n}. Paid: {paid} euros. What is the change?",
+    "If {n} {things} cost {p} euros each, how much of {paid} euros is left?",
+    "You give {paid} euros for {n} {things} of {p} euros. How much comes back to you?",
+    "{first} gave {paid} euros for {n} {things}, {p} euros apiece. What is returned?",
 ]
-TOTAL = ["{n} {things} cost {p} euros each. What is the total?", "What do {n} {things} at {p} euros cost?", "{first} buys {n} {things} for {p} euros each. How much is that?", "How much are {n} {things} at {p} euros each?"]
-LEFT = ["{first} pays {total} euros with {paid} euros. What is the change?", "The {thing} costs {total} euros. I give {paid} euros. What comes back?", "How much of {paid} euros is left after {total} euros?"]
-SUM = ["A {thing} costs {a} euros and a {thing2} {b} euros. What do both cost?", "{first} has {a} euros and gets {b} more. How many are there?", "How much is {a} euros and {b} euros together?"]
+TOTAL = [
+    "{n} {things} cost {p} euros each. What is the total?",
+    "What do {n} {things} at {p} euros cost?",
+    "{first} buys {n} {things} for {p} euros each. How much is that?",
+    "How much are {n} {things} at {p} euros each?",
+]
+LEFT = [
+    "{first} pays {total} euros with {paid} euros. What is the change?",
+    "The {thing} costs {total} euros. I give {paid} euros. What comes back?",
+    "How much of {paid} euros is left after {total} euros?",
+]
+SUM = [
+    "A {thing} costs {a} euros and a {thing2} {b} euros. What do both cost?",
+    "{first} has {a} euros and gets {b} more. How many are there?",
+    "How much is {a} euros and {b} euros together?",
+]
 
 
 def arithmetic(world: World, rng: random.Random, size: int) -> Document:
@@ -50,12 +69,28 @@ def _problem(world: World, rng: random.Random, worked: bool) -> Turn:
     elif kind < 0.75:
         template, steps, answer = rng.choice(TOTAL), f"{count} x {price} = {total}. Answer: {total}", total
     elif kind < 0.9:
-        template, steps, answer = rng.choice(LEFT), f"{paid} - {total} = {paid - total}. Answer: {paid - total}", paid - total
+        template, steps, answer = (
+            rng.choice(LEFT),
+            f"{paid} - {total} = {paid - total}. Answer: {paid - total}",
+            paid - total,
+        )
     else:
         a, b = rng.randint(2, 60), rng.randint(2, 39)
-        template, steps, answer = rng.choice(SUM).replace("{a}", str(a)).replace("{b}", str(b)), f"{a} + {b} = {a + b}. Answer: {a + b}", a + b
+        template, steps, answer = (
+            rng.choice(SUM).replace("{a}", str(a)).replace("{b}", str(b)),
+            f"{a} + {b} = {a + b}. Answer: {a + b}",
+            a + b,
+        )
     question = world.fill(
-        template, rng, n=str(count), p=str(price), paid=str(paid), total=str(total), thing=thing, things=plural(thing), thing2=rng.choice(world.things)
+        template,
+        rng,
+        n=str(count),
+        p=str(price),
+        paid=str(paid),
+        total=str(total),
+        thing=thing,
+        things=plural(thing),
+        thing2=rng.choice(world.things),
     )
     return Turn(question, steps if worked else str(answer))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..document import ANSWER, TEXT, Document, Turn, chat, raw
-from ..world import World
+from assets.recipe.document import ANSWER, TEXT, Document, Turn, chat, raw
+from assets.recipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,12 @@ def options(world: World, rng: random.Random, size: int) -> Document:
     if style < 0.8:
         return chat("", [Turn(f"{system}\n{turns[0].question}", turns[0].answer)])
     before, between, _ = rng.choice(world.wordings["inline"])
-    return raw([(f"{system}\n{before}{turns[0].question}{between.rstrip(' ')}", TEXT), (_gap(between) + turns[0].answer, ANSWER)])
+    return raw(
+        [
+            (f"{system}\n{before}{turns[0].question}{between.rstrip(' ')}", TEXT),
+            (_gap(between) + turns[0].answer, ANSWER),
+        ]
+    )
 
 
 def described(world: World, rng: random.Random, size: int, difficulty: Difficulty) -> Document:
@@ -70,7 +75,11 @@ def described(world: World, rng: random.Random, size: int, difficulty: Difficult
     turns = []
     for _ in range(max(1, (size - 15 * count) // 25)):
         index = rng.randrange(count)
-        said = rng.choice(subjects[index].about) if rng.random() < difficulty.same else _say(world, rng, subjects[index], difficulty)
+        said = (
+            rng.choice(subjects[index].about)
+            if rng.random() < difficulty.same
+            else _say(world, rng, subjects[index], difficulty)
+        )
         turns.append(Turn(said, labels[index]))
     system = rng.choice(world.wordings["described_system"]).replace("{queues}", "\n".join(lines))
     return chat(system, turns)
@@ -116,7 +125,11 @@ def recall(world: World, rng: random.Random, size: int) -> Document:
     join, end = rng.choice([(":", "\n"), (" =", "\n"), (" ->", "\n"), (":", ", "), (" is", ". ")])
     for _ in range(size // 5):
         index = rng.randrange(count)
-        parts += [(keys[index] + join, 0.0 if index not in seen else TEXT), (" " + values[index], ANSWER if index in seen else 0.0), (end, TEXT)]
+        parts += [
+            (keys[index] + join, 0.0 if index not in seen else TEXT),
+            (" " + values[index], ANSWER if index in seen else 0.0),
+            (end, TEXT),
+        ]
         seen.add(index)
     return raw(parts)
 
@@ -124,13 +137,15 @@ def recall(world: World, rng: random.Random, size: int) -> Document:
 def copying(world: World, rng: random.Random, size: int) -> Document:
     """Words in no order, and the same words again."""
     pool = world.labels + world.things + world.people["first"] + world.people["cities"]
-    words = [rng.choice(pool) if rng.random() < 0.85 else _made_up(world, rng) for _ in range(rng.randint(3, max(4, size // 6)))]
+    words = [
+        rng.choice(pool) if rng.random() < 0.85 else _made_up(world, rng)
+        for _ in range(rng.randint(3, max(4, size // 8)))
+    ]
     words = [word.capitalize() for word in words] if rng.random() < 0.4 else words
-    text = rng.choice([" ", " ", ", ", "\n"]).join(words)
+    text = rng.choice([" ", " ", ", "]).join(words)
     if rng.random() < 0.4:
         return chat(rng.choice(world.wordings["copy_system"]), [Turn(text, text)])
-    again = [part for _ in range(rng.randint(1, 2)) for part in ((" ", TEXT), (text, ANSWER))] if " " in text else [("\n" + text, ANSWER)]
-    return raw([(text, 0.0), ("\n" + text, ANSWER), *([("\n" + text, ANSWER)] if len(again) > 2 else [])])
+    return raw([(text, 0.0)] + [("\n" + text, ANSWER)] * rng.randint(1, 2))
 
 
 def _subjects(world: World, rng: random.Random, count: int) -> list[Subject]:
@@ -144,7 +159,11 @@ def _subjects(world: World, rng: random.Random, count: int) -> list[Subject]:
     for kind in kinds:
         says = tuple(say for topic in topics for say in topic.says if "{thing}" in say)
         about = tuple(f"{a}, {b}" for a, b in (rng.sample(world.kinds[kind], 2) for _ in range(3)))
-        subjects.append(Subject((kind,), (kind, *about), tuple(say.replace("{thing}", rng.choice(world.kinds[kind])) for say in says)))
+        subjects.append(
+            Subject(
+                (kind,), (kind, *about), tuple(say.replace("{thing}", rng.choice(world.kinds[kind])) for say in says)
+            )
+        )
     return subjects
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 
-from ..document import Document, Turn, chat
-from ..world import World
+from assets.recipe.document import Document, Turn, chat
+from assets.recipe.world import World
 
 # subject slot, statement, question; the answer is {value}
 FACTS = [
@@ -29,8 +29,14 @@ def passage(world: World, rng: random.Random, size: int) -> Document:
     for _ in range(rng.randint(3, 6)):
         slot, statement, question, kind = rng.choice(FACTS)
         facts.append((world.fill(slot, rng), statement, question, _value(world, rng, kind)))
-    facts = list({(subject, statement): (subject, statement, question, value) for subject, statement, question, value in facts}.values())
-    text = " ".join(statement.replace("{subject}", subject).replace("{value}", value) for subject, statement, _, value in facts)
+    facts = list(
+        {
+            (subject, statement): (subject, statement, question, value) for subject, statement, question, value in facts
+        }.values()
+    )
+    text = " ".join(
+        statement.replace("{subject}", subject).replace("{value}", value) for subject, statement, _, value in facts
+    )
     turns = []
     for _ in range(max(1, (size - len(text) // 4) // 20)):
         if rng.random() < 0.65:
