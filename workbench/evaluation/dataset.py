@@ -75,9 +75,7 @@ def _read_rows(path: Path, problems: list[str]) -> Iterator[_Row]:
     if suffix in _DELIMITERS:
         return _read_csv(text, _DELIMITERS[suffix], problems)
     known = ", ".join((*_JSON_LINES, *_DELIMITERS))
-    raise DatasetError(
-        f"{path} is not a dataset: its name ends in {suffix or 'nothing'}.", f"Expected {known}."
-    )
+    raise DatasetError(f"{path} is not a dataset: its name ends in {suffix or 'nothing'}.", f"Expected {known}.")
 
 
 def _read_json_lines(text: str, problems: list[str]) -> Iterator[_Row]:
@@ -136,9 +134,7 @@ def _check_header(header: list[str]) -> Iterator[str]:
             yield f"line 1: two columns are named {name}"
 
 
-def _make_cases(
-    dataset: Dataset, rows: list[_Row], problems: list[str], blank_is_answer: bool
-) -> tuple[Case, ...]:
+def _make_cases(dataset: Dataset, rows: list[_Row], problems: list[str], blank_is_answer: bool) -> tuple[Case, ...]:
     known = {column for row in rows for column in row.cells}
     wanted = [*dataset.columns.values()]
     if dataset.expected != Dataset(path="").expected:
@@ -160,9 +156,7 @@ def _make_cases(
 
 def _column_chooser(dataset: Dataset) -> Callable[[dict[str, str]], dict[str, str]]:
     if dataset.columns:
-        return lambda cells: {
-            name: cells[column] for name, column in dataset.columns.items() if column in cells
-        }
+        return lambda cells: {name: cells[column] for name, column in dataset.columns.items() if column in cells}
     return lambda cells: {name: value for name, value in cells.items() if name != dataset.expected}
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
+from workbench.evaluation.tree import find_line, to_plain
+
 
 class Problem(NamedTuple):
     """line: from 1."""
@@ -34,18 +36,6 @@ def find_problems(tree: Any, kind: type[msgspec.Struct]) -> Iterator[Problem]:
     yield from _check(_Place(tree, kind, "", 1))
 
 
-def to_plain(node: Any) -> Any:
-    """The tree in plain Python values, without what ruamel remembers of their wording."""
-    if isinstance(node, dict):
-        return {to_plain(key): to_plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [to_plain(item) for item in node]
-    for kind in (bool, str, int, float):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
 def _check(place: _Place) -> Iterator[Problem]:
     kind = _choose(place)
     shape, arguments = get_origin(kind), get_args(kind)
@@ -53,10 +43,14 @@ def _check(place: _Place) -> Iterator[Problem]:
         yield from _check_struct(place, kind)
     elif shape is dict and isinstance(place.node, dict):
         for key, value in place.node.items():
-            yield from _check(_Place(value, arguments[1], _join(place.path, key), _line(place, key)))
+            yield from _check(
+                _Place(value, arguments[1], _join(place.path, key), find_line(place.node, key, place.line))
+            )
     elif shape is tuple and isinstance(place.node, list):
         for index, value in enumerate(place.node):
-            yield from _check(_Place(value, arguments[0], f"{place.path}[{index}]", _line(place, index)))
+            yield from _check(
+                _Place(value, arguments[0], f"{place.path}[{index}]", find_line(place.node, index, place.line))
+            )
     else:
         yield from _check_leaf(place._replace(kind=kind))
 
@@ -69,9 +63,7 @@ def _choose(place: _Place) -> Any:
     if place.node is None or isinstance(place.node, (str, bool, int, float)):
         return place.kind
     wanted = dict if isinstance(place.node, dict) else tuple
-    fitting = [
-        kind for kind in members if get_origin(kind) is wanted or (wanted is dict and _is_struct(kind))
-    ]
+    fitting = [kind for kind in members if get_origin(kind) is wanted or (wanted is dict and _is_struct(kind))]
     return fitting[0] if fitting else place.kind
 
 
@@ -86,7 +78,7 @@ def _check_struct(place: _Place, kind: type[msgspec.Struct]) -> Iterator[Problem
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in place.node.items():
-        path, line = _join(place.path, key), _line(place, key)
+        path, line = _join(place.path, key), find_line(place.node, key, place.line)
         if key in fields:
             yield from _check(_Place(value, fields[key].type, path, line))
         else:
@@ -111,12 +103,3 @@ def _guess(key: Any, fields: dict[str, msgspec.structs.FieldInfo]) -> str:
 
 def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
-
-
-def _line(place: _Place, key: Any) -> int:
-    """The line of a key or an item, as ruamel remembers it (from 0)."""
-    try:
-        position = place.node.lc
-        return int((position.key(key) if isinstance(place.node, dict) else position.item(key))[0]) + 1
-    except (AttributeError, KeyError, TypeError):
-        return place.line

@@ -49,9 +49,7 @@ class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             found = self._find(text)
         except TimeoutError:
-            return Score(
-                self.name, 0.0, "", f"The pattern took more than {self.timeout_seconds:g} s on this answer."
-            )
+            return Score(self.name, 0.0, "", f"The pattern took more than {self.timeout_seconds:g} s on this answer.")
         if found is None:
             return Score(self.name, 0.0, "", f"Nothing matches {self.pattern!r}.")
         if not self.compare or case.expected is None:

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench import files
+from workbench.engines.engine import Sampling
+from workbench.errors import BenchError, FileChangedError, FileError
+from workbench.evaluation.bench import Bench, Dataset, ModelChoice, Variant, load_bench, parse_bench, save_bench
+
+TEXT = st.text(max_size=40)
+NAME = st.text(min_size=1, max_size=12).filter(str.strip)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False, width=32)
+OPTION = st.none() | st.booleans() | st.integers(-5, 5) | NUMBER | TEXT | st.lists(TEXT, max_size=2)
+SAMPLING = st.builds(
+    Sampling,
+    temperature=NUMBER,
+    top_k=st.integers(0, 99),
+    stop=st.lists(TEXT, max_size=2).map(tuple),
+    seed=st.none() | st.integers(0, 2**31),
+    logit_bias=st.dictionaries(TEXT, NUMBER, max_size=2),
+)
+VARIANT = st.builds(
+    Variant,
+    name=NAME,
+    prompt=TEXT,
+    model=TEXT,
+    sampling=SAMPLING,
+    examples_off=st.lists(TEXT, max_size=2).map(tuple),
+)
+BENCH = st.builds(
+    Bench,
+    variants=st.lists(VARIANT, min_size=1, max_size=3, unique_by=lambda variant: variant.name).map(tuple),
+    dataset=st.none() | st.builds(Dataset, path=TEXT, columns=st.dictionaries(TEXT, TEXT, max_size=2), expected=TEXT),
+    scorers=st.lists(
+        TEXT | st.dictionaries(TEXT, st.dictionaries(TEXT, OPTION, max_size=2), min_size=1, max_size=1),
+        max_size=2,
+    ).map(tuple),
+    models=st.dictionaries(
+        TEXT,
+        st.builds(
+            ModelChoice,
+            path=TEXT,
+            chat_template=st.none() | TEXT,
+            context_tokens=st.none() | st.integers(1, 9),
+        ),
+        max_size=2,
+    ),
+    library=TEXT,
+    case=st.integers(1, 50),
+    inputs=st.dictionaries(TEXT, st.text(max_size=200), max_size=3),
+    live=st.none() | st.booleans(),
+    context_strategy=st.none() | st.sampled_from(["refuse", "drop"]),
+)
+WRITTEN = """\
+# what this comparison is for
+variants:
+  - name: plain   # the short one
+    prompt: "queues/plain"
+    model: desk
+  # the longer one
+  - name: described
+    prompt: queues/described
+    model: desk
+    sampling: {temperature: 0.80, seed: 1}  # warm
+
+# where the cases come from
+dataset:
+  path: cases.jsonl
+case: 3
+
+# how answers are judged
+scorers: [exact_match]
+"""
+
+
+@settings(deadline=None, max_examples=60)
+@given(BENCH)
+def test_a_bench_opens_exactly_as_it_was_saved(tmp_path_factory, bench):
+    path = tmp_path_factory.mktemp("bench") / "a.bench.yaml"
+    save_bench(path, bench)
+    assert load_bench(path) == bench
+
+
+@settings(deadline=None, max_examples=60)
+@given(BENCH, BENCH)
+def test_a_bench_saved_over_another_one_opens_as_it_was_saved(tmp_path_factory, before, after):
+    path = tmp_path_factory.mktemp("bench") / "a.bench.yaml"
+    save_bench(path, before)
+    save_bench(path, after)
+    assert load_bench(path) == after
+
+
+@settings(deadline=None, max_examples=60)
+@given(BENCH)
+def test_saving_an_unchanged_bench_leaves_its_file_alone(tmp_path_factory, bench):
+    path = tmp_path_factory.mktemp("bench") / "a.bench.yaml"
+    save_bench(path, bench)
+    before = path.read_bytes()
+    save_bench(path, load_bench(path))
+    assert path.read_bytes() == before
+
+
+def write(tmp_path, text):
+    path = tmp_path / "a.bench.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_saving_an_unchanged_hand_written_bench_changes_no_byte(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    save_bench(path, load_bench(path))
+    assert path.read_text() == WRITTEN
+
+
+def test_a_change_touches_only_its_own_line(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    save_bench(path, msgspec.structs.replace(load_bench(path), case=1))
+    assert path.read_text() == WRITTEN.replace("case: 3", "case: 1")
+
+
+def test_defaults_are_left_out_of_a_new_file(tmp_path):
+    path = tmp_path / "new.bench.yaml"
+    save_bench(path, Bench((Variant("a", "p", "m", Sampling(top_k=3)),)))
+    assert path.read_text() == ("variants:\n  - name: a\n    prompt: p\n    model: m\n    sampling: {top_k: 3}\n")
+
+
+def test_comments_stay_with_their_variant_when_others_come_and_go(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    bench = load_bench(path)
+    _, described = bench.variants
+    other = Variant("other", "queues/other", "desk")
+    for variants in [(described, other), (other, described), (described,)]:
+        save_bench(path, msgspec.structs.replace(bench, variants=variants))
+        assert load_bench(path).variants == variants
+        text = path.read_text()
+        for comment in ["# what this", "# warm", "# where the cases", "# how answers"]:
+            assert comment in text, (comment, text)
+        assert text.index("# where the cases") > text.index("- name: " + variants[-1].name)
+
+
+def test_no_comment_is_lost_when_a_variant_is_closed(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    bench = load_bench(path)
+    plain, _ = bench.variants
+    save_bench(path, msgspec.structs.replace(bench, variants=(plain,)))
+    text = path.read_text()
+    assert load_bench(path).variants == (plain,)
+    for comment in ["# what this", "# the short one", "# where the cases", "# how answers"]:
+        assert comment in text, (comment, text)
+
+
+def test_texts_of_several_lines_are_written_as_blocks(tmp_path):
+    path = tmp_path / "new.bench.yaml"
+    save_bench(path, Bench((Variant("a", "p", "m"),), inputs={"message": "one\ntwo\n"}))
+    assert "message: |\n    one\n    two\n" in path.read_text()
+
+
+def test_every_problem_of_a_file_is_told_with_its_line_and_key(tmp_path):
+    path = write(
+        tmp_path,
+        "variants:\n"
+        "  - nam: plain\n"
+        "    prompt: 3\n"
+        "    model: desk\n"
+        "    sampling: {temprature: 1, top_k: 1.5}\n"
+        "models: {own: {}}\n"
+        "livee: true\n"
+        "case: x\n",
+    )
+    with pytest.raises(BenchError) as caught:
+        load_bench(path)
+    assert caught.value.message.splitlines() == [
+        f"{path} cannot be used:",
+        "  line 2: variants[0].nam: unknown key; did you mean name?",
+        "  line 2: variants[0].name: missing",
+        "  line 3: variants[0].prompt: expected `str`, got `int`",
+        "  line 5: variants[0].sampling.temprature: unknown key; did you mean temperature?",
+        "  line 5: variants[0].sampling.top_k: expected `int`, got `float`",
+        "  line 6: models.own.path: missing",
+        "  line 7: livee: unknown key; did you mean live?",
+        "  line 8: case: expected `int`, got `str`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file: expected keys and values, found nothing"),
+        ("- a\n", "the file: expected keys and values"),
+        ("a: [", "line 1, column 5"),
+        ("a: 1\na: 2\n", 'found duplicate key "a"'),
+        ("a: &a [*a]\n", "unknown key"),
+        ("variants: []\n", "expected at least one"),
+        ("a: \x07\n", "is not YAML"),
+        (
+            "variants: [{name: a, prompt: p, model: m}, {name: a, prompt: p, model: m}]\n",
+            "two variants are named 'a'",
+        ),
+        ("variants: [{name: a, prompt: p, model: m}]\ncase: 0\n", "expected a number from 1"),
+    ],
+)
+def test_what_is_no_bench_is_a_clear_error(tmp_path, text, said):
+    with pytest.raises(BenchError, match="a.bench.yaml") as caught:
+        load_bench(write(tmp_path, text))
+    assert said in caught.value.message
+
+
+def test_a_document_that_grows_beyond_measure_is_refused():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    with pytest.raises(BenchError, match="aliases"):
+        parse_bench("\n".join([*lines, "variants: *a11"]), "bomb")
+
+
+def test_a_missing_file_is_a_file_error(tmp_path):
+    with pytest.raises(FileError, match="Cannot read"):
+        load_bench(tmp_path / "none.bench.yaml")
+
+
+def test_a_bench_changed_by_another_program_is_not_overwritten(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    bench, digest = load_bench(path), files.digest(path)
+    path.write_text(WRITTEN + "live: true\n")
+    with pytest.raises(FileChangedError):
+        save_bench(path, bench, digest)
+    assert path.read_text() == WRITTEN + "live: true\n"
+
+
+def test_saving_gives_the_digest_of_what_was_written(tmp_path):
+    path = write(tmp_path, WRITTEN)
+    bench = load_bench(path)
+    digest = save_bench(path, msgspec.structs.replace(bench, case=1), files.digest(path))
+    assert digest == files.digest(path)
+    save_bench(path, bench, digest)
+
+
+def test_a_file_that_is_no_document_is_replaced_by_one(tmp_path):
+    path = write(tmp_path, "a: [")
+    save_bench(path, Bench((Variant("a", "p", "m"),)))
+    assert load_bench(path) == Bench((Variant("a", "p", "m"),))
+
+
+@settings(deadline=None, max_examples=60)
+@given(BENCH)
+def test_whatever_is_changed_the_comments_of_what_stays_are_kept(tmp_path_factory, after):
+    path = tmp_path_factory.mktemp("bench") / "a.bench.yaml"
+    path.write_text(WRITTEN, encoding="utf-8")
+    save_bench(path, after)
+    assert load_bench(path) == after
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# what this comparison is for\n")
+    assert "# how answers are judged" in text
