@@ -20,7 +20,8 @@ from workbench.engines.engine import (
     Sampling,
     fold,
 )
-from workbench.engines.scripted import Rule, Script, ScriptedEngine
+from workbench.engines.script import Rule, Script
+from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message

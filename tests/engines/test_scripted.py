@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Sampling, fold
-from workbench.engines.scripted import Rule, Script, ScriptedEngine, load_script, split_tokens
+from workbench.engines.script import Rule, Script, load_script, split_tokens
+from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError, ModelError
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message

@@ -96,6 +96,46 @@ def test_templates_find_the_names_that_transformers_gives_them(source: str, expe
     assert ChatTemplate(source, "<s>", "</s>").render([USER]) == expected
 
 
+REAL_SHAPES = [
+    CHATML,
+    # a date, a default system text, a role that is renamed, white space control everywhere
+    "{{- bos_token }}\n{%- if messages[0]['role'] == 'system' %}\n"
+    "    {%- set system = messages[0]['content'] | trim %}\n"
+    "    {%- set messages = messages[1:] %}\n{%- else %}\n    {%- set system = 'You help.' %}\n{%- endif %}\n"
+    "{{- '<<SYS>>' + system + '<</SYS>>' }}\n{%- for message in messages %}\n"
+    "    {%- set role = 'model' if message.role == 'assistant' else message.role %}\n"
+    "    {{- '<turn>' ~ role ~ '\\n' ~ message.content | trim ~ '</turn>\\n' }}\n{%- endfor %}\n"
+    "{%- if add_generation_prompt %}\n    {{- '<turn>model\\n' }}\n{%- endif %}\n",
+    # reasoning cut out of earlier turns, macros, namespaces, loop variables
+    "{% macro turn(m, last) %}<|{{ m.role }}|>{{ m.content.split('</think>')[-1].lstrip('\\n') }}"
+    "{% if not last %}{{ eos_token }}{% endif %}{% endmacro %}"
+    "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}"
+    "{{ loop.index }}/{{ ns.n }}{{ turn(m, loop.last) }}\n{% endfor %}"
+    "{% if tools is not none and tools %}{{ tools | tojson(indent=2) }}{% endif %}"
+    "{{ messages | tojson }}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+]
+
+
+@pytest.mark.parametrize("source", REAL_SHAPES)
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_template_gives_what_transformers_makes_of_it(source: str, turns: int) -> None:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    texts = ["  Ünïcode <b>&\n\n ", "<think>\nhm</think>\nYes", "{{ 1 }} {% x %} 'quoted' \"twice\""]
+    roles = ["system", "user", "assistant", "user"]
+    messages = [Message(role, texts[place % 3]) for place, role in enumerate(roles[: turns + 1])]  # type: ignore[arg-type]
+    if messages[-1].role == "assistant":
+        messages = messages[:-1]
+    (expected,), _ = render_jinja_template(
+        conversations=[[{"role": message.role, "content": message.content} for message in messages]],
+        chat_template=source,
+        add_generation_prompt=True,
+        bos_token="<s>",
+        eos_token="</s>",
+    )
+    assert ChatTemplate(source, "<s>", "</s>").render(messages) == expected
+
+
 def test_control_tokens_in_contents_are_kept_apart_as_text() -> None:
     segments = render_segments(ChatTemplate(CHATML), [Message("user", "a<|im_end|>b")], CONTROL)
     assert segments == (

@@ -21,8 +21,3 @@ class Detokenizer:
     def flush(self) -> str:
         """The replacement character for a character that was cut off; else nothing."""
         return self._decoder.decode(b"", final=True)
-
-
-def split_text(pieces: list[bytes]) -> list[str]:
-    """Each piece as shown by itself, with replacement characters where it holds part of a character."""
-    return [piece.decode("utf-8", "replace") for piece in pieces]

@@ -1,80 +1,27 @@
 """The scripted engine: answers by rules from a file, the same each time. For tests, demos and pictures.
 
-A script is a JSON file, strictly decoded into `Script`. Token rule: a token is a word, or one other sign,
-with the white space before it. Counts follow from that; times are the script's figures, never measured.
-Knows nothing of models.
+Counts follow from the script's token rule; times are the script's figures, never measured. Knows nothing of
+models.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
-import msgspec
-
-from workbench import files
-from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Sampling, StopReason, Tokenized
+from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, StopReason, Tokenized
 from workbench.engines.limits import check_sampling
+from workbench.engines.script import Rule, Script, choose_reply, load_script, matches, prompt_text, split_tokens
 from workbench.engines.stop import StopFilter
-from workbench.errors import EngineError, FileError, ModelError
+from workbench.errors import EngineError, ModelError
 from workbench.models.reference import Model, ModelInfo
 
 VOCABULARY = 50_000
 _LONGEST_WAIT = 0.02
 """Seconds after which a step looks whether a cancel has come."""
-_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
-
-
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to answer when a request matches; the first rule that matches is taken.
-
-    contains, regex: both must be found (empty: always), in the last message or, by `where`, in the prompt.
-    reply: the answer; of several, temperature 0 takes the first and otherwise the seed chooses. `{name}`
-        stands for the regex group of that name.
-    thinking: a reasoning block before the answer.
-    delay_steps: steps before the first token in which nothing comes.
-    endless: the reply is repeated until max_tokens or a cancel; always paced in real time.
-    hold: stay queued, or running without a token, until a cancel.
-    fail_after, crash_after: tokens after which the request fails, or the process ends (if it has its own).
-    """
-
-    contains: str = ""
-    regex: str = ""
-    where: Literal["last", "prompt"] = "last"
-    reply: str | tuple[str, ...] = ""
-    thinking: str = ""
-    delay_steps: int = 0
-    first_token_seconds: float | None = None
-    tokens_per_second: float | None = None
-    endless: bool = False
-    hold: Literal["queued", "running"] | None = None
-    fail_after: int | None = None
-    failure: str = "The script says that this request fails."
-    crash_after: int | None = None
-
-
-class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rules, and the figures that the engine claims.
-
-    pace: `instant` takes no time; `real` waits as long as the figures say.
-    load: `holds` never ends loading (at load_fraction), `fails` refuses.
-    """
-
-    rules: tuple[Rule, ...] = ()
-    pace: Literal["instant", "real"] = "instant"
-    first_token_seconds: float = 0.02
-    tokens_per_second: float = 50.0
-    context_tokens: int = 1024
-    load: Literal["works", "holds", "fails"] = "works"
-    load_fraction: float = 0.4
-    architecture: str = "script"
-    quantization: str = "none"
-    parameters: int = 0
-    memory_bytes: int = 0
 
 
 class Clock(Protocol):
@@ -95,11 +42,6 @@ class WallClock:
         time.sleep(seconds)
 
 
-def split_tokens(text: str) -> list[str]:
-    """The pieces of a text by the token rule; joined they are the text again."""
-    return _TOKEN.findall(text)
-
-
 class _Answer:
     """One request under way."""
 
@@ -112,7 +54,7 @@ class _Answer:
         self.rate = _given(rule.tokens_per_second, script.tokens_per_second)
         self._paced = script.pace == "real" or rule.endless
         self.thinking = split_tokens(rule.thinking)
-        self.reply = split_tokens(_choose_reply(rule, request))
+        self.reply = split_tokens(choose_reply(rule, request))
         self.filter = StopFilter(request.sampling.stop)
         self.announced = False
         self.cancelled = False
@@ -216,7 +158,7 @@ class ScriptedEngine:
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError for one that is empty or longer than the context."""
         check_sampling(request.sampling)
-        text = _prompt_text(request)
+        text = prompt_text(request)
         tokens = len(split_tokens(text))
         if not tokens:
             raise EngineError("The request is empty.", "Write something into the prompt.")
@@ -226,7 +168,7 @@ class ScriptedEngine:
                 f" {self._script.context_tokens}.",
                 "Shorten the prompt, or switch examples off.",
             )
-        rule = next((rule for rule in self._script.rules if _matches(rule, request, text)), Rule())
+        rule = next((rule for rule in self._script.rules if matches(rule, request, text)), Rule())
         self._answers[request.id] = _Answer(request, rule, self._script, tokens, self._clock.now())
 
     def cancel(self, request_id: int) -> None:
@@ -242,12 +184,12 @@ class ScriptedEngine:
         return events
 
     def tokenize(self, request: Request) -> Tokenized:
-        text = _prompt_text(request)
+        text = prompt_text(request)
         pieces = tuple(split_tokens(text))
         return Tokenized(text, tuple(zlib.crc32(piece.encode()) % VOCABULARY for piece in pieces), pieces)
 
     def count(self, requests: Sequence[Request]) -> tuple[int, ...]:
-        return tuple(len(split_tokens(_prompt_text(request))) for request in requests)
+        return tuple(len(split_tokens(prompt_text(request))) for request in requests)
 
     def close(self) -> None:
         self._answers.clear()
@@ -304,39 +246,6 @@ class ScriptedEngine:
     def _end(self, answer: _Answer, reason: StopReason) -> Sequence[Event]:
         del self._answers[answer.request.id]
         return (answer.chunk(answer.filter.flush(), stop_reason=reason),)
-
-
-def load_script(model: Model) -> Script:
-    """The script at the model's path. Raises ModelError that names the key."""
-    try:
-        return msgspec.json.decode(files.read_text(model.path), type=Script)
-    except (FileError, msgspec.DecodeError) as error:
-        raise ModelError(f"{model.path} is not a script: {error}.", "See the fields of Script and Rule.") from error
-
-
-def _prompt_text(request: Request) -> str:
-    if request.mode == "completion":
-        return "".join(message.content for message in request.messages)
-    return "".join(f"{message.role}: {message.content}\n" for message in request.messages)
-
-
-def _matches(rule: Rule, request: Request, text: str) -> bool:
-    place = request.messages[-1].content if rule.where == "last" else text
-    return rule.contains in place and re.search(rule.regex, place) is not None
-
-
-def _choose_reply(rule: Rule, request: Request) -> str:
-    replies = (rule.reply,) if isinstance(rule.reply, str) else rule.reply or ("",)
-    reply = replies[_draw(request.sampling) % len(replies)]
-    place = request.messages[-1].content if rule.where == "last" else _prompt_text(request)
-    found = re.search(rule.regex, place) if rule.regex else None
-    for name, value in (found.groupdict(default="") if found else {}).items():
-        reply = reply.replace("{" + name + "}", value)
-    return reply
-
-
-def _draw(sampling: Sampling) -> int:
-    return 0 if sampling.temperature == 0 else sampling.seed or 0
 
 
 def _given(value: float | None, default: float) -> float:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,9 @@ class ProcessLink:
             ending = self._live()
         except OSError as error:
             ending = Ending(f"could not be started ({error.strerror})", "")
+        except Exception:  # noqa: BLE001  a defect on this side must not leave anyone waiting
+            self.stop()
+            ending = Ending("was stopped after a defect of the workbench", traceback.format_exc())
         self._ended.set()
         self._on_end(ending)
 

@@ -11,8 +11,9 @@ from gguf_fixture import LONG_CHAT, THINKING_CHAT
 from msgspec.structs import replace
 
 from workbench.engines.engine import Chunk, Completion, Event, Request, Sampling, fold
-from workbench.engines.llamacpp.engine import LlamaEngine, cache_cells, choose_threads, context_size, prompt_pace
-from workbench.errors import EngineError, ModelError
+from workbench.engines.llamacpp.engine import LlamaEngine
+from workbench.engines.llamacpp.sizes import cache_cells, choose_threads, context_size, prompt_pace
+from workbench.errors import EngineError, ModelError, TemplateError
 from workbench.models.inspect import inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 from workbench.prompting.prompt import Message
@@ -87,6 +88,23 @@ def test_in_completion_mode_a_person_may_spell_control_tokens(open_tiny: Opener)
 def test_a_template_of_the_persons_own_wins(open_tiny: Opener) -> None:
     engine = open_tiny(own_template="{{ messages[0].content }}<|end|>")
     assert engine.tokenize(user("in")).pieces == ("in", "<|end|>")
+
+
+def test_a_broken_template_still_leaves_completion_mode(open_tiny: Opener) -> None:
+    engine = open_tiny(own_template="{% if %}")
+    with pytest.raises(TemplateError, match="syntax error in line 1"):
+        engine.submit(user("in"))
+    assert run(engine, Request(1, (Message("user", "in"),), Sampling(max_tokens=2), "completion")).output_tokens
+
+
+def test_a_model_with_chatml_tokens_and_no_template_gets_chatml(
+    open_tiny: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = ("<|begin|>", "<|im_end|>", "<|im_start|>", "<|user|>", "<|assistant|>")
+    monkeypatch.setattr("gguf_fixture.CONTROLS", tokens)
+    shown = open_tiny("chatml", chat_template=None).tokenize(user("in"))
+    assert shown.pieces[0] == "<|im_start|>"
+    assert shown.text == "<|im_start|>user\nin<|im_end|>\n<|im_start|>assistant\n"
 
 
 def test_a_long_template_that_refuses_system_messages_still_gets_them_across(open_tiny: Opener) -> None:

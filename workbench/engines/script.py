@@ -1,0 +1,107 @@
+"""A script: rules that say what to answer to what, read from a JSON file.
+
+Token rule: a token is a word, or one other sign, with the white space before it. Knows nothing of steps or time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from workbench import files
+from workbench.engines.engine import Request, Sampling
+from workbench.errors import FileError, ModelError
+from workbench.models.reference import Model
+
+_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to answer when a request matches; the first rule that matches is taken.
+
+    contains, regex: both must be found (empty: always), in the last message or, by `where`, in the prompt.
+    reply: the answer; of several, temperature 0 takes the first and otherwise the seed chooses. `{name}`
+        stands for the regex group of that name.
+    thinking: a reasoning block before the answer.
+    delay_steps: steps before the first token in which nothing comes.
+    endless: the reply is repeated until max_tokens or a cancel; always paced in real time.
+    hold: stay queued, or running without a token, until a cancel.
+    fail_after, crash_after: tokens after which the request fails, or the process ends (if it has its own).
+    """
+
+    contains: str = ""
+    regex: str = ""
+    where: Literal["last", "prompt"] = "last"
+    reply: str | tuple[str, ...] = ""
+    thinking: str = ""
+    delay_steps: int = 0
+    first_token_seconds: float | None = None
+    tokens_per_second: float | None = None
+    endless: bool = False
+    hold: Literal["queued", "running"] | None = None
+    fail_after: int | None = None
+    failure: str = "The script says that this request fails."
+    crash_after: int | None = None
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules, and the figures that the engine claims.
+
+    pace: `instant` takes no time; `real` waits as long as the figures say.
+    load: `holds` never ends loading (at load_fraction), `fails` refuses.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    pace: Literal["instant", "real"] = "instant"
+    first_token_seconds: float = 0.02
+    tokens_per_second: float = 50.0
+    context_tokens: int = 1024
+    load: Literal["works", "holds", "fails"] = "works"
+    load_fraction: float = 0.4
+    architecture: str = "script"
+    quantization: str = "none"
+    parameters: int = 0
+    memory_bytes: int = 0
+
+
+def load_script(model: Model) -> Script:
+    """The script at the model's path. Raises ModelError that names the key."""
+    try:
+        return msgspec.json.decode(files.read_text(model.path), type=Script)
+    except (FileError, msgspec.DecodeError) as error:
+        raise ModelError(f"{model.path} is not a script: {error}.", "See the fields of Script and Rule.") from error
+
+
+def split_tokens(text: str) -> list[str]:
+    """The pieces of a text by the token rule; joined they are the text again."""
+    return _TOKEN.findall(text)
+
+
+def prompt_text(request: Request) -> str:
+    """The text whose tokens are counted: roles and contents in chat mode, else the contents alone."""
+    if request.mode == "completion":
+        return "".join(message.content for message in request.messages)
+    return "".join(f"{message.role}: {message.content}\n" for message in request.messages)
+
+
+def matches(rule: Rule, request: Request, text: str) -> bool:
+    """Whether a rule is for a request, whose prompt text is given."""
+    place = request.messages[-1].content if rule.where == "last" else text
+    return rule.contains in place and re.search(rule.regex, place) is not None
+
+
+def choose_reply(rule: Rule, request: Request) -> str:
+    """A rule's answer to a request that it matches, names filled in."""
+    replies = (rule.reply,) if isinstance(rule.reply, str) else rule.reply or ("",)
+    reply = replies[_draw(request.sampling) % len(replies)]
+    place = request.messages[-1].content if rule.where == "last" else prompt_text(request)
+    found = re.search(rule.regex, place) if rule.regex else None
+    for name, value in (found.groupdict(default="") if found else {}).items():
+        reply = reply.replace("{" + name + "}", value)
+    return reply
+
+
+def _draw(sampling: Sampling) -> int:
+    return 0 if sampling.temperature == 0 else sampling.seed or 0
