@@ -203,7 +203,7 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_key(tmp_path):
     ],
 )
 def test_what_is_no_bench_is_a_clear_error(tmp_path, text, said):
-    with pytest.raises(BenchError, match="a.bench.yaml") as caught:
+    with pytest.raises(BenchError, match=r"a\.bench\.yaml") as caught:
         load_bench(write(tmp_path, text))
     assert said in caught.value.message
 
@@ -253,3 +253,14 @@ def test_whatever_is_changed_the_comments_of_what_stays_are_kept(tmp_path_factor
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# what this comparison is for\n")
     assert "# how answers are judged" in text
+
+
+def test_token_ids_need_no_quotes_as_keys(tmp_path):
+    path = write(tmp_path, "variants: [{name: a, prompt: p, model: m, sampling: {logit_bias: {50: 1.5}}}]\n")
+    assert load_bench(path).variants[0].sampling.logit_bias == {"50": 1.5}
+
+
+def test_a_key_that_is_no_text_is_a_clear_error(tmp_path):
+    path = write(tmp_path, "variants: [{name: a, prompt: p, model: m}]\ninputs:\n  true: b\n")
+    with pytest.raises(BenchError, match="line 3: inputs: the key True is no text"):
+        load_bench(path)

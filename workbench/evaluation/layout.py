@@ -58,8 +58,11 @@ def _lay_out(value: Any, key: Any = "", blocks: bool = True) -> Any:
 
 
 def _quote(value: Any) -> Any:
-    """Signs that cannot be seen are written as escapes; YAML would take some of them for line breaks."""
-    return value if not isinstance(value, str) or value.isprintable() else DoubleQuotedScalarString(value)
+    """Signs that cannot be seen are written as escapes, and what begins like a YAML indicator is quoted: ruamel
+    leaves some of them bare and then reads something else."""
+    if isinstance(value, str) and (not value.isprintable() or value[:1] in ("?", ":", "-")):
+        return DoubleQuotedScalarString(value)
+    return value
 
 
 def _suits_block(text: str) -> bool:

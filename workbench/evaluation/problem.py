@@ -43,6 +43,9 @@ def _check(place: _Place) -> Iterator[Problem]:
         yield from _check_struct(place, kind)
     elif shape is dict and isinstance(place.node, dict):
         for key, value in place.node.items():
+            if not isinstance(next(iter(to_plain({key: 0}))), str):
+                line = find_line(place.node, key, place.line)
+                yield Problem(line, f"{place.path}: the key {key} is no text; put it into quotes")
             yield from _check(
                 _Place(value, arguments[1], _join(place.path, key), find_line(place.node, key, place.line))
             )

@@ -29,13 +29,18 @@ def load_tree(text: str) -> Any:
 def to_plain(node: Any) -> Any:
     """The tree in plain Python values, without what ruamel remembers of their wording."""
     if isinstance(node, dict):
-        return {to_plain(key): to_plain(value) for key, value in node.items()}
+        return {_to_key(key): to_plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [to_plain(item) for item in node]
     for kind in (bool, str, int, float):
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _to_key(key: Any) -> Any:
+    """A number as a key is text: nobody quotes a token id."""
+    return str(key) if isinstance(key, int) and not isinstance(key, bool) else to_plain(key)
 
 
 def find_line(node: Any, key: Any, default: int) -> int:
