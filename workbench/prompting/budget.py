@@ -83,10 +83,13 @@ class Measure:
             per_example=dict(zip(ids, costs, strict=True)),
         )
 
+    def dropped(self, kept: Sequence[Example]) -> tuple[str, ...]:
+        """The ids of the examples that `fit` left out."""
+        ids = {example.id for example in kept}
+        return tuple(example.id for example in self.examples if example.id not in ids)
 
-def fit(
-    measure: Measure, counts: Sequence[int], output: int, limit: int, strategy: Strategy
-) -> tuple[Example, ...]:
+
+def fit(measure: Measure, counts: Sequence[int], output: int, limit: int, strategy: Strategy) -> tuple[Example, ...]:
     """The examples to send so that prompt and reserved output stay within `limit`.
 
     `refuse` raises BudgetError when the prompt is too long; `drop` leaves out the last examples until it

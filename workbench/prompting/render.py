@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from workbench.errors import MissingVariablesError, PromptError
 from workbench.prompting.prompt import Example, Message, Prompt, Role
+from workbench.prompting.sandbox import MissingVariable
 from workbench.prompting.template import (
     MARKER,
     BodyTemplate,
     Filled,
     Marks,
-    MissingVariable,
     choose_marks,
     compile_body,
     read_role,
@@ -61,9 +61,7 @@ def find_variables(prompt: Prompt) -> tuple[str, ...]:
     return tuple(name for name in template.variables if name != "examples")
 
 
-def render(
-    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example] = ()
-) -> tuple[Message, ...]:
+def render(prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example] = ()) -> tuple[Message, ...]:
     """The messages to send: the prompt with the variables' values and these examples, in this order.
 
     Raises TemplateError; MissingVariablesError that names every variable that is missing, in the body and in
@@ -188,7 +186,5 @@ def _no_place() -> PromptError:
 def _choose(prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example]) -> Marks | None:
     if prompt.mode == "completion":
         return None
-    shown = [
-        text for example in examples for text in (*example.variables.values(), example.answer, example.id)
-    ]
+    shown = [text for example in examples for text in (*example.variables.values(), example.answer, example.id)]
     return choose_marks([prompt.body, *prompt.defaults.values(), *variables.values(), *shown])

@@ -1,0 +1,117 @@
+"""Fault: what is wrong with a template, and where: a line and a column, though Jinja says the line alone.
+
+Knows Jinja's parser and tracebacks; nothing of prompts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.parser import Parser
+
+from workbench.errors import TemplateError
+
+FILE = "<template>"
+"""The file name that templates are compiled under, by which their frames are found in a traceback."""
+
+_HINT = "Correct it there; `{{ name }}` stands for a variable, `{% … %}` for a statement."
+
+
+def parse(environment: Environment, source: str) -> nodes.Template:
+    """The syntax tree of a template. Raises TemplateError with line and column."""
+    parser: Parser | None = None
+    try:
+        parser = Parser(environment, source, None, FILE)
+        tree = parser.parse()
+    except TemplateSyntaxError as error:
+        offset = _find_failure(environment, source, parser, error)
+        reason = (error.message or "syntax error").rstrip(".")
+        raise _syntax_error(source, reason, error.lineno, offset) from error
+    except RecursionError as error:
+        raise TemplateError("The template nests too deeply.", "Nest fewer brackets and blocks.") from error
+    _check_names(environment, tree, source)
+    return tree
+
+
+def _check_names(environment: Environment, tree: nodes.Template, source: str) -> None:
+    """Refuse filters and tests that do not exist, even where they would never be reached."""
+    for kind, node_type, known in (
+        ("filter", nodes.Filter, environment.filters),
+        ("test", nodes.Test, environment.tests),
+    ):
+        for node in tree.find_all(node_type):
+            name = vars(node)["name"]
+            if name not in known:
+                line = source.split("\n")[node.lineno - 1]
+                column = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line)
+                start = sum(len(each) + 1 for each in source.split("\n")[: node.lineno - 1])
+                offset = start + column.start() if column else None
+                raise _syntax_error(source, f"there is no {kind} `{name}`", node.lineno, offset)
+
+
+def _find_failure(
+    environment: Environment, source: str, parser: Parser | None, error: TemplateSyntaxError
+) -> int | None:
+    """Where in the source the parser stopped: Jinja says the line alone, so the tokens left are counted."""
+    starts, end, lexing = _find_tokens(environment, source)
+    if parser is None or (lexing is not None and lexing.message == error.message):
+        return end
+    left = 0
+    try:
+        while not parser.stream.eos:
+            left += 1
+            next(parser.stream)
+    except TemplateSyntaxError:
+        left = max(left, 1)
+    index = len(starts) - left
+    return starts[index] if 0 <= index < len(starts) else len(source)
+
+
+def _find_tokens(environment: Environment, source: str) -> tuple[list[int], int, TemplateSyntaxError | None]:
+    """Where the tokens that a parser sees begin, where the last one ends, and what stopped the lexer."""
+    ignored = {"whitespace", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end", "linecomment"}
+    starts: list[int] = []
+    end = 0
+    try:
+        for _, kind, text in environment.lex(source):
+            start = source.find(text, end)  # whitespace that `{%-` takes away is in no token
+            end = start + len(text)
+            if kind not in ignored:
+                starts.append(start)
+    except TemplateSyntaxError as error:
+        return starts, end, error
+    return starts, end, None
+
+
+def _syntax_error(source: str, reason: str, line: int, offset: int | None) -> TemplateError:
+    column = None
+    if offset is not None and (source.count("\n", 0, offset) + 1 == line or offset == len(source)):
+        line = source.count("\n", 0, offset) + 1
+        column = offset - (source.rfind("\n", 0, offset) + 1) + 1
+    place = f"line {line}" + (f", column {column}" if column else "")
+    return TemplateError(f"The template is wrong at {place}: {reason}.", _HINT, line=line, column=column)
+
+
+def explain_failure(error: Exception) -> TemplateError:
+    """What a template raised while it was filled in, as an error with the line."""
+    line = _find_line(error)
+    place = f" at line {line}" if line else ""
+    reason = str(error).rstrip(".") or type(error).__name__
+    if isinstance(error, RecursionError):
+        reason = "a macro calls itself without end"
+    hint = "A template can reach its variables and nothing else." if isinstance(error, SecurityError) else ""
+    details = "" if isinstance(error, JinjaError) else f"{type(error).__name__}: {error}"
+    return TemplateError(f"The template fails{place}: {reason}.", hint, details, line=line)
+
+
+def _find_line(error: BaseException) -> int | None:
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
