@@ -72,6 +72,21 @@ def test_a_template_that_fails_says_line_and_reason(body: str, reason: str) -> N
 @pytest.mark.parametrize(
     "body",
     [
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "not " * 5000 + "1 }}",
+        "{% for i in x %}" * 60 + "{% endfor %}" * 60,
+        "{% if x %}" * 3000 + "{% endif %}" * 3000,
+        "{{ x" + " | upper" * 3000 + " }}",
+        "{{ x" + " + x" * 3000 + " }}",
+    ],
+)
+def test_a_template_that_nests_too_deeply_is_an_error(body: str) -> None:
+    assert "nests too deeply" in fail(body, x="1").message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         "{{ ''.__class__ }}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
         "{{ x['__class__'].mro() }}",

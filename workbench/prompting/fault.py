@@ -30,8 +30,6 @@ def parse(environment: Environment, source: str) -> nodes.Template:
         offset = _find_failure(environment, source, parser, error)
         reason = (error.message or "syntax error").rstrip(".")
         raise _syntax_error(source, reason, error.lineno, offset) from error
-    except RecursionError as error:
-        raise TemplateError("The template nests too deeply.", "Nest fewer brackets and blocks.") from error
     _check_names(environment, tree, source)
     return tree
 

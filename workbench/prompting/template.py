@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from jinja2 import Template, meta, nodes
 
+from workbench.errors import TemplateError
 from workbench.prompting.fault import FILE, explain_failure, parse
 from workbench.prompting.prompt import Role
 from workbench.prompting.sandbox import MAX_CHARACTERS, MissingVariable, Runaway, Sandbox, limit, make_limits
@@ -72,11 +73,14 @@ class BodyTemplate:
         self.marks = marks
         environment = Sandbox()
         blank = next((character for character in _BLANKS if character not in body), " ")
-        tree = parse(environment, _mark(body, marks).replace("\r", blank))
-        self.variables = _order_variables(environment, tree)
-        self.guarded = _find_guarded(tree)
-        _restore(tree, blank, marks)
-        code = environment.compile(limit(tree), filename=FILE)
+        try:
+            tree = parse(environment, _mark(body, marks).replace("\r", blank))
+            self.variables = _order_variables(environment, tree)
+            self.guarded = _find_guarded(tree)
+            _restore(tree, blank, marks)
+            code = environment.compile(limit(tree), filename=FILE)
+        except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own limits on nesting
+            raise TemplateError("The template nests too deeply.", "Nest fewer brackets and blocks.") from error
         self._template = Template.from_code(environment, code, environment.make_globals(None))
 
     def fill(self, values: Mapping[str, object]) -> tuple[Filled, ...]:
