@@ -5,12 +5,32 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from workbench.cli.app import run
-
 
 def main() -> int:
     """Carry out the command line; the exit code."""
-    return run(sys.argv[1:], _open_screen)
+    arguments = sys.argv[1:]
+    if _only_opens(arguments):
+        return _open_at_once(Path(arguments[0]) if arguments else None)
+    from workbench.cli.app import run
+
+    return run(arguments, _open_screen)
+
+
+def _only_opens(arguments: list[str]) -> bool:
+    """Whether this is the everyday way in, which needs no parser: the first frame waits for every import."""
+    plain = not arguments or (len(arguments) == 1 and arguments[0].endswith(".bench.yaml"))
+    return plain and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _open_at_once(bench: Path | None) -> int:
+    from workbench.cli import terminal
+    from workbench.errors import WorkbenchError
+
+    try:
+        return _open_screen(bench, None)
+    except WorkbenchError as error:
+        terminal.complain(error)
+        return terminal.USAGE
 
 
 def _open_screen(bench: Path | None, model: Path | None) -> int:

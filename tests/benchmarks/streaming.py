@@ -18,6 +18,7 @@ from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.desk import Desk
 
 PANES, TOKENS, RATE = 6, 1700, 60.0
 TICK_SECONDS = 0.005
@@ -45,7 +46,7 @@ def measure() -> list[tuple[str, str, str]]:
 def _write_project(folder: Path) -> None:
     (folder / "p.prompty").write_text("---\nname: p\n---\nuser:\n{{ message }}\n")
     rule = {"endless": True, "reply": "\nseven small words make a line today."}
-    script = {"rules": [rule], "pace": "real", "tokens_per_second": RATE}
+    script = {"rules": [rule], "pace": "real", "tokens_per_second": RATE, "context_tokens": 8192}
     for index in range(PANES):
         (folder / f"m{index}.script.json").write_text(json.dumps(script))
     variants = "".join(
@@ -61,7 +62,9 @@ class Measured(WorkbenchApp):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lags: list[float] = []
-        super().__init__(Session(folder / "b.bench.yaml", Settings()), Pool(), models=())
+        settings = Settings()
+        session = Session(folder / "b.bench.yaml", settings)
+        super().__init__(settings, lambda: Desk(session, Pool(), (), complete=True))
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -102,4 +105,4 @@ class Measured(WorkbenchApp):
 if __name__ == "__main__":
     app = Measured(Path(sys.argv[1]))
     app.run()
-    app.pool.close()
+    app.close_engines()

@@ -13,6 +13,7 @@ from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.desk import Desk
 from workbench.tui.screens.bench import BenchScreen
 
 SCRIPT = {
@@ -30,7 +31,8 @@ SCRIPT = {
 PLAIN = "---\nname: plain\n# a comment that stays\n---\nsystem:\nRoute the message.\n\nuser:\n{{ message }}\n"
 LISTED = (
     "---\nname: listed\nmetadata:\n  workbench:\n    examples: examples.jsonl\n    placement: inline\n---\nsystem:\n"
-    "{% for e in examples %}{{ e.message }} -> {{ e.answer }}\n{% endfor %}\nuser:\n{{ message }}\nQueues: Lantern, Abacus\n"
+    "{% for e in examples %}{{ e.message }} -> {{ e.answer }}\n{% endfor %}\n"
+    "user:\n{{ message }}\nQueues: Lantern, Abacus\n"
 )
 EXAMPLES = [
     {"id": "e1", "message": "Where is my parcel?", "answer": "Lantern"},
@@ -99,7 +101,7 @@ def make_app(folder: Path):
 
     def make(settings: Settings = Settings(live_delay_ms=1), bench: str = "demo.bench.yaml") -> WorkbenchApp:
         pools.append(Pool())
-        return WorkbenchApp(Session(folder / bench, settings), pools[-1], models=())
+        return WorkbenchApp(settings, lambda: Desk(Session(folder / bench, settings), pools[-1], (), complete=True))
 
     yield make
     for pool in pools:

@@ -81,7 +81,7 @@ async def test_missing_variables_are_named_together(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         screen.editor.move_cursor(screen.editor.document.end)
-        await pilot.press(*"{{ first }} {{ second }}")
+        screen.editor.insert("{{ first }} {{ second }}")
         await until(pilot, lambda: screen.panes[0].state == "failed" and "second" in screen.panes[0].output.text)
         assert "first" in screen.panes[0].output.text
 
@@ -176,7 +176,6 @@ async def test_a_failure_in_the_middle_stays_in_its_pane_and_enter_tries_again(a
         screen.query(CaseField).first().load_text("fail")
         await until(pilot, lambda: all(pane.state == "failed" for pane in screen.panes))
         assert "ran out of ink" in screen.panes[0].output.text
-        await pilot.press("alt+1")
         screen.query(CaseField).first().load_text("parcel")
         screen.panes[0].focus()
         await pilot.press("enter")
@@ -194,8 +193,12 @@ async def test_number_keys_and_arrows_choose_panes(app):
         await until(pilot, lambda: screen.chosen == 2)
         await pilot.press("left", "left")
         await until(pilot, lambda: screen.chosen == 0)
-        await pilot.press("alt+4")
+        screen.editor.focus()
+        await pilot.press("f7")
         await until(pilot, lambda: screen.chosen == 3)
+        assert app.focused is screen.editor
+        await pilot.press("f8")
+        await until(pilot, lambda: screen.chosen == 0)
 
 
 async def test_duplicating_gives_the_copy_a_prompt_of_its_own(app):
@@ -379,7 +382,7 @@ async def test_everything_is_found_again_after_saving_and_reopening(make_app, fo
         screen = await settled(pilot)
         screen.editor.move_cursor(screen.editor.document.end)
         await pilot.press(*"Queues:")
-        await pilot.press("ctrl+n", "alt+2")
+        await pilot.press("ctrl+n", "f8")
         screen.example_list.focus()
         await pilot.press("space", "ctrl+l", "ctrl+s")
         await until(pilot, lambda: not screen.session.unsaved)

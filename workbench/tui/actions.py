@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 import msgspec
 from textual.screen import Screen
 
+from workbench import paths
 from workbench.errors import FileChangedError, WorkbenchError
 from workbench.evaluation.bench import ModelChoice
 from workbench.inert import make_inert
@@ -22,11 +23,13 @@ from workbench.tui import catalog
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
+from workbench.tui.dialogs.help import Help
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.pane_settings import PaneSettings
 from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
+from workbench.tui.keys import list_keys
 from workbench.tui.widgets.output_pane import OutputPane
 
 if TYPE_CHECKING:
@@ -55,6 +58,12 @@ def flow(action: Callable[Concatenate[BenchScreen, P], Awaitable[None]]) -> Call
 
     start.__doc__ = action.__doc__
     return start
+
+
+@flow
+async def help(screen: BenchScreen) -> None:
+    """What the screen is for, and every key."""
+    await screen.app.push_screen_wait(Help(screen.HELP_TEXT, list_keys(screen), str(paths.settings_file())))
 
 
 # --- panes ------------------------------------------------------------------------------------------------------------

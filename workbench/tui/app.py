@@ -1,36 +1,35 @@
-"""WorkbenchApp: themes, keys, the pool of engines, and the screen one starts on.
+"""WorkbenchApp: themes, keys, and the way from the first frame to the bench screen.
 
-Knows which screens there are; what happens on one is the screen's own.
+Imports next to nothing at its top: the first frame is drawn before the core is loaded. Knows which screens there are;
+what happens on one is the screen's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import Static
 
-from workbench import paths
-from workbench.evaluation.opening import choose_bench
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
-from workbench.models.discover import default_folders, discover_models
-from workbench.models.reference import Model
-from workbench.settings import load_settings
-from workbench.tui import actions
-from workbench.tui.dialogs.help import Help, KeyRow
-from workbench.tui.screens.bench import HELP, BenchScreen
+from workbench.errors import WorkbenchError
+from workbench.settings import Settings, load_settings
 from workbench.tui.theme import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from workbench.tui.actions import Start
+    from workbench.tui.desk import Desk
+    from workbench.tui.screens.bench import BenchScreen
 
 
 class WorkbenchApp(App[None]):
     """The terminal application."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "workbench"
     COMMAND_PALETTE_BINDING = "ctrl+k"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,49 +39,68 @@ class WorkbenchApp(App[None]):
         Binding("f3", "turn_theme", "light/dark", id="app.theme", priority=True, show=False),
     ]
 
-    def __init__(self, session: Session, pool: Pool, models: tuple[Model, ...] | None = None) -> None:
-        """models: those to offer; None looks for them where people have them."""
+    def __init__(self, settings: Settings, open_desk: Callable[[], Desk]) -> None:
+        """open_desk: called off the screen's thread, after the first frame; its WorkbenchError ends the app."""
         super().__init__()
-        self.session = session
-        self.pool = pool
-        self._models = models
+        self._open_desk = open_desk
+        self._desk: Desk | None = None
+        self.problem: WorkbenchError | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = session.settings.theme if session.settings.theme in self.available_themes else DARK.name
-        self.set_keymap(session.settings.keymap)
+        self.theme = settings.theme if settings.theme in self.available_themes else DARK.name
+        self.set_keymap(settings.keymap)
+
+    def compose(self) -> ComposeResult:
+        yield Static("[b $primary] workbench[/]  [$foreground 60%]opening…[/]", id="opening")
 
     def on_mount(self) -> None:
-        near = self._models if self._models is not None else discover_models((paths.find_shipped("assets"),))
-        self.push_screen(BenchScreen(self.session, self.pool, near))
-        if self._models is None:
-            self._discover()
+        self.call_after_refresh(self._open)
 
-    @work(thread=True, group="discover")
-    def _discover(self) -> None:
-        """Look everywhere in the background; the first screen does not wait for it."""
-        found = discover_models(default_folders(self.session.settings, self.session.path.parent))
-        self.call_from_thread(self._take_models, found)
+    @work(thread=True, group="open")
+    def _open(self) -> None:
+        """Load the core and open the bench, then look for models everywhere."""
+        from workbench.tui.desk import find_models
+        from workbench.tui.screens.bench import BenchScreen
 
-    def _take_models(self, found: tuple[Model, ...]) -> None:
-        screen = self.bench_screen
-        if screen is not None:
-            screen.take_models(found)
+        try:
+            desk = self._desk = self._open_desk()
+        except WorkbenchError as error:
+            self.problem = error
+            self.call_from_thread(self.exit)
+            return
+        self.call_from_thread(self.push_screen, BenchScreen(desk.session, desk.pool, desk.models))
+        if not desk.complete:
+            self.call_from_thread(self._take_models, find_models(desk.session))
+
+    def _take_models(self, found: tuple[Any, ...]) -> None:
+        if self.bench_screen is not None:
+            self.bench_screen.take_models(found)
 
     @property
     def bench_screen(self) -> BenchScreen | None:
-        return next((screen for screen in self.screen_stack if isinstance(screen, BenchScreen)), None)
+        """The bench screen, once it is open."""
+        return next((screen for screen in self.screen_stack if screen.id == "bench"), None)  # type: ignore[return-value]
+
+    def close_engines(self) -> None:
+        """End every engine; quick, and safe to call at any time."""
+        if self._desk is not None:
+            self._desk.pool.close()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        if isinstance(screen, BenchScreen):
+        bench = self.bench_screen
+        if bench is not None and screen is bench:
+            from workbench.tui import actions
+
             for title, explanation, action in actions.PALETTE:
-                yield SystemCommand(title, explanation, lambda action=action: self._start(screen, action))
+                yield SystemCommand(title, explanation, lambda action=action: self._start(action))
         yield SystemCommand("Light or dark", "Turn the theme", self.action_turn_theme)
         yield SystemCommand("Theme…", "Choose among all themes", self.action_change_theme)
         yield SystemCommand("Keys and help", "Every key of this screen", self.action_help)
 
-    def _start(self, screen: BenchScreen, action: actions.Start) -> None:
-        screen.gather()
-        action(screen)
+    def _start(self, action: Start) -> None:
+        if self.bench_screen is not None:
+            self.bench_screen.gather()
+            action(self.bench_screen)
 
     def action_turn_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
@@ -92,49 +110,36 @@ class WorkbenchApp(App[None]):
         if screen is None or self.screen is not screen:
             self.exit()
             return
+        from workbench.tui import actions
+
         screen.gather()
         actions.leave(screen)
 
     def action_help(self) -> None:
-        if isinstance(self.screen, BenchScreen):
-            self.push_screen(Help(HELP, list_keys(self.screen), str(paths.settings_file())))
+        if self.bench_screen is not None and self.screen is self.bench_screen:
+            from workbench.tui import actions
 
-
-def list_keys(screen: Screen[Any]) -> list[tuple[str, list[KeyRow]]]:
-    """Every key of a screen and of what it holds, in groups, once each."""
-    groups = [("Everywhere", screen.app), ("On this screen", screen)]
-    names = {"OutputPane": "On a pane", "PromptEditor": "In the prompt", "ExampleList": "In the examples"}
-    for widget in screen.query("OutputPane, PromptEditor, ExampleList"):
-        title = names.pop(type(widget).__name__, "")
-        if title:
-            groups.append((title, widget))
-    listed = []
-    for title, node in groups:
-        own = [binding for _, binding in node._bindings if binding.id and binding.id.split(".")[0] in _OWNERS]
-        keys: dict[str, tuple[list[str], str]] = {}
-        for binding in own:
-            keys.setdefault(binding.id or "", ([], binding.description))[0].append(screen.app.get_key_display(binding))
-        listed.append((title, [KeyRow(" ".join(key), text, id) for id, (key, text) in keys.items()]))
-    return listed
-
-
-_OWNERS = {"app", "bench", "pane", "editor", "examples"}
+            actions.help(self.bench_screen)
 
 
 def run_app(bench: Path | None, model: Path | None) -> int:
     """Open the screen on a bench and stay until a person leaves; the exit code.
 
-    bench: None takes the one that `choose_bench` finds. model: a file that every pane runs on, remembered in the bench
-    once it is saved. Raises WorkbenchError when there is no bench to open.
+    bench: None takes the one that `choose_bench` finds. model: a file that every pane runs on.
+    Raises WorkbenchError when there is no bench to open.
     """
     settings = load_settings()
-    session = Session(bench or choose_bench(Path.cwd()), settings)
-    if model is not None:
-        session.use_model(model)
-    pool = Pool(settings.threads, settings.max_context_tokens)
+
+    def opener() -> Desk:
+        from workbench.tui.desk import open_desk
+
+        return open_desk(bench, model, settings)
+
+    app = WorkbenchApp(settings, opener)
     try:
-        app = WorkbenchApp(session, pool)
         app.run()
-        return app.return_code or 0
     finally:
-        pool.close()
+        app.close_engines()
+    if app.problem is not None:
+        raise app.problem
+    return app.return_code or 0

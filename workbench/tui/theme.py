@@ -1,14 +1,11 @@
-"""The two themes of the workbench, and the colours of a template in either.
+"""The two themes of the workbench.
 
 Every colour on the screen comes from here, by variables of the theme; no widget names one.
 """
 
 from __future__ import annotations
 
-from rich.style import Style
-from textual.color import Color
 from textual.theme import Theme
-from textual.widgets.text_area import TextAreaTheme
 
 DARK = Theme(
     name="workbench-dark",
@@ -57,30 +54,3 @@ LIGHT = Theme(
         "block-cursor-text-style": "none",
     },
 )
-
-
-def template_theme(variables: dict[str, str]) -> TextAreaTheme:
-    """The colours of Jinja in the prompt editor, taken from a theme's variables."""
-
-    background = Color.parse(variables["background"])
-
-    def style(variable: str, *, bold: bool = False, italic: bool = False) -> Style:
-        colour = Color.parse(variables.get(variable, variables["foreground"]))
-        opaque = background.blend(colour, colour.a, 1) if colour.a < 1 and not colour.ansi else colour
-        return Style(color=opaque.rich_color, bold=bold or None, italic=italic or None)
-
-    return TextAreaTheme(
-        name="template",
-        syntax_styles={
-            "role": style("primary", bold=True),
-            "tag": style("secondary", bold=True),
-            "keyword": style("secondary"),
-            "function": style("secondary"),
-            "variable": style("accent"),
-            "property": style("accent"),
-            "string": style("success"),
-            "number": style("success"),
-            "comment": style("foreground-muted", italic=True),
-            "operator": style("secondary"),
-        },
-    )

@@ -39,15 +39,15 @@ from workbench.tui.widgets.pane_tabs import PaneTabs
 from workbench.tui.widgets.prompt_editor import PromptEditor
 from workbench.tui.widgets.title_bar import Title, TitleBar
 
-HELP = """\
+
+class BenchScreen(Screen[None]):
+    """The first screen."""
+
+    HELP_TEXT: ClassVar[str] = """\
 Each column is a variant: a prompt, on a model, with some examples switched on and some sampling.
 Type in the prompt on the left and the panes answer again as soon as you rest; the sign on top of each
 pane is its score for this case (e explains it). Tab walks on; esc stops, or leaves the editor.
 """
-
-
-class BenchScreen(Screen[None]):
-    """The first screen."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
 
@@ -65,14 +65,10 @@ class BenchScreen(Screen[None]):
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
         Binding("right_square_bracket", "split(5)", "wider editor", id="bench.split_right", show=False),
+        Binding("f7", "step_pane(-1)", "previous pane", id="bench.previous_pane", show=False, priority=True),
+        Binding("f8", "step_pane(1)", "next pane", id="bench.next_pane", show=False, priority=True),
         *(
-            Binding(
-                f"{number},alt+{number}",
-                f"choose({number - 1})",
-                f"pane {number}",
-                id=f"bench.pane_{number}",
-                show=False,
-            )
+            Binding(f"{number}", f"choose({number - 1})", f"pane {number}", id=f"bench.pane_{number}", show=False)
             for number in range(1, 9)
         ),
     ]
@@ -99,7 +95,7 @@ class BenchScreen(Screen[None]):
             self.pane, self.completion, self.scores = pane, completion, scores
 
     def __init__(self, session: Session, pool: Pool, models: tuple[Model, ...]) -> None:
-        super().__init__()
+        super().__init__(id="bench")
         self.session = session
         self.pool = pool
         self.models = models
@@ -428,6 +424,13 @@ class BenchScreen(Screen[None]):
     async def action_choose(self, index: int) -> None:
         if index < len(self.panes):
             await self.choose(index)
+            self.panes[index].focus()
+
+    async def action_step_pane(self, step: int) -> None:
+        """Edit the next pane; the cursor stays in the editor when it is there."""
+        index = (self.chosen + step) % len(self.panes)
+        await self.choose(index)
+        if isinstance(self.focused, OutputPane):
             self.panes[index].focus()
 
     async def choose(self, index: int) -> None:

@@ -10,12 +10,14 @@ from typing import ClassVar
 
 import tree_sitter
 import tree_sitter_jinja
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.widgets import TextArea
+from textual.widgets.text_area import TextAreaTheme
 
 from workbench.inert import make_inert
-from workbench.tui.theme import template_theme
 
 _ROLE = re.compile(r"^\s*#?\s*(system|user|assistant)\s*(\[.*\])?\s*:\s*$", re.IGNORECASE)
 _HIGHLIGHTS = """
@@ -31,7 +33,7 @@ class PromptEditor(TextArea):
     """A text area for one prompt body."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f4", "edit_outside", "in $EDITOR", id="editor.outside"),
+        Binding("f4", "screen.do('edit_outside')", "in $EDITOR", id="editor.outside", show=False),
     ]
 
     def __init__(self) -> None:
@@ -78,3 +80,30 @@ class PromptEditor(TextArea):
             style = self._theme.syntax_styles.get("role") if self._theme else None
             line.stylize(style or "bold")
         return line
+
+
+def template_theme(variables: dict[str, str]) -> TextAreaTheme:
+    """The colours of Jinja in the prompt editor, taken from a theme's variables."""
+
+    background = Color.parse(variables["background"])
+
+    def style(variable: str, *, bold: bool = False, italic: bool = False) -> Style:
+        colour = Color.parse(variables.get(variable, variables["foreground"]))
+        opaque = background.blend(colour, colour.a, 1) if colour.a < 1 and not colour.ansi else colour
+        return Style(color=opaque.rich_color, bold=bold or None, italic=italic or None)
+
+    return TextAreaTheme(
+        name="template",
+        syntax_styles={
+            "role": style("primary", bold=True),
+            "tag": style("secondary", bold=True),
+            "keyword": style("secondary"),
+            "function": style("secondary"),
+            "variable": style("accent"),
+            "property": style("accent"),
+            "string": style("success"),
+            "number": style("success"),
+            "comment": style("foreground-muted", italic=True),
+            "operator": style("secondary"),
+        },
+    )
