@@ -39,23 +39,31 @@ def write_gguf(
     architecture: str = "llama",
     seed: int = 1,
 ) -> Path:
-    """A llama model of some 20,000 parameters; bpe adds no beginning-of-text token, spm does."""
+    """A model of some 20,000 parameters; bpe adds no beginning-of-text token, spm does.
+
+    architecture: `mamba` has a recurrent state instead of a cache, `gemma2` a sliding window of 32 tokens; any
+        other name gets llama's tensors.
+    """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_context_length(context_tokens)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FORWARD)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(HEADS // 2)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
+    if architecture == "mamba":
+        _add_state(writer)
+    else:
+        _add_attention(writer, architecture)
     size = _add_bpe(writer) if vocabulary == "bpe" else _add_spm(writer)
     writer.add_vocab_size(size)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
-    for name, shape in _shapes(size).items():
+    blocks = {"mamba": _state_shapes, "gemma2": _window_shapes}.get(architecture, _attention_shapes)()
+    shapes = {"token_embd.weight": (size, WIDTH), "output_norm.weight": (WIDTH,)}
+    shapes |= {} if architecture == "gemma2" else {"output.weight": (size, WIDTH)}
+    shapes |= {f"blk.{layer}.{name}": shape for layer in range(LAYERS) for name, shape in blocks.items()}
+    for name, shape in shapes.items():
         writer.add_tensor(name, _weights(name, shape, seed))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -111,22 +119,59 @@ def _add_spm(writer: gguf.GGUFWriter) -> int:
     return len(tokens)
 
 
-def _shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, WIDTH), "output_norm.weight": (WIDTH,)}
-    shapes["output.weight"] = (vocabulary, WIDTH)
-    for layer in range(LAYERS):
-        block = f"blk.{layer}."
-        shapes |= {block + "attn_norm.weight": (WIDTH,), block + "ffn_norm.weight": (WIDTH,)}
-        shapes |= {block + "attn_q.weight": (WIDTH, WIDTH), block + "attn_output.weight": (WIDTH, WIDTH)}
-        shapes |= {block + f"attn_{part}.weight": (WIDTH // 2, WIDTH) for part in "kv"}
-        shapes |= {block + f"ffn_{part}.weight": (FORWARD, WIDTH) for part in ("gate", "up")}
-        shapes |= {block + "ffn_down.weight": (WIDTH, FORWARD)}
-    return shapes
+def _add_attention(writer: gguf.GGUFWriter, architecture: str) -> None:
+    writer.add_feed_forward_length(FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS // 2)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    if architecture == "gemma2":
+        writer.add_key_length(WIDTH // HEADS)
+        writer.add_value_length(WIDTH // HEADS)
+        writer.add_sliding_window(32)
+
+
+def _add_state(writer: gguf.GGUFWriter) -> None:
+    writer.add_feed_forward_length(0)
+    writer.add_head_count(0)
+    writer.add_ssm_conv_kernel(4)
+    writer.add_ssm_inner_size(2 * WIDTH)
+    writer.add_ssm_state_size(8)
+    writer.add_ssm_time_step_rank(4)
+
+
+def _attention_shapes() -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {"attn_norm.weight": (WIDTH,), "ffn_norm.weight": (WIDTH,)}
+    shapes |= {"attn_q.weight": (WIDTH, WIDTH), "attn_output.weight": (WIDTH, WIDTH)}
+    shapes |= {f"attn_{part}.weight": (WIDTH // 2, WIDTH) for part in "kv"}
+    shapes |= {f"ffn_{part}.weight": (FORWARD, WIDTH) for part in ("gate", "up")}
+    return shapes | {"ffn_down.weight": (WIDTH, FORWARD)}
+
+
+def _window_shapes() -> dict[str, tuple[int, ...]]:
+    return _attention_shapes() | {"post_attention_norm.weight": (WIDTH,), "post_ffw_norm.weight": (WIDTH,)}
+
+
+def _state_shapes() -> dict[str, tuple[int, ...]]:
+    inner, state, rank = 2 * WIDTH, 8, 4
+    return {
+        "attn_norm.weight": (WIDTH,),
+        "ssm_in.weight": (2 * inner, WIDTH),
+        "ssm_conv1d.weight": (inner, 4),
+        "ssm_conv1d.bias": (inner,),
+        "ssm_x.weight": (rank + 2 * state, inner),
+        "ssm_dt.weight": (inner, rank),
+        "ssm_dt.bias": (inner,),
+        "ssm_a": (inner, state),
+        "ssm_d": (inner,),
+        "ssm_out.weight": (WIDTH, inner),
+    }
 
 
 def _weights(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     if "norm" in name:
         return np.ones(shape, dtype=np.float32)
+    if name.endswith("ssm_a"):
+        return -np.ones(shape, dtype=np.float32)  # a state must fade
     generator = np.random.default_rng([seed, *name.encode()])
     scale = 3.0 if name == "output.weight" else 1.0
     return (generator.standard_normal(shape) * scale / np.sqrt(shape[-1])).astype(np.float32)

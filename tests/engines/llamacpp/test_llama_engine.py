@@ -209,11 +209,32 @@ def test_without_a_seed_each_request_draws_its_own(open_tiny: Opener) -> None:
     assert len(texts) > 1
 
 
-def test_an_answer_is_the_same_alone_and_beside_others(open_tiny: Opener) -> None:
-    engine = open_tiny()
-    alone = run(engine, user("the in", max_tokens=16))
-    beside = run(engine, user("the in", 2, max_tokens=16), *(user(f"x{n}", n, max_tokens=16) for n in range(3, 8)))
-    assert alone.text == beside.text
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "mamba"])
+def test_an_answer_is_the_same_alone_and_beside_others_whatever_the_memory(
+    open_tiny: Opener, architecture: str
+) -> None:
+    """A cache, a sliding window (here shorter than the prompts), and a recurrent state."""
+    engine = open_tiny(architecture, architecture=architecture, context_tokens=2048)
+    texts = ["a " * 300, "x", "hello " * 50, "the " * 20]
+    alone = [run(engine, user(text, max_tokens=20)).text for text in texts]
+    requests = [user(text, number, max_tokens=20) for number, text in enumerate(texts)]
+    for position, request in enumerate(requests):
+        others = requests[:position] + requests[position + 1 :]
+        assert run(engine, request, *others).text == alone[position]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "mamba"])
+def test_cancelled_requests_leave_no_trace_whatever_the_memory(open_tiny: Opener, architecture: str) -> None:
+    engine = open_tiny(architecture, architecture=architecture, context_tokens=2048)
+    before = run(engine, user("the thing", max_tokens=20)).text
+    for number in range(30):
+        engine.submit(user("x" * number, number, max_tokens=20))
+    for number in range(30):
+        engine.step()
+        engine.cancel(number)
+    while engine.busy:
+        engine.step()
+    assert run(engine, user("the thing", max_tokens=20)).text == before
 
 
 def test_a_long_prompt_neither_holds_up_the_others_nor_a_cancel(open_tiny: Opener) -> None:
