@@ -197,6 +197,14 @@ def test_changed_examples_are_noticed_and_not_overwritten(own: Library) -> None:
     assert opened.path.read_text() == FEW_SHOT
 
 
+def test_changed_examples_do_not_stand_in_the_way_of_a_prompt_whose_examples_were_not_edited(own: Library) -> None:
+    first, second = own.open("queues/few-shot"), own.duplicate("queues/few-shot", "queues/second")
+    own.save(first, replace(first.prompt, examples=first.prompt.examples[:1]))
+    assert own.changed(second)
+    saved = own.save(second, replace(second.prompt, body="user:\n{{ message }}!"))
+    assert saved.prompt.examples == first.prompt.examples[:1]
+
+
 def test_writing_over_a_changed_file_leaves_examples_that_were_not_edited(own: Library) -> None:
     opened = own.open("queues/few-shot")
     assert opened.examples_path

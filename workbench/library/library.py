@@ -92,12 +92,12 @@ class Library:
     def save(self, opened: OpenPrompt, prompt: Prompt, force: bool = False) -> OpenPrompt:
         """Write an opened prompt back, in its edited form; a read-only one as a copy in the own folder.
 
-        Raises FileChangedError, with nothing written, when a file has changed since it was opened; force writes
-        over the change. The examples file is written only when the examples were edited.
+        Raises FileChangedError, with nothing written, when that would write over a change that was made since it
+        was opened; force writes over it. The examples file is written only when the examples were edited.
         """
         name = opened.prompt.name
         path = names.find_path(self.folder, name) if opened.read_only else opened.path
-        if not force and (path.exists() if opened.read_only else self.changed(opened)):
+        if not force and _would_lose(opened, prompt, path):
             raise FileChangedError(
                 f"{path} or its examples were changed by another program since the prompt was opened.",
                 "Reload it to see the other version, save under another name, or write over it.",
@@ -181,6 +181,15 @@ def _find_files(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             yield path
+
+
+def _would_lose(opened: OpenPrompt, prompt: Prompt, path: Path) -> bool:
+    """Whether writing the prompt to `path` would write over what another program wrote."""
+    if opened.read_only:
+        return path.exists()
+    examples = opened.examples_path if prompt.examples != opened.prompt.examples else None
+    changed = examples is not None and files.digest(examples) != opened.examples_digest
+    return changed or files.digest(path) != opened.digest
 
 
 def _open(path: Path, name: str, read_only: bool) -> OpenPrompt:
