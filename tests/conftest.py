@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,13 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a tiny model with random weights; the arguments are those of `gguf_fixture.write_gguf`."""
     from gguf_fixture import write_gguf
 
-    folder = tmp_path_factory.mktemp("models")
+    folder, numbers = tmp_path_factory.mktemp("models"), itertools.count()
 
     @functools.cache
     def write(name: str = "tiny", **options: object) -> Path:
-        return write_gguf(folder / f"{name}.gguf", **options)  # type: ignore[arg-type]
+        place = folder / str(next(numbers))  # one file for each set of options: an engine may have it mapped
+        place.mkdir()
+        return write_gguf(place / f"{name}.gguf", **options)  # type: ignore[arg-type]
 
     return write
 
