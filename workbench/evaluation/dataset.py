@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
+import json
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -88,7 +88,7 @@ def _read_json_lines(text: str, problems: list[str]) -> Iterator[_Row]:
         except msgspec.ValidationError as error:
             problems.append(f"line {line}: {error}; each line is one object of column and value")
         except msgspec.DecodeError as error:
-            problems.append(f"line {line}, {_column(content, str(error))}")
+            problems.append(f"line {line}, {_describe_fault(content, error)}")
 
 
 def _decode_cells(row: dict[str, msgspec.Raw]) -> dict[str, str]:
@@ -100,13 +100,15 @@ def _decode_cells(row: dict[str, msgspec.Raw]) -> dict[str, str]:
     return cells
 
 
-def _column(content: str, message: str) -> str:
-    """msgspec counts bytes; a person counts characters, and reads them from 1."""
-    found = re.search(r" \(byte (\d+)\)$", message)
-    if not found:
-        return f"column {len(content) + 1}: the JSON object is not complete"
-    column = len(content.encode()[: int(found[1])].decode("utf-8", "ignore")) + 1
-    return f"column {column}: {message[: found.start()]}"
+def _describe_fault(content: str, error: msgspec.DecodeError) -> str:
+    """What is wrong with a line, and at which character, in the words of Python's own reader where it agrees."""
+    try:
+        json.loads(content)
+    except json.JSONDecodeError as fault:
+        return f"column {fault.colno}: {fault.msg}"
+    except (ValueError, RecursionError) as fault:
+        return str(fault)
+    return str(error)
 
 
 def _read_csv(text: str, delimiter: str, problems: list[str]) -> Iterator[_Row]:
@@ -162,5 +164,5 @@ def _column_chooser(dataset: Dataset) -> Callable[[dict[str, str]], dict[str, st
 
 def _describe_missing(column: str, known: set[str]) -> str:
     near = get_close_matches(column, known, 1)
-    guess = f"; did you mean {near[0]}?" if near else ""
+    guess = f"; did you mean {near[0]}?" if near else "."
     return f"no column {column}{guess} The columns are: {', '.join(sorted(known))}."

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import BenchError, WorkbenchError
+from workbench.errors import BenchError, PromptError, WorkbenchError
 from workbench.evaluation.bench import ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.dataset import Case, load_cases
 from workbench.evaluation.opening import open_library
@@ -24,6 +24,13 @@ from workbench.prompting.render import find_variables
 from workbench.settings import Settings
 
 MOST_VARIANTS = 8
+
+
+class Unsaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An edit that was not saved, and the fingerprint of the prompt file that it was made on."""
+
+    digest: str
+    prompt: Prompt
 
 
 class Session:
@@ -281,7 +288,8 @@ class Session:
             self.drafts.drop(self._draft_key(name))
             return
         self._edited[name] = prompt
-        self.drafts.keep(self._draft_key(name), msgspec.json.encode(prompt).decode())
+        draft = Unsaved(opened.digest if opened else "", prompt)
+        self.drafts.keep(self._draft_key(name), msgspec.json.encode(draft).decode())
 
     def save_prompt(self, name: str, force: bool = False) -> None:
         """Write one edited prompt. Raises FileChangedError as `save` does."""
@@ -329,18 +337,29 @@ class Session:
 
     def _recover_drafts(self) -> None:
         """Take up what an earlier session left unsaved for the prompts of this bench."""
-        for name in {variant.prompt for variant in self.variants}:
-            text = self.drafts.find(self._draft_key(name))
-            if text is None:
+        for name in dict.fromkeys(variant.prompt for variant in self.variants):
+            draft = self._find_draft(name)
+            if draft is None:
                 continue
-            prompt = msgspec.json.decode(text, type=Prompt)
             try:
-                unchanged = self._open(name).prompt == prompt
+                opened = self._open(name)
             except WorkbenchError:
-                unchanged = False
                 self._new.add(name)
-            if not unchanged:
-                self._edited[name] = prompt
+            else:
+                if opened.prompt == draft.prompt:
+                    continue
+                self._opened[name] = msgspec.structs.replace(opened, digest=draft.digest)
+            self._edited[name] = draft.prompt
+
+    def _find_draft(self, name: str) -> Unsaved | None:
+        try:
+            text = self.drafts.find(self._draft_key(name))
+            return msgspec.json.decode(text, type=Unsaved) if text else None
+        except WorkbenchError as error:
+            self.problems.append(error)
+        except msgspec.DecodeError as error:
+            self.problems.append(PromptError(f"The unsaved edit of `{name}` cannot be read: {error}."))
+        return None
 
     def _draft_key(self, name: str) -> str:
         return f"{self.library.folder}:{name}"

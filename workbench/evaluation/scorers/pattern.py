@@ -6,6 +6,7 @@ Knows nothing of JSON or of whole answers. A pattern that would run for ever is 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 import msgspec
 import regex
@@ -61,6 +62,8 @@ class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _find(self, text: str) -> str | None:
         compiled = regex.compile(self.pattern)  # the package keeps compiled patterns
         matches = compiled.finditer(text, timeout=self.timeout_seconds)
-        match = deque(matches, 1).pop() if self.last else next(matches)
+        found = deque(matches, 1) if self.last else list(islice(matches, 1))
+        if not found:
+            return None
         group = self.group if self.group is not None else min(1, compiled.groups)
-        return str(match[group] or "")
+        return str(found[0][group] or "")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import FileChangedError
+from workbench.evaluation.session import Session
+from workbench.settings import Settings
+
+BENCH = "variants:\n  - {name: A, prompt: hello, model: desk}\n"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    (tmp_path / "hello.prompty").write_text("user:\nHello")
+    path = tmp_path / "a.bench.yaml"
+    path.write_text(BENCH)
+    return path
+
+
+def test_an_unsaved_edit_is_there_again_in_the_next_session(bench: Path) -> None:
+    Session(bench, Settings()).edit_prompt("hello", "user:\nHi")
+    session = Session(bench, Settings())
+    assert session.prompt("hello").body == "user:\nHi"
+    assert session.save() == ("hello",)
+    assert (bench.parent / "hello.prompty").read_text() == "user:\nHi"
+    assert not Session(bench, Settings()).unsaved
+
+
+def test_an_unsaved_edit_does_not_write_over_what_another_program_wrote_meanwhile(bench: Path) -> None:
+    Session(bench, Settings()).edit_prompt("hello", "user:\nHi")
+    (bench.parent / "hello.prompty").write_text("user:\ntheirs")
+    session = Session(bench, Settings())
+    assert session.prompt("hello").body == "user:\nHi"
+    assert session.prompts_changed_outside() == ("hello",)
+    with pytest.raises(FileChangedError):
+        session.save()
+    assert (bench.parent / "hello.prompty").read_text() == "user:\ntheirs"
+
+
+def test_an_unsaved_edit_that_cannot_be_read_is_a_problem_and_no_obstacle(bench: Path) -> None:
+    session = Session(bench, Settings())
+    session.edit_prompt("hello", "user:\nHi")
+    for text in ("", "{}"):
+        for draft in session.drafts.folder.glob("*.json"):
+            draft.write_text(text)
+        assert len(Session(bench, Settings()).problems) == 1
+    session.drafts.keep(f"{session.library.folder}:hello", "{}")
+    assert "unsaved edit" in Session(bench, Settings()).problems[0].message
