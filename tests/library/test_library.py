@@ -101,6 +101,18 @@ def test_hidden_and_temporary_files_are_not_prompts(own: Library) -> None:
     assert names(own) == ["queues/few-shot", "queues/plain"]
 
 
+def test_the_trash_and_what_a_project_installed_are_not_searched(tmp_path: Path) -> None:
+    library = Library(tmp_path, None, tmp_path / "trash", clock=lambda: NOON)
+    library.save_as(Prompt("", "b"), "kept")
+    library.save_as(Prompt("", "b"), "gone")
+    library.delete("gone")
+    for folder in (".venv/lib", "env/lib", "web/node_modules/x"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x.prompty").write_text("b")
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    assert names(library) == ["kept"]
+
+
 def test_opening_a_prompt_reads_its_examples(library: Library) -> None:
     opened = library.open("queues/few-shot")
     assert opened.read_only

@@ -6,6 +6,7 @@ such as `queues/few-shot` is the path in the folder without its suffix.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ class Library:
         """The prompts by name; with a query, those that have all its words in name, description or text."""
         found: dict[str, tuple[Entry, str]] = {}
         for folder in filter(None, (self.shipped, self.folder)):
-            for path in _find_files(folder):
+            for path in _find_files(folder, self.trash.folder):
                 entry, text = self._describe(path, folder)
                 found[entry.name] = (entry, text)
         words = query.casefold().split()
@@ -176,11 +177,20 @@ class Library:
         return entry, words
 
 
-def _find_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob(f"*{names.SUFFIX}"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            yield path
+def _find_files(folder: Path, trash: Path) -> Iterator[Path]:
+    """The prompt files below a folder, which may be a whole project: what is not its own is not searched."""
+    for place, inner, found in os.walk(folder):
+        here = Path(place)
+        inner[:] = [name for name in inner if not _is_foreign(here / name, trash)]
+        paths_here = [here / name for name in found if name.endswith(names.SUFFIX) and not name.startswith(".")]
+        for path in paths_here:
+            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                yield path
+
+
+def _is_foreign(folder: Path, trash: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name in ("node_modules", "__pycache__")
+    return hidden or folder == trash or (folder / "pyvenv.cfg").exists()
 
 
 def _would_lose(opened: OpenPrompt, prompt: Prompt, path: Path) -> bool:
