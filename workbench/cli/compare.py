@@ -94,8 +94,7 @@ def _tell(cell: Cell, done: int, total: int) -> None:
 
 def _load_cases(bench: Bench, file: Path) -> tuple[Case, ...]:
     """The dataset's cases; without a dataset the one that a person typed."""
-    from workbench.evaluation.dataset import Case, load_cases
-    from workbench.evaluation.prepare import overlay
+    from workbench.evaluation.dataset import Case, load_cases, overlay
 
     if bench.dataset is None:
         return (overlay(Case(1, {}), bench.inputs),)

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +37,14 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variables: dict[str, str]
     expected: str | None = None
     line: int = 0
+
+
+def overlay(case: Case, inputs: Mapping[str, str]) -> Case:
+    """The case with what a person typed over it; `expected` overrides the expected answer."""
+    typed = {name: text for name, text in inputs.items() if name != "expected"}
+    return msgspec.structs.replace(
+        case, variables={**case.variables, **typed}, expected=inputs.get("expected", case.expected)
+    )
 
 
 class _Row(NamedTuple):

@@ -15,11 +15,10 @@ from workbench.engines.engine import Chunk, Event, Failure, Progress, Sampling
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.dataset import Case
-from workbench.evaluation.prepare import enabled_examples
 from workbench.hosting.pool import Pool, Ticket
 from workbench.models.reference import Model, ModelInfo
 from workbench.prompting.budget import Budget, Measure, Strategy, fit
-from workbench.prompting.prompt import Message, Prompt
+from workbench.prompting.prompt import Example, Message, Prompt
 from workbench.prompting.render import render
 
 Sink = Callable[[Event], None]
@@ -97,3 +96,10 @@ class Launch:
                     return
                 self._sent = True
             self._sink(Failure(0, error.message, error.hint, error.details))
+
+
+def enabled_examples(variant: Variant, prompt: Prompt) -> tuple[Example, ...]:
+    """The prompt's examples that the variant has not switched off; none where the prompt places none."""
+    if prompt.placement == "none":
+        return ()
+    return tuple(example for example in prompt.examples if example.id not in variant.examples_off)
