@@ -433,6 +433,22 @@ async def test_a_file_changed_by_another_program_is_not_overwritten_silently(app
         assert not screen.session.unsaved
 
 
+async def test_a_change_from_outside_is_shown_when_nothing_was_typed_and_announced_when_something_was(
+    app, folder: Path
+):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\n{{ message }} Queues:\n")
+        screen._look_at_files()
+        await until(pilot, lambda: answers(screen)[0] == "Lantern" and "Queues" in screen.editor.text)
+        screen.editor.insert("x")
+        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\ntheirs\n")
+        screen._look_at_files()
+        await until(pilot, lambda: "saving will ask" in notices(app))
+        assert "x" in screen.editor.text and "theirs" not in screen.editor.text
+
+
 async def test_quitting_with_unsaved_changes_asks(app, folder: Path):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)

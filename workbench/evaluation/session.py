@@ -36,7 +36,8 @@ class Unsaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Session:
     """The state of one open bench.
 
-    problems: what could not be opened; the rest still works.
+    problems: what could not be opened; the rest still works. recovered: prompts whose unsaved changes of an earlier
+    session were taken up again.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -56,7 +57,7 @@ class Session:
         self._inputs: dict[int, dict[str, str]] = {}
         if self.bench.inputs:
             self._inputs[self.bench.case] = dict(self.bench.inputs)
-        self._recover_drafts()
+        self.recovered = self._recover_drafts()
 
     # --- prompts -------------------------------------------------------------------------------------------------
 
@@ -335,8 +336,8 @@ class Session:
         del self._edited[name]
         self.drafts.drop(self._draft_key(name))
 
-    def _recover_drafts(self) -> None:
-        """Take up what an earlier session left unsaved for the prompts of this bench."""
+    def _recover_drafts(self) -> tuple[str, ...]:
+        """Take up what an earlier session left unsaved for the prompts of this bench; their names."""
         for name in dict.fromkeys(variant.prompt for variant in self.variants):
             draft = self._find_draft(name)
             if draft is None:
@@ -350,6 +351,7 @@ class Session:
                     continue
                 self._opened[name] = msgspec.structs.replace(opened, digest=draft.digest)
             self._edited[name] = draft.prompt
+        return tuple(self._edited)
 
     def _find_draft(self, name: str) -> Unsaved | None:
         try:

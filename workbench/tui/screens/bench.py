@@ -40,6 +40,9 @@ from workbench.tui.widgets.prompt_editor import PromptEditor
 from workbench.tui.widgets.title_bar import Title, TitleBar
 
 
+WATCH_SECONDS = 2.0
+
+
 class BenchScreen(Screen[None]):
     """The first screen."""
 
@@ -107,6 +110,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._measuring: Draft | None = None
         self._loading = False
         self._split = 0
+        self._changed_outside: frozenset[str] = frozenset()
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -144,8 +148,12 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         await self.show_chosen()
         self.editor.focus()
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
+        self.set_interval(WATCH_SECONDS, self._look_at_files)
         for problem in self.session.problems:
             actions.say(self, problem)
+        if self.session.recovered:
+            names = ", ".join(self.session.recovered)
+            self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
         self.run_panes()
 
     async def rebuild_panes(self, kept: list[OutputPane] | None = None) -> None:
@@ -287,6 +295,29 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         """Show the session anew after an action changed it, and run what is affected."""
         await self.show_chosen()
         self._changed()
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    @work(thread=True, group="watch", exclusive=True)
+    def _look_at_files(self) -> None:
+        """Notice prompts that another program changed; reading them may be slow, so not on the screen's thread."""
+        changed = frozenset(self.session.prompts_changed_outside())
+        if changed != self._changed_outside:
+            self.app.call_from_thread(self._take_changes, changed)
+
+    async def _take_changes(self, changed: frozenset[str]) -> None:
+        """Show the new version where nothing was typed; elsewhere only say so, saving will ask."""
+        new, self._changed_outside = changed - self._changed_outside, changed
+        self.gather()
+        for name in new:
+            if self.session.is_edited(name):
+                text = "Your changes are kept; saving will ask which version to keep."
+            else:
+                self.session.revert_prompt(name)
+                text = "The new version is shown."
+            self.notify(text, title=f"{name} was changed by another program", markup=False)
+        if new:
+            await self.refresh_after_change()
 
     # --- examples ------------------------------------------------------------------------------------------------
 
