@@ -39,7 +39,6 @@ from workbench.tui.widgets.pane_tabs import PaneTabs
 from workbench.tui.widgets.prompt_editor import PromptEditor
 from workbench.tui.widgets.title_bar import Title, TitleBar
 
-
 WATCH_SECONDS = 2.0
 
 
@@ -303,12 +302,13 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         """Notice prompts that another program changed; reading them may be slow, so not on the screen's thread."""
         changed = frozenset(self.session.prompts_changed_outside())
         if changed != self._changed_outside:
-            self.app.call_from_thread(self._take_changes, changed)
+            self.app.call_from_thread(self._take_changes, changed)  # type: ignore[arg-type]
 
     async def _take_changes(self, changed: frozenset[str]) -> None:
         """Show the new version where nothing was typed; elsewhere only say so, saving will ask."""
-        new, self._changed_outside = changed - self._changed_outside, changed
+        new = changed - self._changed_outside
         self.gather()
+        self._changed_outside = frozenset(name for name in changed if self.session.is_edited(name))
         for name in new:
             if self.session.is_edited(name):
                 text = "Your changes are kept; saving will ask which version to keep."
