@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from workbench import files, paths
 from workbench.errors import FileChangedError, PromptError, WorkbenchError
 from workbench.library import name as names
-from workbench.library.examples import dump_examples, load_examples
 from workbench.library.formats import prompty
-from workbench.library.formats.reference import resolve_reference
+from workbench.library.opened import OpenPrompt as OpenPrompt
+from workbench.library.opened import is_changed, open_prompt, would_lose, write_prompt
 from workbench.library.trash import Trash
-from workbench.prompting.prompt import Example, Prompt
+from workbench.prompting.prompt import Prompt
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,23 +32,6 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     read_only: bool
     problem: str = ""
-
-
-class OpenPrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prompt and the files it was read from, as they were then.
-
-    source, digest: the whole text of the prompt file and its fingerprint. examples_path is None when the prompt
-    names no examples file.
-    """
-
-    prompt: Prompt
-    path: Path
-    digest: str
-    source: str
-    read_only: bool
-    examples_path: Path | None = None
-    examples_digest: str = ""
-    examples_source: str = ""
 
 
 class Library:
@@ -85,7 +68,7 @@ class Library:
         for folder in filter(None, (self.folder, self.shipped)):
             path = names.find_path(folder, name)
             if path.is_file():
-                return _open(path, name, read_only=folder is self.shipped)
+                return open_prompt(path, name, read_only=folder is self.shipped)
         known = ", ".join(names.find_near(name, [entry.name for entry in self.entries()]))
         hint = f"Did you mean {known}?" if known else "`workbench prompts` lists the library."
         raise PromptError(f"There is no prompt `{name}` in {self.folder}.", hint)
@@ -98,12 +81,12 @@ class Library:
         """
         name = opened.prompt.name
         path = names.find_path(self.folder, name) if opened.read_only else opened.path
-        if not force and _would_lose(opened, prompt, path):
+        if not force and would_lose(opened, prompt, path):
             raise FileChangedError(
                 f"{path} or its examples were changed by another program since the prompt was opened.",
                 "Reload it to see the other version, save under another name, or write over it.",
             )
-        return _write(path, replace(prompt, name=name), opened, force)
+        return write_prompt(path, replace(prompt, name=name), opened, force)
 
     def save_as(self, prompt: Prompt, name: str, source: OpenPrompt | None = None) -> OpenPrompt:
         """Write a prompt under a new name; the comments and unknown keys of `source` go with it."""
@@ -111,7 +94,7 @@ class Library:
         origin = source or OpenPrompt(Prompt(name, ""), path, digest="", source="", read_only=False)
         if origin.path == path:  # it was there, and is gone
             origin = replace(origin, digest="")
-        return _write(path, replace(prompt, name=name), origin, force=False)
+        return write_prompt(path, replace(prompt, name=name), origin, force=False)
 
     def duplicate(self, name: str, new: str) -> OpenPrompt:
         """Copy a prompt to a new name, byte for byte."""
@@ -141,9 +124,7 @@ class Library:
 
     def changed(self, opened: OpenPrompt) -> bool:
         """Whether another program changed or removed a file of this prompt since it was opened."""
-        if files.digest(opened.path) != opened.digest:
-            return True
-        return opened.examples_path is not None and files.digest(opened.examples_path) != opened.examples_digest
+        return is_changed(opened)
 
     def _find_own(self, name: str) -> Path:
         path = names.find_path(self.folder, name)
@@ -191,84 +172,3 @@ def _find_files(folder: Path, trash: Path) -> Iterator[Path]:
 def _is_foreign(folder: Path, trash: Path) -> bool:
     hidden = folder.name.startswith(".") or folder.name in ("node_modules", "__pycache__")
     return hidden or folder == trash or (folder / "pyvenv.cfg").exists()
-
-
-def _would_lose(opened: OpenPrompt, prompt: Prompt, path: Path) -> bool:
-    """Whether writing the prompt to `path` would write over what another program wrote."""
-    if opened.read_only:
-        return path.exists()
-    examples = opened.examples_path if prompt.examples != opened.prompt.examples else None
-    changed = examples is not None and files.digest(examples) != opened.examples_digest
-    return changed or files.digest(path) != opened.digest
-
-
-def _open(path: Path, name: str, read_only: bool) -> OpenPrompt:
-    source = files.read_text(path)
-    loaded = prompty.load(source, name, path)
-    opened = OpenPrompt(loaded.prompt, path, files.digest_text(source), source, read_only)
-    if not loaded.examples:
-        return opened
-    try:
-        examples_path = resolve_reference(loaded.examples, path.parent)
-    except PromptError as error:
-        raise PromptError(f"{path}: `metadata.workbench.examples` {error.message}.", error.hint) from error
-    text = files.read_text(examples_path)
-    return replace(
-        opened,
-        prompt=replace(loaded.prompt, examples=load_examples(text, examples_path)),
-        examples_path=examples_path,
-        examples_digest=files.digest_text(text),
-        examples_source=text,
-    )
-
-
-def _write(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> OpenPrompt:
-    """Write a prompt that was opened as `origin` to `path`, which may be another; its examples first."""
-    examples = _find_examples(path, prompt, origin)
-    reference = _refer(examples, path)
-    kept = reference == _refer(origin.examples_path, origin.path)
-    text = prompty.dump(prompt, origin.source, origin.path, None if kept else reference)
-    prompty.load(text, prompt.name, path)  # what it refers to may not be found from another folder
-    unedited = examples == origin.examples_path and prompt.examples == origin.prompt.examples
-    if examples and not (unedited and examples.exists()):
-        _write_examples(examples, prompt, origin, force)
-    expected = origin.digest if path == origin.path else ""
-    if files.digest(path) != files.digest_text(text):
-        files.write_text(path, text, None if force else expected)
-    return _open(path, prompt.name, read_only=False)
-
-
-def _write_examples(path: Path, prompt: Prompt, origin: OpenPrompt, force: bool) -> None:
-    if _read_examples(path) == prompt.examples:
-        return
-    expected = origin.examples_digest if path == origin.examples_path and path.exists() else ""
-    files.write_text(path, dump_examples(prompt.examples, origin.examples_source), None if force else expected)
-
-
-def _find_examples(path: Path, prompt: Prompt, origin: OpenPrompt) -> Path | None:
-    """The examples file for a prompt at `path`: the one it has, else one that holds the same, else a new one."""
-    if origin.examples_path and path == origin.path:
-        return origin.examples_path
-    if not prompt.examples and not origin.examples_path:
-        return None
-    stem = path.name.removesuffix(names.SUFFIX)
-    usual = _refer(origin.examples_path, origin.path) or "examples.jsonl"
-    numbered = (f"{stem}-{number}.examples.jsonl" for number in range(2, 100))
-    for name in (usual, f"{stem}.examples.jsonl", *numbered):
-        candidate = path.parent / name
-        if not candidate.exists() or _read_examples(candidate) == prompt.examples:
-            return candidate
-    raise PromptError(f"There is no free name for the examples of {path}.", "Remove some `.examples.jsonl` files.")
-
-
-def _refer(examples: Path | None, path: Path) -> str:
-    """The examples file as the prompt at `path` names it; empty when it has none."""
-    return examples.relative_to(path.parent).as_posix() if examples else ""
-
-
-def _read_examples(path: Path) -> tuple[Example, ...] | None:
-    """The examples in a file; None when it is not there or holds something else."""
-    try:
-        return load_examples(files.read_text(path), path) if path.exists() else None
-    except WorkbenchError:
-        return None
