@@ -137,6 +137,19 @@ def test_a_request_that_is_refused_says_why(pool: Pool, script: Callable[..., Mo
     assert "top_p is 3.0" in failure.message
 
 
+@pytest.mark.parametrize("harm", [{"text": "half a character \ud800"}, {"seed": 2**70}])
+def test_what_cannot_be_sent_is_answered_and_harms_nobody(
+    processes: Pool, script: Callable[..., Model], harm: dict[str, object]
+) -> None:
+    model = script()
+    failure = ask(processes, model, **harm).wait()  # type: ignore[arg-type]
+    assert isinstance(failure, Failure)
+    assert "cannot be sent" in failure.message
+    with pytest.raises(EngineError, match="cannot be sent"):
+        processes.count(model, [(Message("user", "\ud800"),)], "chat").result(PATIENCE)
+    assert isinstance(ask(processes, model).wait(), Completion)
+
+
 def test_counting_and_tokenizing_answer_through_futures(pool: Pool, script: Callable[..., Model]) -> None:
     model = script()
     counts = pool.count(model, [HELLO, ENDLESS], "chat").result(PATIENCE)

@@ -21,7 +21,8 @@ class Ending(NamedTuple):
 class Link(Protocol):
     """A running engine as seen from here; each incarnation is a new one.
 
-    `on_reply` and `on_end` are called on one thread of the link's own, in order; `on_end` once, last.
+    `on_reply` and `on_end` are called on one thread of the link's own, in order; `on_end` once, last. Only the
+    refusal of a command that could not be sent may come from another.
     """
 
     @property

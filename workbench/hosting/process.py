@@ -19,9 +19,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO, cast
 
+from workbench.engines.engine import Failure
 from workbench.errors import EngineError
 from workbench.hosting.link import Ending
-from workbench.hosting.wire import Command, Reply, pack, read_replies
+from workbench.hosting.wire import Command, Count, Events, Open, Refused, Reply, Submit, Tokenize, pack, read_replies
 
 LAST_WORDS = 60
 """Lines of the child's stderr that are kept for messages."""
@@ -75,8 +76,8 @@ class ProcessLink:
         except Exception:  # noqa: BLE001  a defect on this side must not leave anyone waiting
             self.stop()
             ending = Ending("was stopped after a defect of the workbench", traceback.format_exc())
-        self._ended.set()
         self._on_end(ending)
+        self._ended.set()
 
     def _live(self) -> Ending:
         process = self._process = start_child()
@@ -105,8 +106,18 @@ class ProcessLink:
     def _write(self, stdin: BinaryIO) -> None:
         with contextlib.suppress(OSError, ValueError):  # the reader notices the end and tells of it
             while command := self._outbox.get():
-                stdin.write(pack(command))
-                stdin.flush()
+                if frame := self._pack(command):
+                    stdin.write(frame)
+                    stdin.flush()
+
+    def _pack(self, command: Command) -> bytes:
+        """The command's bytes; none for one that cannot be sent, which is answered here instead."""
+        try:
+            return pack(command)
+        except Exception as error:  # noqa: BLE001  whatever a value holds, its sender must hear of it
+            if reply := _refuse(command, f"The request cannot be sent to the engine: {error}."):
+                self._on_reply(reply)
+            return b""
 
 
 def start_child() -> subprocess.Popen[bytes]:
@@ -122,6 +133,18 @@ def start_child() -> subprocess.Popen[bytes]:
         close_fds=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "dumb"},
     )
+
+
+def _refuse(command: Command, message: str) -> Reply | None:
+    hint = "Look for half characters in the text, or numbers that are too large in the settings."
+    match command:
+        case Submit(request):
+            return Events((Failure(request.id, message, hint),))
+        case Count(ticket) | Tokenize(ticket):
+            return Refused(ticket, message, hint)
+        case Open():
+            return Refused(None, message, hint)
+    return None
 
 
 def _lines(stderr: BinaryIO) -> Iterator[str]:

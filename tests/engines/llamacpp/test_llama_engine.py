@@ -180,6 +180,13 @@ def test_logit_bias_forces_tokens_by_id_and_by_text(open_tiny: Opener) -> None:
     assert run(engine, user("x", 2, max_tokens=2, logit_bias={str(token): 1000.0})).text == "inging"
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1e-30, 1e-6, 1.0, 1e30])
+@pytest.mark.parametrize("bias", [1e300, float("inf"), float("-inf")])
+def test_extreme_numbers_do_no_harm(open_tiny: Opener, temperature: float, bias: float) -> None:
+    request = user("x", max_tokens=4, temperature=temperature, logit_bias={"in": bias, "a": 1.0})
+    assert run(open_tiny(), request).output_tokens == 4
+
+
 def test_an_unknown_token_in_logit_bias_is_named(open_tiny: Opener) -> None:
     with pytest.raises(EngineError, match="99999"):
         open_tiny().submit(user("x", logit_bias={"99999": 1.0}))
@@ -323,6 +330,12 @@ def test_weights_that_are_not_numbers_fail_the_request_and_not_the_engine(
         events += engine.step()
     assert re.search("not numbers", getattr(events[-1], "message", ""))
     engine.close()
+
+
+@pytest.mark.parametrize("tokens", [0, -5])
+def test_a_context_of_no_size_is_refused(tiny_gguf: Callable[..., Path], tokens: int) -> None:
+    with pytest.raises(ModelError, match=f"context of {tokens} tokens"):
+        LlamaEngine.open(Model("tiny", tiny_gguf("tiny"), context_tokens=tokens), 1, 8192, lambda _: True)
 
 
 def test_a_context_is_what_was_asked_for_or_trained_and_capped() -> None:

@@ -34,6 +34,9 @@ from workbench.errors import EngineError, ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 
+LARGEST_BIAS = 1e6
+"""Beyond every logit; infinities would turn into numbers that are not numbers."""
+
 
 class LlamaEngine:
     """Engine over llama.cpp; see engine.py for the protocol."""
@@ -145,7 +148,7 @@ class LlamaEngine:
         for key, value in request.sampling.logit_bias.items():
             by_id = key.isascii() and key.isdigit()
             for token in [int(key)] if by_id else self._vocabulary.tokenize(key, special=False):
-                biases[token] = value
+                biases[token] = min(max(value, -LARGEST_BIAS), LARGEST_BIAS)
         unknown = [str(token) for token in biases if token >= self._vocabulary.size]
         if unknown:
             raise EngineError(

@@ -17,6 +17,9 @@ from workbench.engines.llamacpp.native import native
 from workbench.errors import EngineError
 
 PENALTY_TOKENS = 64
+COLDEST = 1e-3
+"""Below this temperature only the likeliest token is left, and dividing by it would leave the range of floats."""
+
 _RANDOM_SEED = 0xFFFFFFFF
 """llama.cpp draws a seed of its own for this one, so it never goes there."""
 
@@ -26,7 +29,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, biases: Mapping[int, float], vocabulary: int, prompt: Sequence[int]) -> None:
         self._chain = None
-        if sampling.temperature == 0 and not biases and not _penalises(sampling):
+        if _is_greedy(sampling) and not biases and not _penalises(sampling):
             return  # the likeliest token needs no chain
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         for sampler in _make_samplers(sampling, biases, vocabulary):
@@ -60,7 +63,7 @@ def _make_samplers(sampling: Sampling, biases: Mapping[int, float], vocabulary: 
     if _penalises(sampling):
         penalties = (sampling.repetition_penalty, sampling.frequency_penalty, sampling.presence_penalty)
         samplers.append(native.llama_sampler_init_penalties(vocabulary, PENALTY_TOKENS, *penalties))
-    if sampling.temperature == 0:
+    if _is_greedy(sampling):
         return [*samplers, native.llama_sampler_init_greedy()]
     if sampling.top_k > 0:
         samplers.append(native.llama_sampler_init_top_k(sampling.top_k))
@@ -71,6 +74,10 @@ def _make_samplers(sampling: Sampling, biases: Mapping[int, float], vocabulary: 
     samplers.append(native.llama_sampler_init_temp(sampling.temperature))
     samplers.append(native.llama_sampler_init_dist(_seed(sampling)))
     return samplers
+
+
+def _is_greedy(sampling: Sampling) -> bool:
+    return sampling.temperature < COLDEST
 
 
 def _penalises(sampling: Sampling) -> bool:

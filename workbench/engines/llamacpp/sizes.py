@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from workbench.engines.llamacpp.native import native
+from workbench.errors import ModelError
 from workbench.models.header import read_header
 from workbench.models.reference import Model, ModelInfo
 
@@ -21,7 +22,15 @@ _CACHE_BYTES = 2 * 2**30
 
 
 def context_size(model: Model, info: ModelInfo, most: int) -> int:
-    """Tokens that one conversation may have: what the model asks for, else what it was trained with up to `most`."""
+    """Tokens that one conversation may have: what the model asks for, else what it was trained with up to `most`.
+
+    Raises ModelError for a size that is none.
+    """
+    if model.context_tokens is not None and model.context_tokens < 1:
+        raise ModelError(
+            f"{model.name} asks for a context of {model.context_tokens} tokens; expected 1 or more.",
+            "Correct context_tokens in the bench, or leave it out.",
+        )
     return model.context_tokens or min(info.context_trained_tokens or most, most)
 
 
