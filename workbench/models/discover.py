@@ -101,7 +101,8 @@ def _find_here(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tup
 
 def _name(paths: Sequence[Path]) -> list[str]:
     """For each path the shortest of its tails that no other path has."""
-    parts = [_parts(path) for path in paths]
+    folders = {path for path in paths if path.suffix.lower() != ".gguf"}
+    parts = [_parts(path, whole=path.with_suffix("") in folders) for path in paths]
     lengths = [1] * len(parts)
     while True:
         names = ["/".join(part[-length:]) for part, length in zip(parts, lengths, strict=True)]
@@ -111,13 +112,13 @@ def _name(paths: Sequence[Path]) -> list[str]:
             for name, part, length in zip(names, parts, lengths, strict=True)
         ]
         if longer == lengths:
-            return names
+            return [name if counts[name] == 1 else str(path) for name, path in zip(names, paths, strict=True)]
         lengths = longer
 
 
-def _parts(path: Path) -> tuple[str, ...]:
-    """The path's folders and its name without `.gguf`; a cached Hugging Face model goes by its repository."""
-    own = path.name[:-5] if path.name.lower().endswith(".gguf") else path.name
+def _parts(path: Path, whole: bool) -> tuple[str, ...]:
+    """The path's folders and its name, without `.gguf` unless the `whole` of it is needed; a cached Hugging Face model goes by its repository."""
+    own = path.name[:-5] if path.name.lower().endswith(".gguf") and not whole else path.name
     for above in path.parents:
         cached = _CACHED.fullmatch(above.name)
         if cached:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from workbench.errors import ModelError
+from workbench.evaluation.bench import ModelChoice
+from workbench.models.reference import Model, model_at, resolve_model
+
+
+@pytest.fixture
+def known(tmp_path):
+    (tmp_path / "desk-q8_0.gguf").touch()
+    return (Model("desk-q8_0", tmp_path / "desk-q8_0.gguf"), Model("desk-f16", tmp_path / "desk-f16.gguf"))
+
+
+def test_a_model_that_was_found_goes_by_its_name(tmp_path, known):
+    assert resolve_model("desk-q8_0", {}, tmp_path, known) is known[0]
+
+
+def test_a_choice_of_the_bench_comes_before_a_model_of_that_name(tmp_path, known):
+    (tmp_path / "own.gguf").touch()
+    choice = ModelChoice("own.gguf", chat_template="{{ x }}", context_tokens=512)
+    assert resolve_model("desk-q8_0", {"desk-q8_0": choice}, tmp_path, known) == Model(
+        "desk-q8_0", tmp_path / "own.gguf", "gguf", "{{ x }}", 512
+    )
+
+
+def test_a_choice_may_name_a_model_that_was_found(tmp_path, known):
+    model = resolve_model("short", {"short": ModelChoice("desk-f16", context_tokens=64)}, tmp_path, known)
+    assert (model.name, model.path, model.context_tokens) == ("short", known[1].path, 64)
+
+
+@pytest.mark.parametrize("given", ["sub/own.gguf", "{folder}/sub/own.gguf"])
+def test_a_path_is_a_model_too(tmp_path, given):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "own.gguf").touch()
+    model = resolve_model(given.format(folder=tmp_path), {}, tmp_path, ())
+    assert (model.name, model.path, model.format) == ("own", tmp_path / "sub" / "own.gguf", "gguf")
+
+
+def test_the_form_of_a_model_shows_in_its_name(tmp_path):
+    (tmp_path / "a.script.json").touch()
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").touch()
+    assert model_at(tmp_path / "a.script.json").format == "scripted"
+    assert model_at(tmp_path / "hf").format == "hf"
+    assert model_at(tmp_path / "hf").name == "hf"
+
+
+def test_an_unknown_name_brings_the_nearest_ones(tmp_path, known):
+    with pytest.raises(ModelError, match="desk-q80") as caught:
+        resolve_model("desk-q80", {}, tmp_path, known)
+    assert "Did you mean desk-q8_0" in caught.value.hint
+
+
+def test_an_unknown_name_among_no_models_says_so(tmp_path):
+    with pytest.raises(ModelError) as caught:
+        resolve_model("desk", {}, tmp_path, ())
+    assert "No model was found" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "empty"])
+def test_what_is_no_model_is_refused(tmp_path, name):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="no model at"):
+        resolve_model(name, {}, tmp_path, ())
+
+
+def test_a_choice_whose_file_is_gone_says_where_it_was(tmp_path):
+    with pytest.raises(ModelError, match="nothing is there") as caught:
+        resolve_model("own", {"own": ModelChoice("gone.gguf")}, tmp_path, ())
+    assert "gone.gguf" in caught.value.message
