@@ -6,6 +6,7 @@ import pytest
 
 from workbench.errors import FileChangedError
 from workbench.evaluation.session import Session
+from workbench.prompting.render import render
 from workbench.settings import Settings
 
 BENCH = "variants:\n  - {name: A, prompt: hello, model: desk}\n"
@@ -49,3 +50,12 @@ def test_an_unsaved_edit_that_cannot_be_read_is_a_problem_and_no_obstacle(bench:
         assert len(Session(bench, Settings()).problems) == 1
     session.drafts.keep(f"{session.library.folder}:hello", "{}")
     assert "unsaved edit" in Session(bench, Settings()).problems[0].message
+
+
+def test_the_first_example_of_a_prompt_is_sent_and_saved_with_it(bench: Path) -> None:
+    session = Session(bench, Settings())
+    example = session.new_example("hello")
+    session.edit_examples("hello", (example,))
+    assert len(render(session.prompt("hello"), {}, (example,))) == 3
+    session.save()
+    assert Session(bench, Settings()).prompt("hello") == session.prompt("hello")

@@ -76,8 +76,11 @@ class Session:
         return True
 
     def edit_examples(self, name: str, examples: tuple[Example, ...]) -> None:
-        """Take a new list of few-shot examples for a prompt."""
-        self._put(name, msgspec.structs.replace(self.prompt(name), examples=examples))
+        """Take a new list of few-shot examples for a prompt; the first ones of a chat prompt become turns."""
+        before = self.prompt(name)
+        first = before.placement == "none" and before.mode == "chat" and not before.examples
+        placement = "turns" if first else before.placement
+        self._put(name, msgspec.structs.replace(before, examples=examples, placement=placement))
 
     def revert_prompt(self, name: str) -> None:
         """Forget what was typed and read the file anew."""
