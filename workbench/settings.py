@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """a theme's name, as the command palette lists them"""
 
     library: str = ""
-    """the prompt library's folder; empty: `prompts/` beside the bench, else one in the data folder"""
+    """the prompt library's folder; empty: the folder of the bench, or else `prompts/` where you are"""
 
     model_folders: tuple[str, ...] = ()
     """further folders in which models are looked for"""
