@@ -5,6 +5,7 @@ Knows nothing of how cells are run (evaluation/run.py) or drawn (table.py).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,14 +106,14 @@ def _load_cases(bench: Bench, file: Path) -> tuple[Case, ...]:
 def _choose_cases(bench: Bench, cases: tuple[Case, ...], wanted: str) -> list[Case]:
     if wanted == "all":
         return list(cases)
-    first, _, last = (wanted or str(bench.case)).partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal()):
+    asked = re.fullmatch(r"(\d+)(?:-(\d+))?", wanted or str(bench.case))
+    if not asked:
         raise BenchError(f"--case {wanted} names no case.", "Expected a number (3), a range (1-20), or all.")
-    low, high = int(first), int(last or first)
+    low, high = int(asked[1]), int(asked[2] or asked[1])
     chosen = [case for case in cases if low <= case.number <= high]
     if low < 1 or high > len(cases) or not chosen:
-        asked = f"--case {wanted}" if wanted else f"The bench's case {bench.case}"
-        raise BenchError(f"{asked} does not exist.", f"The dataset has the cases 1 to {len(cases)}.")
+        named = f"--case {wanted}" if wanted else f"The bench's case {bench.case}"
+        raise BenchError(f"{named} does not exist.", f"The dataset has the cases 1 to {len(cases)}.")
     return chosen
 
 

@@ -5,7 +5,6 @@ Knows nothing of the screen itself: it is handed in.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +23,7 @@ def main(
     Without a file: prompts/demo.bench.yaml, else the only bench in this folder or in prompts/, else your own
     copy of the shipped demo.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not terminal.is_there():
         terminal.say("workbench: the screen needs a terminal, and this is none.")
         terminal.say(f"  Without one, try: workbench compare {file or 'FILE.bench.yaml'}")
         raise typer.Exit(terminal.USAGE)

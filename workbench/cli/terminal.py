@@ -16,6 +16,11 @@ USAGE = 2
 INTERRUPTED = 130
 
 
+def is_there() -> bool:
+    """Whether a person sits at both ends, so that a screen can be opened."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def write(text: str) -> None:
     """Put data on stdout at once: inert on a terminal, byte for byte in a pipe."""
     sys.stdout.write(make_inert(text) if sys.stdout.isatty() else text)

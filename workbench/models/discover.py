@@ -117,7 +117,8 @@ def _name(paths: Sequence[Path]) -> list[str]:
 
 
 def _parts(path: Path, whole: bool) -> tuple[str, ...]:
-    """The path's folders and its name, without `.gguf` unless the `whole` of it is needed; a cached Hugging Face model goes by its repository."""
+    """The path's folders and its name, without `.gguf` unless the whole of it is needed; a cached Hugging Face
+    model goes by its repository."""
     own = path.name[:-5] if path.name.lower().endswith(".gguf") and not whole else path.name
     for above in path.parents:
         cached = _CACHED.fullmatch(above.name)

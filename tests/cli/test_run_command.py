@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import os
+import pty
+
+import pytest
+
+MODEL = ("--model", "desk.script.json")
+
+
+def test_stdout_is_the_answer_and_nothing_else(call):
+    code, out, err = call("run", "ask.prompty", *MODEL, "--var", "message=Where?")
+    assert (code, out) == (0, "Lantern")
+    assert "tokens" in err
+
+
+def test_a_prompt_may_be_a_file_elsewhere(call, tmp_path):
+    path = tmp_path / "far.prompty"
+    path.write_text("user:\n{{ a }} and please {{ b }}\n")
+    assert call("run", path, *MODEL, "--var", "a=1", "--var", "b=x=y")[:2] == (0, "Lantern, of course")
+
+
+def test_a_template_may_come_from_stdin_or_the_command_line(call, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Say {{ word }}"))
+    assert call("run", "-", *MODEL, "--var", "word=please")[:2] == (0, "Lantern, of course")
+    assert call("run", "--text", "Say please", *MODEL)[:2] == (0, "Lantern, of course")
+
+
+def test_thinking_goes_to_stderr(call):
+    code, out, err = call("run", "ask.prompty", *MODEL, "--var", "message=think")
+    assert (code, out) == (0, "Lantern")
+    assert "let me see" in err
+
+
+def test_a_pipe_gets_what_the_model_wrote_byte_for_byte(call):
+    assert call("run", "ask.prompty", *MODEL, "--var", "message=steer")[1] == "\x1b[31mred\x1b[0m [bold]x[/] \u202eback"
+
+
+def test_a_terminal_gets_it_inert(start):
+    ours, theirs = pty.openpty()
+    process = start("run", "ask.prompty", *MODEL, "--var", "message=steer", stdout=theirs)
+    os.close(theirs)
+    _, err = process.communicate(timeout=60)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert process.returncode == 0, err
+    assert shown == "␛[31mred␛[0m [bold]x[/] \ufffdback\r\n"
+
+
+def test_all_missing_variables_are_told_together(call, tmp_path):
+    code, out, err = call("run", "--text", "{{ one }} {{ two }}", *MODEL)
+    assert (code, out) == (2, "")
+    assert "one" in err
+    assert "two" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask.prompty", *MODEL, "--var", "message"], "--var name=value"),
+        (["ask.prompty", *MODEL, "--var", "=x"], "--var name=value"),
+        (["nothing", *MODEL], "nothing"),
+        (["ask.prompty", "--model", "none.gguf", "--var", "message=x"], "none.gguf"),
+        (["--model", "desk.script.json"], "PROMPT or --text"),
+        (["ask.prompty", "--text", "x", *MODEL], "PROMPT or --text"),
+        (["--text", "{% if %}", *MODEL], "line 1"),
+        (["ask.prompty", *MODEL, "--max-tokens", "0"], "--max-tokens"),
+        (["ask.prompty", *MODEL, "--temperatur", "0"], "--temperatur"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_exit_code_2(call, arguments, said):
+    code, out, err = call("run", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_model_that_fails_ends_it_with_1(call):
+    code, out, err = call("run", "ask.prompty", *MODEL, "--var", "message=fall")
+    assert (code, out) == (1, "one")
+    assert "It fell." in err
+
+
+def test_sampling_comes_from_the_options(call):
+    assert call("run", "--text", "please", *MODEL, "--max-tokens", "1")[1] == "Lantern"
+    assert call("run", "--text", "please", *MODEL, "--stop", "of")[1] == "Lantern, "
