@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def main(
-    file: Annotated[Path, typer.Argument(metavar="FILE.bench.yaml", help="The comparison.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE.bench.yaml", help="The comparison; else the one of this folder.")
+    ] = None,
     case: Annotated[str, typer.Option(metavar="N|N-M|all", help="Which cases; else the one the bench stands on.")] = "",
     variant: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
@@ -42,7 +44,9 @@ def main(
     import msgspec
 
     from workbench.evaluation.bench import load_bench
+    from workbench.evaluation.opening import choose_bench
 
+    file = file or choose_bench(Path.cwd())
     bench = load_bench(file)
     bench = msgspec.structs.replace(bench, variants=_choose_variants(bench, variant or []))
     cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case))
