@@ -43,7 +43,7 @@ def installed(wheel, tmp_path_factory):
     (Path(site) / "site.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (home / "empty").mkdir()
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"WORKBENCH_HOME": str(home / "own"), "HF_HUB_CACHE": str(home / "hub")}
+    environment |= {"WORKBENCH_HOME": str(home / "own"), "HF_HUB_CACHE": str(home / "hub"), "HOME": str(home)}
 
     def call(*arguments):
         return carry_out(home / "venv" / "bin" / "workbench", *arguments, cwd=home / "empty", env=environment)
