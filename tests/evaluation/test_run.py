@@ -184,3 +184,16 @@ def test_a_case_without_an_answer_is_answered_and_not_judged(pool, tmp_path):
     (cell,) = finished(compare(bench(Variant("A", "plain", "desk")), [case], pool, sources(model(tmp_path))))
     assert not any(score.applies for score in cell.scores)
     assert cell.error == ""
+
+
+def test_a_prompt_is_read_once_so_that_all_cases_get_the_same_one(pool, tmp_path):
+    opened = []
+    given = sources(model(tmp_path))
+
+    def open_prompt(name):
+        opened.append(name)
+        return given.open_prompt(name)
+
+    plan = bench(Variant("A", "plain", "desk"), Variant("B", "plain", "desk"))
+    list(compare(plan, CASES, pool, Sources(open_prompt, given.find_model)))
+    assert opened == ["plain"]

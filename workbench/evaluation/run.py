@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ def compare(
     Raises ScorerError before anything runs.
     """
     scorers = make_scorers(bench.scorers)
+    sources = Sources(cache(sources.open_prompt), cache(sources.find_model))  # one reading for the whole run
     happened: SimpleQueue[tuple[_Job, Event]] = SimpleQueue()
     waiting = deque(_Job(variant, case) for case in cases for variant in bench.variants)
     running: set[_Job] = set()
