@@ -62,9 +62,16 @@ def test_a_command_loads_no_other_command():
     loaded = load("from workbench.cli.app import run\nassert run(['models', '--help'], None) == 0")
     assert {name for name in loaded if name.startswith("workbench.cli.")} == {
         "workbench.cli.app",
+        "workbench.cli.commands",
         "workbench.cli.models",
         "workbench.cli.terminal",
     }
+
+
+def test_opening_the_screen_waits_for_no_command_line_library():
+    code = "from workbench.cli import app, terminal\nterminal.is_there = lambda: True"
+    loaded = load(f"{code}\nassert app.run(['my.bench.yaml'], lambda bench, model: 0) == 0")
+    assert not loaded & {"typer", "pydantic", "rich"}
 
 
 def test_the_screen_starts_without_an_engine():

@@ -10,43 +10,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 
-import typer
-
-from workbench import __version__
 from workbench.cli import terminal
 from workbench.errors import EngineError, WorkbenchError
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
-COMMANDS = {"open": "open", "compare": "compare", "run": "run", "models": "models", "prompts": "prompts"}
+COMMANDS = ("open", "compare", "run", "models", "prompts")
 _OWN_OPTIONS = ("--help", "-h", "--version")
-
-HELP = """A workbench for prompts and adapters on local language models.
-
-\b
-  workbench                              open the demo, or the bench in this folder
-  workbench my.bench.yaml                open a comparison on the screen
-  workbench compare my.bench.yaml        the same comparison, as a table
-  workbench compare my.bench.yaml --case all --json > cells.json
-  workbench run queues/plain --var message="Where is my parcel?"
-  workbench models                       what can answer
-
-`workbench COMMAND --help` says more about each.
-
-\b
-Exit codes: 0 all went well; 1 a model failed to answer, some cells have an
-error; 2 wrong usage, or a file that cannot be used; 130 interrupted.
-"""
 
 
 def run(arguments: Sequence[str], open_screen: OpenScreen) -> int:
     """Carry out a command line; the exit code."""
     try:
-        command = _choose(list(arguments))
-        _build(command[0] if command else "")(args=command, prog_name="workbench", obj=open_screen)
+        return _carry_out(_choose(list(arguments)), open_screen)
     except SystemExit as done:
         return _finish(done.code)
     except WorkbenchError as error:
@@ -54,7 +32,6 @@ def run(arguments: Sequence[str], open_screen: OpenScreen) -> int:
         return terminal.FAILED if isinstance(error, EngineError) else terminal.USAGE
     except KeyboardInterrupt:
         return terminal.INTERRUPTED
-    return terminal.OK
 
 
 def _choose(arguments: list[str]) -> list[str]:
@@ -69,34 +46,14 @@ def _choose(arguments: list[str]) -> list[str]:
     return ["open", *arguments]
 
 
-def _build(name: str) -> typer.Typer:
-    """The one command that is wanted; all of them where the help lists them."""
-    app = typer.Typer(
-        help=HELP,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        no_args_is_help=True,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_describe)
-    for command in [name] if name in COMMANDS else COMMANDS:
-        app.command(command)(import_module(f"workbench.cli.{COMMANDS[command]}").main)
-    return app
+def _carry_out(command: list[str], open_screen: OpenScreen) -> int:
+    plain = command[0] == "open" and len(command) <= 2 and not command[-1].startswith("-")
+    if plain and terminal.is_there():  # reading the arguments in full would delay the first picture
+        return open_screen(Path(command[1]) if len(command) == 2 else None, None)
+    from workbench.cli.commands import build
 
-
-def _describe(
-    version: bool = typer.Option(
-        False, "--version", is_eager=True, help="Print the version.", callback=lambda on: _print_version(on)
-    ),
-) -> None:
-    pass
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        terminal.write(f"workbench {__version__}\n")
-        raise typer.Exit()
+    build(command[0])(args=command, prog_name="workbench", obj=open_screen)
+    return terminal.OK
 
 
 def _finish(code: object) -> int:

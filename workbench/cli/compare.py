@@ -30,7 +30,9 @@ def main(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
 ) -> None:
-    """Run a comparison without the screen: a table on stdout, progress on stderr.
+    """Run a comparison without the screen.
+
+    The table goes to stdout, progress to stderr.
 
     \b
       workbench compare prompts/demo.bench.yaml

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 def main(
     folder: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FOLDER...]", help="Look here instead of in the usual places.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Look here instead of in the usual places.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the models that can be seen: GGUF files and Hugging Face folders.
+    """List the models that can be seen.
 
-    They are looked for in the settings' model_folders, ./models, the shipped assets, and the caches of Hugging
-    Face, LM Studio and llama.cpp. A broken file is listed with what is wrong with it.
+    GGUF files and Hugging Face folders are looked for in the settings' model_folders, ./models, the shipped
+    assets, and the caches of Hugging Face, LM Studio and llama.cpp. A broken file is listed with what is wrong
+    with it.
     """
     from workbench.models.discover import default_folders, discover_models
     from workbench.settings import load_settings

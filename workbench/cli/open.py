@@ -15,13 +15,13 @@ from workbench.cli import terminal
 
 def main(
     context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE.bench.yaml]", help="The comparison to open.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE.bench.yaml", help="The comparison to open.")] = None,
     model: Annotated[Path | None, typer.Option(help="Your own model, a .gguf file, for every pane.")] = None,
 ) -> None:
-    """Open a comparison on the screen; `workbench FILE` is short for this.
+    """Open a comparison on the screen.
 
-    Without a file: prompts/demo.bench.yaml, else the only bench in this folder or in prompts/, else your own
-    copy of the shipped demo.
+    `workbench FILE` is short for this. Without a file: prompts/demo.bench.yaml, else the only bench in this
+    folder or in prompts/, else your own copy of the shipped demo.
     """
     if not terminal.is_there():
         terminal.say("workbench: the screen needs a terminal, and this is none.")

@@ -14,11 +14,14 @@ from workbench.cli import terminal
 
 
 def main(
-    query: Annotated[str, typer.Argument(metavar="[WORDS]", help="Only prompts that have these words.")] = "",
+    query: Annotated[str, typer.Argument(metavar="WORDS", help="Only prompts that have these words.")] = "",
     library: Annotated[Path | None, typer.Option(help="The library's folder.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the prompts of the library: your own (the settings' library, else ./prompts) and the shipped ones."""
+    """List the prompts of the library.
+
+    Your own ones (in the settings' library, else in ./prompts) and the shipped ones.
+    """
     import msgspec
 
     from workbench.evaluation.opening import open_library

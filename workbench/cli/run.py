@@ -38,7 +38,9 @@ def main(
     seed: Annotated[int | None, typer.Option(help="Repeats an answer drawn at a temperature above 0.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer; may be repeated.")] = None,
 ) -> None:
-    """Answer one prompt: the answer goes to stdout, everything else to stderr.
+    """Answer one prompt.
+
+    The answer goes to stdout as it comes, everything else to stderr.
 
     \b
       workbench run queues/plain --var message="Where is my parcel?"

@@ -1,0 +1,59 @@
+"""The commands as typer sees them, and the help that stands above them all.
+
+Knows nothing of what commands do. Only the wanted one is imported; the help lists all.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import typer
+
+from workbench import __version__
+from workbench.cli import terminal
+from workbench.cli.app import COMMANDS
+
+HELP = """A workbench for prompts and adapters on local language models.
+
+\b
+  workbench                              open the demo, or the bench in this folder
+  workbench my.bench.yaml                open a comparison on the screen
+  workbench compare my.bench.yaml        the same comparison, as a table
+  workbench compare my.bench.yaml --case all --json > cells.json
+  workbench run queues/plain --var message="Where is my parcel?"
+  workbench models                       what can answer
+
+`workbench COMMAND --help` says more about each.
+
+\b
+Exit codes: 0 all went well; 1 a model failed to answer, some cells have an
+error; 2 wrong usage, or a file that cannot be used; 130 interrupted.
+"""
+
+
+def build(name: str) -> typer.Typer:
+    """The one command that is wanted; all of them where the help lists them."""
+    app = typer.Typer(
+        help=HELP,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_describe)
+    for command in [name] if name in COMMANDS else COMMANDS:
+        app.command(command)(import_module(f"workbench.cli.{command}").main)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        terminal.write(f"workbench {__version__}\n")
+        raise typer.Exit()
+
+
+def _describe(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version.", callback=_print_version),
+) -> None:
+    pass
