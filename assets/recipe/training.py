@@ -109,8 +109,10 @@ def batch_at(step: int, plan: Plan, world: World, tokenizer: PreTrainedTokenizer
     rows, length = plan.rows, plan.length
     if step < plan.steps * plan.short_share:
         rows, length = 2 * rows, length // 2
-    if step >= plan.steps * (1 - plan.late_share):
-        rows, length = rng.choice([(2 * rows, length), (rows, 2 * length), (max(1, rows // 2), 4 * length)])
+    elif step < plan.steps * (1 - plan.late_share):
+        rows, length = rng.choice([(rows, length), (rows, length), (rows // 2, 2 * length)])
+    else:
+        rows, length = rng.choice([(2 * rows, length), (rows, 2 * length), (rows // 2, 4 * length)])
     return draw_batch(world, tokenizer, rng, stage, rows, length)
 
 

@@ -6,6 +6,7 @@ Knows nothing of tasks or of tokens; every choice is made by the caller's random
 from __future__ import annotations
 
 import random
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,8 @@ class World:
     frames: tuple[str, ...]
     wordings: dict[str, list[Any]]
     demo: dict[str, Any]
+    words: tuple[str, ...]
+    """whatever else can stand as a name: things, people, cities, and the longer words that customers use"""
 
     def topic(self, key: str) -> Topic:
         return next(topic for topic in self.topics if topic.key == key)
@@ -75,6 +78,7 @@ class World:
             ("first", people["first"]),
             ("last", people["last"]),
             ("city", people["cities"]),
+            ("street", people["streets"]),
             ("day", people["days"]),
             ("month", people["months"]),
             ("colour", people["colours"]),
@@ -90,17 +94,27 @@ def load_world() -> World:
     )
     kinds = {kind: tuple(things) for kind, things in _read("things").items()}
     labels = _read("labels")
+    people = {name: tuple(words.split()) for name, words in _read("people").items()}
     return World(
         topics=topics,
         kinds=kinds,
         things=tuple(thing for things in kinds.values() for thing in things),
         labels=tuple(labels["words"].split()),
         syllables=tuple(labels["syllables"].split()),
-        people={name: tuple(words.split()) for name, words in _read("people").items()},
+        people=people,
         frames=tuple(_read("frames")["messages"]),
         wordings=_read("wordings"),
         demo=_read("demo"),
+        words=_words(topics, kinds, people),
     )
+
+
+def _words(
+    topics: tuple[Topic, ...], kinds: dict[str, tuple[str, ...]], people: dict[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    said = {word for topic in topics for text in topic.says for word in re.findall(r"[a-z]{4,}", text)}
+    things = {thing for things in kinds.values() for thing in things}
+    return tuple(sorted(said | things | {*people["first"], *people["last"], *people["cities"]}))
 
 
 def _read(name: str) -> dict[str, Any]:

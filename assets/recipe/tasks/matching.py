@@ -63,31 +63,28 @@ def options(world: World, rng: random.Random, size: int) -> Document:
 def described(world: World, rng: random.Random, size: int, difficulty: Difficulty) -> Document:
     """Queues with arbitrary names, each described; route messages by the descriptions."""
     count = rng.randint(2, 8)
-    subjects = _subjects(world, rng, count)
+    keyword = rng.random() < max(difficulty.keyword, 0.2)
+    subjects = _keywords(world, rng, count) if keyword else _subjects(world, rng, count)
     labels = _labels(world, rng, count, difficulty)
     join = rng.choice([": ", ": ", ": ", " - ", " = "])
     lines = [f"{label}{join}{rng.choice(subject.about)}" for label, subject in zip(labels, subjects, strict=True)]
-    if rng.random() < 0.15:
+    if rng.random() < 0.3:
         lines = [f"{rng.choice(subject.about)}: {label}" for label, subject in zip(labels, subjects, strict=True)]
     if rng.random() < 0.1:
         lines = [f"- {line}" for line in lines]
     rng.shuffle(lines)
     turns = []
-    for _ in range(max(1, (size - 15 * count) // 25)):
-        index = rng.randrange(count)
-        said = (
-            rng.choice(subjects[index].about)
-            if rng.random() < difficulty.same
-            else _say(world, rng, subjects[index], difficulty)
-        )
-        turns.append(Turn(said, labels[index]))
+    for index in rng.sample(range(count), min(count, 5)):  # no topic twice: the description has to be read
+        subject = subjects[index]
+        same = rng.random() < difficulty.same
+        turns.append(Turn(rng.choice(subject.about) if same else _say(world, rng, subject, difficulty), labels[index]))
     system = rng.choice(world.wordings["described_system"]).replace("{queues}", "\n".join(lines))
     return chat(system, turns)
 
 
 def shots(world: World, rng: random.Random, size: int, difficulty: Difficulty) -> Document:
     """Messages with arbitrary labels that only the earlier ones of the same context define."""
-    count = rng.choice([2, 3, 4, 4, 5, 6, 8, 8])
+    count = rng.choice([2, 3, 4, 4, 5, 6, 8] if size < 250 else [4, 5, 6, 8, 8, 8])
     subjects = _subjects(world, rng, count)
     labels = _labels(world, rng, count, difficulty)
     keyword = rng.random() < difficulty.keyword
@@ -136,16 +133,16 @@ def recall(world: World, rng: random.Random, size: int) -> Document:
 
 def copying(world: World, rng: random.Random, size: int) -> Document:
     """Words in no order, and the same words again."""
-    pool = world.labels + world.things + world.people["first"] + world.people["cities"]
-    words = [
-        rng.choice(pool) if rng.random() < 0.85 else _made_up(world, rng)
-        for _ in range(rng.randint(3, max(4, size // 8)))
-    ]
-    words = [word.capitalize() for word in words] if rng.random() < 0.4 else words
-    text = rng.choice([" ", " ", ", "]).join(words)
+    people = world.people
+    pool = rng.choice([world.labels, world.things, people["streets"], people["first"] + people["cities"]])
+    count = rng.randint(1, max(4, size // 8))
+    words = [rng.choice(pool) if rng.random() < 0.85 else _made_up(world, rng) for _ in range(count)]
+    words = [word.capitalize() for word in words] if rng.random() < 0.6 else words
+    text = rng.choice([" ", " ", ", ", "\n"]).join(words)
     if rng.random() < 0.4:
         return chat(rng.choice(world.wordings["copy_system"]), [Turn(text, text)])
-    return raw([(text, 0.0)] + [("\n" + text, ANSWER)] * rng.randint(1, 2))
+    again = "\n\n" if "\n" in text else "\n"
+    return raw([(text, 0.0), *[part for _ in range(rng.randint(1, 2)) for part in ((again, TEXT), (text, ANSWER))]])
 
 
 def _subjects(world: World, rng: random.Random, count: int) -> list[Subject]:
@@ -167,6 +164,16 @@ def _subjects(world: World, rng: random.Random, count: int) -> list[Subject]:
     return subjects
 
 
+def _keywords(world: World, rng: random.Random, count: int) -> list[Subject]:
+    """The plainest subjects: one word each, described by that word, alone or among others."""
+    words = rng.sample(world.labels + world.things, 3 * count)
+    subjects = []
+    for index in range(count):
+        first, second, third = words[3 * index : 3 * index + 3]
+        subjects.append(Subject((first,), (first, f"{first}, {second}", f"{third} and {first}"), (first,)))
+    return subjects
+
+
 def _labels(world: World, rng: random.Random, count: int, difficulty: Difficulty) -> list[str]:
     if rng.random() < difficulty.made_up:
         labels: set[str] = set()
@@ -176,7 +183,7 @@ def _labels(world: World, rng: random.Random, count: int, difficulty: Difficulty
     style = rng.random()
     if style < 0.06:
         return rng.sample("ABCDEFGHJKLMNPQRSTUVWXYZ", count)
-    words = rng.sample(world.labels, count)
+    words = rng.sample(world.labels if style < 0.65 else world.words, count)
     return words if style < 0.2 else [word.capitalize() for word in words]
 
 

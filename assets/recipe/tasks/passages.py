@@ -20,6 +20,9 @@ FACTS = [
     ("{first}", "{subject} ordered a {value}.", "What did {subject} order?", "thing"),
     ("{city}", "In {subject} you can ask for {value}.", "Whom can one ask in {subject}?", "first"),
     ("{thing}", "The {subject} is kept in {value}.", "Where is the {subject} kept?", "city"),
+    ("{first}", "The house of {subject} is called {value}.", "What is the house of {subject} called?", "street"),
+    ("{thing}", "You find the {subject} in {value} Street.", "In which street is the {subject}?", "street"),
+    ("{city}", "Our shop in {subject} has the name {value}.", "Which name has the shop in {subject}?", "street"),
 ]
 
 
