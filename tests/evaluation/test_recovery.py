@@ -35,7 +35,7 @@ def test_an_unsaved_edit_does_not_write_over_what_another_program_wrote_meanwhil
     (bench.parent / "hello.prompty").write_text("user:\ntheirs")
     session = Session(bench, Settings())
     assert session.prompt("hello").body == "user:\nHi"
-    assert session.prompts_changed_outside() == ("hello",)
+    assert session.prompts.changed_outside() == ("hello",)
     with pytest.raises(FileChangedError):
         session.save()
     assert (bench.parent / "hello.prompty").read_text() == "user:\ntheirs"
@@ -45,10 +45,10 @@ def test_an_unsaved_edit_that_cannot_be_read_is_a_problem_and_no_obstacle(bench:
     session = Session(bench, Settings())
     session.edit_prompt("hello", "user:\nHi")
     for text in ("", "{}"):
-        for draft in session.drafts.folder.glob("*.json"):
+        for draft in session.prompts.drafts.folder.glob("*.json"):
             draft.write_text(text)
         assert len(Session(bench, Settings()).problems) == 1
-    session.drafts.keep(f"{session.library.folder}:hello", "{}")
+    session.prompts.drafts.keep(f"{session.library.folder}:hello", "{}")
     assert "unsaved edit" in Session(bench, Settings()).problems[0].message
 
 

@@ -10,6 +10,7 @@ from textual.widgets import Input, Static, TextArea
 
 from workbench.evaluation.bench import load_bench
 from workbench.settings import Settings
+from workbench.tui import actions
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
@@ -61,7 +62,7 @@ async def test_nothing_runs_while_typing_when_live_is_off_and_ctrl_r_runs(app):
         assert not screen.session.live
         screen.editor.move_cursor(screen.editor.document.end)
         await pilot.press(*"Queues:")
-        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         assert answers(screen)[0] == "Refunds"
         await pilot.press("ctrl+r")
         await until(pilot, lambda: answers(screen)[0] == "Lantern")
@@ -228,7 +229,7 @@ async def test_panes_are_added_up_to_eight_and_closed_down_to_one(app):
             await until(pilot, lambda count=count: len(screen.panes) == count)
         await pilot.press("ctrl+d")
         await until(pilot, lambda: "at most 8" in notices(app))
-        screen.session.drop_drafts()
+        screen.session.prompts.revert_all()
         for count in range(7, 0, -1):
             screen.panes[0].focus()
             await pilot.press("x")
@@ -364,6 +365,24 @@ async def test_the_library_is_changed_from_the_picker(app, folder: Path):
         await dialog(pilot, Picker)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
+        actions.restore_prompt(screen)
+        await dialog(pilot, Picker)
+        await pilot.press("enter")
+        await until(pilot, lambda: (folder / "queues/other.prompty").exists())
+
+
+async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await screen.choose(1)
+        actions.place_examples(screen)
+        await dialog(pilot, Picker)
+        await pilot.press(*"turns", "enter")
+        await until(pilot, lambda: screen.session.prompt("queues/listed").placement == "turns")
+        actions.set_mode(screen)
+        await dialog(pilot, Picker)
+        await pilot.press(*"completion", "enter")
+        await until(pilot, lambda: screen.session.prompt("queues/listed").mode == "completion")
 
 
 async def test_another_model_is_chosen_and_remembered(app, folder: Path):
@@ -405,7 +424,7 @@ async def test_an_unsaved_prompt_survives_a_crash_as_a_draft(make_app, folder: P
         screen = await settled(pilot)
         screen.editor.move_cursor(screen.editor.document.end)
         await pilot.press(*"Queues:")
-        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
     again = make_app()
     async with again.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
@@ -418,7 +437,7 @@ async def test_a_file_changed_by_another_program_is_not_overwritten_silently(app
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         await pilot.press("x")
-        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         other = (folder / "queues/plain.prompty").read_text() + "theirs\n"
         (folder / "queues/plain.prompty").write_text(other)
         await pilot.press("ctrl+s")
@@ -442,7 +461,7 @@ async def test_a_change_from_outside_is_shown_when_nothing_was_typed_and_announc
         screen._look_at_files()
         await until(pilot, lambda: answers(screen)[0] == "Lantern" and "Queues" in screen.editor.text)
         screen.editor.insert("x")
-        await until(pilot, lambda: screen.session.is_edited("queues/plain"))
+        await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\ntheirs\n")
         screen._look_at_files()
         await until(pilot, lambda: "saving will ask" in notices(app))

@@ -12,25 +12,18 @@ from typing import Literal
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import BenchError, PromptError, WorkbenchError
+from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.bench import ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.dataset import Case, load_cases
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts
-from workbench.library.library import OpenPrompt
+from workbench.library.workspace import Workspace
 from workbench.models.reference import model_at
-from workbench.prompting.prompt import Example, Prompt
+from workbench.prompting.prompt import Example, Mode, Placement, Prompt
 from workbench.prompting.render import find_variables
 from workbench.settings import Settings
 
 MOST_VARIANTS = 8
-
-
-class Unsaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An edit that was not saved, and the fingerprint of the prompt file that it was made on."""
-
-    digest: str
-    prompt: Prompt
 
 
 class Session:
@@ -48,52 +41,58 @@ class Session:
         self.bench = load_bench(path)
         self.saved = self.bench
         self.library = open_library(settings, self.bench, path.parent)
-        self.drafts = Drafts(paths.data_folder() / "drafts")
+        self.prompts = Workspace(self.library, Drafts(paths.data_folder() / "drafts"))
         self.problems: list[WorkbenchError] = []
         self.cases = self._load_cases()
-        self._opened: dict[str, OpenPrompt] = {}
-        self._edited: dict[str, Prompt] = {}
-        self._new: set[str] = set()
         self._inputs: dict[int, dict[str, str]] = {}
         if self.bench.inputs:
             self._inputs[self.bench.case] = dict(self.bench.inputs)
-        self.recovered = self._recover_drafts()
+        self.problems += self.prompts.recover(variant.prompt for variant in self.bench.variants)
+        self.recovered = self.prompts.edited
 
     # --- prompts -------------------------------------------------------------------------------------------------
 
     def prompt(self, name: str) -> Prompt:
         """The prompt as it now reads, edits included. Raises PromptError or FileError when it cannot be opened."""
-        if name in self._edited:
-            return self._edited[name]
-        return self._open(name).prompt
+        return self.prompts.prompt(name)
 
     def edit_prompt(self, name: str, body: str) -> bool:
         """Take a new body, keeping it as a draft until it is saved; whether that changed anything."""
         before = self.prompt(name)
         if before.body == body:
             return False
-        self._put(name, msgspec.structs.replace(before, body=body))
+        self.prompts.edit(name, msgspec.structs.replace(before, body=body))
         return True
 
     def edit_examples(self, name: str, examples: tuple[Example, ...]) -> None:
-        """Take a new list of few-shot examples for a prompt; the first ones of a chat prompt become turns."""
+        """Take a new list of few-shot examples; the first one of a chat prompt is placed as turns."""
         before = self.prompt(name)
-        first = before.placement == "none" and before.mode == "chat" and not before.examples
-        placement = "turns" if first else before.placement
-        self._put(name, msgspec.structs.replace(before, examples=examples, placement=placement))
+        placement = before.placement
+        if placement == "none" and before.mode == "chat" and examples:
+            placement = "turns"
+        self.prompts.edit(name, msgspec.structs.replace(before, examples=examples, placement=placement))
 
-    def revert_prompt(self, name: str) -> None:
-        """Forget what was typed and read the file anew."""
-        self._edited.pop(name, None)
-        self._opened.pop(name, None)
-        self.drafts.drop(self._draft_key(name))
+    def place_examples(self, name: str, placement: Placement) -> None:
+        """Choose where the examples of a prompt go."""
+        self.prompts.edit(name, msgspec.structs.replace(self.prompt(name), placement=placement))
 
-    def is_edited(self, name: str) -> bool:
-        return name in self._edited
+    def set_mode(self, name: str, mode: Mode) -> None:
+        """Choose whether a prompt goes through the chat template or is sent as it is."""
+        self.prompts.edit(name, msgspec.structs.replace(self.prompt(name), mode=mode))
 
-    def prompts_changed_outside(self) -> tuple[str, ...]:
-        """Open prompts whose file another program changed."""
-        return tuple(name for name, opened in self._opened.items() if self.library.changed(opened))
+    def new_example(self, name: str) -> Example:
+        """A further example for a prompt: a free id, the current case's variables, its expected answer."""
+        prompt = self.prompt(name)
+        taken = {example.id for example in prompt.examples}
+        free = next(f"e{number}" for number in range(1, len(taken) + 2) if f"e{number}" not in taken)
+        variables = {key: self.case.variables.get(key, "") for key in find_variables(prompt)}
+        return Example(free, variables, self.case.expected or "")
+
+    def rename_prompt(self, name: str, new: str) -> None:
+        """Rename a prompt of the library; every variant of the bench follows, unsaved edits too."""
+        self.prompts.rename(name, new)
+        renamed = (msgspec.structs.replace(v, prompt=new) if v.prompt == name else v for v in self.variants)
+        self._set(variants=tuple(renamed))
 
     # --- cases ---------------------------------------------------------------------------------------------------
 
@@ -177,8 +176,7 @@ class Session:
         position = self.add_variant(source, at=index + 1)
         try:
             fork = self._free_prompt(name)
-            self._new.add(fork)
-            self._put(fork, msgspec.structs.replace(self.prompt(name), name=fork))
+            self.prompts.create(fork, self.prompt(name))
         except WorkbenchError:
             return position  # the original cannot be read either; the pane says why
         self.change_variant(position, prompt=fork)
@@ -237,7 +235,7 @@ class Session:
     def unsaved(self) -> tuple[str, ...]:
         """What would be lost without saving: prompt names, and the bench's file name."""
         bench = (self.path.name,) if self.bench != self.saved else ()
-        return (*self._edited, *bench)
+        return (*self.prompts.edited, *bench)
 
     def save(self, force: bool = False) -> tuple[str, ...]:
         """Write every edited prompt and the bench; what was written.
@@ -246,8 +244,8 @@ class Session:
         written before it stays written); `force` overwrites.
         """
         written = []
-        for name in tuple(self._edited):
-            self._save_prompt(name, force)
+        for name in self.prompts.edited:
+            self.prompts.save(name, force)
             written.append(name)
         if self.bench != self.saved or not self.path.exists():
             self.digest = save_bench(self.path, self.bench, None if force else self.digest)
@@ -263,111 +261,23 @@ class Session:
     def save_prompt_as(self, index: int, name: str) -> None:
         """Save the prompt of a variant under another name, and let the variant use it."""
         old = self.variants[index].prompt
-        self._opened[name] = self.library.save_as(self.prompt(old), name, self._opened.get(old))
+        self.prompts.save_as(old, name)
         self.change_variant(index, prompt=name)
         if not any(variant.prompt == old for variant in self.variants):
-            self.revert_prompt(old)
-            self._new.discard(old)
+            self.prompts.revert(old)
 
-    def drop_drafts(self) -> None:
-        """Forget every unsaved edit: a person chose to leave without saving."""
-        for name in tuple(self._edited):
-            self.drafts.drop(self._draft_key(name))
-        self._edited.clear()
+    def reload_changed(self) -> None:
+        """Take the other version of every file that another program changed; edits to those are forgotten."""
+        for name in self.prompts.changed_outside():
+            self.prompts.revert(name)
+        if files.digest(self.path) != self.digest:
+            self.bench = self.saved = load_bench(self.path)
+            self.digest = files.digest(self.path)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _set(self, **changes: object) -> None:
         self.bench = msgspec.structs.replace(self.bench, **changes)
-
-    def _open(self, name: str) -> OpenPrompt:
-        if name not in self._opened:
-            self._opened[name] = self.library.open(name)
-        return self._opened[name]
-
-    def _put(self, name: str, prompt: Prompt) -> None:
-        opened = self._opened.get(name)
-        if opened and opened.prompt == prompt:
-            self._edited.pop(name, None)
-            self.drafts.drop(self._draft_key(name))
-            return
-        self._edited[name] = prompt
-        draft = Unsaved(opened.digest if opened else "", prompt)
-        self.drafts.keep(self._draft_key(name), msgspec.json.encode(draft).decode())
-
-    def save_prompt(self, name: str, force: bool = False) -> None:
-        """Write one edited prompt. Raises FileChangedError as `save` does."""
-        if name in self._edited:
-            self._save_prompt(name, force)
-
-    def rename_prompt(self, name: str, new: str) -> None:
-        """Rename a prompt of the library; every variant of the bench follows, unsaved edits too."""
-        self.library.rename(name, new)
-        self._opened.pop(name, None)
-        edited = self._edited.pop(name, None)
-        if edited is not None:
-            self.drafts.drop(self._draft_key(name))
-            self._open(new)
-            self._put(new, msgspec.structs.replace(edited, name=new))
-        renamed = (msgspec.structs.replace(v, prompt=new) if v.prompt == name else v for v in self.variants)
-        self._set(variants=tuple(renamed))
-
-    def reload_changed(self) -> None:
-        """Take the other version of every file that another program changed; edits to those are forgotten."""
-        for name in self.prompts_changed_outside():
-            self.revert_prompt(name)
-        if files.digest(self.path) != self.digest:
-            self.bench = self.saved = load_bench(self.path)
-            self.digest = files.digest(self.path)
-
-    def new_example(self, name: str) -> Example:
-        """A further example for a prompt: a free id, the current case's variables, its expected answer."""
-        prompt = self.prompt(name)
-        taken = {example.id for example in prompt.examples}
-        free = next(f"e{number}" for number in range(1, len(taken) + 2) if f"e{number}" not in taken)
-        wanted = find_variables(prompt)
-        variables = {key: self.case.variables.get(key, "") for key in wanted}
-        return Example(free, variables, self.case.expected or "")
-
-    def _save_prompt(self, name: str, force: bool) -> None:
-        prompt = self._edited[name]
-        if name in self._new:
-            self._opened[name] = self.library.save_as(prompt, name)
-            self._new.discard(name)
-        else:
-            self._opened[name] = self.library.save(self._open(name), prompt, force=force)
-        del self._edited[name]
-        self.drafts.drop(self._draft_key(name))
-
-    def _recover_drafts(self) -> tuple[str, ...]:
-        """Take up what an earlier session left unsaved for the prompts of this bench; their names."""
-        for name in dict.fromkeys(variant.prompt for variant in self.variants):
-            draft = self._find_draft(name)
-            if draft is None:
-                continue
-            try:
-                opened = self._open(name)
-            except WorkbenchError:
-                self._new.add(name)
-            else:
-                if opened.prompt == draft.prompt:
-                    continue
-                self._opened[name] = msgspec.structs.replace(opened, digest=draft.digest)
-            self._edited[name] = draft.prompt
-        return tuple(self._edited)
-
-    def _find_draft(self, name: str) -> Unsaved | None:
-        try:
-            text = self.drafts.find(self._draft_key(name))
-            return msgspec.json.decode(text, type=Unsaved) if text else None
-        except WorkbenchError as error:
-            self.problems.append(error)
-        except msgspec.DecodeError as error:
-            self.problems.append(PromptError(f"The unsaved edit of `{name}` cannot be read: {error}."))
-        return None
-
-    def _draft_key(self, name: str) -> str:
-        return f"{self.library.folder}:{name}"
 
     def _load_cases(self) -> tuple[Case, ...]:
         if self.bench.dataset is None:
@@ -391,7 +301,7 @@ class Session:
         return _first_free(name, {variant.name for variant in self.variants}, " ")
 
     def _free_prompt(self, name: str) -> str:
-        taken = {entry.name for entry in self.library.entries()} | set(self._edited)
+        taken = {entry.name for entry in self.library.entries()} | set(self.prompts.edited)
         return _first_free(name, taken, "-")
 
 

@@ -17,7 +17,7 @@ from workbench.errors import FileChangedError, WorkbenchError
 from workbench.evaluation.bench import ModelChoice
 from workbench.inert import make_inert
 from workbench.models.reference import model_at
-from workbench.prompting.prompt import Example
+from workbench.prompting.prompt import Example, Mode, Placement
 from workbench.prompting.render import find_variables
 from workbench.tui import catalog
 from workbench.tui.dialogs.example_editor import ExampleEditor
@@ -26,7 +26,7 @@ from workbench.tui.dialogs.final_prompt import FinalPrompt
 from workbench.tui.dialogs.help import Help
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.pane_settings import PaneSettings
-from workbench.tui.dialogs.picker import Picker
+from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
 from workbench.tui.keys import list_keys
@@ -101,7 +101,7 @@ async def close(screen: BenchScreen) -> None:
     session, index = screen.session, screen.chosen
     prompt = session.variants[index].prompt
     alone = sum(variant.prompt == prompt for variant in session.variants) == 1
-    if session.is_edited(prompt) and alone:
+    if prompt in session.prompts.edited and alone:
         answer = await _ask(
             screen,
             "Close the pane",
@@ -111,9 +111,9 @@ async def close(screen: BenchScreen) -> None:
         if answer == "stay":
             return
         if answer == "save":
-            session.save_prompt(prompt)
+            session.prompts.save(prompt)
         else:
-            session.revert_prompt(prompt)
+            session.prompts.revert(prompt)
     session.close_variant(index)
     await screen.rebuild_panes([pane for pane in screen.panes if pane.index != index])
     await screen.show_chosen()
@@ -318,7 +318,51 @@ async def revert_prompt(screen: BenchScreen) -> None:
     name = screen.session.variants[screen.chosen].prompt
     text = f"Every unsaved change to {name} is forgotten."
     if await _ask(screen, "Revert the prompt", text, [("revert", "Revert"), ("stay", "Stay")]) == "revert":
-        screen.session.revert_prompt(name)
+        screen.session.prompts.revert(name)
+        await screen.refresh_after_change()
+
+
+@flow
+async def place_examples(screen: BenchScreen) -> None:
+    """Where the chosen pane's prompt puts its examples."""
+    choices = (
+        Choice("turns", "turns", "each example is a user and an assistant message"),
+        Choice("inline", "inline", "the template loops over `examples` itself"),
+        Choice("none", "none", "no examples are sent"),
+    )
+    name = screen.session.variants[screen.chosen].prompt
+    current = screen.session.prompt(name).placement
+    picked = await screen.app.push_screen_wait(Picker(f"Examples of {name}", choices, "", current=current))
+    if picked is not None:
+        screen.session.place_examples(name, msgspec.convert(picked.id, Placement))
+        await screen.refresh_after_change()
+
+
+@flow
+async def set_mode(screen: BenchScreen) -> None:
+    """Whether the chosen pane's prompt goes through the model's chat template."""
+    choices = (
+        Choice("chat", "chat", "the model's chat template is laid around the messages"),
+        Choice("completion", "completion", "the text is sent as it is, for the model to go on"),
+    )
+    name = screen.session.variants[screen.chosen].prompt
+    picked = await screen.app.push_screen_wait(
+        Picker(f"How {name} is sent", choices, "", current=screen.session.prompt(name).mode)
+    )
+    if picked is not None:
+        screen.session.set_mode(name, msgspec.convert(picked.id, Mode))
+        await screen.refresh_after_change()
+
+
+@flow
+async def restore_prompt(screen: BenchScreen) -> None:
+    """Bring a deleted prompt back from the trash."""
+    library = screen.session.library
+    choices = catalog.list_trash(library.trash.list())
+    picked = await screen.app.push_screen_wait(Picker("Restore a prompt", choices, "The trash is empty."))
+    if picked is not None:
+        name = library.restore(Path(picked.id))
+        screen.notify(f"{name} is back in the library.", timeout=3, markup=False)
         await screen.refresh_after_change()
 
 
@@ -441,7 +485,7 @@ async def leave(screen: BenchScreen) -> None:
         if answer == "stay" or (answer == "save" and not await _save(screen)):
             return
         if answer == "quit":
-            screen.session.drop_drafts()
+            screen.session.prompts.revert_all()
     screen.runner.stop()
     screen.app.exit()
 
@@ -474,6 +518,9 @@ PALETTE: tuple[tuple[str, str, Start], ...] = (
     ("Revert prompt", "Forget its unsaved changes", revert_prompt),
     ("Open prompt…", "Another prompt for the chosen pane", open_prompt),
     ("Edit prompt in $EDITOR", "Outside, and back", edit_outside),
+    ("Place examples…", "As turns, inline, or none", place_examples),
+    ("Chat or completion…", "How the prompt is sent", set_mode),
+    ("Restore deleted prompt…", "From the trash", restore_prompt),
     ("Add pane…", "A further variant", add),
     ("Duplicate pane", "A copy with a prompt of its own", duplicate),
     ("Close pane", "Its prompt stays in the library", close),

@@ -20,6 +20,7 @@ from workbench.evaluation.bench import ModelChoice
 from workbench.evaluation.launch import Draft
 from workbench.hosting.pool import Pool
 from workbench.library.library import Entry
+from workbench.library.trash import Trashed
 from workbench.models.reference import Model
 from workbench.tui.dialogs.picker import Choice
 from workbench.tui.figures import show_bytes
@@ -46,6 +47,11 @@ def list_prompts(entries: Sequence[Entry]) -> list[Choice]:
         Choice(entry.name, entry.name, f"{entry.description}{'  (shipped)' if entry.read_only else ''}")
         for entry in entries
     ]
+
+
+def list_trash(trashed: Sequence[Trashed]) -> list[Choice]:
+    """What was deleted, the last first, with the time that the trash keeps it under."""
+    return [Choice(str(item.path), item.name, str(item.path.parent)) for item in trashed]
 
 
 def read_template(name: str, folder: Path) -> str:

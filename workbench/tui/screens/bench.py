@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, TextArea
 
 from workbench.engines.engine import Completion
-from workbench.errors import TemplateError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score, Scorer, make_scorers
 from workbench.evaluation.session import Session
@@ -180,7 +180,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def show_variants(self) -> None:
         """Names, prompts and models on the panes' borders."""
         for pane, variant in zip(self.panes, self.session.variants, strict=True):
-            edited = " ●" if self.session.is_edited(variant.prompt) else ""
+            edited = " ●" if variant.prompt in self.session.prompts.edited else ""
             pane.show_variant(
                 variant.name, f"{variant.prompt}{edited}", f"{variant.model} · {show_sampling(variant.sampling)}"
             )
@@ -221,7 +221,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             for pane, other in zip(self.panes, session.variants, strict=False)
             if other.prompt == variant.prompt
         ]
-        mark = " ●" if session.is_edited(variant.prompt) else ""
+        mark = " ●" if variant.prompt in session.prompts.edited else ""
         self.editor.border_title = f"Prompt  {variant.prompt}{mark}  ({', '.join(sharing)})"
         self.show_variants()
         self._show_status()
@@ -300,7 +300,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     @work(thread=True, group="watch", exclusive=True)
     def _look_at_files(self) -> None:
         """Notice prompts that another program changed; reading them may be slow, so not on the screen's thread."""
-        changed = frozenset(self.session.prompts_changed_outside())
+        changed = frozenset(self.session.prompts.changed_outside())
         if changed != self._changed_outside:
             self.app.call_from_thread(self._take_changes, changed)  # type: ignore[arg-type]
 
@@ -308,12 +308,12 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         """Show the new version where nothing was typed; elsewhere only say so, saving will ask."""
         new = changed - self._changed_outside
         self.gather()
-        self._changed_outside = frozenset(name for name in changed if self.session.is_edited(name))
+        self._changed_outside = frozenset(name for name in changed if name in self.session.prompts.edited)
         for name in new:
-            if self.session.is_edited(name):
+            if name in self.session.prompts.edited:
                 text = "Your changes are kept; saving will ask which version to keep."
             else:
-                self.session.revert_prompt(name)
+                self.session.prompts.revert(name)
                 text = "The new version is shown."
             self.notify(text, title=f"{name} was changed by another program", markup=False)
         if new:
@@ -395,8 +395,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             draft = self.draft_of(self.chosen)
             measure = draft.measure()
         except WorkbenchError as error:
-            where = f"line {error.line}: " if isinstance(error, TemplateError) and error.line else ""
-            self.editor.show_problem(f"{where}{error.message}")
+            self.editor.show_problem(error.message)
             self.meter.show(None)
             return
         self.editor.show_problem("")

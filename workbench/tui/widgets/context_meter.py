@@ -22,6 +22,11 @@ class ContextMeter(Static):
         super().__init__(id="meter")
         self._budget: Budget | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a budget to show."""
+        return self._budget is not None
+
     def show(self, budget: Budget | None) -> None:
         """Show a budget; None while it is not known, because the model is still loading."""
         if budget != self._budget:

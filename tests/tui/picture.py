@@ -1,0 +1,34 @@
+"""Draws the README's picture: the demo bench, answered by the embedded model, exported by the app itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from workbench.settings import Settings
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.desk import open_desk
+
+PICTURE = Path("assets/workbench.svg")
+SIZE = (150, 40)
+
+
+async def draw() -> None:
+    settings = Settings()
+    app = WorkbenchApp(settings, lambda: open_desk(Path("prompts/demo.bench.yaml"), None, settings))
+    async with app.run_test(size=SIZE) as pilot:
+        while not (app.bench_screen and app.bench_screen.panes and all(pane.scores for pane in app.bench_screen.panes)):
+            await pilot.pause(0.05)
+        await app.bench_screen.choose(2)
+        app.bench_screen.editor.cursor_blink = False
+        await pilot.pause(0.5)
+        PICTURE.write_text(app.export_screenshot(title="workbench prompts/demo.bench.yaml"))
+    app.close_engines()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["WORKBENCH_HOME"] = home  # no drafts and no settings of one's own in the picture
+        asyncio.run(draw())
