@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from workbench.engines.engine import Chunk, Completion, Event, Request, Sampling, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
-from workbench.engines.llamacpp.sizes import cache_cells, choose_threads, context_size, prompt_pace
+from workbench.engines.sizes import cache_cells, choose_threads, context_size, prompt_pace
 from workbench.errors import EngineError, ModelError, TemplateError
 from workbench.models.inspect import inspect_gguf
 from workbench.models.reference import Model, ModelInfo

@@ -11,24 +11,17 @@ from collections.abc import Callable, Sequence
 import msgspec
 import psutil
 
+from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Request, Tokenized
 from workbench.engines.limits import check_sampling
-from workbench.engines.llamacpp.answer import Answer
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.prompts import Prompts
 from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.llamacpp.scheduler import Scheduler
-from workbench.engines.llamacpp.sizes import (
-    SEQUENCES,
-    adapts_to_length,
-    cache_cells,
-    choose_threads,
-    context_size,
-    on_gpu,
-    prompt_pace,
-)
+from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
 from workbench.engines.llamacpp.vocabulary import Vocabulary
 from workbench.engines.llamacpp.weights import Weights
+from workbench.engines.prompts import Prompts
+from workbench.engines.sizes import SEQUENCES, cache_cells, choose_threads, context_size, prompt_pace
 from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.errors import EngineError, ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
@@ -54,7 +47,7 @@ class LlamaEngine:
         self._context = context
         self._clock = clock
         self._vocabulary = Vocabulary(weights)
-        self._prompts = Prompts(model, weights, self._vocabulary)
+        self._prompts = Prompts(self._vocabulary, model.chat_template or weights.read_text("tokenizer.chat_template"))
         self._scheduler = Scheduler(context, self._vocabulary, SEQUENCES, prompt_pace(info), info.context_tokens, clock)
 
     @classmethod

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Failure, Progress, StopReason
-from workbench.engines.llamacpp.answer import Answer
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.llamacpp.vocabulary import Vocabulary

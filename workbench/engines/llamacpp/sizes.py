@@ -1,44 +1,13 @@
-"""How large a model is opened: context, cache, threads, and prompt tokens in one step.
+"""What llama.cpp does differently for some models and builds, as far as it changes how large a model is opened.
 
-Everything follows from the file and the machine, nothing from measured times, so that the same run computes the
-same numbers. Knows nothing of requests.
+Knows nothing of requests.
 """
 
 from __future__ import annotations
 
-import os
-
 from workbench.engines.llamacpp.native import native
-from workbench.errors import ModelError
 from workbench.models.header import read_header
-from workbench.models.reference import Model, ModelInfo
-
-SEQUENCES = 16
-"""Requests that are answered at the same time at most."""
-
-_SMALL_BYTES = 300 * 2**20
-_CACHE_BYTES = 2 * 2**30
-"""Memory that the KV cache takes at most, unless a single context needs more."""
-
-
-def context_size(model: Model, info: ModelInfo, most: int) -> int:
-    """Tokens that one conversation may have: what the model asks for, else what it was trained with up to `most`.
-
-    Raises ModelError for a size that is none.
-    """
-    if model.context_tokens is not None and model.context_tokens < 1:
-        raise ModelError(
-            f"{model.name} asks for a context of {model.context_tokens} tokens; expected 1 or more.",
-            "Correct context_tokens in the bench, or leave it out.",
-        )
-    return model.context_tokens or min(info.context_trained_tokens or most, most)
-
-
-def cache_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
-    """Cells of KV cache: as many whole contexts as there are sequences, if memory allows, and always one."""
-    spare = min(_CACHE_BYTES, (free_bytes - info.file_bytes) // 2)
-    contexts = spare // max(1, info.cell_bytes * context_tokens)
-    return context_tokens * max(1, min(SEQUENCES, contexts))
+from workbench.models.reference import Model
 
 
 def adapts_to_length(model: Model) -> bool:
@@ -52,22 +21,3 @@ def adapts_to_length(model: Model) -> bool:
 def on_gpu() -> bool:
     """Whether llama.cpp was built for a GPU; the weights then lie in its memory, all of them."""
     return bool(native.llama_supports_gpu_offload())
-
-
-def choose_threads(info: ModelInfo, wanted: int) -> int:
-    """Threads to compute with; 0 chooses.
-
-    A small model's step is so short that threads mostly wait for each other, and beside another busy program
-    they wait hundreds of times longer than they work; one thread is then as fast and always smooth.
-    """
-    if wanted > 0:
-        return wanted
-    if info.file_bytes < _SMALL_BYTES:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def prompt_pace(info: ModelInfo) -> int:
-    """Prompt tokens in one step: fewer for large models, whose steps would keep a cancel waiting."""
-    limits = ((_SMALL_BYTES, 256), (2 * 2**30, 128), (8 * 2**30, 64))
-    return next((tokens for limit, tokens in limits if info.file_bytes < limit), 32)

@@ -5,16 +5,11 @@ Knows nothing of chat templates or sampling.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
 import numpy as np
 
 from workbench.engines.llamacpp.native import native
 from workbench.engines.llamacpp.weights import Weights
-from workbench.engines.thinking import TAGS
-
-_THINKING = frozenset(tag for pair in TAGS for tag in pair)
+from workbench.engines.vocabulary import THINKING, match_any
 
 
 class Vocabulary:
@@ -29,7 +24,7 @@ class Vocabulary:
         self._adds_bos = bool(native.llama_vocab_get_add_bos(self._vocab))
         self._adds_space = b"".join(map(self.spell, self.tokenize("a", special=False))) == b" a"
         self._controls = self._find_controls()
-        self.control = _match_any(text for text in self._controls.values() if text not in _THINKING)
+        self.control = match_any(text for text in self._controls.values() if text not in THINKING)
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""
@@ -65,7 +60,7 @@ class Vocabulary:
         """A token's bytes as part of an answer: control tokens are empty, except those that frame reasoning."""
         if token not in self._pieces:
             text = self._controls.get(token)
-            hidden = text is not None and text not in _THINKING
+            hidden = text is not None and text not in THINKING
             self._pieces[token] = b"" if hidden else self.spell(token)
         return self._pieces[token]
 
@@ -105,9 +100,3 @@ class Vocabulary:
         wanted = native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_UNKNOWN
         controls = (token for token in range(self.size) if native.llama_vocab_get_attr(self._vocab, token) & wanted)
         return {token: text for token in controls if (text := self.text(token))}
-
-
-def _match_any(texts: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern that finds any of the texts, longest first; None when there are none."""
-    longest_first = sorted(set(texts), key=lambda text: (-len(text), text))
-    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

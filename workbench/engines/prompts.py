@@ -11,23 +11,25 @@ from collections.abc import Sequence
 import msgspec
 
 from workbench.engines.engine import Request
-from workbench.engines.llamacpp.vocabulary import Vocabulary
-from workbench.engines.llamacpp.weights import Weights
-from workbench.models.reference import Model
+from workbench.engines.vocabulary import Vocabulary
 from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Segment, render_segments
 
 _REMEMBERED = 256
 
 
 class Prompts:
-    """The way from a request to what the model reads. stops: stop strings that come with the template."""
+    """The way from a request to what the model reads. stops: stop strings that come with the template.
 
-    def __init__(self, model: Model, weights: Weights, vocabulary: Vocabulary) -> None:
+    template: the chat template to use; None or empty where the model comes without one.
+    completes_template: put the model's beginning-of-text token before a chat where the template leaves it out.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, template: str | None, completes_template: bool = True) -> None:
         self._vocabulary = vocabulary
         self._known: dict[bytes, tuple[str, list[int]]] = {}
-        own = model.chat_template or weights.read_text("tokenizer.chat_template")
         chatml = vocabulary.has("<|im_start|>", "<|im_end|>")
-        self._source = own or (CHATML if chatml else PLAIN)
+        self._source = template or (CHATML if chatml else PLAIN)
+        self._completes_template = completes_template or not template
         self.stops = (PLAIN_STOP,) if self._source == PLAIN else ()
 
     def read(self, request: Request) -> tuple[str, list[int]]:
@@ -40,7 +42,9 @@ class Prompts:
             while len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
             segments = self._lay_out(request)
-            ids = self._vocabulary.begin(self._tokenize(segments))
+            ids = self._tokenize(segments)
+            if self._completes_template or request.mode == "completion":
+                ids = self._vocabulary.begin(ids)
             self._known[key] = "".join(segment.text for segment in segments), ids
         return self._known[key]
 

@@ -1,0 +1,59 @@
+"""How large a model is opened, whichever engine runs it: context, cache, threads, and prompt tokens in one step.
+
+Everything follows from the file and the machine, nothing from measured times, so that the same run computes the
+same numbers. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import os
+
+from workbench.errors import ModelError
+from workbench.models.reference import Model, ModelInfo
+
+SEQUENCES = 16
+"""Requests that are answered at the same time at most."""
+
+_CACHE_BYTES = 2 * 2**30
+"""Memory that the KV cache takes at most, unless a single context needs more."""
+
+_SMALL_BYTES = 300 * 2**20
+
+
+def context_size(model: Model, info: ModelInfo, most: int) -> int:
+    """Tokens that one conversation may have: what the model asks for, else what it was trained with up to `most`.
+
+    Raises ModelError for a size that is none.
+    """
+    if model.context_tokens is not None and model.context_tokens < 1:
+        raise ModelError(
+            f"{model.name} asks for a context of {model.context_tokens} tokens; expected 1 or more.",
+            "Correct context_tokens in the bench, or leave it out.",
+        )
+    return model.context_tokens or min(info.context_trained_tokens or most, most)
+
+
+def cache_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
+    """Cells of KV cache: as many whole contexts as there are sequences, if memory allows, and always one."""
+    spare = min(_CACHE_BYTES, (free_bytes - info.file_bytes) // 2)
+    contexts = spare // max(1, info.cell_bytes * context_tokens)
+    return context_tokens * max(1, min(SEQUENCES, contexts))
+
+
+def choose_threads(info: ModelInfo, wanted: int) -> int:
+    """Threads to compute with; 0 chooses.
+
+    A small model's step is so short that threads mostly wait for each other, and beside another busy program
+    they wait hundreds of times longer than they work; one thread is then as fast and always smooth.
+    """
+    if wanted > 0:
+        return wanted
+    if info.file_bytes < _SMALL_BYTES:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prompt_pace(info: ModelInfo) -> int:
+    """Prompt tokens in one step: fewer for large models, whose steps would keep a cancel waiting."""
+    limits = ((_SMALL_BYTES, 256), (2 * 2**30, 128), (8 * 2**30, 64))
+    return next((tokens for limit, tokens in limits if info.file_bytes < limit), 32)
