@@ -5,7 +5,7 @@ Knows nothing of where they stand.
 
 from __future__ import annotations
 
-from workbench.engines.engine import Completion, Sampling
+from workbench.engines.engine import Chunk, Completion, Sampling
 
 _STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
 
@@ -36,6 +36,12 @@ def show_count(count: int) -> str:
     if count >= 1_000_000:
         return f"{count / 1e6:.1f} M"
     return f"{count:,}"
+
+
+def show_progress(chunk: Chunk) -> str:
+    """The same two rows while the answer still comes."""
+    speed = f"{chunk.tokens_per_second:.0f} tok/s" if chunk.tokens_per_second else ""
+    return f"{chunk.prompt_tokens}→{chunk.output_tokens} tok  {show_seconds(chunk.seconds_to_first_token)}\n{speed}"
 
 
 def show_completion(completion: Completion) -> str:

@@ -107,7 +107,6 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._scorers: tuple[Scorer, ...] = ()
         self._rest: Timer | None = None
         self._measuring: Draft | None = None
-        self._loading = False
         self._split = 0
         self._changed_outside: frozenset[str] = frozenset()
 
@@ -228,7 +227,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     def _show_status(self) -> None:
         session, busy = self.session, self.runner.busy
-        speed = sum(pane.completion.tokens_per_second for pane in busy)
+        speed = sum(pane.tokens_per_second for pane in busy)
         self.title_bar.show(
             Title(
                 bench=session.path.name,
@@ -361,8 +360,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._show_status()
 
     def _drain(self) -> None:
-        if self.runner.drain() or self._loading:
-            self._loading = bool(self.runner.busy)
+        if self.runner.drain():
             self._show_status()
 
     @on(OutputPane.Finished)

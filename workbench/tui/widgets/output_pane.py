@@ -22,7 +22,7 @@ from workbench.engines.engine import Chunk, Completion, Event, Failure, Progress
 from workbench.errors import WorkbenchError
 from workbench.evaluation.scorers import Score
 from workbench.inert import make_inert
-from workbench.tui.figures import show_completion
+from workbench.tui.figures import show_completion, show_progress
 from workbench.tui.widgets.stream_text import StreamText
 
 PaneState = Literal["idle", "loading", "queued", "running", "done", "cancelled", "failed"]
@@ -97,6 +97,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         return "ABCDEFGH"[self.index]
 
     @property
+    def tokens_per_second(self) -> float:
+        """How fast the answer comes, or came; 0 before its second token."""
+        return self.chunks[-1].tokens_per_second if self.chunks else 0.0
+
+    @property
     def completion(self) -> Completion:
         return fold(self.chunks)
 
@@ -111,7 +116,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.scores = ()
         self.failure = None
         self.output.clear()
-        self.query_one("#pane-figures", Static).update("")
+        self._show_figures("")
         self._show_badge()
         self.state = "queued"
 
@@ -125,6 +130,8 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
                 self.fail(WorkbenchError(event.message, event.hint, event.details))
             else:
                 self._take(event)
+        if self.state == "running":
+            self._show_figures(show_progress(self.chunks[-1]) if self.chunks else "")
 
     def _take(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
@@ -135,7 +142,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             return
         completion = self.completion
         self.state = "cancelled" if chunk.stop_reason == "cancelled" else "done"
-        self.query_one("#pane-figures", Static).update(Content(show_completion(completion)))
+        self._show_figures(show_completion(completion))
         if not completion.text and not completion.thinking and self.state == "done":
             self.output.append("(the model ended at once, without a word)", "note")
         self.post_message(self.Finished(self, completion))
@@ -179,10 +186,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.query_one("#pane-badge", Static).update(badge)
 
     def _show_progress(self, progress: Progress) -> None:
-        if progress.state == "loading" and progress.fraction is not None:
-            self.query_one("#pane-figures", Static).update(f"loading {progress.fraction:.0%}")
-        elif progress.state == "queued":
-            self.query_one("#pane-figures", Static).update("")
+        loading = progress.state == "loading" and progress.fraction is not None
+        self._show_figures(f"loading {progress.fraction:.0%}" if loading else "")
+
+    def _show_figures(self, text: str) -> None:
+        self.query_one("#pane-figures", Static).update(Content(text))
 
     def watch_state(self, state: PaneState) -> None:
         for name in _STATES:

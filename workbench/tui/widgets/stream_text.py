@@ -33,6 +33,7 @@ class Row(NamedTuple):
 class StreamText(ScrollView, can_focus=False):
     """An append-only text."""
 
+    DEFAULT_CSS = "StreamText { overflow-x: hidden; overflow-y: auto; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"stream-text--thinking", "stream-text--note"}
 
     def __init__(self, id: str | None = None) -> None:
@@ -50,16 +51,15 @@ class StreamText(ScrollView, can_focus=False):
         if not text:
             return
         text = make_inert(text)
-        follow = self.is_vertical_scroll_end
         self._pieces.append((text, kind))
-        first_changed = self._lay(text, kind)
-        self._show_from(first_changed, follow)
+        self._show_from(self._lay(text, kind))
 
     def clear(self) -> None:
         self._pieces.clear()
         self._rows.clear()
         self._strips.clear()
         self.virtual_size = Size(0, 0)
+        self.anchor()
         self.refresh()
 
     @property
@@ -92,23 +92,21 @@ class StreamText(ScrollView, can_focus=False):
             self._lay(text, kind)
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
 
-    def _show_from(self, first: int, follow: bool) -> None:
+    def _show_from(self, first: int) -> None:
         for row in range(first, len(self._rows) + 1):
             self._strips.discard(row)
         if self.virtual_size.height == len(self._rows):
             self.refresh_lines(first, len(self._rows) - first)
             return
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
-        if follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
         self.refresh()
 
+    def on_mount(self) -> None:
+        self.anchor()  # follow the end until a person scrolls up
+
     def on_resize(self) -> None:
-        follow = self.is_vertical_scroll_end
         self._pieces = [("".join(text for text, _ in group), kind) for kind, group in _join(self._pieces)]
         self._lay_all()
-        if follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
         self.refresh()
 
     def notify_style_update(self) -> None:
