@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.terminal import Terminal
-from workbench.engines.scripted import split_tokens
+from workbench.engines.script import split_tokens
 from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
@@ -30,7 +30,8 @@ def measure() -> list[tuple[str, str, str]]:
         _write_project(Path(folder))
         terminal = Terminal([sys.executable, "-m", "tests.benchmarks.streaming", folder])
         try:
-            terminal.wait_for_end()
+            if terminal.wait_for_end() != 0 or not (Path(folder) / "report.json").exists():
+                raise RuntimeError(terminal.seen[-2000:].decode(errors="replace"))
         finally:
             terminal.close()
         report = json.loads((Path(folder) / "report.json").read_text())
@@ -67,7 +68,6 @@ class Measured(WorkbenchApp):
         super().__init__(settings, lambda: Desk(session, Pool(), (), complete=True))
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.run_worker(self._probe())
 
     async def _probe(self) -> None:
