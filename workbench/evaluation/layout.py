@@ -10,9 +10,17 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 _INLINE = ("sampling", "examples_off", "columns")
+
+
+class _Plain(RoundTripRepresenter):
+    """Nothing is written as the word, so that it has a place of its own in the text."""
+
+
+_Plain.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def render_block(value: Any) -> str:
@@ -34,6 +42,7 @@ def render_inline(value: Any) -> str:
 
 def _dump(tree: Any) -> str:
     yaml = YAML()
+    yaml.Representer = _Plain
     yaml.width = 1 << 30
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
