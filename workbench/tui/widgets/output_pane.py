@@ -183,14 +183,14 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             first = self.scores[0]
             rest = "".join(f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in self.scores[1:])
             badge = Content.assemble(badge, (f"  {first.scorer.replace('_', ' ')}{rest}", "$foreground 60%"))
-        self.query_one("#pane-badge", Static).update(badge)
+        self.query_one("#pane-badge", Static).update(badge, layout=False)
 
     def _show_progress(self, progress: Progress) -> None:
         loading = progress.state == "loading" and progress.fraction is not None
         self._show_figures(f"loading {progress.fraction:.0%}" if loading else "")
 
     def _show_figures(self, text: str) -> None:
-        self.query_one("#pane-figures", Static).update(Content(text))
+        self.query_one("#pane-figures", Static).update(Content(text), layout=False)
 
     def watch_state(self, state: PaneState) -> None:
         for name in _STATES:

@@ -31,4 +31,4 @@ class PaneTabs(Static):
             )
             for index, sign in enumerate(signs)
         ]
-        self.update(Content.assemble(*tabs))
+        self.update(Content.assemble(*tabs), layout=False)

@@ -41,6 +41,7 @@ class StreamText(ScrollView, can_focus=False):
         self._pieces: list[tuple[str, Kind]] = []
         self._rows: list[Row] = []
         self._strips: LRUCache[int, Strip] = LRUCache(1024)
+        self._styles: dict[Kind, Style] = {}  # asking the stylesheet for each row costs more than drawing it
 
     @property
     def allow_select(self) -> bool:
@@ -97,8 +98,22 @@ class StreamText(ScrollView, can_focus=False):
             self._strips.discard(row)
         if self.virtual_size.height == len(self._rows):
             self.refresh_lines(first, len(self._rows) - first)
+        else:
+            self._grow()
+
+    def _grow(self) -> None:
+        """Make room for more rows; the whole screen is laid out anew only when the scrollbar first appears."""
+        size = Size(self.scrollable_content_region.width, len(self._rows))
+        fits = size.height <= self.scrollable_content_region.height
+        if not fits and not self.show_vertical_scrollbar:
+            self.virtual_size = size
             return
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
+        follow = self.is_vertical_scroll_end
+        self.set_reactive(ScrollView.virtual_size, size)
+        if not fits:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        if follow:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
         self.refresh()
 
     def on_mount(self) -> None:
@@ -112,6 +127,7 @@ class StreamText(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         return selection.extract("\n".join(row.text for row in self._rows)), "\n"
@@ -124,12 +140,12 @@ class StreamText(ScrollView, can_focus=False):
         index = self.scroll_offset.y + y
         width = self.size.width
         if index >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._style_of("answer"))
         strip = self._strips.get(index)
         if strip is None or self.text_selection is not None:
             strip = self._draw(self._rows[index], index)
             self._strips[index] = strip
-        return strip.crop_extend(0, width, self.rich_style).apply_offsets(0, index)
+        return strip.crop_extend(0, width, self._style_of("answer")).apply_offsets(0, index)
 
     def _draw(self, row: Row, index: int) -> Strip:
         style = self._style_of(row.kind)
@@ -149,9 +165,10 @@ class StreamText(ScrollView, can_focus=False):
         )
 
     def _style_of(self, kind: Kind) -> Style:
-        if kind == "answer":
-            return self.rich_style
-        return self.get_component_rich_style(f"stream-text--{kind}")
+        if kind not in self._styles:
+            named = kind != "answer"
+            self._styles[kind] = self.get_component_rich_style(f"stream-text--{kind}") if named else self.rich_style
+        return self._styles[kind]
 
 
 def _join(pieces: list[tuple[str, Kind]]) -> list[tuple[Kind, list[tuple[str, Kind]]]]:

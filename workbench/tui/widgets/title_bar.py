@@ -62,7 +62,7 @@ class TitleBar(Static):
         name = make_inert(title.bench) + (" ●" if title.unsaved else "")
         left = Content.assemble((" workbench  ", "bold $primary"), _cut(name, width - right.cell_length - 13))
         gap = " " * max(width - left.cell_length - right.cell_length, 1)
-        self.update(Content.assemble(left, gap, right, "\n", self._progress(width)))
+        self.update(Content.assemble(left, gap, right, "\n", self._progress(width)), layout=False)
 
     def _progress(self, width: int) -> Content:
         title = self._title
