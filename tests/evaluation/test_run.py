@@ -157,13 +157,13 @@ class WatchedPool(Pool):
         super().__init__()
         self.cancelled = threading.Event()
 
-    def submit(self, model, messages, sampling, mode, sink):
+    def submit(self, model, messages, sampling, mode, sink, adapters=()):
         def watch(event):
             sink(event)
             if isinstance(event, Chunk) and event.stop_reason == "cancelled":
                 self.cancelled.set()
 
-        return super().submit(model, messages, sampling, mode, watch)
+        return super().submit(model, messages, sampling, mode, watch, adapters)
 
 
 def test_closing_the_iterator_cancels_what_runs(tmp_path):

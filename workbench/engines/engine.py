@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from workbench.models.reference import ModelInfo
+from workbench.models.reference import Applied, ModelInfo
 from workbench.prompting.prompt import Message
 
 StopReason = Literal["eos", "stop", "length", "context", "cancelled", "error"]
@@ -49,12 +49,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         one is an assistant message it is continued instead of answered. In `completion` mode their contents
         are joined without separators and sent as they are.
     id: unique within the engine; chosen by the caller.
+    adapters: laid over the base for this request alone; their order means nothing.
     """
 
     id: int
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     mode: Literal["chat", "completion"] = "chat"
+    adapters: tuple[Applied, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="progress"):
@@ -144,8 +146,9 @@ class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Engine(Protocol):
     """Answers requests for one base model, a step at a time.
 
-    Errors: `submit` raises EngineError for a request it cannot run (empty, too long for the context). A
-    failure during `step` ends only its own request, as a Failure among the events.
+    Errors: `submit` raises EngineError for a request it cannot run (empty, too long for the context), and
+    ModelError for an adapter that cannot be laid over its model. A failure during `step` ends only its own
+    request, as a Failure among the events.
     """
 
     @property

@@ -23,12 +23,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     contains, regex: both must be found (empty: always), in the last message or, by `where`, in the prompt.
     reply: the answer; of several, temperature 0 takes the first and otherwise the seed chooses. `{name}`
-        stands for the regex group of that name.
+        stands for the regex group of that name, `{adapters}` for the adapters and their scales.
     thinking: a reasoning block before the answer.
     delay_steps: steps before the first token in which nothing comes.
     endless: the reply is repeated until max_tokens or a cancel; always paced in real time.
     hold: stay queued, or running without a token, until a cancel.
     fail_after, crash_after: tokens after which the request fails, or the process ends (if it has its own).
+    adapter: the name of one that must be laid over the model; empty: matches only without any; None: always.
     """
 
     contains: str = ""
@@ -44,6 +45,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail_after: int | None = None
     failure: str = "The script says that this request fails."
     crash_after: int | None = None
+    adapter: str | None = None
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +90,9 @@ def prompt_text(request: Request) -> str:
 
 def matches(rule: Rule, request: Request, text: str) -> bool:
     """Whether a rule is for a request, whose prompt text is given."""
+    names = [applied.adapter.name for applied in request.adapters]
+    if rule.adapter is not None and (rule.adapter not in names if rule.adapter else names):
+        return False
     place = request.messages[-1].content if rule.where == "last" else text
     return rule.contains in place and re.search(rule.regex, place) is not None
 
@@ -98,6 +103,8 @@ def choose_reply(rule: Rule, request: Request) -> str:
     reply = replies[_draw(request.sampling) % len(replies)]
     place = request.messages[-1].content if rule.where == "last" else prompt_text(request)
     found = re.search(rule.regex, place) if rule.regex else None
+    laid = ", ".join(f"{applied.adapter.name} {applied.scale:g}" for applied in request.adapters)
+    reply = reply.replace("{adapters}", laid or "no adapter")
     for name, value in (found.groupdict(default="") if found else {}).items():
         reply = reply.replace("{" + name + "}", value)
     return reply

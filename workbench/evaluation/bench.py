@@ -6,6 +6,8 @@ is.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +19,20 @@ from workbench.errors import BenchError
 from workbench.evaluation import document
 
 
+class AdapterChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An adapter that a variant lays over its model, by a name or path that models/reference.py resolves.
+
+    on: False keeps it in the list without using it.
+    """
+
+    adapter: str
+    scale: float = 1.0
+    on: bool = True
+
+
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One column: a prompt of the library on a model, with the examples that are switched off and the
-    sampling.
+    """One column: a prompt of the library on a model, with the examples that are switched off, the sampling and
+    the adapters laid over the model.
 
     prompt: a library name such as `queues/few-shot`.
     model: a key of the bench's `models`, or a name or path that models/reference.py resolves.
@@ -30,6 +43,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     model: str
     sampling: Sampling = Sampling()
     examples_off: tuple[str, ...] = ()
+    adapters: tuple[AdapterChoice, ...] = ()
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -110,6 +124,18 @@ def _check(bench: Bench) -> list[str]:
     if not bench.variants:
         problems.append("variants: expected at least one, found none")
     problems.extend(f"variants[{at}].name is empty" for at, name in enumerate(names) if not name.strip())
+    for at, variant in enumerate(bench.variants):
+        problems.extend(_check_adapters(f"variants[{at}].adapters", variant.adapters))
     if bench.case < 1:
         problems.append(f"case: expected a number from 1, found {bench.case}")
     return problems
+
+
+def _check_adapters(where: str, choices: tuple[AdapterChoice, ...]) -> Iterator[str]:
+    names = [choice.adapter for choice in choices]
+    yield from (f"{where} names {name!r} twice" for name in dict.fromkeys(names) if names.count(name) > 1)
+    for at, choice in enumerate(choices):
+        if not choice.adapter.strip():
+            yield f"{where}[{at}].adapter is empty"
+        if not math.isfinite(choice.scale):
+            yield f"{where}[{at}].scale: expected a number, found {choice.scale}"

@@ -16,7 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.dataset import Case
 from workbench.hosting.pool import Pool, Ticket
-from workbench.models.reference import Model, ModelInfo
+from workbench.models.reference import Applied, Model, ModelInfo
 from workbench.prompting.budget import Budget, Measure, Strategy, fit
 from workbench.prompting.prompt import Example, Message, Prompt
 from workbench.prompting.render import render
@@ -34,10 +34,19 @@ class Draft:
     sampling: Sampling
     strategy: Strategy
     model: Model
+    adapters: tuple[Applied, ...] = ()
 
     @classmethod
-    def of(cls, variant: Variant, prompt: Prompt, case: Case, strategy: Strategy, model: Model) -> Draft:
-        return cls(prompt, case, frozenset(variant.examples_off), variant.sampling, strategy, model)
+    def of(
+        cls,
+        variant: Variant,
+        prompt: Prompt,
+        case: Case,
+        strategy: Strategy,
+        model: Model,
+        adapters: tuple[Applied, ...] = (),
+    ) -> Draft:
+        return cls(prompt, case, frozenset(variant.examples_off), variant.sampling, strategy, model, adapters)
 
     def measure(self) -> Measure:
         """What has to be counted. Raises PromptError when the prompt cannot be rendered."""
@@ -89,7 +98,9 @@ class Launch:
                 if self._cancelled:
                     return
                 self._sent = True
-                self._ticket = self._pool.submit(draft.model, messages, draft.sampling, draft.prompt.mode, self._sink)
+                self._ticket = self._pool.submit(
+                    draft.model, messages, draft.sampling, draft.prompt.mode, self._sink, draft.adapters
+                )
         except WorkbenchError as error:
             with self._lock:
                 if self._cancelled:

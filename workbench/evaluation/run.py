@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -16,22 +17,27 @@ import msgspec
 
 from workbench.engines.engine import Chunk, Event, Failure, fold
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import Bench, Variant
+from workbench.evaluation.bench import AdapterChoice, Bench, Variant
 from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
 from workbench.evaluation.dataset import Case
 from workbench.evaluation.launch import Draft, Launch
 from workbench.evaluation.scorers import Scorer, make_scorers
 from workbench.hosting.pool import Pool
-from workbench.models.reference import Model
+from workbench.models.reference import Applied, Model, resolve_adapters
 from workbench.prompting.budget import Strategy
 from workbench.prompting.prompt import Prompt
 
 
+def _find_paths(choices: tuple[AdapterChoice, ...]) -> tuple[Applied, ...]:
+    return resolve_adapters(choices, Path.cwd(), ())
+
+
 class Sources(NamedTuple):
-    """Where the parts of a bench come from; both raise WorkbenchError for what they do not have."""
+    """Where the parts of a bench come from; all raise WorkbenchError for what they do not have."""
 
     open_prompt: Callable[[str], Prompt]
     find_model: Callable[[str], Model]
+    find_adapters: Callable[[tuple[AdapterChoice, ...]], tuple[Applied, ...]] = _find_paths
 
 
 def compare(
@@ -49,7 +55,9 @@ def compare(
     Raises ScorerError before anything runs.
     """
     scorers = make_scorers(bench.scorers)
-    sources = Sources(cache(sources.open_prompt), cache(sources.find_model))  # one reading for the whole run
+    sources = Sources(  # one reading for the whole run
+        cache(sources.open_prompt), cache(sources.find_model), cache(sources.find_adapters)
+    )
     happened: SimpleQueue[tuple[_Job, Event]] = SimpleQueue()
     waiting = deque(_Job(variant, case) for case in cases for variant in bench.variants)
     running: set[_Job] = set()
@@ -88,7 +96,8 @@ class _Job:
         try:
             prompt = sources.open_prompt(self.variant.prompt)
             model = sources.find_model(self.variant.model)
-            draft = Draft.of(self.variant, prompt, self.case, strategy, model)
+            adapters = sources.find_adapters(self.variant.adapters)
+            draft = Draft.of(self.variant, prompt, self.case, strategy, model, adapters)
             self._launch = Launch(pool, draft, lambda event: happened.put((self, event)))
         except WorkbenchError as error:
             happened.put((self, Failure(0, error.message, error.hint, error.details)))

@@ -22,7 +22,7 @@ from workbench.hosting.link import Link
 from workbench.hosting.local import ThreadLink
 from workbench.hosting.process import ProcessLink
 from workbench.hosting.wire import Open
-from workbench.models.reference import Model, ModelInfo
+from workbench.models.reference import Applied, Model, ModelInfo
 from workbench.prompting.prompt import Message, Mode
 
 
@@ -72,11 +72,15 @@ class Pool:
         sampling: Sampling,
         mode: Mode,
         sink: Callable[[Event], None],
+        adapters: Sequence[Applied] = (),
     ) -> Ticket:
-        """Answer a conversation. The sink is called on the engine's reader thread, in order; its last event,
-        a chunk with a stop reason or a failure, comes exactly once, whatever happens."""
+        """Answer a conversation, with adapters laid over the model.
+
+        The sink is called on the engine's reader thread, in order; its last event, a chunk with a stop reason or
+        a failure, comes exactly once, whatever happens.
+        """
         host = self._host(model)
-        request = Request(next(self._ids), tuple(messages), sampling, mode)
+        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters))
         host.submit(request, sink)
         return Ticket(request.id, host)
 

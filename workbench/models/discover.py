@@ -1,7 +1,8 @@
-"""Discovery: the models that lie in a set of folders, found by their names alone.
+"""Discovery: the models and adapters that lie in a set of folders, found by their names.
 
-Knows nothing of what is inside them (see inspect.py): no file is opened, so a broken one is found as well and
-says what is wrong with it when it is looked at.
+Knows nothing of what is inside them (see inspect.py and adapter.py): of a GGUF file only the first bytes are read,
+which tell an adapter from a model. A broken file is found as well, and says what is wrong with it when it is looked
+at.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
-from workbench.models.reference import Format, Model
+from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 from workbench.paths import find_shipped
 from workbench.settings import Settings
+
+Kind = Literal["gguf", "hf", "peft", "gguf adapter"]
 
 _DEEPEST = 6  # the Hugging Face cache needs five: hub / models--a--b / snapshots / revision / folder
 _MOST_ENTRIES = 200_000
 _LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 _WEIGHTS = re.compile(r"(model.*\.safetensors|pytorch_model.*\.bin)$")
+_ADAPTER_MARK = b"general.type" + (8).to_bytes(4, "little") + (7).to_bytes(8, "little") + b"adapter"
+_PEEKED = 4096
 _CACHED = re.compile(r"models--(.+?)--(.+)")
 
 
@@ -30,14 +36,26 @@ def discover_models(folders: Sequence[Path]) -> tuple[Model, ...]:
     A name is the file's own, with as many of its folders in front as make it unique. Folders that cannot be
     read are passed over.
     """
-    found: dict[str, tuple[Path, Format]] = {}
+    models = [Model(name, path, "hf" if kind == "hf" else "gguf") for name, path, kind in _find(folders, "gguf", "hf")]
+    return tuple(sorted(models, key=lambda model: (model.name.casefold(), model.name)))
+
+
+def discover_adapters(folders: Sequence[Path]) -> tuple[Adapter, ...]:
+    """Every PEFT folder and GGUF adapter under the folders, by name, as `discover_models` does."""
+    found = _find(folders, "peft", "gguf adapter")
+    adapters = [Adapter(name, path, "peft" if kind == "peft" else "gguf") for name, path, kind in found]
+    return tuple(sorted(adapters, key=lambda adapter: (adapter.name.casefold(), adapter.name)))
+
+
+def _find(folders: Sequence[Path], *kinds: Kind) -> list[tuple[str, Path, Kind]]:
+    found: dict[str, tuple[Path, Kind]] = {}
     for folder in folders:
         for path, kind in _walk(folder):
-            found.setdefault(os.path.realpath(path), (path, kind))
+            if kind in kinds:
+                found.setdefault(os.path.realpath(path), (path, kind))
     items = list(found.values())
     names = _name([path for path, _ in items])
-    models = [Model(name, path, kind) for name, (path, kind) in zip(names, items, strict=True)]
-    return tuple(sorted(models, key=lambda model: (model.name.casefold(), model.name)))
+    return [(name, path, kind) for name, (path, kind) in zip(names, items, strict=True)]
 
 
 def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path, ...]:
@@ -57,7 +75,7 @@ def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path,
     return tuple(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, Format]]:
+def _walk(root: Path) -> Iterator[tuple[Path, Kind]]:
     """Breadth first, so that the entry limit cuts off the deepest folders."""
     level, seen, left = [str(root)], {os.path.realpath(root)}, _MOST_ENTRIES
     for _ in range(_DEEPEST):
@@ -88,15 +106,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _find_here(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[Path, Format]]:
+def _find_here(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[Path, Kind]]:
     names = {entry.name for entry in entries}
     if "config.json" in names and any(_WEIGHTS.match(name) for name in names):
         yield Path(folder), "hf"
+    if ADAPTER_CONFIG in names:
+        yield Path(folder), "peft"
     for entry in entries:
         lower = entry.name.lower()
         # a vision projector and the later parts of a split file cannot answer by themselves
         if lower.endswith(".gguf") and not lower.startswith("mmproj") and not _LATER_SHARD.search(lower):
-            yield Path(entry.path), "gguf"
+            yield Path(entry.path), "gguf adapter" if _is_adapter(entry.path) else "gguf"
+
+
+def _is_adapter(path: str) -> bool:
+    """Whether a GGUF file says at its beginning, where every writer puts it, that it is an adapter."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123  a Path for each of thousands would double the time
+            return _ADAPTER_MARK in stream.read(_PEEKED)
+    except OSError:
+        return False
 
 
 def _name(paths: Sequence[Path]) -> list[str]:

@@ -1,6 +1,7 @@
-"""Model: which weights a variant runs on, and the way from a name or a path to one.
+"""Model and Adapter: which weights a variant runs on and what is laid over them, and the way from a name or a path
+to one.
 
-Knows nothing of what is inside the file (see inspect.py) or of how it is run (engines/).
+Knows nothing of what is inside the files (see inspect.py and adapter.py) or of how they are run (engines/).
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from workbench.errors import FileError, ModelError
 from workbench.paths import find_input
 
 Format = Literal["gguf", "hf", "scripted"]
+AdapterFormat = Literal["peft", "gguf"]
+
+ADAPTER_CONFIG = "adapter_config.json"
+"""What makes a folder a PEFT adapter."""
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +58,26 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """KV cache that one token of context takes"""
     engine: str = ""
     device: str = ""
+    unsupported_sampling: tuple[str, ...] = ()
+    """fields of Sampling that its engine cannot honour; a request that sets one is answered without it"""
+
+
+class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is laid over a base: a PEFT folder, or a GGUF file.
+
+    name: what a person calls it, unique among the adapters found.
+    """
+
+    name: str
+    path: Path
+    format: AdapterFormat = "peft"
+
+
+class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An adapter as a request wants it. scale: 1 is what it was trained for; where the format has none, only 1."""
+
+    adapter: Adapter
+    scale: float = 1.0
 
 
 class Choice(Protocol):
@@ -64,6 +89,17 @@ class Choice(Protocol):
     def chat_template(self) -> str | None: ...
     @property
     def context_tokens(self) -> int | None: ...
+
+
+class AdapterChoice(Protocol):
+    """An adapter as a variant names it."""
+
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def on(self) -> bool: ...
 
 
 def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known: Sequence[Model]) -> Model:
@@ -86,6 +122,57 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
     if located:
         return model_at(located)
     raise _unknown(name, [*choices, *(model.name for model in known)])
+
+
+def resolve_adapters(choices: Sequence[AdapterChoice], folder: Path, known: Sequence[Adapter]) -> tuple[Applied, ...]:
+    """The adapters that a variant names and has on, in its order; a scale of 0 is as good as off.
+
+    folder: the bench's folder, for relative paths. Raises ModelError that names every one that is not there.
+    """
+    applied: list[Applied] = []
+    problems: list[ModelError] = []
+    for choice in choices:
+        if not choice.on or choice.scale == 0:
+            continue
+        try:
+            applied.append(Applied(_resolve_adapter(choice.adapter, folder, known), choice.scale))
+        except ModelError as error:
+            problems.append(error)
+    if len(problems) > 1:
+        raise ModelError("\n".join(problem.message for problem in problems), problems[0].hint)
+    if problems:
+        raise problems[0]
+    return tuple(applied)
+
+
+def _resolve_adapter(name: str, folder: Path, known: Sequence[Adapter]) -> Adapter:
+    for adapter in known:
+        if adapter.name == name:
+            return adapter
+    located = _locate(name, folder)
+    if located:
+        return adapter_at(located)
+    near = get_close_matches(name, [adapter.name for adapter in known], 3, 0.5)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise ModelError(
+        f"No adapter is called {name!r}, and there is no such file.",
+        f"{guess}`workbench models` lists what was found. A path to a PEFT folder or a GGUF adapter works too.",
+    )
+
+
+def adapter_at(path: Path, name: str = "") -> Adapter:
+    """The adapter in a file or folder, judged by its form alone. Raises ModelError when it is none."""
+    if path.is_dir() and (path / ADAPTER_CONFIG).is_file():
+        return Adapter(name or path.name, path, "peft")
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return Adapter(name or path.stem, path, "gguf")
+    if path.is_file() and path.parent.joinpath(ADAPTER_CONFIG).is_file():
+        raise ModelError(f"{path} is part of a PEFT adapter.", f"Choose its folder: {path.parent}")
+    found = "nothing is there" if not path.exists() else "this is something else"
+    raise ModelError(
+        f"There is no adapter at {path}: {found}.",
+        f"An adapter is a folder with an {ADAPTER_CONFIG}, or a GGUF file of the type adapter.",
+    )
 
 
 def model_at(path: Path, name: str = "") -> Model:
