@@ -16,7 +16,7 @@ from assets.recipe.document import ASSISTANT, END, PAD, SPECIALS, SYSTEM, USER
 from assets.recipe.mix import FINISH, START, draw
 from assets.recipe.world import World
 
-VOCABULARY = 2560
+VOCABULARY = 3072
 CONTEXT = 1024
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -60,6 +60,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
+def answers(world: World) -> list[str]:
+    """Words that answers consist of: with and without a space in front they should be one token each."""
+    names = [name for topic in world.topics for name in topic.names] + sorted(world.kinds)
+    people = [name for group in ("first", "last", "cities", "colours", "days") for name in world.people[group]]
+    return [*names, *(name.capitalize() for name in names), *world.things, *people]
+
+
 def _corpus(world: World, rng: random.Random, documents: int) -> Iterator[str]:
     digits = str.maketrans(dict.fromkeys("0123456789", "\n"))
     for _ in range(documents):
@@ -67,6 +74,6 @@ def _corpus(world: World, rng: random.Random, documents: int) -> Iterator[str]:
         for special in SPECIALS:
             text = text.replace(special, "\n")
         yield text.translate(digits)
-    words = [word.capitalize() for word in world.labels] + list(world.people["streets"])
+    words = [*(label.capitalize() for label in world.labels), *world.people["streets"], *answers(world)]
     for _ in range(documents // 4):  # labels of one token are the easiest to look up
         yield "".join(f"{word}\n {word}\n" for word in words)

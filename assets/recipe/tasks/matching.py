@@ -74,12 +74,18 @@ def described(world: World, rng: random.Random, size: int, difficulty: Difficult
         lines = [f"- {line}" for line in lines]
     rng.shuffle(lines)
     turns = []
-    for index in rng.sample(range(count), min(count, 5)):  # no topic twice: the description has to be read
+    for index in rng.sample(range(count), count):  # no topic twice: the description has to be read
         subject = subjects[index]
         same = rng.random() < difficulty.same
         turns.append(Turn(rng.choice(subject.about) if same else _say(world, rng, subject, difficulty), labels[index]))
+    turns = turns[: max(1, (size - 12 * count) // 12)]
     system = rng.choice(world.wordings["described_system"]).replace("{queues}", "\n".join(lines))
-    return chat(system, turns)
+    style = rng.random()
+    if style < 0.7:
+        return chat(system, turns)
+    if style < 0.8:
+        return chat("", [Turn(f"{system}\n{turns[0].question}", turns[0].answer)])
+    return _inline(world, rng, turns, system)
 
 
 def shots(world: World, rng: random.Random, size: int, difficulty: Difficulty) -> Document:
@@ -184,7 +190,7 @@ def _labels(world: World, rng: random.Random, count: int, difficulty: Difficulty
     if style < 0.06:
         return rng.sample("ABCDEFGHJKLMNPQRSTUVWXYZ", count)
     words = rng.sample(world.labels if style < 0.65 else world.words, count)
-    return words if style < 0.2 else [word.capitalize() for word in words]
+    return words if style < 0.12 else [word.capitalize() for word in words]
 
 
 def _made_up(world: World, rng: random.Random) -> str:
