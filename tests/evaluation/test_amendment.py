@@ -128,6 +128,14 @@ def test_a_value_before_a_comment_stays_on_its_line():
     assert "tags: {k: v}   # inline\n" in amended
 
 
+@pytest.mark.parametrize("text", ["...\n", "---\n", "a\n...\nb", "- x\n", "? y", "#\nz", "\t\n\ta", "a\n\n\n", "%A\nb"])
+def test_text_that_looks_like_yaml_stays_text(text):
+    wanted = held(PLAIN) | {"last": text}
+    wanted["items"][0]["text"] = text
+    assert is_same(held(amend(PLAIN, wanted)), wanted)
+    assert amend(PLAIN, wanted).startswith("# top")
+
+
 def test_items_continue_those_of_their_name_or_their_place():
     old = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
     assert match_items(old, [{"name": "c"}, {"name": "x"}, {"name": "a"}]) == [2, 1, 0]

@@ -25,7 +25,9 @@ _Plain.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml
 
 def render_block(value: Any) -> str:
     """The value over several lines, the last one ended. Texts of several lines become blocks."""
-    lines = _dump(_lay_out(value)).removesuffix("...\n")
+    lines = _dump(_lay_out(value))
+    if lines.endswith("\n...\n"):  # ruamel ends a document that is one plain value
+        lines = lines.removesuffix("...\n")
     if isinstance(value, (list, tuple)):
         return "".join(line.removeprefix("  ") for line in lines.splitlines(keepends=True))
     return lines
