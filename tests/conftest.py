@@ -31,10 +31,28 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def tiny_hf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hugging Face folder of a tiny llama with random weights and a context of 200 tokens."""
+    from hf_fixture import write_hf
+
+    return write_hf(tmp_path_factory.mktemp("hf") / "tiny")
+
+
+@pytest.fixture(scope="session")
 def desk_gguf() -> Path:
     """The embedded model."""
     from workbench import paths
 
     path = paths.find_shipped("assets/desk-q8_0.gguf")
     assert path.exists(), f"{path} is missing: make it with `make model`"
+    return path
+
+
+@pytest.fixture(scope="session")
+def desk_hf() -> Path:
+    """The embedded model as a Hugging Face folder."""
+    from workbench import paths
+
+    path = paths.find_shipped("assets/desk")
+    assert (path / "config.json").exists(), f"{path} is missing: make it with `make model`"
     return path

@@ -79,10 +79,35 @@ def _open_llama(model: Model) -> Bench:
     return Bench(engine, Sampling(max_tokens=24, logit_bias={str(token): -1000.0 for token in ends}))
 
 
-@pytest.fixture(params=["scripted", "tiny", pytest.param("desk", marks=pytest.mark.model)])
+def _open_tiny_hf(request: pytest.FixtureRequest) -> Bench:
+    return _open_transformers(Model("tiny", request.getfixturevalue("tiny_hf"), "hf"))
+
+
+def _open_desk_hf(request: pytest.FixtureRequest) -> Bench:
+    return _open_transformers(Model("desk", request.getfixturevalue("desk_hf"), "hf", context_tokens=200))
+
+
+def _open_transformers(model: Model) -> Bench:
+    """The engine, and sampling under which its model never ends by itself."""
+    from workbench.engines.transformers.engine import TransformersEngine
+
+    engine = TransformersEngine.open(model, 1, 8192, lambda _: True)
+    ends = [token for token in range(engine.info.vocabulary) if engine._vocabulary.ends(token)]
+    return Bench(engine, Sampling(max_tokens=24, logit_bias={str(token): -1000.0 for token in ends}))
+
+
+OPENERS = {
+    "scripted": _open_scripted,
+    "tiny": _open_tiny,
+    "tiny hf": _open_tiny_hf,
+    "desk": _open_desk,
+    "desk hf": _open_desk_hf,
+}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.model) if "desk" in name else name for name in OPENERS])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    opener = {"scripted": _open_scripted, "tiny": _open_tiny, "desk": _open_desk}[request.param]
-    made = opener(request)
+    made = OPENERS[request.param](request)
     yield made
     made.engine.close()
 

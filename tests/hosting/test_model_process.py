@@ -122,8 +122,14 @@ def test_each_way_a_file_can_be_wrong_has_its_own_message(
     assert isinstance(ask(pool, tiny).wait(), Completion)
 
 
-def test_a_hugging_face_folder_is_pointed_to_conversion(pool: Pool, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Hugging Face folder"):
+def test_a_hugging_face_folder_answers_in_a_process_of_its_own(pool: Pool, tiny_hf: Path) -> None:
+    completion = ask(pool, Model("folder", tiny_hf, "hf"), Sampling(max_tokens=4)).wait()
+    assert isinstance(completion, Completion)
+    assert completion.prompt_tokens > 0
+
+
+def test_a_folder_without_a_model_is_refused(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
         pool.load(Model("folder", tmp_path, "hf")).result(PATIENCE)
 
 

@@ -71,7 +71,7 @@ def test_a_missing_part_of_a_split_model_is_named(tmp_path: Path) -> None:
 
 
 def test_a_script_has_no_header(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no GGUF header"):
+    with pytest.raises(ModelError, match="no header"):
         inspect(Model("script", tmp_path / "a.json", "scripted"))
 
 

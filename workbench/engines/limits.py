@@ -6,9 +6,13 @@ Knows nothing of engines.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from workbench.engines.engine import Sampling
 from workbench.errors import EngineError
+
+LARGEST_BIAS = 1e6
+"""Beyond every logit; infinities would turn into numbers that are not numbers."""
 
 
 def check_sampling(sampling: Sampling) -> None:
@@ -31,3 +35,30 @@ def check_sampling(sampling: Sampling) -> None:
         wrong.append(f"temperature is {sampling.temperature!r}, expected a number")
     if wrong:
         raise EngineError(f"The sampling cannot be used: {'; '.join(wrong)}.", "Correct the pane's settings.")
+
+
+def check_length(prompt_tokens: int, context_tokens: int) -> None:
+    """Raise EngineError for a prompt that is empty, or leaves no room for an answer."""
+    if not prompt_tokens:
+        raise EngineError("The request is empty.", "Write something into the prompt.")
+    if prompt_tokens >= context_tokens:
+        raise EngineError(
+            f"The prompt has {prompt_tokens:,} tokens, and the context holds {context_tokens:,}.",
+            "Shorten the prompt, switch examples off, or give the model a larger context.",
+        )
+
+
+def find_biases(sampling: Sampling, tokenize: Callable[[str], list[int]], vocabulary: int) -> dict[int, float]:
+    """Token id -> what is added to its logit. Raises EngineError that names ids beyond the vocabulary."""
+    biases: dict[int, float] = {}
+    for key, value in sampling.logit_bias.items():
+        by_id = key.isascii() and key.isdigit()
+        for token in [int(key)] if by_id else tokenize(key):
+            biases[token] = min(max(value, -LARGEST_BIAS), LARGEST_BIAS)
+    unknown = [str(token) for token in biases if token >= vocabulary]
+    if unknown:
+        raise EngineError(
+            f"logit_bias names tokens that the model does not have: {', '.join(unknown)}.",
+            f"Token ids are below {vocabulary:,}; other keys are text.",
+        )
+    return biases

@@ -6,7 +6,7 @@ Knows nothing of where a vocabulary comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from workbench.engines.thinking import TAGS
@@ -47,3 +47,15 @@ def match_any(texts: Iterable[str]) -> re.Pattern[str] | None:
     """A pattern that finds any of the texts, longest first; None when there are none."""
     longest_first = sorted(set(texts), key=lambda text: (-len(text), text))
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
+def cut_added_space(ids: list[int], spell: Callable[[int], bytes]) -> list[int] | None:
+    """The token ids of a text, given those of a line feed and the text.
+
+    The line feed takes the space that some vocabularies put in front of any text, and both are cut off. None
+    where the tokens do not allow it.
+    """
+    for cut in range(1, min(4, len(ids)) + 1):
+        if b"".join(map(spell, ids[:cut])) == b" \n":
+            return ids[cut:]
+    return None

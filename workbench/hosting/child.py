@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import BinaryIO
 
 from workbench.engines.engine import Engine
-from workbench.errors import EngineError, ModelError
+from workbench.errors import EngineError
 from workbench.hosting.service import Advance, Service
 from workbench.hosting.wire import Command, Open, Reply, pack, read_commands
 
@@ -51,10 +51,9 @@ def open_engine(command: Open, advance: Advance) -> Engine:
 
             return ScriptedEngine.open(model, advance, crash=os.abort)
         case "hf":
-            raise ModelError(
-                f"{model.path} is a Hugging Face folder, and no engine here runs one as it is.",
-                "Convert it to GGUF first, and choose the GGUF file.",
-            )
+            from workbench.engines.transformers.engine import TransformersEngine
+
+            return TransformersEngine.open(model, command.threads, command.max_context_tokens, advance)
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:

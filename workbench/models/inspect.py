@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from workbench.errors import ModelError
+from workbench.models.folder import inspect_folder
 from workbench.models.header import Header, read_header
 from workbench.models.reference import Model, ModelInfo
 
@@ -42,11 +43,11 @@ _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 def inspect(model: Model) -> ModelInfo:
     """What is known of a model. Raises ModelError when it cannot be read, or has a format without a
     header."""
-    if model.format == "gguf":
-        info = inspect_gguf(model.path)
+    if model.format != "scripted":
+        info = inspect_gguf(model.path) if model.format == "gguf" else inspect_folder(model.path)
         return info if model.chat_template is None else _with_template(info)
     raise ModelError(
-        f"{model.path} has no GGUF header to look into (its format is {model.format}).", "Load it instead."
+        f"{model.path} has no header to look into (its format is {model.format}).", "Load it instead."
     )
 
 

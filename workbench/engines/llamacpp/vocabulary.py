@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.engines.llamacpp.native import native
 from workbench.engines.llamacpp.weights import Weights
-from workbench.engines.vocabulary import THINKING, match_any
+from workbench.engines.vocabulary import THINKING, cut_added_space, match_any
 
 
 class Vocabulary:
@@ -38,16 +38,11 @@ class Vocabulary:
         return ids
 
     def continue_text(self, text: str, special: bool) -> list[int]:
-        """Token ids of a text that follows other text: without the space that some vocabularies put in front.
-
-        A line feed in front takes that space, and both are cut off again, where the tokens allow it.
-        """
-        if not self._adds_space:
-            return self.tokenize(text, special)
-        ids = self.tokenize("\n" + text, special)
-        for cut in range(1, min(4, len(ids)) + 1):
-            if b"".join(map(self.spell, ids[:cut])) == b" \n":
-                return ids[cut:]
+        """Token ids of a text that follows other text: without the space that some vocabularies put in front."""
+        if self._adds_space:
+            found = cut_added_space(self.tokenize("\n" + text, special), self.spell)
+            if found is not None:
+                return found
         return self.tokenize(text, special)
 
     def begin(self, ids: list[int]) -> list[int]:

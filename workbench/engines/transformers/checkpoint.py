@@ -1,0 +1,159 @@
+"""A Hugging Face folder's model and tokenizer in memory, on the device and in the precision that suit.
+
+Code that comes with a folder never runs, pickled weights are never opened, and nothing is fetched. Knows nothing
+of requests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# read when the libraries are imported
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from workbench.errors import ModelError
+from workbench.models.reference import ModelInfo
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+_GIVEN = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def ends(self) -> set[int]:
+        """The tokens that the folder's own settings name as ends of an answer."""
+        settings = (self.model.generation_config, self.model.config.get_text_config())
+        found = [getattr(setting, "eos_token_id", None) for setting in settings if setting is not None]
+        tokens = [token for entry in found for token in (entry if isinstance(entry, (list, tuple)) else [entry])]
+        return {token for token in tokens if isinstance(token, int)}
+
+    @property
+    def chat_template(self) -> str | None:
+        """The folder's chat template; of several, the one for plain chats."""
+        template = self.tokenizer.chat_template
+        return template.get("default") if isinstance(template, dict) else template
+
+
+def choose_device() -> torch.device:
+    """The fastest device of this machine."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def choose_dtype(quantization: str, device: torch.device) -> torch.dtype:
+    """The checkpoint's own precision; on a CPU, half precision only where the processor computes in it."""
+    stored = {"F16": torch.float16, "BF16": torch.bfloat16}.get(quantization, torch.float32)
+    if device.type != "cpu":
+        return stored
+    computes = stored == torch.bfloat16 and bool(torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if computes else torch.float32
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Free memory of a graphics card; None for memory that the system knows."""
+    return int(torch.cuda.mem_get_info()[0]) if device.type == "cuda" else None
+
+
+def load_checkpoint(
+    path: Path, info: ModelInfo, device: torch.device, advance: Callable[[float | None], bool]
+) -> Checkpoint:
+    """Load a folder. Raises ModelError with one clear message for each way in which that can fail."""
+    config = _load_config(path)
+    tokenizer = _load_tokenizer(path)
+    if not advance(0.1):
+        raise ModelError(f"Loading {path} was given up.", "Run again to load it.")
+    dtype = choose_dtype(info.quantization, device)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_GIVEN
+        )
+        _check_whole(path, report)
+        return Checkpoint(model.to(device).eval().requires_grad_(False), tokenizer)
+    except ModelError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ModelError(
+            f"There was not enough memory to load {path}.",
+            "Unload another model, or choose a smaller one.",
+            str(error),
+        ) from error
+    except Exception as error:
+        raise _explain(path, error) from error
+
+
+def _load_config(path: Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(path, **_GIVEN)
+    except Exception as error:
+        raise _explain(path, error) from error
+
+
+def _load_tokenizer(path: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(path, **_GIVEN)
+    except Exception as error:
+        raise ModelError(
+            f"The tokenizer in {path} cannot be loaded: {_first_line(error)}",
+            "Fetch tokenizer.json and tokenizer_config.json again.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _check_whole(path: Path, report: Any) -> None:
+    """Tensors that are missing would be random numbers: the model would answer, and answer nonsense."""
+    missing = sorted(report["missing_keys"])
+    wrong = sorted(str(entry[0]) for entry in report.get("mismatched_keys", ()))
+    if missing or wrong:
+        parts = [f"{len(missing)} tensors are missing ({', '.join(missing[:3])})"] if missing else []
+        parts += [f"{len(wrong)} have the wrong shape ({', '.join(wrong[:3])})"] if wrong else []
+        raise ModelError(
+            f"The weights in {path} do not match its config.json: {' and '.join(parts)}.",
+            "Fetch the folder again, whole.",
+            "\n".join([*missing, *wrong]),
+        )
+
+
+def _explain(path: Path, error: Exception) -> ModelError:
+    words = str(error)
+    details = f"{type(error).__name__}: {words}"
+    if "trust_remote_code" in words:
+        return ModelError(
+            f"{path} comes with code of its own, and such code never runs here.",
+            "Choose a model whose architecture transformers knows, or its GGUF form.",
+            details,
+        )
+    if isinstance(error, (KeyError, ValueError)) and ("model type" in words or "Unrecognized" in words):
+        return ModelError(
+            f"{path} has an architecture that transformers {transformers.__version__} cannot run as a language model.",
+            "Choose another model, or update transformers when it learns this architecture.",
+            details,
+        )
+    return ModelError(
+        f"{path} could not be loaded: {_first_line(error)}", "Fetch the folder again, or choose another.", details
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,193 @@
+"""Memory: evaluates the next tokens of rows and remembers what they have seen.
+
+There are two kinds. Shared memory evaluates many rows at once; it knows full and sliding attention. Models that do
+anything else get memory of their own for each row, and are evaluated row by row. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from transformers import DynamicCache
+
+from workbench.engines.transformers.cache import RowCache, Selection
+
+PrefixLayers = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of each layer, as [heads, tokens, width]."""
+
+
+class Run(NamedTuple):
+    """Tokens to evaluate next in one row; embeddings ([tokens, width]) stand for tokens that have no id.
+
+    adapter: its name in the module that evaluates it; None where the module has but one way to go.
+    """
+
+    row: int
+    position: int
+    tokens: Sequence[int]
+    embeddings: torch.Tensor | None = None
+    adapter: str | None = None
+
+
+class Memory(Protocol):
+    """What rows have seen. Rows are numbers from 0 on, best without gaps."""
+
+    longest: int | None
+    """tokens that one run may have; None: a prompt must come whole, and only one row at a time"""
+
+    def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
+        """The logits after each run's last token, as [runs, vocabulary]; several runs have one token each."""
+        ...
+
+    def prepend(self, row: int, layers: PrefixLayers) -> None:
+        """Begin an empty row with keys and values that no token gave."""
+        ...
+
+    def move(self, source: int, target: int, cells: int) -> None:
+        """Give a row another number; the target's contents are lost."""
+        ...
+
+    def forget(self, row: int, spoiled: bool) -> None:
+        """Free a row. spoiled: its numbers may not be numbers."""
+        ...
+
+
+class SharedMemory:
+    """Memory over one cache for all rows."""
+
+    longest: int | None = 256
+
+    def __init__(self, model: Any) -> None:
+        config = model.config.get_text_config()
+        self._device = model.device
+        self._dtype = model.dtype
+        self._cache = RowCache()
+        self._window = getattr(config, "sliding_window", None)
+        kinds = getattr(config, "layer_types", None) or ()
+        self._mixed = "sliding_attention" in kinds
+        self._additive = config._attn_implementation != "sdpa"
+        self._extra = _extra_arguments(model)
+
+    def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
+        last = max(run.position + _length(run) for run in runs)
+        rows, positions = tuple(run.row for run in runs), tuple(run.position for run in runs)
+        self._cache.select(Selection(rows, positions, last), self._device)
+        starts = torch.tensor(positions, device=self._device)[:, None]
+        places = starts + torch.arange(_length(runs[0]), device=self._device)
+        arguments = {
+            **_inputs(runs, self._device),
+            **({"adapter_names": [run.adapter for run in runs]} if runs[0].adapter else {}),
+            "attention_mask": self._masks(places, last),
+            "position_ids": places,
+            "past_key_values": self._cache,
+            "use_cache": True,
+            **self._extra,
+        }
+        logits: torch.Tensor = module(**arguments).logits[:, -1]
+        return logits
+
+    def prepend(self, row: int, layers: PrefixLayers) -> None:
+        tokens = layers[0][0].shape[1]
+        self._cache.select(Selection((row,), (0,), tokens), self._device)
+        for number, (keys, values) in enumerate(layers):
+            self._cache.update(keys[None].to(self._dtype), values[None].to(self._dtype), number)
+
+    def move(self, source: int, target: int, cells: int) -> None:
+        if cells:
+            self._cache.move(source, target, cells)
+
+    def forget(self, row: int, spoiled: bool) -> None:
+        if spoiled:
+            self._cache.wipe(row)
+
+    def _masks(self, places: torch.Tensor, width: int) -> Any:
+        """Who may see whom, [rows, 1, tokens, cells], in the form that the model's attention wants."""
+        cells = torch.arange(width, device=self._device)
+        seen = (cells <= places[:, :, None])[:, None]
+        if not self._window:
+            return self._form(seen)
+        near = seen & (cells > places[:, :, None] - self._window)[:, None]
+        if not self._mixed:
+            return self._form(near)
+        return {"full_attention": self._form(seen), "sliding_attention": self._form(near)}
+
+    def _form(self, seen: torch.Tensor) -> torch.Tensor:
+        if not self._additive:
+            return seen
+        nothing = torch.zeros((), dtype=self._dtype, device=self._device)
+        return torch.where(seen, nothing, torch.finfo(self._dtype).min)
+
+
+class OwnMemory:
+    """Memory with a cache of transformers' own for each row."""
+
+    longest: int | None = None
+
+    def __init__(self, model: Any) -> None:
+        self._config = model.config
+        self._device = model.device
+        self._dtype = model.dtype
+        self._caches: dict[int, Any] = {}
+        self._extra = _extra_arguments(model)
+
+    def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
+        return torch.cat([self._evaluate(module, run) for run in runs])
+
+    def prepend(self, row: int, layers: PrefixLayers) -> None:
+        for number, (keys, values) in enumerate(layers):
+            self._cache(row).update(keys[None].to(self._dtype), values[None].to(self._dtype), number)
+
+    def move(self, source: int, target: int, cells: int) -> None:
+        self._caches.pop(target, None)
+        if source in self._caches:
+            self._caches[target] = self._caches.pop(source)
+
+    def forget(self, row: int, spoiled: bool) -> None:
+        self._caches.pop(row, None)
+
+    def _evaluate(self, module: Any, run: Run) -> torch.Tensor:
+        names = {"adapter_names": [run.adapter]} if run.adapter else {}
+        inputs = _inputs([run], self._device)
+        made = module(**inputs, **names, past_key_values=self._cache(run.row), use_cache=True, **self._extra)
+        logits: torch.Tensor = made.logits[:, -1]
+        return logits
+
+    def _cache(self, row: int) -> Any:
+        if row not in self._caches:
+            self._caches[row] = DynamicCache(config=self._config)
+        return self._caches[row]
+
+
+@torch.inference_mode()
+def choose_memory(model: Any) -> Memory:
+    """Shared memory where the model answers the same with it as by itself, tried on a few tokens; else its own."""
+    tokens = [(7 * place + 3) % model.config.get_text_config().vocab_size for place in range(12)]
+    expected = model(torch.tensor([tokens], device=model.device), use_cache=False).logits[0, -1].float()
+    try:
+        memory = SharedMemory(model)
+        memory.evaluate(model, [Run(0, 0, tokens[:3])])
+        memory.evaluate(model, [Run(1, 0, tokens[:5])])
+        memory.evaluate(model, [Run(1, 5, tokens[5:11])])
+        found = memory.evaluate(model, [Run(0, 3, tokens[3:4]), Run(1, 11, tokens[11:])])[1].float()
+    except Exception:  # noqa: BLE001  however foreign code fails, it then runs row by row
+        return OwnMemory(model)
+    allowed = 1e-3 if model.dtype == torch.float32 else 0.05
+    same = float((found - expected).abs().max()) <= allowed * float(expected.abs().max())
+    return SharedMemory(model) if same else OwnMemory(model)
+
+
+def _length(run: Run) -> int:
+    return len(run.tokens) if run.embeddings is None else int(run.embeddings.shape[0])
+
+
+def _inputs(runs: Sequence[Run], device: torch.device) -> dict[str, torch.Tensor]:
+    if runs[0].embeddings is not None:
+        return {"inputs_embeds": runs[0].embeddings[None]}
+    return {"input_ids": torch.tensor([list(run.tokens) for run in runs], device=device)}
+
+
+def _extra_arguments(model: Any) -> dict[str, int]:
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}

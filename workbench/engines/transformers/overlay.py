@@ -1,0 +1,43 @@
+"""Overlay: what a request runs on once its adapters are laid over the base.
+
+Knows nothing of adapters' files (see adapters.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from workbench.engines.transformers.memory import Memory, PrefixLayers, Run
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A way through the model.
+
+    module: evaluates tokens; rows with the same module are evaluated together.
+    adapter: the name by which the module knows this row's adapter; None where it has but one way to go.
+    prefix, embeddings: what stands before the first token; at most one of them.
+    """
+
+    module: Any
+    adapter: str | None = None
+    prefix: PrefixLayers | None = None
+    embeddings: torch.Tensor | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Cells that a row takes before its first token."""
+        if self.prefix is not None:
+            return int(self.prefix[0][0].shape[1])
+        return 0 if self.embeddings is None else int(self.embeddings.shape[0])
+
+    def begin(self, memory: Memory, row: int) -> int:
+        """Prepare an empty row; the position of its first token."""
+        if self.prefix is not None:
+            memory.prepend(row, self.prefix)
+        elif self.embeddings is not None:
+            memory.evaluate(self.module, [Run(row, 0, (), self.embeddings, self.adapter)])
+        return self.tokens

@@ -1,0 +1,136 @@
+"""What a Hugging Face folder says of its model, without loading it.
+
+Only safetensors weights count: a pickled file can run anything when it is opened. Knows nothing of engines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench.errors import ModelError
+from workbench.models.reference import ModelInfo
+from workbench.models.tensors import Tensor, read_tensors
+
+INDEX = "model.safetensors.index.json"
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_USUAL_CONTEXT_TOKENS = 8192
+_CONVERT = (
+    "Convert it once, where you trust it: "
+    "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)"
+)
+
+
+def inspect_folder(path: Path) -> ModelInfo:
+    """What the folder's config and headers say. Raises ModelError that names everything that is missing."""
+    config = read_config(path)
+    problems: list[str] = []
+    hint = "Fetch the folder again, whole."
+    files = find_weights(path, problems)
+    if not files and (pickled := sorted(file.name for kind in _PICKLED for file in path.glob(kind))):
+        problems = [f"its weights are pickled ({', '.join(pickled[:3])}), and opening such a file can run any code"]
+        hint = _CONVERT
+    if not any((path / name).is_file() for name in _TOKENIZERS):
+        problems.append("there is no tokenizer (tokenizer.json)")
+    if problems:
+        raise ModelError(f"{path} cannot be used: {'; '.join(problems)}.", hint)
+    headers = [read_tensors(file) for file in files]
+    tensors = {name: tensor for header in headers for name, tensor in header.tensors.items()}
+    return _describe(path, config, tensors, sum(header.file_bytes for header in headers))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The folder's config.json. Raises ModelError."""
+    file = path / "config.json"
+    try:
+        config = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise ModelError(
+            f"{path} has no config.json that can be read ({error.strerror}).",
+            "A model's folder holds config.json, model.safetensors and tokenizer.json.",
+        ) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ModelError(f"{file} is not a JSON object: {error}.", "Fetch the folder again.") from error
+    if not isinstance(config.get("model_type"), str):
+        raise ModelError(f"{file} does not name its model_type.", "Fetch the folder again.")
+    return config
+
+
+def find_weights(path: Path, problems: list[str]) -> list[Path]:
+    """The folder's safetensors files, in order; what is missing is added to the problems."""
+    single = path / "model.safetensors"
+    if single.is_file():
+        return [single]
+    if not (path / INDEX).is_file():
+        problems.append("there are no weights (model.safetensors)")
+        return []
+    try:
+        places = msgspec.json.decode((path / INDEX).read_bytes(), type=dict[str, Any])["weight_map"]
+        names = sorted(set(map(str, places.values())))
+    except (OSError, msgspec.DecodeError, KeyError, AttributeError, RecursionError):
+        problems.append(f"{INDEX} cannot be read")
+        return []
+    outside = [name for name in names if Path(name).name != name]
+    missing = [name for name in names if name not in outside and not (path / name).is_file()]
+    if outside:
+        problems.append(f"{INDEX} points outside the folder ({outside[0]})")
+    if missing:
+        problems.append(f"parts of the weights are missing: {', '.join(missing[:5])}")
+    return [path / name for name in names if name not in outside and name not in missing]
+
+
+def _describe(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], file_bytes: int) -> ModelInfo:
+    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    assert isinstance(text, dict)
+    kind = _main_type(tensors)
+    trained = next((found for key in ("max_position_embeddings", "n_positions") if (found := _integer(text, key))), 0)
+    cell = _cell_bytes(text, 4 if kind == "F32" else 2)
+    return ModelInfo(
+        architecture=str(config["model_type"]),
+        quantization=_method(config) or kind,
+        parameters=sum(tensor.elements for tensor in tensors.values()),
+        file_bytes=file_bytes,
+        context_trained_tokens=trained,
+        vocabulary=_integer(text, "vocab_size"),
+        has_chat_template=_has_template(path),
+        memory_bytes=file_bytes + cell * min(trained or _USUAL_CONTEXT_TOKENS, _USUAL_CONTEXT_TOKENS),
+        cell_bytes=cell,
+    )
+
+
+def _main_type(tensors: dict[str, Tensor]) -> str:
+    elements: dict[str, int] = {}
+    for tensor in tensors.values():
+        elements[tensor.dtype] = elements.get(tensor.dtype, 0) + tensor.elements
+    return max(elements, key=lambda kind: elements[kind]) if elements else "unknown"
+
+
+def _method(config: dict[str, Any]) -> str:
+    quantized = config.get("quantization_config")
+    return str(quantized.get("quant_method", "")) if isinstance(quantized, dict) else ""
+
+
+def _cell_bytes(config: dict[str, Any], number_bytes: int) -> int:
+    """Bytes of KV cache that one token takes; an upper estimate for mixed architectures."""
+    layers = _integer(config, "num_hidden_layers") or _integer(config, "n_layer")
+    heads = _integer(config, "num_attention_heads") or _integer(config, "n_head") or 1
+    width = _integer(config, "hidden_size") or _integer(config, "n_embd")
+    groups = _integer(config, "num_key_value_heads") or heads
+    return layers * groups * (_integer(config, "head_dim") or width // heads) * 2 * number_bytes
+
+
+def _has_template(path: Path) -> bool:
+    if (path / "chat_template.jinja").is_file() or (path / "chat_template.json").is_file():
+        return True
+    try:
+        return bool(msgspec.json.decode((path / "tokenizer_config.json").read_bytes())["chat_template"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _integer(config: dict[str, Any], key: str) -> int:
+    value = config.get(key)
+    return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0
