@@ -18,6 +18,7 @@ from workbench.tui.screens.bench import BenchScreen
 
 SCRIPT = {
     "rules": [
+        {"contains": "parcel", "adapter": "routes", "reply": "Lantern {adapters}"},
         {"contains": "endless", "endless": True, "reply": "on and on "},
         {"contains": "hold", "hold": "running"},
         {"contains": "fail", "reply": "half an", "fail_after": 1, "failure": "The engine ran out of ink."},

@@ -8,9 +8,12 @@ import pytest
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
-from workbench.evaluation.bench import load_bench
+from workbench.evaluation.bench import AdapterChoice, load_bench
+from workbench.models.reference import Adapter
 from workbench.settings import Settings
 from workbench.tui import actions
+from workbench.tui.dialogs.adapter_panel import AdapterPanel
+from workbench.tui.dialogs.difference import Difference, mark_differences
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
@@ -309,6 +312,78 @@ async def test_explain_shows_the_scores_and_for_a_failure_its_reason(app):
         await dialog(pilot, Reader)
 
 
+@pytest.fixture
+def adapter(folder: Path) -> Adapter:
+    """An adapter by its looks, for the scripted engine."""
+    (folder / "routes").mkdir()
+    (folder / "routes/adapter_config.json").write_text("{}")
+    return Adapter("routes", folder / "routes", "peft")
+
+
+async def test_an_adapter_is_laid_over_scaled_and_switched_while_the_pane_answers(app, adapter):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.take_models((), (adapter,))
+        await pilot.press("escape", "p")
+        await dialog(pilot, AdapterPanel)
+        await pilot.press("a")
+        await dialog(pilot, Picker)
+        await pilot.press("enter")
+        await dialog(pilot, AdapterPanel)
+        await until(pilot, lambda: answers(screen)[0] == "Lantern routes 1")
+        await pilot.press("left", "left")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern routes 0.8")
+        await pilot.press("space")
+        await until(pilot, lambda: answers(screen)[0] == "Refunds")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("plus")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern routes 0.9")
+        await pilot.press("b")
+        await until(pilot, lambda: len(screen.panes) == 5 and answers(screen)[1] == "Refunds")
+        assert screen.session.variants[1].prompt == screen.session.variants[0].prompt
+        await pilot.press("h", "p")
+        await dialog(pilot, AdapterPanel)
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: screen.session.variants[0].adapters == ())
+
+
+async def test_adapters_are_found_again_after_saving(make_app, folder: Path, adapter):
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.session.add_adapter(0, "routes")
+        screen.session.step_scale(0, 0, -5)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not screen.session.unsaved)
+    assert load_bench(folder / "demo.bench.yaml").variants[0].adapters == (AdapterChoice("routes", 0.5),)
+
+
+async def test_panes_say_whether_they_differ_from_the_chosen_one(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await until(pilot, lambda: [pane.mark for pane in screen.panes] == ["", "≠ A", "≠ A", "≠ A"])
+        await pilot.press("f8")
+        await until(pilot, lambda: [pane.mark for pane in screen.panes] == ["≠ B", "", "= B", "≠ B"])
+
+
+async def test_the_difference_between_two_answers_is_shown_word_by_word(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("escape", "d")
+        shown = await dialog(pilot, Difference)
+        assert "[-Refunds-]" in str(shown.query_one(Static).visual)
+        assert "{+Lantern+}" in str(shown.query_one(Static).visual)
+        await pilot.press("left")
+        assert "{+Letters+}" in str(shown.query_one(Static).visual)
+
+
+def test_every_word_of_both_texts_is_in_the_difference():
+    left, right = mark_differences("the red lamp broke", "the lamp broke twice")
+    assert left.plain == "the[- red-] lamp broke"
+    assert right.plain == "the lamp broke{+ twice+}"
+
+
 async def test_copy_puts_the_answer_into_the_clipboard(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
@@ -388,7 +463,7 @@ async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
 async def test_another_model_is_chosen_and_remembered(app, folder: Path):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        app.bench_screen.take_models((screen.model_of(0),))
+        app.bench_screen.take_models((screen.model_of(0),), ())
         await pilot.press("escape", "m")
         await dialog(pilot, Picker)
         await pilot.press("enter")

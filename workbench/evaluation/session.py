@@ -13,7 +13,7 @@ import msgspec
 
 from workbench import files, paths
 from workbench.errors import BenchError, WorkbenchError
-from workbench.evaluation.bench import ModelChoice, Variant, load_bench, save_bench
+from workbench.evaluation.bench import AdapterChoice, ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.dataset import Case, load_cases
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts
@@ -196,6 +196,41 @@ class Session:
             raise BenchError(f"The name {variant.name!r} is empty or taken by another pane.", "Choose another.")
         self._set(variants=(*self.variants[:index], variant, *self.variants[index + 1 :]))
         return variant
+
+    def add_adapter(self, index: int, name: str) -> None:
+        """Lay a further adapter over a variant's model. Raises BenchError when it is there already."""
+        adapters = self.variants[index].adapters
+        if any(choice.adapter == name for choice in adapters):
+            raise BenchError(f"{name} is laid over this pane already.", "Change its scale with + and -.")
+        self.change_variant(index, adapters=(*adapters, AdapterChoice(name)))
+
+    def remove_adapter(self, index: int, position: int) -> None:
+        adapters = self.variants[index].adapters
+        self.change_variant(index, adapters=adapters[:position] + adapters[position + 1 :])
+
+    def step_scale(self, index: int, position: int, steps: int) -> float:
+        """Move an adapter's scale by tenths, between 0 and 2, and switch it on; the new scale."""
+        scale = round(min(max(self.variants[index].adapters[position].scale + steps / 10, 0.0), 2.0), 2)
+        self._change_adapter(index, position, scale=scale, on=True)
+        return scale
+
+    def toggle_adapter(self, index: int, position: int) -> bool:
+        """Switch an adapter of a variant on or off; whether it is on now."""
+        on = not self.variants[index].adapters[position].on
+        self._change_adapter(index, position, on=on)
+        return on
+
+    def add_without_adapters(self, index: int) -> int:
+        """A pane beside the variant that is the same without its adapters; its position."""
+        source = self.variants[index]
+        bare = tuple(msgspec.structs.replace(choice, on=False) for choice in source.adapters)
+        name = f"{source.name} without"
+        return self.add_variant(msgspec.structs.replace(source, name=name, adapters=bare), at=index + 1)
+
+    def _change_adapter(self, index: int, position: int, **changes: object) -> None:
+        adapters = list(self.variants[index].adapters)
+        adapters[position] = msgspec.structs.replace(adapters[position], **changes)
+        self.change_variant(index, adapters=tuple(adapters))
 
     def toggle_example(self, index: int, example: str) -> bool:
         """Switch an example on or off for one variant; whether it is on now."""

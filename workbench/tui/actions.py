@@ -5,7 +5,7 @@ Each flow reads straight down: ask, change the session, show it. The one place w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
@@ -14,12 +14,14 @@ from textual.screen import Screen
 
 from workbench import paths
 from workbench.errors import FileChangedError, WorkbenchError
-from workbench.evaluation.bench import ModelChoice
+from workbench.evaluation.bench import AdapterChoice, ModelChoice
 from workbench.inert import make_inert
 from workbench.models.reference import model_at
 from workbench.prompting.prompt import Example, Mode, Placement
 from workbench.prompting.render import find_variables
 from workbench.tui import catalog
+from workbench.tui.dialogs.adapter_panel import AdapterPanel, Wish
+from workbench.tui.dialogs.difference import Answer, Difference
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
@@ -92,6 +94,8 @@ async def _insert_pane(screen: BenchScreen, position: int) -> None:
     screen.chosen = position
     await screen.rebuild_panes(kept)
     await screen.show_chosen()
+    if isinstance(screen.focused, OutputPane):
+        screen.panes[position].focus()
     screen.run_panes(panes=[screen.panes[position]])
 
 
@@ -203,6 +207,77 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
         text = catalog.read_template(template, screen.folder)
     choice = ModelChoice(known.path, chat_template=text, context_tokens=int(size) or None)
     screen.session.remember_model(name, choice)
+
+
+@flow
+async def adapters(screen: BenchScreen) -> None:
+    """What is laid over the chosen pane's model; the answer follows every change."""
+    index = screen.chosen
+
+    def change(wish: Wish, position: int) -> Sequence[AdapterChoice]:
+        session = screen.session
+        if wish == "remove":
+            session.remove_adapter(index, position)
+        elif wish == "toggle":
+            session.toggle_adapter(index, position)
+        else:
+            session.step_scale(index, position, 1 if wish == "up" else -1)
+        screen.after_change()
+        return session.variants[index].adapters
+
+    while True:
+        variant = screen.session.variants[index]
+        panel = AdapterPanel(f"Adapters of {variant.name}", variant.adapters, change)
+        if await screen.app.push_screen_wait(panel) != "add":
+            return
+        name = await _pick_adapter(screen)
+        if name is not None:
+            screen.session.add_adapter(index, name)
+            screen.after_change()
+
+
+async def _pick_adapter(screen: BenchScreen) -> str | None:
+    empty = "No adapters were found. ^f looks for one; model_folders in the settings adds folders."
+    choices = catalog.list_adapters(screen.adapters)
+    wishes = [("ctrl+f", "browse", "browse files")]
+    picked = await screen.app.push_screen_wait(Picker("Lay an adapter over the model", choices, empty, wishes))
+    if picked is None or picked.wish == "enter":
+        return picked.id if picked else None
+    path = await _pick_file(screen, "Choose adapter_config.json or a GGUF adapter", (".gguf", ".json"))
+    if path is None:
+        return None
+    return str(path.parent if path.name == "adapter_config.json" else path)
+
+
+async def step_scale(screen: BenchScreen, steps: int) -> None:
+    """Make the chosen pane's first adapter stronger or weaker."""
+    if not screen.session.variants[screen.chosen].adapters:
+        screen.notify("No adapter is laid over this pane; p adds one.", timeout=3)
+        return
+    screen.session.step_scale(screen.chosen, 0, steps)
+    screen.after_change()
+
+
+@flow
+async def without_adapters(screen: BenchScreen) -> None:
+    """The same pane without its adapters, beside it."""
+    if not screen.session.variants[screen.chosen].adapters:
+        raise WorkbenchError("No adapter is laid over this pane.", "p adds one; ctrl+d duplicates the pane.")
+    await _insert_pane(screen, screen.session.add_without_adapters(screen.chosen))
+
+
+@flow
+async def difference(screen: BenchScreen) -> None:
+    """The chosen pane's answer against the others, word by word."""
+    answers = [
+        Answer(f"{pane.letter}  {variant.name}", pane.completion.text)
+        for pane, variant in zip(screen.panes, screen.session.variants, strict=True)
+    ]
+    first = answers.pop(screen.chosen)
+    if not answers:
+        raise WorkbenchError("There is no other pane to compare with.", "ctrl+d puts a copy beside this one.")
+    after = answers[screen.chosen :] + answers[: screen.chosen]
+    await screen.app.push_screen_wait(Difference(first, after))
 
 
 @flow
@@ -527,6 +602,9 @@ PALETTE: tuple[tuple[str, str, Start], ...] = (
     ("Rename pane…", "The name on the border and in reports", rename),
     ("Pane settings…", "Sampling of the chosen pane", settings),
     ("Model of the pane…", "One that was found, or any file", model),
+    ("Adapters of the pane…", "What is laid over the model, and how strongly", adapters),
+    ("The same without adapters", "In a pane beside this one", without_adapters),
+    ("Difference", "Two answers, word by word", difference),
     ("Explain score", "What was extracted, and why it counts", explain),
     ("View answer", "On the whole screen", view),
     ("Copy answer", "To the clipboard, over SSH too", copy),

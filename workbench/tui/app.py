@@ -21,6 +21,7 @@ from workbench.settings import Settings, load_settings
 from workbench.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
+    from workbench.models.reference import Adapter, Model
     from workbench.tui.actions import Start
     from workbench.tui.desk import Desk
     from workbench.tui.screens.bench import BenchScreen
@@ -68,13 +69,13 @@ class WorkbenchApp(App[None]):
             self.problem = error
             self.call_from_thread(self.exit)
             return
-        self.call_from_thread(self.push_screen, BenchScreen(desk.session, desk.pool, desk.models))
+        self.call_from_thread(self.push_screen, BenchScreen(desk))
         if not desk.complete:
-            self.call_from_thread(self._take_models, find_models(desk.session))
+            self.call_from_thread(self._take_models, *find_models(desk.session))
 
-    def _take_models(self, found: tuple[Any, ...]) -> None:
+    def _take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
         if self.bench_screen is not None:
-            self.bench_screen.take_models(found)
+            self.bench_screen.take_models(models, adapters)
 
     @property
     def bench_screen(self) -> BenchScreen | None:

@@ -21,7 +21,7 @@ from workbench.evaluation.launch import Draft
 from workbench.hosting.pool import Pool
 from workbench.library.library import Entry
 from workbench.library.trash import Trashed
-from workbench.models.reference import Model
+from workbench.models.reference import Adapter, Model
 from workbench.tui.dialogs.picker import Choice
 from workbench.tui.figures import show_bytes
 
@@ -31,6 +31,11 @@ def list_models(found: Sequence[Model], remembered: Mapping[str, ModelChoice]) -
     own = [Choice(name, name, f"in this bench · {choice.path}") for name, choice in remembered.items()]
     others = [Choice(model.name, model.name, _note(model)) for model in found if model.name not in remembered]
     return [*own, *others]
+
+
+def list_adapters(found: Sequence[Adapter]) -> list[Choice]:
+    """The adapters that were found."""
+    return [Choice(adapter.name, adapter.name, f"{adapter.format} · {adapter.path}") for adapter in found]
 
 
 def _note(model: Model) -> str:

@@ -12,17 +12,18 @@ from workbench import paths
 from workbench.evaluation.opening import choose_bench
 from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
-from workbench.models.discover import default_folders, discover_models
-from workbench.models.reference import Model
+from workbench.models.discover import default_folders, discover_adapters, discover_models
+from workbench.models.reference import Adapter, Model
 from workbench.settings import Settings
 
 
 class Desk(NamedTuple):
-    """models: those that are known at once. complete: whether there is no need to look for more."""
+    """models, adapters: those that are known at once. complete: whether there is no need to look for more."""
 
     session: Session
     pool: Pool
     models: tuple[Model, ...]
+    adapters: tuple[Adapter, ...] = ()
     complete: bool = False
 
 
@@ -35,10 +36,12 @@ def open_desk(bench: Path | None, model: Path | None, settings: Settings) -> Des
     session = Session(bench or choose_bench(Path.cwd()), settings)
     if model is not None:
         session.use_model(model)
-    shipped = discover_models((paths.find_shipped("assets"),))
-    return Desk(session, Pool(settings.threads, settings.max_context_tokens), shipped)
+    shipped = (paths.find_shipped("assets"),)
+    pool = Pool(settings.threads, settings.max_context_tokens)
+    return Desk(session, pool, discover_models(shipped), discover_adapters(shipped))
 
 
-def find_models(session: Session) -> tuple[Model, ...]:
-    """Every model in the places where people have them; may take a while."""
-    return discover_models(default_folders(session.settings, session.path.parent))
+def find_models(session: Session) -> tuple[tuple[Model, ...], tuple[Adapter, ...]]:
+    """Every model and adapter in the places where people have them; may take a while."""
+    folders = default_folders(session.settings, session.path.parent)
+    return discover_models(folders), discover_adapters(folders)

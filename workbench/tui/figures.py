@@ -5,7 +5,10 @@ Knows nothing of where they stand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workbench.engines.engine import Chunk, Completion, Sampling
+from workbench.evaluation.bench import AdapterChoice
 
 _STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
 
@@ -54,6 +57,12 @@ def show_completion(completion: Completion) -> str:
     first += f"{show_seconds(completion.seconds_to_first_token)}{cached}"
     speed = f"{completion.tokens_per_second:.0f} tok/s  " if completion.tokens_per_second else ""
     return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}"
+
+
+def show_adapters(adapters: Sequence[AdapterChoice]) -> str:
+    """`+ queues ×1.0  (tone ×0.5)`: what is laid over the model; in brackets what is switched off."""
+    parts = [f"{choice.adapter.rpartition('/')[2]} ×{choice.scale:.1f}" for choice in adapters]
+    return "  ".join(f"+ {part}" if choice.on else f"({part})" for choice, part in zip(adapters, parts, strict=True))
 
 
 def show_sampling(sampling: Sampling) -> str:

@@ -23,12 +23,11 @@ from workbench.engines.engine import Completion
 from workbench.errors import WorkbenchError
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score, Scorer, make_scorers
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
-from workbench.models.reference import Model, resolve_model
+from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model
 from workbench.prompting.budget import Budget
 from workbench.tui import actions
-from workbench.tui.figures import show_sampling
+from workbench.tui.desk import Desk
+from workbench.tui.figures import show_adapters, show_sampling
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.widgets.case_view import CaseView
@@ -96,12 +95,13 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             super().__init__()
             self.pane, self.completion, self.scores = pane, completion, scores
 
-    def __init__(self, session: Session, pool: Pool, models: tuple[Model, ...]) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__(id="bench")
-        self.session = session
-        self.pool = pool
-        self.models = models
-        self.runner = Runner(pool, lambda pane: self.draft_of(pane.index))
+        self.session = desk.session
+        self.pool = desk.pool
+        self.models = desk.models
+        self.adapters = desk.adapters
+        self.runner = Runner(desk.pool, lambda pane: self.draft_of(pane.index))
         self.panes: list[OutputPane] = []
         self.chosen = 0
         self._scorers: tuple[Scorer, ...] = ()
@@ -180,10 +180,11 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         """Names, prompts and models on the panes' borders."""
         for pane, variant in zip(self.panes, self.session.variants, strict=True):
             edited = " ●" if variant.prompt in self.session.prompts.edited else ""
-            pane.show_variant(
-                variant.name, f"{variant.prompt}{edited}", f"{variant.model} · {show_sampling(variant.sampling)}"
-            )
+            runs_on = f"{variant.model} · {show_sampling(variant.sampling)}"
+            pane.show_variant(variant.name, f"{variant.prompt}{edited}", runs_on, show_adapters(variant.adapters))
             pane.set_class(pane.index == self.chosen, "-chosen")
+        adapted = any(variant.adapters for variant in self.session.variants)
+        self.query_one("#panes").set_class(adapted, "-adapted")
 
     async def show_chosen(self) -> None:
         """The prompt, examples and case of the chosen pane, on the left."""
@@ -242,6 +243,17 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             )
         )
         self.tabs.show([pane.sign for pane in self.panes], self.chosen)
+        self._mark_differences()
+
+    def _mark_differences(self) -> None:
+        """Say on each pane whether it answers the same as the chosen one."""
+        chosen = self.panes[self.chosen]
+        for pane in self.panes:
+            comparable = pane is not chosen and pane.state == "done" and chosen.state == "done"
+            if comparable:
+                pane.mark = f"{'=' if pane.output.text == chosen.output.text else '≠'} {chosen.letter}"
+            else:
+                pane.mark = ""
 
     # --- typing --------------------------------------------------------------------------------------------------
 
@@ -288,6 +300,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._measure()
         if self.session.live:
             self.run_panes(only_changed=True)
+
+    def after_change(self) -> None:
+        """An action changed what the panes ask, but not what stands on the left."""
+        self._changed()
 
     async def refresh_after_change(self) -> None:
         """Show the session anew after an action changed it, and run what is affected."""
@@ -341,15 +357,16 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         session = self.session
         variant = session.variants[index]
         prompt = session.prompt(variant.prompt)
-        return Draft.of(variant, prompt, session.case, session.strategy, self.model_of(index))
+        adapters = resolve_adapters(variant.adapters, self.folder, self.adapters)
+        return Draft.of(variant, prompt, session.case, session.strategy, self.model_of(index), adapters)
 
     def model_of(self, index: int) -> Model:
         bench = self.session.bench
         return resolve_model(self.session.variants[index].model, bench.models, self.session.path.parent, self.models)
 
-    def take_models(self, found: tuple[Model, ...]) -> None:
-        """Models were found in the background; panes that lacked theirs can run now."""
-        self.models = found
+    def take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
+        """Models and adapters were found in the background; panes that lacked theirs can run now."""
+        self.models, self.adapters = models, adapters
         lacking = [pane for pane in self.panes if pane.state == "failed"]
         if lacking:
             self.run_panes(only_changed=True, panes=lacking)
@@ -479,7 +496,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     async def _pane_asked(self, event: OutputPane.Asked) -> None:
         self.gather()
         index = event.pane.index
-        if event.wish == "run_one":
+        if event.wish.startswith("scale"):
+            await actions.step_scale(self, 1 if event.wish == "scale_up" else -1)
+        elif event.wish == "run_one":
             self.run_panes(panes=[event.pane])
         elif event.wish in ("previous", "next"):
             step = 1 if event.wish == "next" else -1

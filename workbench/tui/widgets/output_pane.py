@@ -41,6 +41,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         Binding("e", "ask('explain')", "explain", id="pane.explain"),
         Binding("y", "ask('copy')", "copy", id="pane.copy"),
         Binding("v", "ask('view')", "view whole", id="pane.view", show=False),
+        Binding("p", "ask('adapters')", "adapters", id="pane.adapters"),
+        Binding("plus,equals_sign", "ask('scale_up')", "stronger", id="pane.scale_up", show=False),
+        Binding("minus", "ask('scale_down')", "weaker", id="pane.scale_down", show=False),
+        Binding("b", "ask('without_adapters')", "without", id="pane.without", show=False),
+        Binding("d", "ask('difference')", "difference", id="pane.difference"),
         Binding("a", "ask('add')", "add pane", id="pane.add"),
         Binding("x", "ask('close')", "close", id="pane.close"),
         Binding("left,h", "ask('previous')", "previous pane", id="pane.previous", show=False),
@@ -52,6 +57,8 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     ]
 
     state: reactive[PaneState] = reactive("idle")
+    mark: reactive[str] = reactive("")
+    """how the answer compares with the chosen pane's, such as `≠ A`"""
 
     output = getters.query_one(StreamText)
 
@@ -105,10 +112,10 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def completion(self) -> Completion:
         return fold(self.chunks)
 
-    def show_variant(self, name: str, prompt: str, model: str) -> None:
-        """The name in the border, and two lines that say what runs: the prompt, the model."""
+    def show_variant(self, name: str, prompt: str, model: str, adapters: str = "") -> None:
+        """The name in the border, and lines that say what runs: the prompt, the model, what is laid over it."""
         self.border_title = Content(f"{self.letter}  {make_inert(name)}")
-        self.query_one("#pane-what", Static).update(Content(f"{make_inert(prompt)}\n{make_inert(model)}"))
+        self.query_one("#pane-what", Static).update(Content(make_inert(f"{prompt}\n{model}\n{adapters}")))
 
     def begin(self) -> None:
         """Empty the pane for a new answer."""
@@ -195,7 +202,13 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def watch_state(self, state: PaneState) -> None:
         for name in _STATES:
             self.set_class(name == state, f"-{name}")
-        self.border_subtitle = "" if state in ("idle", "done") else state
+        self._show_subtitle()
+
+    def watch_mark(self) -> None:
+        self._show_subtitle()
+
+    def _show_subtitle(self) -> None:
+        self.border_subtitle = self.mark if self.state in ("idle", "done") else self.state
 
     def on_focus(self) -> None:
         self.post_message(self.Chosen(self))

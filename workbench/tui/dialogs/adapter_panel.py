@@ -1,0 +1,76 @@
+"""AdapterPanel: the adapters of one pane, with their scales, changed while the pane answers beside it.
+
+Every change is told at once as a message, so that the answer follows the scale; closing it changes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList
+from textual.widgets.option_list import Option
+
+from workbench.evaluation.bench import AdapterChoice
+from workbench.inert import make_inert
+
+Wish = Literal["up", "down", "toggle", "remove"]
+Change = Callable[[Wish, int], Sequence[AdapterChoice]]
+_STRONGEST = 2.0
+
+
+class AdapterPanel(ModalScreen[Literal["add"] | None]):
+    """Dismissed with `add` when a person wants a further adapter, else with nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "leave", id="adapters.leave"),
+        Binding("a", "dismiss('add')", "add", id="adapters.add"),
+        Binding("space,enter", "change('toggle')", "on/off", id="adapters.toggle", priority=True),
+        Binding("right,plus,equals_sign", "change('up')", "stronger", id="adapters.up", priority=True),
+        Binding("left,minus", "change('down')", "weaker", id="adapters.down", priority=True),
+        Binding("delete,backspace,x", "change('remove')", "remove", id="adapters.remove"),
+    ]
+
+    options = getters.query_one(OptionList)
+
+    def __init__(self, title: str, adapters: Sequence[AdapterChoice], change: Change) -> None:
+        """change: carries out a wish for the adapter at a position; the adapters after it."""
+        super().__init__()
+        self._title, self._adapters, self._change = title, tuple(adapters), change
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="panel") as panel:
+            panel.border_title = make_inert(self._title)
+            yield OptionList(markup=False)
+            yield Label("left/right scale   space on/off\na add   x remove   esc leave", classes="muted")
+
+    def on_mount(self) -> None:
+        self._fill()
+
+    def action_change(self, wish: Wish) -> None:
+        index = self.options.highlighted
+        if index is not None and index < len(self._adapters):
+            self._adapters = tuple(self._change(wish, index))
+            self._fill()
+
+    def _fill(self) -> None:
+        kept = self.options.highlighted or 0
+        rows = [Option(self._row(choice)) for choice in self._adapters]
+        nothing = Option(Content("No adapter is laid over this model.\nPress a to add one."), disabled=True)
+        self.options.set_options(rows or [nothing])
+        if rows:
+            self.options.highlighted = min(kept, len(rows) - 1)
+
+    def _row(self, choice: AdapterChoice) -> Content:
+        filled = round(choice.scale / _STRONGEST * 20)
+        bar = "━" * filled + "─" * (20 - filled)
+        head = f"{'☑' if choice.on else '☐'} {make_inert(choice.adapter)}\n  "
+        return Content.assemble(
+            (head, "" if choice.on else "$foreground 45%"), (bar, "$primary"), f" ×{choice.scale:.1f}"
+        )
