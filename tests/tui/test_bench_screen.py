@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -295,6 +297,61 @@ async def test_settings_change_the_sampling_and_run_the_pane_again(app):
         await pilot.press("enter")
         await until(pilot, lambda: answers(screen)[0] == "Re")
         assert screen.session.variants[0].sampling.stop == ("f", "\n")
+
+
+async def test_settings_lead_to_another_prompt_and_another_model(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        for button in ("#choose-prompt", "#choose-model"):
+            screen.panes[0].focus()
+            await pilot.press("s")
+            (await dialog(pilot, PaneSettings)).query_one(button).focus()
+            await pilot.press("enter")
+            await dialog(pilot, Picker)
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)
+
+
+async def test_f4_takes_what_the_editor_outside_leaves(app, monkeypatch):
+    monkeypatch.setenv("EDITOR", "sed -i 's/}}/}} Queues:/'")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr(type(app), "suspend", lambda _self: contextlib.nullcontext())
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("f4")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern")
+        assert "{{ message }} Queues:" in screen.editor.text
+
+
+async def test_an_editor_that_does_not_run_is_named(app, monkeypatch):
+    monkeypatch.setenv("VISUAL", "no-such-editor")
+    monkeypatch.setattr(type(app), "suspend", lambda _self: contextlib.nullcontext())
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("f4")
+        await until(pilot, lambda: "no-such-editor" in notices(app))
+
+
+async def test_a_terminal_that_cannot_be_lent_says_so(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("f4")
+        await until(pilot, lambda: "cannot make room" in notices(app))
+
+
+async def test_a_long_answer_is_scrolled_by_keys(make_app, folder: Path):
+    reply = "".join(f"line {number}\n" for number in range(100))
+    (folder / "desk.script.json").write_text(json.dumps({"rules": [{"reply": reply}]}))
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        output = screen.panes[0].output
+        await pilot.press("escape")
+        bottom = output.scroll_offset.y
+        assert bottom == output.max_scroll_y > 0
+        for keys, moved in (("up", -1), ("k", -2), ("pageup", -12), ("j", -11), ("pagedown", -1), ("down", 0)):
+            await pilot.press(keys)
+            await until(pilot, lambda moved=moved: output.scroll_offset.y == bottom + moved)
 
 
 async def test_explain_shows_the_scores_and_for_a_failure_its_reason(app):

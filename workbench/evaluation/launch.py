@@ -7,6 +7,7 @@ between. Nothing here waits: each stage begins where the one before it ended, on
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -102,11 +103,18 @@ class Launch:
                     draft.model, messages, draft.sampling, draft.prompt.mode, self._sink, draft.adapters
                 )
         except WorkbenchError as error:
-            with self._lock:
-                if self._cancelled:
-                    return
-                self._sent = True
-            self._sink(Failure(0, error.message, error.hint, error.details))
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - on a thread of its own nobody else would hear of it
+            self._fail(
+                WorkbenchError(f"The prompt could not be sent: {error!r}.", "Run again.", traceback.format_exc())
+            )
+
+    def _fail(self, error: WorkbenchError) -> None:
+        with self._lock:
+            if self._cancelled:
+                return
+            self._sent = True
+        self._sink(Failure(0, error.message, error.hint, error.details))
 
 
 def enabled_examples(variant: Variant, prompt: Prompt) -> tuple[Example, ...]:

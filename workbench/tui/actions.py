@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import msgspec
+from textual.app import SuspendNotSupported
 from textual.screen import Screen
 
 from workbench import paths
@@ -140,10 +141,16 @@ async def rename(screen: BenchScreen) -> None:
 async def settings(screen: BenchScreen) -> None:
     """The side panel: name and sampling of the chosen pane."""
     index = screen.chosen
-    changed = await screen.app.push_screen_wait(PaneSettings(screen.session.variants[index]))
-    if changed is not None:
-        screen.session.change_variant(index, name=changed.name, sampling=changed.sampling)
-        await screen.refresh_after_change()
+    variant = screen.session.variants[index]
+    settled = await screen.app.push_screen_wait(PaneSettings(variant, screen.find_unsupported(index)))
+    if settled is None:
+        return
+    screen.session.change_variant(index, name=settled.variant.name, sampling=settled.variant.sampling)
+    await screen.refresh_after_change()
+    if settled.then == "prompt":
+        open_prompt(screen)
+    elif settled.then == "model":
+        model(screen)
 
 
 @flow
@@ -540,8 +547,13 @@ async def edit_outside(screen: BenchScreen) -> None:
     session = screen.session
     name = session.variants[screen.chosen].prompt
     text = session.prompt(name).body
-    with screen.app.suspend():
-        edited = catalog.edit_text(text, session.settings.editor)
+    try:
+        with screen.app.suspend():
+            edited = catalog.edit_text(text, session.settings.editor)
+    except SuspendNotSupported as error:
+        raise WorkbenchError(
+            "This terminal cannot make room for another program.", "Edit the file outside; changes are noticed."
+        ) from error
     if session.edit_prompt(name, edited):
         await screen.refresh_after_change()
 

@@ -1,6 +1,7 @@
 """PaneSettings: the side panel of one pane, its sampling above all.
 
-Each field says what it does while the cursor stands in it. Dismissed with the changed Variant, or with None.
+Each field says what it does while the cursor stands in it. Dismissed with the changed Variant and, when a person wants
+another prompt or model, which of them to choose next; or with None.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label
+from textual.widgets import Button, Input, Label
 
 from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
@@ -62,7 +63,21 @@ FIELDS = (
 )
 
 
-class PaneSettings(ModalScreen[Variant | None]):
+_OTHER_TEXTS = {
+    "name": "What stands in the pane's border and in every report.",
+    "choose-prompt": "Enter chooses another prompt of the library.",
+    "choose-model": "Enter chooses another model: one that was found, or any file.",
+}
+
+
+class Settled(NamedTuple):
+    """The variant as the form left it. then: what to choose next, a `prompt`, a `model`, or nothing."""
+
+    variant: Variant
+    then: str = ""
+
+
+class PaneSettings(ModalScreen[Settled | None]):
     """A form over the fields of Sampling, with the pane's name, prompt and model above it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -89,7 +104,7 @@ class PaneSettings(ModalScreen[Variant | None]):
                 for label, value in (("prompt", variant.prompt), ("model", variant.model)):
                     with Horizontal(classes="field"):
                         yield Label(label)
-                        yield Label(value, classes="fixed", markup=False)
+                        yield Button(f"{value}  ▾", id=f"choose-{label}", classes="fixed", compact=True)
                 for field in FIELDS:
                     with Horizontal(classes="field"):
                         yield Label(field.label)
@@ -100,13 +115,13 @@ class PaneSettings(ModalScreen[Variant | None]):
                             disabled=field.name in self._unsupported,
                         )
             yield Label("", id="explanation", markup=False)
-            yield Label("enter apply   esc leave   up/down move\nprompt: ^o   model: m on the pane", classes="muted")
+            yield Label("enter apply, or choose   up/down move   esc leave", classes="muted")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self._problem:
             return
-        texts = {field.name: field.explanation for field in FIELDS}
-        self._say(texts.get(event.widget.id or "", "What stands in the pane's border."))
+        texts = {field.name: field.explanation for field in FIELDS} | _OTHER_TEXTS
+        self._say(texts.get(event.widget.id or "", ""))
 
     def on_input_changed(self) -> None:
         self._problem = False
@@ -114,7 +129,10 @@ class PaneSettings(ModalScreen[Variant | None]):
     def on_input_submitted(self) -> None:
         self.action_apply()
 
-    def action_apply(self) -> None:
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.action_apply((event.button.id or "").removeprefix("choose-"))
+
+    def action_apply(self, then: str = "") -> None:
         """Take every field, or say which one cannot be read."""
         values: dict[str, object] = {}
         for field in FIELDS:
@@ -127,7 +145,7 @@ class PaneSettings(ModalScreen[Variant | None]):
                 return
         name = self.query_one("#name", Input).value.strip() or self._variant.name
         sampling = msgspec.convert(values, Sampling)
-        self.dismiss(msgspec.structs.replace(self._variant, name=name, sampling=sampling))
+        self.dismiss(Settled(msgspec.structs.replace(self._variant, name=name, sampling=sampling), then))
 
     def _say(self, text: str, problem: bool = False) -> None:
         label = self.query_one("#explanation", Label)

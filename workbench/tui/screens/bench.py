@@ -372,6 +372,14 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self.run_panes(only_changed=True, panes=lacking)
             self._measure()
 
+    def find_unsupported(self, index: int) -> frozenset[str]:
+        """The sampling fields that the pane's engine cannot honour, as far as is known."""
+        try:
+            info = self.pool.info(self.model_of(index))
+        except WorkbenchError:
+            return frozenset()
+        return frozenset(info.unsupported_sampling if info else ())
+
     def run_panes(self, only_changed: bool = False, panes: list[OutputPane] | None = None) -> None:
         self.runner.run(self.panes if panes is None else panes, only_changed)
         self._show_status()

@@ -168,10 +168,10 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     @property
     def badge(self) -> Content:
-        """Sign and value of the first score: `✓ 1.00`; empty without one."""
-        if not self.scores:
+        """Sign and value of the first score that applies: `✓ 1.00`; empty without one."""
+        score = next((score for score in self.scores if score.applies), None)
+        if score is None:
             return Content("")
-        score = self.scores[0]
         sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
         if 0 < score.value < 1:
             sign, colour = "◐", "$text-warning"
@@ -180,16 +180,14 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     @property
     def sign(self) -> str:
         """One character for the tabs: the score's sign, else the state's."""
-        if self.scores:
-            return self.badge.plain[0]
-        return {"loading": "…", "queued": "…", "running": "▸", "failed": "!", "cancelled": "◌"}.get(self.state, " ")
+        signs = {"loading": "…", "queued": "…", "running": "▸", "failed": "!", "cancelled": "◌"}
+        return self.badge.plain[:1] or signs.get(self.state, " ")
 
     def _show_badge(self) -> None:
-        badge = self.badge
-        if self.scores:
-            first = self.scores[0]
-            rest = "".join(f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in self.scores[1:])
-            badge = Content.assemble(badge, (f"  {first.scorer.replace('_', ' ')}{rest}", "$foreground 60%"))
+        first, *rest = [score for score in self.scores if score.applies] or [None]
+        names = [f"  {first.scorer.replace('_', ' ')}"] if first else []
+        names += [f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in rest if score]
+        badge = Content.assemble(self.badge, ("".join(names), "$foreground 60%"))
         self.query_one("#pane-badge", Static).update(badge, layout=False)
 
     def _show_progress(self, progress: Progress) -> None:
