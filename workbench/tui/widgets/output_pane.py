@@ -184,9 +184,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         return self.badge.plain[:1] or signs.get(self.state, " ")
 
     def _show_badge(self) -> None:
-        first, *rest = [score for score in self.scores if score.applies] or [None]
-        names = [f"  {first.scorer.replace('_', ' ')}"] if first else []
-        names += [f"  {score.scorer.replace('_', ' ')} {score.value:.2f}" for score in rest if score]
+        applied = [score for score in self.scores if score.applies]
+        names = [
+            f"  {score.scorer.replace('_', ' ')}{f' {score.value:.2f}' if place else ''}"
+            for place, score in enumerate(applied)
+        ]
         badge = Content.assemble(self.badge, ("".join(names), "$foreground 60%"))
         self.query_one("#pane-badge", Static).update(badge, layout=False)
 
