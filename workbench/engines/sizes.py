@@ -17,6 +17,9 @@ SEQUENCES = 16
 _CACHE_BYTES = 2 * 2**30
 """Memory that the KV cache takes at most, unless a single context needs more."""
 
+_OVERLAY_BYTES = 2**29
+"""The same, for the cache of each set of adapters."""
+
 _SMALL_BYTES = 300 * 2**20
 
 
@@ -37,6 +40,22 @@ def cache_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
     """Cells of KV cache: as many whole contexts as there are sequences, if memory allows, and always one."""
     spare = min(_CACHE_BYTES, (free_bytes - info.file_bytes) // 2)
     contexts = spare // max(1, info.cell_bytes * context_tokens)
+    return context_tokens * max(1, min(SEQUENCES, contexts))
+
+
+def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
+    """Cells of KV cache for a set of adapters over weights that are loaded: whole contexts, at least one.
+
+    Raises ModelError, with the numbers, when there is no memory for one.
+    """
+    needed = info.cell_bytes * context_tokens
+    if needed > free_bytes:
+        raise ModelError(
+            f"There is no memory for one more set of adapters: its context needs {needed // 2**20:,} MiB, and"
+            f" {free_bytes // 2**20:,} MiB are free.",
+            "Use fewer sets at once, or give the model a smaller context.",
+        )
+    contexts = min(_OVERLAY_BYTES, free_bytes // 4) // max(1, needed)
     return context_tokens * max(1, min(SEQUENCES, contexts))
 
 

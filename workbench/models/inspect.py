@@ -46,9 +46,7 @@ def inspect(model: Model) -> ModelInfo:
     if model.format != "scripted":
         info = inspect_gguf(model.path) if model.format == "gguf" else inspect_folder(model.path)
         return info if model.chat_template is None else _with_template(info)
-    raise ModelError(
-        f"{model.path} has no header to look into (its format is {model.format}).", "Load it instead."
-    )
+    raise ModelError(f"{model.path} has no header to look into (its format is {model.format}).", "Load it instead.")
 
 
 def inspect_gguf(path: Path) -> ModelInfo:
@@ -56,9 +54,8 @@ def inspect_gguf(path: Path) -> ModelInfo:
 
     Raises ModelError: not a GGUF file, truncated, damaged, an adapter or a projector instead of a model.
     """
-    header = read_header(path)
-    _check_kind(path, header)
-    parts = [header, *(read_header(part) for part in _other_parts(path, header))]
+    parts = read_parts(path)
+    header = parts[0]
     file_bytes = sum(part.file_bytes for part in parts)
     trained = _integer(header, "context_length")
     return ModelInfo(
@@ -69,10 +66,16 @@ def inspect_gguf(path: Path) -> ModelInfo:
         context_trained_tokens=trained,
         vocabulary=header.lengths.get("tokenizer.ggml.tokens", 0),
         has_chat_template="tokenizer.chat_template" in header.metadata,
-        memory_bytes=file_bytes
-        + cell_bytes(header) * min(trained or USUAL_CONTEXT_TOKENS, USUAL_CONTEXT_TOKENS),
+        memory_bytes=file_bytes + cell_bytes(header) * min(trained or USUAL_CONTEXT_TOKENS, USUAL_CONTEXT_TOKENS),
         cell_bytes=cell_bytes(header),
     )
+
+
+def read_parts(path: Path) -> list[Header]:
+    """The headers of a GGUF model's file and of all its further parts. Raises ModelError as `inspect_gguf` does."""
+    header = read_header(path)
+    _check_kind(path, header)
+    return [header, *(read_header(part) for part in _other_parts(path, header))]
 
 
 def cell_bytes(header: Header) -> int:
@@ -107,14 +110,10 @@ def check_fits(info: ModelInfo, context_tokens: int, free_bytes: int | None = No
 def _check_kind(path: Path, header: Header) -> None:
     kind = header.metadata.get("general.type", "model")
     if kind == "adapter":
-        raise ModelError(
-            f"{path} is an adapter, not a model.", "Choose the base model; an adapter is laid over it."
-        )
+        raise ModelError(f"{path} is an adapter, not a model.", "Choose the base model; an adapter is laid over it.")
     architecture = header.metadata.get("general.architecture")
     if architecture == "clip" or kind == "mmproj":
-        raise ModelError(
-            f"{path} is a projector for images, not a language model.", "Choose the model itself."
-        )
+        raise ModelError(f"{path} is a projector for images, not a language model.", "Choose the model itself.")
     if not isinstance(architecture, str) or not architecture:
         raise ModelError(f"{path} does not name its architecture.", "Convert or fetch the model again.")
 
@@ -126,10 +125,7 @@ def _other_parts(path: Path, header: Header) -> list[Path]:
         return []
     if int(found[1]) != 1:
         raise ModelError(f"{path} is part {int(found[1])} of {count}.", "Choose the first part.")
-    names = [
-        _SPLIT.sub(f"-{number:05d}-of-{found[2]}.gguf", path.name)
-        for number in range(2, min(count, 1000) + 1)
-    ]
+    names = [_SPLIT.sub(f"-{number:05d}-of-{found[2]}.gguf", path.name) for number in range(2, min(count, 1000) + 1)]
     missing = [name for name in names if not path.with_name(name).exists()]
     if missing:
         raise ModelError(

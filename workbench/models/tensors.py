@@ -34,10 +34,11 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Tensors(NamedTuple):
-    """The tensors of a file by name, and the file's size."""
+    """The tensors of a file by name, the file's size, and the byte at which their data begins."""
 
     tensors: dict[str, Tensor]
     file_bytes: int
+    data_start: int
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -55,7 +56,7 @@ def read_tensors(path: Path) -> Tensors:
             header = file.read(length)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.", "Look whether the file is there.") from error
-    return Tensors(_decode(path, header, size - 8 - length), size)
+    return Tensors(_decode(path, header, size - 8 - length), size, 8 + length)
 
 
 def _decode(path: Path, header: bytes, room: int) -> dict[str, Tensor]:

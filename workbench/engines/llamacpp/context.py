@@ -5,6 +5,8 @@ Knows nothing of requests or text.
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +32,19 @@ class Context:
     The batch points into numpy arrays, which are filled twenty times faster than ctypes ones.
     """
 
-    def __init__(self, weights: Weights, cells: int, sequences: int, batch_tokens: int, threads: int) -> None:
-        """Raises ModelError when there is not enough memory."""
+    def __init__(
+        self,
+        weights: Weights,
+        cells: int,
+        sequences: int,
+        batch_tokens: int,
+        threads: int,
+        adapters: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        """Raises ModelError when there is not enough memory.
+
+        adapters: native handles with their scales, laid over the weights for as long as the context lives.
+        """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_seq_max = sequences
@@ -46,6 +59,7 @@ class Context:
                 "Give the model a smaller context in the bench or the settings, or unload another model.",
                 "\n".join(LOG.lines),
             )
+        self._lay(adapters)
         self._memory = native.llama_get_memory(self.ctx)
         self._vocabulary = int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(weights.model)))
         self._make_batch(batch_tokens, sequences)
@@ -86,6 +100,17 @@ class Context:
         if self.ctx:
             native.llama_free(self.ctx)
             self.ctx = None
+
+    def _lay(self, adapters: Sequence[tuple[int, float]]) -> None:
+        handles = (native.llama_adapter_lora_p_ctypes * len(adapters))(*(handle for handle, _ in adapters))
+        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in adapters))
+        if adapters and native.llama_set_adapters_lora(self.ctx, handles, len(adapters), scales) != 0:
+            self.close()
+            raise ModelError(
+                "llama.cpp refused to lay the adapters over the model.",
+                "Choose adapters that were trained on this model.",
+                "\n".join(LOG.lines),
+            )
 
     def _make_batch(self, tokens: int, sequences: int) -> None:
         self._tokens = np.zeros(tokens, dtype=np.int32)

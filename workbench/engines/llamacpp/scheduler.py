@@ -79,13 +79,19 @@ class Scheduler:
 
     def step(self) -> Sequence[Event]:
         """One batch. A row that fails ends with a Failure; the others go on."""
+        return [*self.settle(), *self.advance()]
+
+    def settle(self) -> Sequence[Event]:
+        """End what was cancelled, and give rows to what waits; computes nothing."""
         events: list[Event] = []
         for row in [row for row in (*self._rows, *self._waiting) if row.cancelled]:
             events += self._end(row, "cancelled")
-        events += self._admit()
-        if runs := self._plan():
-            events += self._evaluate(runs)
-        return events
+        return events + self._admit()
+
+    def advance(self) -> Sequence[Event]:
+        """Evaluate one batch."""
+        runs = self._plan()
+        return self._evaluate(runs) if runs else ()
 
     def close(self) -> None:
         for row in (*self._waiting, *self._rows):

@@ -1,0 +1,81 @@
+"""The adapters on one model's weights: each loaded once, however many contexts lay it over them.
+
+Knows nothing of contexts or requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.engines.llamacpp.native import LOG, native
+from workbench.engines.llamacpp.weights import Weights
+from workbench.errors import ModelError
+from workbench.models.adapter import check_values
+from workbench.models.compatibility import check_compatible
+from workbench.models.lora import find_gguf
+from workbench.models.reference import Adapter, Applied, Model
+
+Laid = tuple[tuple[int, float], ...]
+"""Native handles with their scales, in a fixed order; equal ones ask for the same computation."""
+
+_Stamp = tuple[str, int, int]
+
+
+class Adapters:
+    """Loads adapters when they are first asked for, and again when their file has changed."""
+
+    def __init__(self, model: Model, weights: Weights) -> None:
+        self._model = model
+        self._weights = weights
+        self._handles: dict[_Stamp, int] = {}
+
+    def lay(self, applied: Sequence[Applied]) -> Laid:
+        """What a context needs to compute with these adapters; the same adapter twice counts with both scales.
+
+        Raises ModelError that says everything that is wrong with an adapter.
+        """
+        scales: dict[int, float] = {}
+        for one in applied:
+            handle = self._find(one.adapter)
+            scales[handle] = scales.get(handle, 0.0) + one.scale
+        return tuple(sorted((handle, scale) for handle, scale in scales.items() if scale))
+
+    def _find(self, adapter: Adapter) -> int:
+        stamp = _stamp(adapter)
+        if stamp not in self._handles:
+            self._handles[stamp] = self._load(adapter)
+        return self._handles[stamp]
+
+    def _load(self, adapter: Adapter) -> int:
+        problems = check_compatible(adapter, self._model)
+        if problems:
+            raise ModelError(
+                f"The adapter {adapter.name} cannot be laid over {self._model.name}:\n"
+                + "\n".join(f"  {problem}" for problem in problems),
+                "Choose an adapter that was trained on this model.",
+            )
+        check_values(adapter)
+        path = adapter.path if adapter.format == "gguf" else find_gguf(adapter, self._model.path)
+        LOG.lines.clear()
+        handle = native.llama_adapter_lora_init(self._weights.model, str(path).encode())
+        if not handle:
+            raise ModelError(
+                f"llama.cpp could not load the adapter {adapter.path}.",
+                "It may be made for another model; convert or train it again.",
+                "\n".join(LOG.lines),
+            )
+        return int(handle)
+
+
+def _stamp(adapter: Adapter) -> _Stamp:
+    """Changes whenever the adapter's weights are written anew."""
+    path = adapter.path if adapter.format == "gguf" else adapter.path / "adapter_model.safetensors"
+    try:
+        state = Path(path).stat()
+    except OSError as error:
+        raise ModelError(
+            f"The adapter {adapter.name} cannot be read at {path}: {error.strerror}.",
+            "It may have been moved or deleted; choose it again.",
+        ) from error
+    return str(path), state.st_mtime_ns, state.st_size

@@ -1,0 +1,153 @@
+"""The contexts over one model's weights: one for each set of adapters in use, and whose turn it is.
+
+A cache computed with one set is wrong for every other, so a context keeps its set for life. Knows nothing of how
+adapters are loaded (adapters.py) or batches planned (scheduler.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from workbench.engines.answer import Answer
+from workbench.engines.engine import Event, Failure
+from workbench.engines.llamacpp.adapters import Laid
+from workbench.engines.llamacpp.context import Context
+from workbench.engines.llamacpp.sampler import Sampler
+from workbench.engines.llamacpp.scheduler import Scheduler
+from workbench.errors import ModelError
+
+MOST_SETS = 8
+"""Sets of adapters that have a context at the same time, besides the bare model."""
+
+
+class _Room(NamedTuple):
+    laid: Laid
+    context: Context
+    scheduler: Scheduler
+
+
+class _Waiting(NamedTuple):
+    laid: Laid
+    answer: Answer
+    sampler: Sampler
+
+
+class Contexts:
+    """Contexts by their set of adapters: opened when first needed, the longest idle one closed for a new one.
+
+    base: of the bare model; it stays. open_context: may raise ModelError. schedule: makes a context's scheduler.
+    """
+
+    def __init__(
+        self,
+        base: Context,
+        open_context: Callable[[Laid], Context],
+        schedule: Callable[[Context], Scheduler],
+        most: int = MOST_SETS,
+    ) -> None:
+        self._open_context = open_context
+        self._schedule = schedule
+        self._most = most
+        self._waiting: deque[_Waiting] = deque()
+        self._rooms = [_Room((), base, schedule(base))]
+        """the one whose last turn, or last request, is longest ago comes first"""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting) or any(room.scheduler.busy for room in self._rooms)
+
+    @property
+    def sets(self) -> tuple[Laid, ...]:
+        """The sets that have a context now."""
+        return tuple(room.laid for room in self._rooms)
+
+    def add(self, laid: Laid, answer: Answer, sampler: Sampler) -> None:
+        """Queue an answer where its adapters are laid over the model. Raises ModelError."""
+        try:
+            room = self._find(laid)
+        except ModelError:
+            sampler.close()
+            raise
+        if room:
+            room.scheduler.add(answer, sampler)
+        else:
+            self._waiting.append(_Waiting(laid, answer, sampler))
+
+    def cancel(self, request_id: int) -> None:
+        for room in self._rooms:
+            room.scheduler.cancel(request_id)
+        for one in self._waiting:
+            if one.answer.request.id == request_id:
+                self._rooms[0].scheduler.add(one.answer, one.sampler)  # any will do: it ends before its turn
+                self._rooms[0].scheduler.cancel(request_id)
+                self._waiting.remove(one)
+                return
+
+    def step(self) -> Sequence[Event]:
+        """One batch of the context whose turn it is; cancels take effect in all of them."""
+        events = self._admit()
+        for room in self._rooms:
+            events += room.scheduler.settle()
+        room_on_turn = next((room for room in self._rooms if room.scheduler.busy), None)
+        if room_on_turn:
+            self._move_back(room_on_turn)
+            events += room_on_turn.scheduler.advance()
+        return events
+
+    def close(self) -> None:
+        for one in self._waiting:
+            one.sampler.close()
+        self._waiting.clear()
+        for room in self._rooms:
+            room.scheduler.close()
+            room.context.close()
+        self._rooms.clear()
+
+    def _admit(self) -> list[Event]:
+        events: list[Event] = []
+        for one in tuple(self._waiting):
+            try:
+                room = self._find(one.laid)
+            except ModelError as error:
+                one.sampler.close()
+                self._waiting.remove(one)
+                events.append(Failure(one.answer.request.id, error.message, error.hint, error.details))
+                continue
+            if room:
+                self._waiting.remove(one)
+                room.scheduler.add(one.answer, one.sampler)
+        return events
+
+    def _find(self, laid: Laid) -> _Room | None:
+        """The set's context, opened if there is a place for it; None while all places are at work."""
+        room = next((room for room in self._rooms if room.laid == laid), None)
+        if room is None:
+            if len(self._rooms) > self._most and not self._close_idle():
+                return None
+            room = self._open(laid)
+            self._rooms.append(room)
+        self._move_back(room)
+        return room
+
+    def _open(self, laid: Laid) -> _Room:
+        while True:
+            try:
+                context = self._open_context(laid)
+                return _Room(laid, context, self._schedule(context))
+            except ModelError:  # memory is short: what idle contexts hold may be enough
+                if not self._close_idle():
+                    raise
+
+    def _close_idle(self) -> bool:
+        idle = next((room for room in self._rooms if room.laid and not room.scheduler.busy), None)
+        if idle is None:
+            return False
+        self._rooms.remove(idle)
+        idle.context.close()
+        return True
+
+    def _move_back(self, room: _Room) -> None:
+        self._rooms.remove(room)
+        self._rooms.append(room)

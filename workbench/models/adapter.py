@@ -1,0 +1,145 @@
+"""What is known of an adapter before it is loaded: type, rank, scale, what it changes, and whether its values are
+sound.
+
+Knows nothing of the base it is laid over (see compatibility.py) or of how it is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from workbench.errors import ModelError
+from workbench.models.adapter_config import AdapterConfig, find_weights, read_adapter_config
+from workbench.models.arrays import read_array
+from workbench.models.header import Header, read_header
+from workbench.models.low_rank import Half, LowRank, Pair, read_gguf_pairs, read_peft_pairs
+from workbench.models.reference import Adapter
+from workbench.models.tensors import read_tensors
+
+
+class AdapterInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an adapter's configuration and headers say.
+
+    kind: PEFT's name of the type, such as LORA; a GGUF adapter's is LORA. architecture: of the base; PEFT folders
+    do not say it. scales: what the low-rank products are multiplied with at an adapter scale of 1, all different
+    ones. targets: the kinds of module it changes, such as q_proj. has_scale: whether it can be laid over with
+    another scale than 1. notes: what a person should know, one sentence each.
+    """
+
+    kind: str
+    format: str
+    architecture: str
+    base: str
+    ranks: tuple[int, ...]
+    alpha: float
+    scales: tuple[float, ...]
+    targets: tuple[str, ...]
+    parameters: int
+    file_bytes: int
+    has_scale: bool
+    notes: tuple[str, ...] = ()
+
+
+class Contents(NamedTuple):
+    """An adapter's headers, read. config: of a PEFT folder; header: of a GGUF file."""
+
+    low_rank: LowRank
+    config: AdapterConfig | None
+    header: Header | None
+    file_bytes: int
+    strange: tuple[str, ...]
+
+    @property
+    def halves(self) -> list[Half]:
+        """Every tensor of the adapter."""
+        paired = [half for pair in self.low_rank.pairs for half in (pair.down, pair.up)]
+        return [*paired, *self.low_rank.others.values()]
+
+
+def inspect_adapter(adapter: Adapter) -> AdapterInfo:
+    """What is known of an adapter. Raises ModelError: no adapter, cut off, damaged, pickled."""
+    contents = read_contents(adapter)
+    pairs, config, header = contents.low_rank.pairs, contents.config, contents.header
+    kind = config.peft_type if config else "LORA"
+    return AdapterInfo(
+        kind=kind,
+        format=adapter.format,
+        architecture=_text(header, "general.architecture"),
+        base=(config.base_model_name_or_path or "") if config else _text(header, "general.base_model.0.name"),
+        ranks=tuple(sorted({pair.rank for pair in pairs})),
+        alpha=config.lora_alpha * (kind == "LORA") if config else _number(header, "adapter.lora.alpha"),
+        scales=tuple(sorted({round(pair.scale, 6) for pair in pairs})),
+        targets=_targets(pairs),
+        parameters=sum(_count(half) for half in contents.halves),
+        file_bytes=contents.file_bytes,
+        has_scale=kind == "LORA" and not (config and (config.modules_to_save or config.trainable_token_indices)),
+        notes=_notes(contents),
+    )
+
+
+def read_contents(adapter: Adapter) -> Contents:
+    """An adapter's configuration and headers. Raises ModelError."""
+    if adapter.format == "gguf":
+        header = read_header(adapter.path)
+        if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
+            raise ModelError(
+                f"{adapter.path} is a GGUF file, but no LoRA adapter.", "Choose a file that was converted as one."
+            )
+        return Contents(read_gguf_pairs(adapter.path, header), None, header, header.file_bytes, ())
+    config, strange = read_adapter_config(adapter.path)
+    path = find_weights(adapter.path)
+    tensors = read_tensors(path)
+    return Contents(read_peft_pairs(path, config, tensors), config, None, tensors.file_bytes, strange)
+
+
+def check_values(adapter: Adapter) -> None:
+    """Raise ModelError when weights are not numbers: the answers would be garbage without a word of why."""
+    import numpy as np  # slow to load, and only needed where values are
+
+    path = adapter.path if adapter.format == "gguf" else find_weights(adapter.path)
+    wrong = [
+        half.name
+        for half in read_contents(adapter).halves
+        if half.dtype in ("F64", "F32", "F16", "BF16")
+        and not np.isfinite(read_array(path, half.dtype, half.shape, half.offset)).all()
+    ]
+    if wrong:
+        raise ModelError(
+            f"The adapter {adapter.name} holds weights that are not numbers (NaN or infinite), in {len(wrong)} of its"
+            f" tensors, such as {wrong[0]}.",
+            "Its training went wrong; train it again, perhaps with a lower learning rate.",
+        )
+
+
+def _targets(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    names = (pair.module.removesuffix(".weight").rpartition(".")[2] for pair in pairs)
+    return tuple(dict.fromkeys(names))
+
+
+def _notes(contents: Contents) -> tuple[str, ...]:
+    notes = []
+    if contents.strange:
+        notes.append(f"Its configuration has keys of a newer PEFT, which are left aside: {', '.join(contents.strange)}")
+    if contents.config and contents.config.beyond_low_rank:
+        notes.append(f"It is more than a plain LoRA: {'; '.join(contents.config.beyond_low_rank)}")
+    return tuple(notes)
+
+
+def _count(half: Half) -> int:
+    count = 1
+    for length in half.shape:
+        count *= length
+    return count
+
+
+def _text(header: Header | None, key: str) -> str:
+    value = header.metadata.get(key) if header else None
+    return value if isinstance(value, str) else ""
+
+
+def _number(header: Header | None, key: str) -> float:
+    value = header.metadata.get(key) if header else None
+    return value if isinstance(value, (int, float)) else 0.0

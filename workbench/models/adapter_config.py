@@ -1,0 +1,122 @@
+"""A PEFT adapter's configuration, `adapter_config.json`, read so that a file of a newer PEFT is understood as well.
+
+Knows nothing of the adapter's weights. Source: the configuration classes of peft 0.21.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import regex
+
+from workbench.errors import ModelError
+from workbench.models.reference import ADAPTER_CONFIG
+
+WEIGHTS = "adapter_model.safetensors"
+
+_PICKLED = ("adapter_model.bin", "adapter_model.pt", "pytorch_adapter.bin")
+_HARMLESS_STARTS = ("gaussian", "eva", "orthogonal")
+"""Ways to begin a LoRA's training that leave the base as it is."""
+
+_SILENT = {
+    *("arrow_config", "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "exclude_modules"),
+    *("inference_mode", "kasa_config", "layers_pattern", "layers_to_transform", "loftq_config"),
+    *("lora_dropout", "lora_ga_config", "megatron_config", "megatron_core", "monteclora_config", "peft_version"),
+    *("qalora_group_size", "revision", "runtime_config", "task_type", "velora_config", "use_bdlora"),
+}
+"""Keys that change nothing in how a trained adapter is laid over its base."""
+
+
+class AdapterConfig(msgspec.Struct, frozen=True):
+    """The keys that say how an adapter is laid over its base; the others are left aside."""
+
+    peft_type: str
+    base_model_name_or_path: str | None = None
+    r: int = 8
+    lora_alpha: float = 8
+    use_rslora: bool = False
+    use_dora: bool = False
+    bias: str = "none"
+    lora_bias: bool = False
+    alpha_pattern: dict[str, float] | None = None
+    rank_pattern: dict[str, int] | None = None
+    modules_to_save: list[str] | None = None
+    target_modules: list[str] | str | None = None
+    target_parameters: list[str] | None = None
+    trainable_token_indices: Any = None
+    layer_replication: Any = None
+    init_lora_weights: Any = True
+    alora_invocation_tokens: list[int] | None = None
+    use_qalora: bool = False
+    fan_in_fan_out: bool = False
+    num_layers: int | None = None
+    token_dim: int | None = None
+    num_virtual_tokens: int | None = None
+
+    def scale(self, module: str, rank: int) -> float:
+        """What PEFT multiplies a module's low-rank product with, at an adapter scale of 1."""
+        alpha = self.lora_alpha
+        for pattern, value in (self.alpha_pattern or {}).items():
+            if _matches(pattern, module):
+                alpha = value
+                break
+        return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+    @property
+    def beyond_low_rank(self) -> tuple[str, ...]:
+        """What the adapter does besides adding low-rank products, each as a reason why a GGUF adapter cannot hold
+        it."""
+        reasons = {
+            "it is a DoRA, which also scales the base's own weights": self.use_dora,
+            f"it holds trained copies of whole modules ({', '.join(self.modules_to_save or [])})": self.modules_to_save,
+            "it holds trained embeddings of single tokens": self.trainable_token_indices,
+            "it holds trained biases": self.lora_bias or self.bias != "none",
+            "it changes parameters that are not linear layers": self.target_parameters,
+            "it repeats layers of its base": self.layer_replication,
+            "it is an activated LoRA, which begins in the middle of a text": self.alora_invocation_tokens,
+            "it is a QA-LoRA": self.use_qalora,
+            f"its training began with {self.init_lora_weights}, which changes the base; convert it to a plain LoRA"
+            " with peft": isinstance(self.init_lora_weights, str) and self.init_lora_weights not in _HARMLESS_STARTS,
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def read_adapter_config(folder: Path) -> tuple[AdapterConfig, tuple[str, ...]]:
+    """A folder's configuration, and the keys in use that are not known here. Raises ModelError."""
+    path = folder / ADAPTER_CONFIG
+    try:
+        raw = path.read_bytes()
+        values = msgspec.json.decode(raw, type=dict[str, Any])
+        config = msgspec.json.decode(raw, type=AdapterConfig)
+    except OSError as error:
+        raise ModelError(
+            f"Cannot read {path}: {error.strerror}.", "It may have been moved or deleted; choose the adapter again."
+        ) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} describes no adapter: {error}.", "Fetch or train the adapter again.") from error
+    known = {*_SILENT, *AdapterConfig.__struct_fields__}
+    return config, tuple(sorted(key for key, value in values.items() if key not in known and value))
+
+
+def find_weights(folder: Path) -> Path:
+    """The folder's weights. Raises ModelError; pickled ones are refused, because opening them can run any code."""
+    path = folder / WEIGHTS
+    if path.is_file():
+        return path
+    pickled = next((name for name in _PICKLED if (folder / name).is_file()), None)
+    if pickled:
+        raise ModelError(
+            f"{folder / pickled} is pickled, and opening such a file can run any code.",
+            "Convert it once, where you trust it: load the adapter with peft and call save_pretrained.",
+        )
+    raise ModelError(f"{folder} has no {WEIGHTS}.", "Fetch the adapter again, whole.")
+
+
+def _matches(pattern: str, module: str) -> bool:
+    try:
+        return regex.match(rf"(.*\.)?({pattern})$", module, timeout=1) is not None
+    except (regex.error, TimeoutError):
+        return False
