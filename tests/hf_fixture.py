@@ -44,7 +44,7 @@ def write_hf(
         max_position_embeddings=context_tokens,
         **{**SHAPE, **shape},
     )
-    model = getattr(transformers, f"{architecture}ForCausalLM")(config)
+    model = transformers.AutoModelForCausalLM.from_config(config)
     for name, parameter in model.named_parameters():
         if "norm" not in name:  # some architectures begin with numbers too small to tell tokens apart
             torch.nn.init.normal_(parameter, std=0.3)

@@ -45,29 +45,28 @@ class Adapters:
         sources = [(read_source(entry.adapter), entry.scale) for entry in applied if entry.scale != 0]
         if not sources:
             return self._base
-        sources.sort(key=lambda entry: entry[0].stamp)
+        sources.sort(key=lambda entry: (entry[0].mixes, entry[0].stamp))  # a DoRA reckons from the bare base
         key = tuple((source.stamp, scale) for source, scale in sources)
-        if key not in self._known:
+        overlay = self._known.pop(key, None)
+        if overlay is None:
             _check_set(sources)
-            self._tidy(set(map(id, in_use)))
-            overlay = self._make(sources)
-        else:
-            overlay = self._known.pop(key)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what peft warns of is checked here and raised
+                self._tidy(set(map(id, in_use)))
+                overlay = self._make(sources)
         self._known[key] = overlay  # at the end: the last one used is the last one dropped
         return overlay
 
     def _make(self, sources: Sequence[Weighted]) -> Overlay:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what peft warns of is checked here and raised
-            weights = [entry for entry in sources if not entry[0].is_prompt]
-            if not weights:
-                overlay = self._base
-            elif all(source.mixes for source, _ in weights):
-                overlay = self._share(weights)
-            else:
-                overlay = self._separate(weights)
-            prompt = next((source for source, _ in sources if source.is_prompt), None)
-            return overlay if prompt is None else self._prepend(overlay, prompt)
+        weights = [entry for entry in sources if not entry[0].is_prompt]
+        if not weights:
+            overlay = self._base
+        elif all(source.mixes for source, _ in weights):
+            overlay = self._share(weights)
+        else:
+            overlay = self._separate(weights)
+        prompt = next((source for source, _ in sources if source.is_prompt), None)
+        return overlay if prompt is None else self._prepend(overlay, prompt)
 
     def _share(self, weights: Sequence[Weighted]) -> Overlay:
         """An overlay in the module that all plain LoRA adapters share."""
@@ -131,7 +130,7 @@ class Adapters:
             result = module.load_adapter(path, name, torch_device=device)
         except Exception as error:
             raise ModelError(
-                f"The adapter {source.adapter.name} does not fit this model: {str(error).strip().splitlines()[0]}",
+                f"The adapter {source.adapter.name} does not fit this model: {_reason(error)}.",
                 "Choose an adapter that was trained on this model, or its base.",
                 f"{type(error).__name__}: {error}",
             ) from error
@@ -211,6 +210,13 @@ def _layers(found: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
     if hasattr(found, "layers"):
         return [(layer.keys, layer.values) for layer in found.layers]
     return [(layer[0], layer[1]) for layer in found]
+
+
+def _reason(error: Exception) -> str:
+    """The line of a foreign message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.endswith(":")] or lines or [type(error).__name__]
+    return telling[0].rstrip(".")
 
 
 def _list(sources: Sequence[Weighted]) -> str:

@@ -132,6 +132,8 @@ class OwnMemory:
         self._dtype = model.dtype
         self._caches: dict[int, Any] = {}
         self._extra = _extra_arguments(model)
+        takes_states = "cache_params" in inspect.signature(model.forward).parameters
+        self._name = "cache_params" if takes_states else "past_key_values"
 
     def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
         return torch.cat([self._evaluate(module, run) for run in runs])
@@ -151,8 +153,8 @@ class OwnMemory:
     def _evaluate(self, module: Any, run: Run) -> torch.Tensor:
         names = {"adapter_names": [run.adapter]} if run.adapter else {}
         inputs = _inputs([run], self._device)
-        made = module(**inputs, **names, past_key_values=self._cache(run.row), use_cache=True, **self._extra)
-        logits: torch.Tensor = made.logits[:, -1]
+        cache = {self._name: self._cache(run.row)}
+        logits: torch.Tensor = module(**inputs, **names, **cache, use_cache=True, **self._extra).logits[:, -1]
         return logits
 
     def _cache(self, row: int) -> Any:

@@ -18,6 +18,7 @@ from workbench.models.tensors import read_tensors
 
 WEIGHTS = "adapter_model.safetensors"
 _LORA, _IA3 = "LORA", "IA3"
+_HINT = "Choose another adapter, or train this one again with other settings."
 _PROMPTS = ("PREFIX_TUNING", "PROMPT_TUNING")
 _HARMLESS_STARTS = ("gaussian", "eva", "orthogonal")
 """Ways to begin a LoRA's training that leave the base as it is."""
@@ -48,8 +49,10 @@ class Source(NamedTuple):
     def mixes(self) -> bool:
         """Whether PEFT evaluates rows with and without it in one batch."""
         config = self.config
+        if not self.scales:
+            return False
         special = (config.use_dora, config.bias != "none", config.lora_bias, config.target_parameters)
-        return self.scales and not any(special) and not getattr(config, "use_qalora", False)
+        return not any(special) and not getattr(config, "use_qalora", False)
 
 
 def read_source(adapter: Adapter) -> Source:
@@ -75,23 +78,36 @@ def _read_config(adapter: Adapter) -> Any:
     path = adapter.path / "adapter_config.json"
     try:
         values = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        _check_kind(adapter, values.get("peft_type"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is judged here
             config = peft.PeftConfig.from_pretrained(str(adapter.path))
     except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}.", "Fetch or train the adapter again.") from error
+    except ModelError:
+        raise
     except Exception as error:
+        reason = str(error).strip().rstrip(".") or type(error).__name__
         raise ModelError(
-            f"{path} describes no adapter that this version of peft knows: {type(error).__name__}: {error}.",
+            f"{path} describes no adapter that this version of peft knows: {reason}.",
             "Update peft, or train the adapter again with the installed version.",
         ) from error
     if problems := [*_find_problems(config), *_find_strange(values, config)]:
         raise ModelError(
             f"The adapter {adapter.path} cannot be used: {'; '.join(problems)}.",
-            "Choose another adapter, or train this one again with other settings.",
+            _HINT,
         )
     config.inference_mode = True
     return config
+
+
+def _check_kind(adapter: Adapter, kind: object) -> None:
+    if kind not in (_LORA, _IA3, *_PROMPTS):
+        raise ModelError(
+            f"The adapter {adapter.path} cannot be used: its type is {kind}, and LoRA, IA3, prefix tuning and prompt"
+            " tuning are known here.",
+            _HINT,
+        )
 
 
 def _find_strange(values: dict[str, Any], config: Any) -> list[str]:
@@ -101,10 +117,7 @@ def _find_strange(values: dict[str, Any], config: Any) -> list[str]:
 
 
 def _find_problems(config: Any) -> list[str]:
-    kind = str(getattr(config.peft_type, "value", config.peft_type))
-    if kind not in (_LORA, _IA3, *_PROMPTS):
-        return [f"its type is {kind}; LoRA, IA3, prefix tuning and prompt tuning can be used"]
-    if kind != _LORA:
+    if not hasattr(config, "init_lora_weights"):
         return []
     problems = []
     start = config.init_lora_weights

@@ -1,0 +1,254 @@
+"""Adapters laid over a base: the same answers as peft gives by itself, alone and side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import peft  # noqa: TID253 - the yardstick
+import pytest
+import torch  # noqa: TID253 - the yardstick
+from answers import ask, complete, generate, open_engine
+from hf_fixture import LINEAR, write_adapter, write_hf
+from safetensors.torch import load_file, save_file
+
+from workbench.engines.transformers.engine import TransformersEngine
+from workbench.errors import ModelError
+from workbench.models.reference import Adapter, Applied
+
+KINDS: dict[str, Callable[[], peft.PeftConfig]] = {
+    "lora": lambda: peft.LoraConfig(r=4, target_modules=LINEAR),
+    "attention only": lambda: peft.LoraConfig(r=3, lora_alpha=12, target_modules=["q_proj", "v_proj"]),
+    "rslora": lambda: peft.LoraConfig(r=4, use_rslora=True, target_modules=LINEAR),
+    "patterns": lambda: peft.LoraConfig(
+        r=4, target_modules=LINEAR, rank_pattern={"q_proj": 2, "layers.1.mlp.up_proj": 6}, alpha_pattern={"v_proj": 20}
+    ),
+    "embedding": lambda: peft.LoraConfig(r=4, target_modules=["embed_tokens", "q_proj"]),
+    "dora": lambda: peft.LoraConfig(r=4, use_dora=True, target_modules=LINEAR),
+    "head": lambda: peft.LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"]),
+    "ia3": lambda: peft.IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]),
+    "prefix": lambda: peft.PrefixTuningConfig(num_virtual_tokens=5),
+    "projected prefix": lambda: peft.PrefixTuningConfig(
+        num_virtual_tokens=5, prefix_projection=True, encoder_hidden_size=8
+    ),
+    "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=5),
+}
+SCALED = ("lora", "attention only", "rslora", "patterns", "embedding", "dora")
+MIXED = ("lora", "attention only", "rslora", "patterns", "embedding")
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_hf: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return {
+        name: write_adapter(tiny_hf, folder / name, config(), seed) for seed, (name, config) in enumerate(KINDS.items())
+    }
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_hf: Path) -> Iterator[TransformersEngine]:
+    made = open_engine(tiny_hf)
+    yield made
+    made.close()
+
+
+def lay(engine: TransformersEngine, path: Path, scale: float = 1.0) -> None:
+    engine._adapters.lay([Applied(Adapter(path.name, path), scale)], ())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_adapter_answers_as_peft_does(
+    engine: TransformersEngine, tiny_hf: Path, adapters: dict[str, Path], kind: str
+) -> None:
+    request = ask(1, adapters=[(adapters[kind], 1.0)])
+    answer = complete(engine, request)[0]
+    assert answer.text == generate(engine, tiny_hf, request, [(adapters[kind], 1.0)])
+    assert answer.text != complete(engine, ask(2))[0].text
+    assert answer.prompt_tokens == len(engine.tokenize(request).ids)
+
+
+@pytest.mark.parametrize("kind", SCALED)
+@pytest.mark.parametrize("scale", [0.5, -1.0])
+def test_a_scale_is_applied_as_peft_applies_it(
+    engine: TransformersEngine, tiny_hf: Path, adapters: dict[str, Path], kind: str, scale: float
+) -> None:
+    laid = [(adapters[kind], scale)]
+    request = ask(1, adapters=laid)
+    assert complete(engine, request)[0].text == generate(engine, tiny_hf, request, laid)
+
+
+def test_a_scale_of_nothing_is_the_base(engine: TransformersEngine, adapters: dict[str, Path]) -> None:
+    base, off = complete(engine, ask(1), ask(2, adapters=[(adapters["lora"], 0.0)]))
+    assert base.text == off.text
+
+
+@pytest.mark.parametrize("kinds", [("lora", "rslora"), ("attention only", "patterns"), ("dora", "lora")])
+def test_a_blend_answers_as_adapters_that_are_active_together(
+    engine: TransformersEngine, tiny_hf: Path, adapters: dict[str, Path], kinds: tuple[str, str]
+) -> None:
+    laid = [(adapters[kinds[0]], 0.5), (adapters[kinds[1]], 0.7)]
+    request = ask(1, adapters=laid)
+    blended, turned = complete(engine, request, ask(2, adapters=laid[::-1]))
+    assert blended.text == turned.text == generate(engine, tiny_hf, request, laid)
+
+
+def test_a_batch_of_everything_answers_as_each_does_alone(
+    engine: TransformersEngine, adapters: dict[str, Path]
+) -> None:
+    sets: list[list[tuple[Path, float]]] = [[]]
+    sets += [[(path, 1.0)] for path in adapters.values()]
+    sets += [[(adapters["lora"], 0.5)], [(adapters["lora"], 0.5), (adapters["rslora"], 0.5)], []]
+    sets += [[(adapters["lora"], 1.0), (adapters["prefix"], 1.0)]]
+    requests = [ask(number, adapters=laid) for number, laid in enumerate(sets)]
+    alone = [complete(engine, request)[0].text for request in requests]
+    together = [answer.text for answer in complete(engine, *requests)]
+    assert together == alone
+    assert len(set(alone)) > len(KINDS)
+
+
+def test_the_base_and_plain_loras_share_one_pass_over_the_weights(
+    engine: TransformersEngine, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    evaluate = engine._scheduler._memory.evaluate
+
+    def watch(module: Any, runs: Any) -> Any:
+        sizes.append(len(runs))
+        return evaluate(module, runs)
+
+    monkeypatch.setattr(engine._scheduler._memory, "evaluate", watch)
+    laid = [[(adapters[kind], 1.0)] for kind in MIXED] + [[(adapters["lora"], 0.5)]]
+    complete(engine, *(ask(number, adapters=one, max_tokens=4, stop=()) for number, one in enumerate(laid)))
+    assert max(sizes) == len(laid)
+
+
+def test_weights_are_held_once(engine: TransformersEngine, adapters: dict[str, Path]) -> None:
+    base = engine._adapters._model.model.layers[0].mlp.up_proj.weight
+    for kind in ("lora", "dora", "ia3"):
+        overlay = engine._adapters.lay([Applied(Adapter(kind, adapters[kind]), 1.0)], ())
+        found = [tensor for name, tensor in overlay.module.named_parameters() if "layers.0.mlp.up_proj" in name]
+        assert any(tensor.data_ptr() == base.data_ptr() for tensor in found)
+
+
+def test_an_adapter_that_was_trained_anew_is_read_anew(
+    engine: TransformersEngine, tiny_hf: Path, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "changing"
+    shutil.copytree(adapters["lora"], path)
+    before = complete(engine, ask(1, adapters=[(path, 1.0)]))[0].text
+    shutil.rmtree(path)
+    write_adapter(tiny_hf, path, KINDS["lora"](), seed=99)
+    assert complete(engine, ask(1, adapters=[(path, 1.0)]))[0].text != before
+
+
+def test_overlays_that_nobody_uses_are_dropped(
+    tiny_hf: Path, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.engines.transformers.adapters.MOST_KEPT", 2)
+    engine = open_engine(tiny_hf)
+    laid = [[(adapters["lora"], step / 8)] for step in range(1, 9)]
+    first = [complete(engine, ask(1, adapters=one))[0].text for one in laid]
+    assert len(engine._adapters._shared.peft_config) <= 3
+    assert [complete(engine, ask(1, adapters=one))[0].text for one in laid] == first
+
+
+@pytest.mark.parametrize("kinds", [("lora", "ia3"), ("prefix", "prompt")])
+def test_what_cannot_be_laid_together_is_refused(
+    engine: TransformersEngine, adapters: dict[str, Path], kinds: tuple[str, str]
+) -> None:
+    with pytest.raises(ModelError, match="together"):
+        engine.submit(ask(1, adapters=[(adapters[kind], 1.0) for kind in kinds]))
+
+
+@pytest.mark.parametrize("kind", ["ia3", "prefix", "prompt", "head"])
+def test_an_adapter_without_a_scale_is_taken_whole_or_not_at_all(
+    engine: TransformersEngine, adapters: dict[str, Path], kind: str
+) -> None:
+    with pytest.raises(ModelError, match="no scale"):
+        engine.submit(ask(1, adapters=[(adapters[kind], 0.5)]))
+
+
+def _cut(path: Path) -> None:
+    file = path / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-64])
+
+
+def _pickle(path: Path) -> None:
+    (path / "adapter_model.safetensors").rename(path / "adapter_model.bin")
+
+
+def _change(path: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    file = path / "adapter_model.safetensors"
+    tensors = load_file(file)
+    edit(tensors)
+    save_file(tensors, file)
+
+
+def _drop(path: Path) -> None:
+    _change(path, lambda tensors: tensors.pop(sorted(tensors)[0]))
+
+
+def _widen(path: Path) -> None:
+    _change(path, lambda tensors: tensors.update({sorted(tensors)[0]: torch.zeros(4, 99)}))
+
+
+def _spoil(path: Path) -> None:
+    _change(path, lambda tensors: tensors[sorted(tensors)[0]].fill_(float("nan")))
+
+
+def _configure(**values: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        file = path / "adapter_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_cut, "cut off"),
+        (_pickle, "pickled"),
+        (_drop, "1 tensors are missing"),
+        (_widen, "size mismatch"),
+        (_spoil, "not numbers"),
+        (_configure(use_moebius=True), "use_moebius"),
+        (_configure(peft_type="OFT"), "its type is OFT"),
+        (_configure(peft_type="NEWEST"), "its type is NEWEST"),
+        (_configure(r="many"), "does not fit"),
+        (_configure(target_modules=["c_attn"]), "does not fit"),
+        (_configure(init_lora_weights="pissa"), "pissa"),
+        (lambda path: (path / "adapter_config.json").write_text("{"), "cannot be read"),
+        (lambda path: (path / "adapter_model.safetensors").unlink(), "cannot be read"),
+    ],
+)
+def test_a_bad_adapter_is_refused_in_one_sentence_and_harms_nothing(
+    engine: TransformersEngine, adapters: dict[str, Path], tmp_path: Path, damage: Callable[[Path], object], words: str
+) -> None:
+    good = ask(1, adapters=[(adapters["lora"], 1.0)])
+    before = complete(engine, good)[0].text
+    path = tmp_path / "bad"
+    shutil.copytree(adapters["lora"], path)
+    damage(path)
+    with pytest.raises(ModelError, match=words) as raised:
+        engine.submit(ask(2, adapters=[(path, 1.0)]))
+    assert "\n" not in raised.value.message
+    assert raised.value.hint
+    assert not engine.busy
+    assert complete(engine, good)[0].text == before
+
+
+def test_an_adapter_for_another_width_is_refused(engine: TransformersEngine, tmp_path: Path) -> None:
+    other = write_hf(tmp_path / "wide", hidden_size=64)
+    path = write_adapter(other, tmp_path / "for-wide", KINDS["lora"]())
+    with pytest.raises(ModelError, match="does not fit this model"):
+        engine.submit(ask(1, adapters=[(path, 1.0)]))
+
+
+def test_a_gguf_adapter_is_pointed_to_its_other_form(engine: TransformersEngine, tmp_path: Path) -> None:
+    applied = Applied(Adapter("a", tmp_path / "a.gguf", "gguf"), 1.0)
+    with pytest.raises(ModelError, match="PEFT"):
+        engine._adapters.lay([applied], ())
