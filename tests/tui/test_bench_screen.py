@@ -13,7 +13,6 @@ from textual.widgets import Input, Static, TextArea
 from workbench.evaluation.bench import AdapterChoice, load_bench
 from workbench.models.reference import Adapter
 from workbench.settings import Settings
-from workbench.tui import actions
 from workbench.tui.dialogs.adapter_panel import AdapterPanel
 from workbench.tui.dialogs.difference import Difference, mark_differences
 from workbench.tui.dialogs.example_editor import ExampleEditor
@@ -497,7 +496,7 @@ async def test_the_library_is_changed_from_the_picker(app, folder: Path):
         await dialog(pilot, Picker)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
-        actions.restore_prompt(screen)
+        screen.action_do("restore_prompt")
         await dialog(pilot, Picker)
         await pilot.press("enter")
         await until(pilot, lambda: (folder / "queues/other.prompty").exists())
@@ -507,11 +506,11 @@ async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         await screen.choose(1)
-        actions.place_examples(screen)
+        screen.action_do("place_examples")
         await dialog(pilot, Picker)
         await pilot.press(*"turns", "enter")
         await until(pilot, lambda: screen.session.prompt("queues/listed").placement == "turns")
-        actions.set_mode(screen)
+        screen.action_do("set_mode")
         await dialog(pilot, Picker)
         await pilot.press(*"completion", "enter")
         await until(pilot, lambda: screen.session.prompt("queues/listed").mode == "completion")

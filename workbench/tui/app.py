@@ -7,6 +7,7 @@ what happens on one is the screen's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,6 @@ from workbench.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
     from workbench.models.reference import Adapter, Model
-    from workbench.tui.actions import Start
     from workbench.tui.desk import Desk
     from workbench.tui.screens.bench import BenchScreen
 
@@ -90,18 +90,12 @@ class WorkbenchApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         bench = self.bench_screen
         if bench is not None and screen is bench:
-            from workbench.tui import actions
+            from workbench.tui.actions.palette import ACTIONS
 
-            for title, explanation, action in actions.PALETTE:
-                yield SystemCommand(title, explanation, lambda action=action: self._start(action))
+            for id, action in ACTIONS.items():
+                yield SystemCommand(action.title, action.explanation, partial(bench.action_do, id))
         yield SystemCommand("Light or dark", "Turn the theme", self.action_turn_theme)
         yield SystemCommand("Theme…", "Choose among all themes", self.action_change_theme)
-        yield SystemCommand("Keys and help", "Every key of this screen", self.action_help)
-
-    def _start(self, action: Start) -> None:
-        if self.bench_screen is not None:
-            self.bench_screen.gather()
-            action(self.bench_screen)
 
     def action_turn_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
@@ -111,16 +105,11 @@ class WorkbenchApp(App[None]):
         if screen is None or self.screen is not screen:
             self.exit()
             return
-        from workbench.tui import actions
-
-        screen.gather()
-        actions.leave(screen)
+        screen.action_do("leave")
 
     def action_help(self) -> None:
         if self.bench_screen is not None and self.screen is self.bench_screen:
-            from workbench.tui import actions
-
-            actions.help(self.bench_screen)
+            self.bench_screen.action_do("help")
 
 
 def run_app(bench: Path | None, model: Path | None) -> int:

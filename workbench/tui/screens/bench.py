@@ -25,7 +25,10 @@ from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score, Scorer, make_scorers
 from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model
 from workbench.prompting.budget import Budget
-from workbench.tui import actions
+from workbench.tui.actions import prompt as prompt_actions
+from workbench.tui.actions.flow import say
+from workbench.tui.actions.models import step_scale
+from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.desk import Desk
 from workbench.tui.figures import show_adapters, show_sampling
 from workbench.tui.runner import Runner
@@ -148,7 +151,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
         self.set_interval(WATCH_SECONDS, self._look_at_files)
         for problem in self.session.problems:
-            actions.say(self, problem)
+            say(self, problem)
         if self.session.recovered:
             names = ", ".join(self.session.recovered)
             self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
@@ -291,7 +294,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
                 self.session.edit_prompt(self.session.variants[self.chosen].prompt, self.editor.to_model()) or waiting
             )
         except WorkbenchError as error:
-            actions.say(self, error)
+            say(self, error)
             return False
 
     def _changed(self) -> None:
@@ -344,7 +347,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self._reload_examples()
             self._changed()
         else:
-            actions.change_examples(self, event.wish, event.example)
+            prompt_actions.change_examples(self, event.wish, event.example)
 
     def _reload_examples(self) -> None:
         variant = self.session.variants[self.chosen]
@@ -402,7 +405,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         try:
             scores = tuple(scorer.score(completion.text, case) for scorer in self._scorers)
         except WorkbenchError as error:
-            self.app.call_from_thread(actions.say, self, error)
+            self.app.call_from_thread(say, self, error)
             return
         self.post_message(self.Scored(pane, completion, scores))
 
@@ -505,7 +508,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.gather()
         index = event.pane.index
         if event.wish.startswith("scale"):
-            await actions.step_scale(self, 1 if event.wish == "scale_up" else -1)
+            await step_scale(self, 1 if event.wish == "scale_up" else -1)
         elif event.wish == "run_one":
             self.run_panes(panes=[event.pane])
         elif event.wish in ("previous", "next"):
@@ -515,9 +518,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self.action_do(event.wish)
 
     def action_do(self, name: str) -> None:
-        """An action of actions.py, by name."""
+        """An action of the palette, by its id."""
         self.gather()
-        getattr(actions, name)(self)
+        ACTIONS[name].start(self)
 
     def action_toggle_editor(self) -> None:
         hidden = self.toggle_class("-no-editor").has_class("-no-editor")

@@ -1,0 +1,64 @@
+"""Flow: an action that may wait for dialogs, and what every such action uses: asking, picking a file, saying an error.
+
+The one place where an error becomes a toast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from textual.screen import Screen
+
+from workbench.errors import WorkbenchError
+from workbench.inert import make_inert
+from workbench.tui.dialogs.question import Question
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.bench import BenchScreen
+
+
+P = ParamSpec("P")
+Start = Callable[["BenchScreen"], None]
+
+
+def flow(action: Callable[Concatenate[BenchScreen, P], Awaitable[None]]) -> Callable[Concatenate[BenchScreen, P], None]:
+    """Run an action beside the screen, so that it may wait for dialogs; its errors become toasts."""
+
+    def start(screen: BenchScreen, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        async def guarded() -> None:
+            try:
+                await action(screen, *args, **kwargs)
+            except WorkbenchError as error:
+                say(screen, error)
+
+        screen.run_worker(guarded(), group="action")
+
+    start.__doc__ = action.__doc__
+    return start
+
+
+def say(screen: Screen[None], error: WorkbenchError) -> None:
+    """Show an error as a toast: what happened, then what to do."""
+    screen.notify(make_inert(error.hint), title=make_inert(error.message), severity="error", timeout=10, markup=False)
+
+
+async def ask(screen: BenchScreen, title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:
+    """The id of the answer; escape is the last one, or `safe`."""
+    if safe:
+        answers = [
+            *(answer for answer in answers if answer[0] != safe),
+            *(a for a in answers if a[0] == safe),
+        ]
+    return await screen.app.push_screen_wait(Question(title, make_inert(text), answers))
+
+
+async def pick_file(screen: BenchScreen, title: str, suffixes: tuple[str, ...]) -> Path | None:
+    from textual_fspicker import FileOpen, Filters
+
+    wanted = Filters(
+        (" ".join(f"*{suffix}" for suffix in suffixes), lambda path: path.suffix.lower() in suffixes),
+        ("all", lambda _path: True),
+    )
+    return await screen.app.push_screen_wait(FileOpen(str(Path.home()), title=title, filters=wanted))

@@ -1,0 +1,46 @@
+"""Palette: every action by its id, which keys name too, with the title and the explanation that the palette shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from workbench.tui.actions import answers, bench, library, models, panes, prompt
+from workbench.tui.actions.flow import Start
+
+
+class Action(NamedTuple):
+    """An action as the palette offers it."""
+
+    title: str
+    explanation: str
+    start: Start
+
+
+ACTIONS: dict[str, Action] = {
+    "save": Action("Save everything", "Every edited prompt and the bench", bench.save),
+    "save_prompt_as": Action("Save prompt as…", "Under another name in the library", library.save_prompt_as),
+    "save_bench_as": Action("Save bench as…", "Under another file name", bench.save_bench_as),
+    "revert_prompt": Action("Revert prompt", "Forget its unsaved changes", library.revert_prompt),
+    "open_prompt": Action("Open prompt…", "Another prompt for the chosen pane", library.open_prompt),
+    "edit_outside": Action("Edit prompt in $EDITOR", "Outside, and back", prompt.edit_outside),
+    "place_examples": Action("Place examples…", "As turns, inline, or none", prompt.place_examples),
+    "set_mode": Action("Chat or completion…", "How the prompt is sent", prompt.set_mode),
+    "restore_prompt": Action("Restore deleted prompt…", "From the trash", library.restore_prompt),
+    "add": Action("Add pane…", "A further variant", panes.add),
+    "duplicate": Action("Duplicate pane", "A copy with a prompt of its own", panes.duplicate),
+    "close": Action("Close pane", "Its prompt stays in the library", panes.close),
+    "rename": Action("Rename pane…", "The name on the border and in reports", panes.rename),
+    "settings": Action("Pane settings…", "Sampling of the chosen pane", panes.settings),
+    "model": Action("Model of the pane…", "One that was found, or any file", models.model),
+    "adapters": Action("Adapters of the pane…", "What is laid over the model, and how strongly", models.adapters),
+    "without_adapters": Action("The same without adapters", "In a pane beside this one", models.without_adapters),
+    "difference": Action("Difference", "Two answers, word by word", answers.difference),
+    "explain": Action("Explain score", "What was extracted, and why it counts", answers.explain),
+    "view": Action("View answer", "On the whole screen", answers.view),
+    "copy": Action("Copy answer", "To the clipboard, over SSH too", answers.copy),
+    "final_prompt": Action("Show the final prompt", "Exactly what is sent, token by token", answers.final_prompt),
+    "go_to_case": Action("Go to case…", "By its number", bench.go_to_case),
+    "turn_strategy": Action("Too long a prompt: refuse or drop examples", "Turns the strategy", bench.turn_strategy),
+    "leave": Action("Quit", "Asks when something is unsaved", bench.leave),
+    "help": Action("Keys and help", "Every key of this screen", bench.help),
+}

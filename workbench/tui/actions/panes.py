@@ -1,0 +1,87 @@
+"""What a person does with panes: add, close, rename, and their settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workbench.tui.actions import library, models
+from workbench.tui.actions.flow import ask, flow
+from workbench.tui.actions.pane_row import insert_pane
+from workbench.tui.dialogs.name_input import NameInput
+from workbench.tui.dialogs.pane_settings import PaneSettings
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.bench import BenchScreen
+
+
+@flow
+async def duplicate(screen: BenchScreen) -> None:
+    """A second pane beside the chosen one, with a prompt of its own."""
+    position = screen.session.duplicate_variant(screen.chosen)
+    await insert_pane(screen, position)
+
+
+@flow
+async def add(screen: BenchScreen) -> None:
+    """A further pane, with a prompt chosen from the library."""
+    name = await library.pick_prompt(screen, "Add a pane with the prompt")
+    if name is None:
+        return
+    source = screen.session.variants[screen.chosen]
+    new = msgspec.structs.replace(source, name=name.rpartition("/")[2], prompt=name, examples_off=())
+    await insert_pane(screen, screen.session.add_variant(new))
+
+
+@flow
+async def close(screen: BenchScreen) -> None:
+    """Take the chosen pane away; its prompt stays in the library."""
+    session, index = screen.session, screen.chosen
+    prompt = session.variants[index].prompt
+    alone = sum(variant.prompt == prompt for variant in session.variants) == 1
+    if prompt in session.prompts.edited and alone:
+        answer = await ask(
+            screen,
+            "Close the pane",
+            f"Its prompt {prompt} has unsaved changes.",
+            [("save", "Save and close"), ("drop", "Close without saving"), ("stay", "Stay")],
+        )
+        if answer == "stay":
+            return
+        if answer == "save":
+            session.prompts.save(prompt)
+        else:
+            session.prompts.revert(prompt)
+    session.close_variant(index)
+    await screen.rebuild_panes([pane for pane in screen.panes if pane.index != index])
+    await screen.show_chosen()
+    screen.panes[screen.chosen].focus()
+
+
+@flow
+async def rename(screen: BenchScreen) -> None:
+    """Another name on the pane's border and in every report."""
+    variant = screen.session.variants[screen.chosen]
+    name = await screen.app.push_screen_wait(
+        NameInput("Rename the pane", "The name stands on the border and in every report.", variant.name)
+    )
+    if name:
+        screen.session.change_variant(screen.chosen, name=name)
+        await screen.show_chosen()
+
+
+@flow
+async def settings(screen: BenchScreen) -> None:
+    """The side panel: name and sampling of the chosen pane."""
+    index = screen.chosen
+    variant = screen.session.variants[index]
+    settled = await screen.app.push_screen_wait(PaneSettings(variant, screen.find_unsupported(index)))
+    if settled is None:
+        return
+    screen.session.change_variant(index, name=settled.variant.name, sampling=settled.variant.sampling)
+    await screen.refresh_after_change()
+    if settled.then == "prompt":
+        library.open_prompt(screen)
+    elif settled.then == "model":
+        models.model(screen)
