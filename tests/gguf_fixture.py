@@ -5,6 +5,7 @@ The text they write is noise, but the same noise every time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,8 @@ THINKING_CHAT = CHAT.replace("<|assistant|>{% endif %}", "<|assistant|><think>\n
 CONTROLS = ("<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 WORDS = ("he", "the", " the", "in", " in", "er", "an", " a", "ing", "€")
 WIDTH, LAYERS, HEADS, FORWARD = 32, 2, 4, 64
+
+Adaptation = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def write_gguf(
@@ -175,3 +178,29 @@ def _weights(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     generator = np.random.default_rng([seed, *name.encode()])
     scale = 3.0 if name == "output.weight" else 1.0
     return (generator.standard_normal(shape) * scale / np.sqrt(shape[-1])).astype(np.float32)
+
+
+def write_gguf_adapter(
+    path: Path, base: Path, seed: int = 7, rank: int = 4, alpha: float = 8.0, changes: Adaptation | None = None
+) -> Path:
+    """A LoRA on every linear layer of a tiny model. changes: what is done to its tensors before they are written."""
+    reader = gguf.GGUFReader(base)
+    architecture = reader.get_field("general.architecture").contents()  # type: ignore[union-attr]
+    tensors: dict[str, np.ndarray] = {}
+    for tensor in reader.tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
+            outputs, inputs = tensor.data.shape
+            for part, shape in (("a", (rank, inputs)), ("b", (outputs, rank))):
+                generator = np.random.default_rng([seed, *f"{tensor.name}.{part}".encode()])
+                tensors[f"{tensor.name}.lora_{part}"] = (0.2 * generator.standard_normal(shape)).astype(np.float32)
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    for name, array in (changes(tensors) if changes else tensors).items():
+        writer.add_tensor(name, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -5,6 +5,7 @@ Knows nothing of contexts or requests.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from workbench.models.lora import find_gguf
 from workbench.models.reference import Adapter, Applied, Model
 
 Laid = tuple[tuple[int, float], ...]
-"""Native handles with their scales, in a fixed order; equal ones ask for the same computation."""
+"""Addresses of native adapters with their scales, in a fixed order; equal ones ask for the same computation."""
 
 _Stamp = tuple[str, int, int]
 
@@ -65,7 +66,9 @@ class Adapters:
                 "It may be made for another model; convert or train it again.",
                 "\n".join(LOG.lines),
             )
-        return int(handle)
+        address = ctypes.cast(handle, ctypes.c_void_p).value
+        assert address
+        return address
 
 
 def _stamp(adapter: Adapter) -> _Stamp:

@@ -43,7 +43,7 @@ class Context:
     ) -> None:
         """Raises ModelError when there is not enough memory.
 
-        adapters: native handles with their scales, laid over the weights for as long as the context lives.
+        adapters: addresses of native adapters with their scales, laid over the weights for as long as the context lives.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
@@ -102,7 +102,8 @@ class Context:
             self.ctx = None
 
     def _lay(self, adapters: Sequence[tuple[int, float]]) -> None:
-        handles = (native.llama_adapter_lora_p_ctypes * len(adapters))(*(handle for handle, _ in adapters))
+        kind = native.llama_adapter_lora_p_ctypes
+        handles = (kind * len(adapters))(*(ctypes.cast(address, kind) for address, _ in adapters))
         scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in adapters))
         if adapters and native.llama_set_adapters_lora(self.ctx, handles, len(adapters), scales) != 0:
             self.close()
