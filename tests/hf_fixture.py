@@ -33,7 +33,12 @@ SHAPE: dict[str, Any] = {
 
 
 def write_hf(
-    folder: Path, architecture: str = "Llama", chat_template: str | None = CHAT, context_tokens: int = 200, **shape: Any
+    folder: Path,
+    architecture: str = "Llama",
+    chat_template: str | None = CHAT,
+    context_tokens: int = 200,
+    dtype: torch.dtype = torch.float32,
+    **shape: Any,
 ) -> Path:
     """A model of some 40,000 parameters. shape: changes to its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +49,7 @@ def write_hf(
         max_position_embeddings=context_tokens,
         **{**SHAPE, **shape},
     )
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype)
     for name, parameter in model.named_parameters():
         if "norm" not in name:  # some architectures begin with numbers too small to tell tokens apart
             torch.nn.init.normal_(parameter, std=0.3)

@@ -86,7 +86,13 @@ def load_checkpoint(
     dtype = choose_dtype(info.quantization, device)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_GIVEN
+            path,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
+            **_GIVEN,
         )
         _check_whole(path, report)
         return Checkpoint(model.to(device).eval().requires_grad_(False), tokenizer)
