@@ -76,8 +76,8 @@ def read_peft_pairs(path: Path, config: AdapterConfig, tensors: Tensors) -> LowR
 
 def read_gguf_pairs(path: Path, header: Header) -> LowRank:
     """The pairs of a GGUF adapter. Raises ModelError that names every half that lacks the other."""
-    alpha = header.metadata.get("adapter.lora.alpha", 0.0)
-    assert isinstance(alpha, (int, float))
+    given = header.metadata.get("adapter.lora.alpha")
+    alpha = given if isinstance(given, (int, float)) else 0.0
     halves: dict[str, dict[str, Half]] = {}
     others: dict[str, Half] = {}
     types = {0: "F32", 1: "F16", 30: "BF16"}

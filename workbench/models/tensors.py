@@ -64,7 +64,7 @@ def _decode(path: Path, header: bytes, room: int) -> dict[str, Tensor]:
         entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         entries.pop("__metadata__", None)
         tensors = {name: msgspec.json.decode(raw, type=Tensor) for name, raw in entries.items()}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{path} has a damaged header: {error}.", _AGAIN) from error
     end = max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)
     if end > room:
@@ -80,4 +80,8 @@ def _decode(path: Path, header: bytes, room: int) -> dict[str, Tensor]:
 def _is_sound(tensor: Tensor) -> bool:
     begin, end = tensor.data_offsets
     size = _SIZES.get(tensor.dtype)
-    return 0 <= begin <= end and (size is None or tensor.elements * size == end - begin)
+    return (
+        0 <= begin <= end
+        and min(tensor.shape, default=0) >= 0
+        and (size is None or tensor.elements * size == end - begin)
+    )

@@ -43,7 +43,7 @@ class Context:
     ) -> None:
         """Raises ModelError when there is not enough memory.
 
-        adapters: addresses of native adapters with their scales, laid over the weights for as long as the context lives.
+        adapters: addresses of native adapters with their scales, laid over the weights for the context's whole life.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
