@@ -127,7 +127,7 @@ def test_weights_that_are_not_numbers_are_found(adapter: Adapter) -> None:
     check_values(adapter)
     name = "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"
     edit_weights(adapter, lambda tensors: tensors[name].__setitem__((0, 0), np.inf))
-    with pytest.raises(ModelError, match="not numbers.*up_proj"):
+    with pytest.raises(ModelError, match=r"not numbers.*up_proj"):
         check_values(adapter)
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
 from workbench import paths
-from workbench.models.discover import default_folders, discover_models
+from workbench.models.discover import default_folders, discover_adapters, discover_models
 from workbench.settings import Settings
 
 
@@ -113,3 +114,38 @@ def test_the_usual_places_are_looked_in_when_they_exist(tmp_path, monkeypatch):
         tmp_path / "hub",
         tmp_path / "llama",
     )
+
+
+def write_manifest(store, name, *layers):
+    path = store / "manifests" / "registry.ollama.ai" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listed = [{"mediaType": f"application/vnd.ollama.image.{kind}", "digest": digest} for kind, digest in layers]
+    path.write_text(json.dumps({"schemaVersion": 2, "layers": listed}))
+
+
+def test_what_ollama_has_fetched_goes_by_the_name_one_types(tmp_path):
+    store, first, second = tmp_path / "models", "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    write_manifest(store, "library/llama3.2/1b", ("model", first), ("template", "sha256:" + "c" * 64))
+    write_manifest(store, "me/own/latest", ("model", first), ("adapter", second))
+    write_manifest(store, "library/odd/latest", ("model", "sha256:../../../etc/passwd"))
+    (store / "manifests" / "registry.ollama.ai" / "library" / "torn").mkdir()
+    (store / "manifests" / "registry.ollama.ai" / "library" / "torn" / "latest").write_text("{")
+    (store / "blobs").mkdir()
+    models = discover_models([store])
+    assert [model.name for model in models] == ["llama3.2:1b", "me/own:latest"]
+    assert {model.path for model in models} == {store / "blobs" / ("sha256-" + "a" * 64)}
+    assert [(adapter.name, adapter.format) for adapter in discover_adapters([store])] == [
+        ("me/own:latest adapter", "gguf")
+    ]
+
+
+def test_adapters_of_both_forms_are_found_and_are_no_models(tmp_path, tiny_gguf):
+    from gguf_fixture import write_gguf_adapter
+
+    write_gguf_adapter(tmp_path / "calm.gguf", tiny_gguf())
+    (tmp_path / "runs" / "terse").mkdir(parents=True)
+    (tmp_path / "runs" / "terse" / "adapter_config.json").touch()
+    (tmp_path / "runs" / "terse" / "adapter_model.safetensors").touch()
+    found = discover_adapters([tmp_path])
+    assert [(adapter.name, adapter.format) for adapter in found] == [("calm", "gguf"), ("terse", "peft")]
+    assert discover_models([tmp_path]) == ()

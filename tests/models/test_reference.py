@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from workbench.errors import ModelError
-from workbench.evaluation.bench import ModelChoice
-from workbench.models.reference import Model, model_at, resolve_model
+from workbench.evaluation.bench import AdapterChoice, ModelChoice
+from workbench.models.reference import Adapter, Applied, Model, adapter_at, model_at, resolve_adapters, resolve_model
 
 
 @pytest.fixture
@@ -71,3 +71,41 @@ def test_a_choice_whose_file_is_gone_says_where_it_was(tmp_path):
     with pytest.raises(ModelError, match="nothing is there") as caught:
         resolve_model("own", {"own": ModelChoice("gone.gguf")}, tmp_path, ())
     assert "gone.gguf" in caught.value.message
+
+
+def test_adapters_go_by_name_or_path_and_those_that_are_off_are_left_out(tmp_path):
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "calm" / "adapter_config.json").touch()
+    (tmp_path / "terse.gguf").touch()
+    known = (Adapter("bright", tmp_path / "bright"),)
+    choices = [
+        AdapterChoice("bright", 0.5),
+        AdapterChoice("calm"),
+        AdapterChoice("terse.gguf", 2.0),
+        AdapterChoice("gone", on=False),
+        AdapterChoice("gone too", 0.0),
+    ]
+    assert resolve_adapters(choices, tmp_path, known) == (
+        Applied(known[0], 0.5),
+        Applied(Adapter("calm", tmp_path / "calm", "peft"), 1.0),
+        Applied(Adapter("terse", tmp_path / "terse.gguf", "gguf"), 2.0),
+    )
+
+
+def test_every_adapter_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ModelError) as caught:
+        resolve_adapters(
+            [AdapterChoice("brihgt"), AdapterChoice("notes.txt")], tmp_path, (Adapter("bright", tmp_path),)
+        )
+    assert "'brihgt'" in caught.value.message
+    assert "notes.txt" in caught.value.message
+    assert "Did you mean bright" in caught.value.hint
+
+
+def test_a_file_inside_a_peft_folder_leads_to_the_folder(tmp_path):
+    (tmp_path / "adapter_config.json").touch()
+    (tmp_path / "adapter_model.safetensors").touch()
+    with pytest.raises(ModelError) as caught:
+        adapter_at(tmp_path / "adapter_model.safetensors")
+    assert str(tmp_path) in caught.value.hint

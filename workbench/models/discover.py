@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from workbench.models.ollama import find_in_ollama, is_ollama
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 from workbench.paths import find_shipped
 from workbench.settings import Settings
@@ -49,18 +50,24 @@ def discover_adapters(folders: Sequence[Path]) -> tuple[Adapter, ...]:
 
 def _find(folders: Sequence[Path], *kinds: Kind) -> list[tuple[str, Path, Kind]]:
     found: dict[str, tuple[Path, Kind]] = {}
+    named: dict[str, tuple[Path, Kind]] = {}
     for folder in folders:
+        if is_ollama(folder):
+            for item in find_in_ollama(folder):
+                named.setdefault(item.name, (item.path, item.kind))
+            continue
         for path, kind in _walk(folder):
             if kind in kinds:
                 found.setdefault(os.path.realpath(path), (path, kind))
     items = list(found.values())
     names = _name([path for path, _ in items])
-    return [(name, path, kind) for name, (path, kind) in zip(names, items, strict=True)]
+    all_named = {**dict(zip(names, items, strict=True)), **named}
+    return [(name, path, kind) for name, (path, kind) in all_named.items() if kind in kinds]
 
 
 def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path, ...]:
     """Where models usually are, existing folders only: the person's own, `models/` beside the bench and in
-    the working folder, the shipped ones, and the caches of Hugging Face, LM Studio and llama.cpp."""
+    the working folder, the shipped ones, and what Hugging Face, LM Studio, llama.cpp and Ollama have fetched."""
     home = Path.home()
     candidates = [
         *(Path(folder).expanduser() for folder in settings.model_folders),
@@ -71,6 +78,8 @@ def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path,
         home / ".lmstudio" / "models",
         home / ".cache" / "lm-studio" / "models",
         _llama_cache(home),
+        Path(os.environ.get("OLLAMA_MODELS") or home / ".ollama" / "models").expanduser(),
+        Path("/usr/share/ollama/.ollama/models"),
     ]
     return tuple(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
 
