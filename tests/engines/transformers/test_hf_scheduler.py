@@ -1,0 +1,89 @@
+"""The scheduler under any order of submits, cancels and steps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from answers import ask, complete, open_engine
+from hf_fixture import LINEAR, write_adapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig  # noqa: TID253 - what is laid over
+
+from workbench.engines.engine import Chunk, Event, Progress, Request, fold
+from workbench.engines.transformers.engine import TransformersEngine
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.integers(0, 5)),
+        st.tuples(st.just("cancel"), st.integers(0, 20)),
+        st.tuples(st.just("step"), st.integers(1, 5)),
+    ),
+    max_size=40,
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_hf: Path) -> Iterator[TransformersEngine]:
+    """With three places, so that requests wait."""
+    made = open_engine(tiny_hf)
+    made._scheduler._most = 3
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def requests(tiny_hf: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
+    """Short and long ones, with the base, a LoRA, and a DoRA that cannot share a pass with it."""
+    folder = tmp_path_factory.mktemp("adapters")
+    laid = [
+        [],
+        [(write_adapter(tiny_hf, folder / "lora", LoraConfig(r=2, target_modules=LINEAR)), 1.0)],
+        [(write_adapter(tiny_hf, folder / "dora", LoraConfig(r=2, target_modules=LINEAR, use_dora=True)), 1.0)],
+    ]
+    texts = ["Where is my parcel?", "the house and the kettle " * 6]
+    return [
+        ask(0, text, adapters, max_tokens=3 + 5 * number)
+        for number, (text, adapters) in enumerate(itertools.product(texts, laid))
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(engine: TransformersEngine, requests: list[Request]) -> list[str]:
+    return [complete(engine, request)[0].text for request in requests]
+
+
+@settings(max_examples=30)
+@given(operations=OPERATIONS)
+def test_every_request_ends_once_and_answers_as_it_does_alone(
+    engine: TransformersEngine, requests: list[Request], alone: list[str], operations: list[tuple[str, int]]
+) -> None:
+    engine._scheduler._prompt_tokens = 20
+    events: list[Event] = []
+    kinds: list[int] = []
+    for action, value in operations:
+        if action == "submit":
+            given_request = requests[value]
+            engine.submit(
+                Request(len(kinds), given_request.messages, given_request.sampling, "chat", given_request.adapters)
+            )
+            kinds.append(value)
+        elif action == "cancel":
+            engine.cancel(value)
+        else:
+            for _ in range(value):
+                events += engine.step()
+    for _ in range(400):
+        events += engine.step()
+    assert not engine.busy
+    for number, kind in enumerate(kinds):
+        mine = [event for event in events if event.request == number]
+        pieces = [event for event in mine if isinstance(event, Chunk)]
+        assert len(mine) - len(pieces) == sum(isinstance(event, Progress) for event in mine) <= 1
+        assert [piece.stop_reason is not None for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+        answer = fold(pieces)
+        assert alone[kind].startswith(answer.text.rstrip("�"))
+        assert answer.stop_reason == "cancelled" or answer.text == alone[kind]
