@@ -131,3 +131,20 @@ def test_wrong_settings_are_told(call, tmp_path):
     code, _, err = call("compare", "demo.bench.yaml")
     assert code == 2
     assert "thredas" in err
+
+
+def test_models_lists_adapters_with_rank_and_scale(call, folder, tiny_gguf):
+    from gguf_fixture import write_gguf_adapter
+
+    (folder / "models" / "torn").mkdir(parents=True)
+    write_gguf_adapter(folder / "models" / "calm.gguf", tiny_gguf(), rank=4, alpha=6)
+    (folder / "models" / "torn" / "adapter_config.json").write_text("{")
+    code, out, _ = call("models", "models", "--json")
+    listed = json.loads(out)
+    calm, torn = listed["adapters"]
+    assert (code, listed["models"]) == (0, [])
+    assert (calm["name"], calm["format"], calm["ranks"], calm["scales"]) == ("calm", "gguf", [4], [1.5])
+    assert "describes no adapter" in torn["error"]
+    table = call("models", "models")[1]
+    assert "1.5" in table
+    assert "cannot be read" in table

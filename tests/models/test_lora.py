@@ -14,10 +14,13 @@ import torch  # noqa: TID253 - the yardstick
 from hf_fixture import LINEAR, write_adapter, write_hf
 from transformers import AutoModelForCausalLM  # noqa: TID253 - the yardstick
 
+from workbench.engines.engine import Chunk, Request, Sampling, fold
+from workbench.engines.llamacpp.engine import LlamaEngine
 from workbench.errors import ModelError
 from workbench.models.convert import convert_hf_to_gguf
 from workbench.models.lora import convert_lora, find_gguf
-from workbench.models.reference import Adapter, Model
+from workbench.models.reference import Adapter, Applied, Model
+from workbench.prompting.prompt import Message
 
 IDS = list(range(5, 45))
 Base = tuple[Path, Path]
@@ -129,3 +132,22 @@ def test_what_a_gguf_adapter_cannot_hold_is_refused_with_the_reason(
         convert_lora(Adapter("a", path), Model("base", gguf), tmp_path / "a.gguf")
     assert "Hugging Face form" in caught.value.message
     assert not (tmp_path / "a.gguf").exists()
+
+
+def test_a_peft_adapter_chosen_for_a_gguf_model_just_works(
+    make_base: Callable[..., Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    folder, gguf = make_base()
+    path = write_adapter(folder, tmp_path / "adapter", peft.LoraConfig(r=4, target_modules=LINEAR))
+    convert_lora(Adapter("own", path), Model("base", gguf), tmp_path / "own.gguf")
+    engine = LlamaEngine.open(Model("base", gguf), 1, 200, lambda _: True)
+    texts = []
+    for adapters in ((), (Applied(Adapter("own", path)),), (Applied(Adapter("own", tmp_path / "own.gguf", "gguf")),)):
+        engine.submit(Request(1, (Message("user", "the parcel"),), Sampling(max_tokens=12), adapters=adapters))
+        chunks: list[Chunk] = []
+        while engine.busy:
+            chunks += [event for event in engine.step() if isinstance(event, Chunk)]
+        texts.append(fold(chunks).text)
+    engine.close()
+    assert texts[0] != texts[1] == texts[2]

@@ -1,6 +1,7 @@
-"""`workbench models`: what can answer, and where it lies.
+"""`workbench models`: what can answer and what can be laid over it, and where it lies.
 
-Knows nothing of how models are found (models/discover.py) or read (models/inspect.py).
+Knows nothing of how models are found (models/discover.py) or read (models/inspect.py,
+models/adapter.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import typer
 from workbench.cli import terminal
 
 if TYPE_CHECKING:
-    from workbench.models.reference import Model
+    from workbench.models.reference import Adapter, Model
+
+_BYTES = ("B", "KiB", "MiB", "GiB")
 
 
 def main(
@@ -22,24 +25,29 @@ def main(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the models that can be seen.
+    """List the models and adapters that can be seen.
 
-    GGUF files and Hugging Face folders are looked for in the settings' model_folders, ./models, the shipped
-    assets, and the caches of Hugging Face, LM Studio and llama.cpp. A broken file is listed with what is wrong
-    with it.
+    GGUF files, Hugging Face folders and adapters are looked for in the settings' model_folders, ./models, the
+    shipped assets, and what Hugging Face, LM Studio, llama.cpp and Ollama have fetched. A broken file is listed
+    with what is wrong with it.
     """
-    from workbench.models.discover import default_folders, discover_models
+    from workbench.models.discover import default_folders, discover_adapters, discover_models
     from workbench.settings import load_settings
 
     folders = tuple(folder) if folder else default_folders(load_settings())
     rows = [_describe(model) for model in discover_models(folders)]
+    adapters = [_describe_adapter(adapter) for adapter in discover_adapters(folders)]
     if json:
         import msgspec
 
-        terminal.write(msgspec.json.format(msgspec.json.encode({"models": rows})).decode() + "\n")
-    elif rows:
+        listed = {"models": rows, "adapters": adapters}
+        terminal.write(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
+        return
+    if rows:
         _print(rows)
-    else:
+    if adapters:
+        _print_adapters(adapters)
+    if not rows:
         terminal.say("No model was found. Looked in:")
         for place in folders:
             terminal.say(f"  {place}")
@@ -51,8 +59,6 @@ def _describe(model: Model) -> dict[str, Any]:
     from workbench.models.inspect import inspect
 
     row: dict[str, Any] = {"name": model.name, "path": str(model.path), "format": model.format, "error": None}
-    if model.format != "gguf":
-        return row
     try:
         info = inspect(model)
     except WorkbenchError as error:
@@ -68,6 +74,48 @@ def _describe(model: Model) -> dict[str, Any]:
     }
 
 
+def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
+    from workbench.errors import WorkbenchError
+    from workbench.models.adapter import inspect_adapter
+
+    row: dict[str, Any] = {"name": adapter.name, "path": str(adapter.path), "format": adapter.format, "error": None}
+    try:
+        info = inspect_adapter(adapter)
+    except WorkbenchError as error:
+        return {**row, "error": error.message}
+    return {
+        **row,
+        "kind": info.kind,
+        "base": info.base,
+        "ranks": info.ranks,
+        "scales": info.scales,
+        "targets": info.targets,
+        "parameters": info.parameters,
+        "file_bytes": info.file_bytes,
+        "notes": info.notes,
+    }
+
+
+def _print_adapters(rows: list[dict[str, Any]]) -> None:
+    from workbench.cli.table import console, make_table, show
+
+    numbers = ["rank", "scale", "size"]
+    table = make_table(["adapter", "type", *numbers, "trained on", "where"], right=numbers)
+    for row in rows:
+        said = [row["error"]] if row["error"] else row["notes"]
+        cells = [row["name"], f"{row['format']} {row.get('kind', '')}".strip()]
+        if row["error"]:
+            cells += ["–", "–", "–", "cannot be read"]
+        else:
+            cells += [_join(row["ranks"]), _join(row["scales"]), _scale(row["file_bytes"], 1024, _BYTES), row["base"]]
+        table.add_row(*(show(cell) for cell in [*cells, "\n".join([row["path"], *said])]))
+    console().print(table)
+
+
+def _join(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values) or "–"
+
+
 def _print(rows: list[dict[str, Any]]) -> None:
     from workbench.cli.table import console, make_table, show
 
@@ -79,7 +127,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         where = f"{row['path']}\n{row['error']}" if row["error"] else row["path"]
         cells = [row["name"], kind, row.get("architecture", "–" if not row["error"] else "cannot be read")]
         cells += [_scale(row["parameters"], 1000, ("", "K", "M", "B")) if known else "–"]
-        cells += [_scale(row["file_bytes"], 1024, ("B", "KiB", "MiB", "GiB")) if known else "–"]
+        cells += [_scale(row["file_bytes"], 1024, _BYTES) if known else "–"]
         cells += [str(row["context_trained_tokens"]) if known else "–", where]
         table.add_row(*(show(cell) for cell in cells))
     console().print(table)
