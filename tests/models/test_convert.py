@@ -70,7 +70,16 @@ def _open(path: Path) -> llama_cpp.Llama:
 def test_llama_cpp_computes_the_same_logits_as_transformers(
     make_folder: Callable[..., Path], tmp_path: Path, tied: bool, heads: int
 ) -> None:
-    folder = make_folder(tie_word_embeddings=tied, num_key_value_heads=heads)
+    _check_logits(make_folder(tie_word_embeddings=tied, num_key_value_heads=heads), tmp_path)
+
+
+def test_positions_stretched_as_in_llama_3_are_the_same(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    rope = {"rope_type": "llama3", "rope_theta": 50.0, "factor": 8.0, "original_max_position_embeddings": 32}
+    rope |= {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    _check_logits(make_folder(rope_parameters=rope), tmp_path)
+
+
+def _check_logits(folder: Path, tmp_path: Path) -> None:
     convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
     ids = list(range(5, 69))
     with torch.no_grad():
@@ -115,11 +124,11 @@ def test_each_quantization_loads_and_stays_near_the_original(
 def test_everything_that_cannot_be_converted_is_named_at_once(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
     config = json.loads((folder / "config.json").read_text())
-    config |= {"architectures": ["GemmaForCausalLM"], "attention_bias": True, "hidden_act": "gelu"}
+    config |= {"architectures": ["BloomForCausalLM"], "attention_bias": True, "hidden_act": "gelu"}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError) as caught:
         convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
-    assert all(part in caught.value.message for part in ("GemmaForCausalLM", "biases", "gelu"))
+    assert all(part in caught.value.message for part in ("BloomForCausalLM", "biases", "gelu"))
     assert list(tmp_path.iterdir()) == []
 
 

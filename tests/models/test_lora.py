@@ -22,6 +22,12 @@ from workbench.models.lora import convert_lora, find_gguf
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Message
 
+SHAPES = {
+    "Gemma": {"head_dim": 16, "tie_word_embeddings": True},
+    "Gemma2": {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 24, "tie_word_embeddings": True},
+    "Phi3": {"sliding_window": None},
+    "Qwen3": {"head_dim": 16},
+}
 IDS = list(range(5, 45))
 Base = tuple[Path, Path]
 
@@ -32,7 +38,7 @@ def make_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Base]:
 
     def make(architecture: str = "Llama") -> Base:
         if architecture not in made:
-            folder = write_hf(tmp_path_factory.mktemp("base"), architecture)
+            folder = write_hf(tmp_path_factory.mktemp("base"), architecture, **SHAPES.get(architecture, {}))
             convert_hf_to_gguf(folder, folder.with_suffix(".gguf"), "f32")
             made[architecture] = folder, folder.with_suffix(".gguf")
         return made[architecture]
@@ -91,6 +97,21 @@ def test_llama_cpp_computes_what_peft_does_at_every_scale(
         found = found_logits(gguf, tmp_path / "a.gguf", scale) if scale else base
         assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
         assert scale == 0 or np.abs(found - base).max() > 0.05 * np.abs(base).max()
+
+
+@pytest.mark.parametrize("architecture", ["Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Phi3"])
+def test_every_architecture_computes_alike_in_both_formats_with_and_without_an_adapter(
+    make_base: Callable[..., Base], tmp_path: Path, architecture: str
+) -> None:
+    folder, gguf = make_base(architecture)
+    fused = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    config = peft.LoraConfig(r=4, target_modules=fused if architecture == "Phi3" else LINEAR)
+    path = write_adapter(folder, tmp_path / "adapter", config)
+    convert_lora(Adapter("a", path), Model("base", gguf), tmp_path / "a.gguf")
+    for scale in (0.0, 0.5, 1.0):
+        expected = expected_logits(folder, path, scale)
+        found = found_logits(gguf, tmp_path / "a.gguf" if scale else None, scale)
+        assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
 def test_a_conversion_is_kept_until_the_adapter_changes(

@@ -1,6 +1,7 @@
-"""Convert: a Hugging Face folder of a llama model to one GGUF file, with its tokenizer and chat template inside.
+"""Convert: a Hugging Face folder to one GGUF file, with its tokenizer and chat template inside.
 
-Knows nothing of engines or of where models are looked for. It loads torch: run it in a process of its own.
+Knows nothing of engines or of where models are looked for, nor of how architectures
+differ (architectures.py). It loads torch: run it in a process of its own.
 Sources: the GGUF specification; the key and tensor names of the `gguf` package.
 """
 
@@ -21,11 +22,20 @@ from gguf.quants import quantize
 from safetensors import safe_open
 
 from workbench.errors import ModelError
+from workbench.models.architectures import (
+    change_weights,
+    context_tokens,
+    find_architecture,
+    find_problems,
+    head_width,
+    rope,
+    rope_factors,
+    rotated_width,
+)
 
 Quantization = Literal["f32", "f16", "q8_0", "q4_0"]
 Array = npt.NDArray[Any]
 
-ARCHITECTURES = ("LlamaForCausalLM",)
 BLOCK = 32
 """numbers that share one scale in q8_0 and q4_0; a row must be a multiple of it"""
 TYPES = {
@@ -52,7 +62,7 @@ def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> N
     if problems:
         raise ModelError(
             f"Cannot convert {folder} to GGUF: " + "; ".join(problems) + ".",
-            "Only llama models with a byte-level BPE tokenizer are converted here.",
+            "Fetch a GGUF file of this model instead, if somebody has made one.",
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
@@ -64,22 +74,27 @@ def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> N
 def _write(
     folder: Path, config: dict[str, Any], tokenizer: dict[str, Any], out: Path, quantization: Quantization
 ) -> None:
-    writer = gguf.GGUFWriter(out, "llama")
+    kind = find_architecture(config)
+    assert kind
+    writer = gguf.GGUFWriter(out, kind.name)
     _add_shape(writer, folder, config, quantization)
     _add_tokenizer(writer, folder, config, tokenizer)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[kind.name.upper()], config["num_hidden_layers"])
+    factors = rope_factors(config)
+    if factors is not None:
+        writer.add_tensor("rope_freqs.weight", factors)
     unknown = []
     for name, array in _tensors(folder):
+        if name == "lm_head.weight" and (kind.always_tied or config.get("tie_word_embeddings")):
+            continue
         target = names.get_name(name, try_suffixes=(".weight", ".bias"))
         if target is None:
             unknown.append(name)
             continue
-        if name == "lm_head.weight" and config.get("tie_word_embeddings"):
-            continue
-        data, kind = _encode(target, _reorder(name, array, config), quantization)
-        writer.add_tensor(target, data, raw_dtype=kind)
+        data, encoding = _encode(target, change_weights(name, array, config), quantization)
+        writer.add_tensor(target, data, raw_dtype=encoding)
     if unknown:
-        raise ModelError(f"Cannot convert {folder}: a llama model has no tensors named {', '.join(unknown)}.")
+        raise ModelError(f"Cannot convert {folder}: a {kind.name} model has no tensors named {', '.join(unknown)}.")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -88,25 +103,31 @@ def _write(
 
 def _add_shape(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], quantization: Quantization) -> None:
     heads = config["num_attention_heads"]
-    head_width = _head_width(config)
+    width = head_width(config)
     writer.add_name(folder.name)
     writer.add_file_type(TYPES[quantization][1])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(config["vocab_size"])
-    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_context_length(context_tokens(config))
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)
     writer.add_head_count_kv(config.get("num_key_value_heads") or heads)
-    writer.add_key_length(head_width)
-    writer.add_value_length(head_width)
-    writer.add_rope_dimension_count(head_width)
-    writer.add_rope_freq_base(_rope(config).get("rope_theta", 10000.0))
+    writer.add_key_length(width)
+    writer.add_value_length(width)
+    writer.add_rope_dimension_count(rotated_width(config))
+    writer.add_rope_freq_base(rope(config).get("rope_theta", 10000.0))
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    if _rope(config).get("rope_type") == "linear":
+    if rope(config).get("rope_type") == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(_rope(config)["factor"])
+        writer.add_rope_scaling_factor(rope(config)["factor"])
+    if config.get("sliding_window") and context_tokens(config) > config["sliding_window"]:
+        writer.add_sliding_window(config["sliding_window"])
+    if config.get("attn_logit_softcapping"):
+        writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+    if config.get("final_logit_softcapping"):
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
@@ -178,16 +199,6 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Array]]:
                 yield name, tensors.get_tensor(name).to(torch.float32).numpy()
 
 
-def _reorder(name: str, array: Array, config: dict[str, Any]) -> Array:
-    """Queries and keys as llama.cpp rotates them: neighbouring rows in a pair, not the halves of a head."""
-    heads = config["num_attention_heads"]
-    if name.endswith("k_proj.weight"):
-        heads = config.get("num_key_value_heads") or heads
-    elif not name.endswith("q_proj.weight"):
-        return array
-    return array.reshape(heads, 2, array.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(array.shape)
-
-
 def _encode(name: str, array: Array, quantization: Quantization) -> tuple[Array, gguf.GGMLQuantizationType]:
     kind = TYPES[quantization][0]
     if array.ndim < 2:
@@ -200,17 +211,7 @@ def _encode(name: str, array: Array, quantization: Quantization) -> tuple[Array,
 
 
 def _config_problems(config: dict[str, Any]) -> Iterator[str]:
-    found = config.get("architectures") or [config.get("model_type", "nothing")]
-    if not set(found) & set(ARCHITECTURES):
-        yield f"its architecture is {', '.join(map(str, found))}, and only {', '.join(ARCHITECTURES)} is supported"
-    if config.get("attention_bias") or config.get("mlp_bias"):
-        yield "its projections have biases"
-    if _rope(config).get("rope_type", "default") not in ("default", "linear"):
-        yield f"its rope scaling is {_rope(config)['rope_type']!r}"
-    if config.get("hidden_act", "silu") != "silu":
-        yield f"its activation is {config['hidden_act']!r} instead of silu"
-    if config.get("quantization_config"):
-        yield "its weights are already quantized"
+    yield from find_problems(config)
     needed = (
         "vocab_size",
         "hidden_size",
@@ -247,18 +248,6 @@ def _pre_tokenizer(tokenizer: dict[str, Any]) -> str | None:
         return "gpt-2" if len(parts) == 1 else None
     patterns = [part["pattern"].get("Regex", "") for part in parts if part.get("type") == "Split"]
     return PATTERNS.get(patterns[0]) if len(patterns) == 1 else None
-
-
-def _rope(config: dict[str, Any]) -> dict[str, Any]:
-    """The rope settings, from where transformers 5 writes them or from where older versions did."""
-    rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
-    rope.setdefault("rope_theta", config.get("rope_theta", 10000.0))
-    rope.setdefault("rope_type", rope.get("type", "default"))
-    return rope
-
-
-def _head_width(config: dict[str, Any]) -> int:
-    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
 def _read_json(folder: Path, name: str, needed: bool = True) -> dict[str, Any]:
