@@ -53,7 +53,7 @@ async def test_typing_runs_the_panes_that_share_the_prompt_again(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         untouched = screen.panes[1].chunks
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:", "enter")
         await until(pilot, lambda: answers(screen)[0] == "Lantern" == answers(screen)[3])
         assert screen.panes[1].chunks is untouched
@@ -64,7 +64,7 @@ async def test_nothing_runs_while_typing_when_live_is_off_and_ctrl_r_runs(app):
         screen = await settled(pilot)
         await pilot.press("ctrl+l")
         assert not screen.session.live
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
         await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         assert answers(screen)[0] == "Refunds"
@@ -75,18 +75,18 @@ async def test_nothing_runs_while_typing_when_live_is_off_and_ctrl_r_runs(app):
 async def test_a_template_error_is_shown_where_it_is_typed_and_in_the_panes(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"{{ oops")
         await until(pilot, lambda: screen.panes[0].state == "failed")
-        assert "line" in str(screen.editor.border_subtitle)
+        assert "line" in str(screen.edit.editor.border_subtitle)
         assert screen.panes[1].state == "done"
 
 
 async def test_missing_variables_are_named_together(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.editor.move_cursor(screen.editor.document.end)
-        screen.editor.insert("{{ first }} {{ second }}")
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
+        screen.edit.editor.insert("{{ first }} {{ second }}")
         await until(pilot, lambda: screen.panes[0].state == "failed" and "second" in screen.panes[0].output.text)
         assert "first" in screen.panes[0].output.text
 
@@ -95,12 +95,12 @@ async def test_space_switches_an_example_off_and_moves_the_meter(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         await screen.choose(1)
-        await until(pilot, lambda: screen.meter._budget is not None and screen.meter._budget.examples > 0)
-        before = screen.meter._budget.examples
-        screen.example_list.focus()
+        await until(pilot, lambda: screen.edit.meter._budget is not None and screen.edit.meter._budget.examples > 0)
+        before = screen.edit.meter._budget.examples
+        screen.edit.examples.focus()
         await pilot.press("space")
         assert screen.session.variants[1].examples_off == ("e1",)
-        await until(pilot, lambda: screen.meter._budget.examples < before)
+        await until(pilot, lambda: screen.edit.meter._budget.examples < before)
         await pilot.press("space")
         assert screen.session.variants[1].examples_off == ()
         await pilot.press("t")
@@ -111,19 +111,19 @@ async def test_an_example_is_edited_added_and_removed(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         await screen.choose(1)
-        screen.example_list.focus()
+        screen.edit.examples.focus()
         await pilot.press("enter")
         editor = await dialog(pilot, ExampleEditor)
         editor.query_one("#answer", TextArea).load_text("Anvil")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: screen.session.prompt("queues/listed").examples[0].answer == "Anvil")
-        screen.example_list.focus()
+        screen.edit.examples.focus()
         await pilot.press("a")
         await dialog(pilot, ExampleEditor)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: len(screen.session.prompt("queues/listed").examples) == 4)
         assert screen.session.prompt("queues/listed").examples[3].answer == "Lantern"
-        screen.example_list.focus()
+        screen.edit.examples.focus()
         await pilot.press("delete")
         await until(
             pilot, lambda: [e.id for e in screen.session.prompt("queues/listed").examples] == ["e2", "e3", "e4"]
@@ -193,15 +193,15 @@ async def test_number_keys_and_arrows_choose_panes(app):
         await pilot.press("escape", "2")
         await until(pilot, lambda: screen.chosen == 1)
         assert app.focused is screen.panes[1]
-        assert "queues/listed" in str(screen.editor.border_title)
+        assert "queues/listed" in str(screen.edit.editor.border_title)
         await pilot.press("right")
         await until(pilot, lambda: screen.chosen == 2)
         await pilot.press("left", "left")
         await until(pilot, lambda: screen.chosen == 0)
-        screen.editor.focus()
+        screen.edit.editor.focus()
         await pilot.press("f7")
         await until(pilot, lambda: screen.chosen == 3)
-        assert app.focused is screen.editor
+        assert app.focused is screen.edit.editor
         await pilot.press("f8")
         await until(pilot, lambda: screen.chosen == 0)
 
@@ -213,8 +213,8 @@ async def test_duplicating_gives_the_copy_a_prompt_of_its_own(app):
         await until(pilot, lambda: len(screen.panes) == 5 and screen.panes[1].state == "done")
         assert screen.session.variants[1].prompt == "queues/plain-2"
         assert screen.chosen == 1
-        screen.editor.focus()
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.focus()
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
         await until(pilot, lambda: answers(screen)[1] == "Lantern")
         assert answers(screen)[0] == "Refunds"
@@ -319,7 +319,7 @@ async def test_f4_takes_what_the_editor_outside_leaves(app, monkeypatch):
         screen = await settled(pilot)
         await pilot.press("f4")
         await until(pilot, lambda: answers(screen)[0] == "Lantern")
-        assert "{{ message }} Queues:" in screen.editor.text
+        assert "{{ message }} Queues:" in screen.edit.editor.text
 
 
 async def test_an_editor_that_does_not_run_is_named(app, monkeypatch):
@@ -519,7 +519,7 @@ async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
 async def test_another_model_is_chosen_and_remembered(app, folder: Path):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        app.bench_screen.take_models((screen.model_of(0),), ())
+        app.bench_screen.take_models((screen.session.model(0),), ())
         await pilot.press("escape", "m")
         await dialog(pilot, Picker)
         await pilot.press("enter")
@@ -530,10 +530,10 @@ async def test_everything_is_found_again_after_saving_and_reopening(make_app, fo
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
         await pilot.press("ctrl+n", "f8")
-        screen.example_list.focus()
+        screen.edit.examples.focus()
         await pilot.press("space", "ctrl+l", "ctrl+s")
         await until(pilot, lambda: not screen.session.unsaved)
     text = (folder / "queues/plain.prompty").read_text()
@@ -546,20 +546,20 @@ async def test_everything_is_found_again_after_saving_and_reopening(make_app, fo
         assert screen.session.bench.case == 2
         assert screen.session.variants[1].examples_off == ("e1",)
         assert not screen.session.live
-        assert screen.editor.text.endswith("Queues:")
+        assert screen.edit.editor.text.endswith("Queues:")
 
 
 async def test_an_unsaved_prompt_survives_a_crash_as_a_draft(make_app, folder: Path):
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.editor.move_cursor(screen.editor.document.end)
+        screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
         await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
     again = make_app()
     async with again.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        assert screen.editor.text.endswith("Queues:")
+        assert screen.edit.editor.text.endswith("Queues:")
         assert screen.session.unsaved == ("queues/plain",)
     assert not (folder / "queues/plain.prompty").read_text().endswith("Queues:")
 
@@ -579,7 +579,7 @@ async def test_a_file_changed_by_another_program_is_not_overwritten_silently(app
         await pilot.press("ctrl+s")
         await dialog(pilot, Question)
         await pilot.click("#answer-reload")
-        await until(pilot, lambda: screen.editor.text.endswith("theirs\n"))
+        await until(pilot, lambda: screen.edit.editor.text.endswith("theirs\n"))
         assert not screen.session.unsaved
 
 
@@ -590,13 +590,13 @@ async def test_a_change_from_outside_is_shown_when_nothing_was_typed_and_announc
         screen = await settled(pilot)
         (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\n{{ message }} Queues:\n")
         screen._look_at_files()
-        await until(pilot, lambda: answers(screen)[0] == "Lantern" and "Queues" in screen.editor.text)
-        screen.editor.insert("x")
+        await until(pilot, lambda: answers(screen)[0] == "Lantern" and "Queues" in screen.edit.editor.text)
+        screen.edit.editor.insert("x")
         await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\ntheirs\n")
         screen._look_at_files()
         await until(pilot, lambda: "saving will ask" in notices(app))
-        assert "x" in screen.editor.text and "theirs" not in screen.editor.text
+        assert "x" in screen.edit.editor.text and "theirs" not in screen.edit.editor.text
 
 
 async def test_quitting_with_unsaved_changes_asks(app, folder: Path):
@@ -625,7 +625,7 @@ async def test_quitting_without_changes_just_quits(app):
 async def test_f2_hides_the_editor_and_the_brackets_move_the_split(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        edit = screen.query_one("#edit")
+        edit = screen.edit
         await pilot.press("escape")
         before = edit.outer_size.width
         await pilot.press("right_square_bracket")
@@ -636,7 +636,7 @@ async def test_f2_hides_the_editor_and_the_brackets_move_the_split(app):
         await until(pilot, lambda: not edit.display)
         await pilot.press("f2")
         await until(pilot, lambda: edit.display)
-        assert app.focused is screen.editor
+        assert app.focused is screen.edit.editor
 
 
 async def test_f1_lists_every_key_with_its_id(app):
@@ -668,7 +668,7 @@ async def test_on_a_narrow_terminal_one_pane_shows_and_the_others_are_tabs(app):
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot)
         assert [pane.display for pane in screen.panes] == [True, False, False, False]
-        await until(pilot, lambda: "B ✓" in str(screen.tabs.visual))
+        await until(pilot, lambda: "B ✓" in str(screen.row.tabs.visual))
         await pilot.press("escape", "2")
         await until(pilot, lambda: [pane.display for pane in screen.panes] == [False, True, False, False])
 

@@ -65,7 +65,7 @@ def measured(app) -> bool:
     """Whether the meter shows the prompt that stands in the editor, or cannot."""
     screen = app.bench_screen
     loading = all(pane.state == "loading" for pane in screen.panes)
-    return loading or screen.meter.known or screen.editor.has_class("-problem")
+    return loading or screen.edit.meter.known or screen.edit.editor.has_class("-problem")
 
 
 async def type_case(pilot, text: str) -> None:
@@ -109,10 +109,10 @@ def test_examples_and_their_cost(compare):
     async def act(pilot):
         screen = pilot.app.bench_screen
         await pilot.press("f8")
-        screen.example_list.focus()
+        screen.edit.examples.focus()
         await pilot.press("down", "space")
         await until(pilot, lambda: screen.session.variants[1].examples_off == ("e2",))
-        await until(pilot, lambda: screen.panes[1].state == "done" and bool(screen.example_list._costs))
+        await until(pilot, lambda: screen.panes[1].state == "done" and bool(screen.edit.examples._costs))
 
     assert compare(act)
 
@@ -128,7 +128,7 @@ def test_thinking_is_told_from_the_answer(compare):
 def test_a_template_error(compare):
     async def act(pilot):
         screen = pilot.app.bench_screen
-        screen.editor.insert("{{ oops\n")
+        screen.edit.editor.insert("{{ oops\n")
         await until(pilot, lambda: screen.panes[0].state == "failed")
 
     assert compare(act)
@@ -224,7 +224,7 @@ def test_library(compare):
 def test_example_editor(compare):
     async def act(pilot):
         await pilot.press("f8")
-        pilot.app.bench_screen.example_list.focus()
+        pilot.app.bench_screen.edit.examples.focus()
         await opens("enter", dialog=ExampleEditor)(pilot)
 
     assert compare(act)

@@ -1,7 +1,7 @@
 """Session: an open bench, with what a person changed and has not saved yet.
 
 Every change is a method here, so that the screen only gathers values and shows the outcome. Knows nothing of
-engines (see launch.py) or of widgets. Unsaved prompt texts are kept as drafts: a crash loses none of them.
+engines (see hosting/) or of widgets. Unsaved prompt texts are kept as drafts: a crash loses none of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from workbench import files, paths
 from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.dataset import Case, load_cases
+from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts
 from workbench.library.workspace import Workspace
-from workbench.models.reference import model_at
+from workbench.models.reference import Adapter, Model, model_at, resolve_adapters, resolve_model
 from workbench.prompting.prompt import Example, Mode, Placement, Prompt
 from workbench.prompting.render import find_variables
 from workbench.settings import Settings
@@ -44,6 +45,8 @@ class Session:
         self.prompts = Workspace(self.library, Drafts(paths.data_folder() / "drafts"))
         self.problems: list[WorkbenchError] = []
         self.cases = self._load_cases()
+        self.models: tuple[Model, ...] = ()
+        self.adapters: tuple[Adapter, ...] = ()
         self._inputs: dict[int, dict[str, str]] = {}
         if self.bench.inputs:
             self._inputs[self.bench.case] = dict(self.bench.inputs)
@@ -239,6 +242,20 @@ class Session:
         off = tuple(name for name in off if name != example) if now_on else (*off, example)
         self.change_variant(index, examples_off=off)
         return now_on
+
+    def know(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
+        """Take note of the models and adapters that were found; variants may name them."""
+        self.models, self.adapters = models, adapters
+
+    def model(self, index: int) -> Model:
+        """The model of a variant. Raises ModelError that lists near names."""
+        return resolve_model(self.variants[index].model, self.bench.models, self.path.parent, self.models)
+
+    def draft(self, index: int) -> Draft:
+        """What a variant asks now. Raises WorkbenchError when its prompt, model or adapters cannot be found."""
+        variant = self.variants[index]
+        adapters = resolve_adapters(variant.adapters, self.path.parent, self.adapters)
+        return Draft.of(variant, self.prompt(variant.prompt), self.case, self.strategy, self.model(index), adapters)
 
     def remember_model(self, name: str, choice: ModelChoice) -> None:
         """Keep a person's own model in the bench, so that it opens with it again."""

@@ -18,6 +18,7 @@ from workbench.engines.engine import Tokenized
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import ModelChoice
 from workbench.evaluation.launch import Draft
+from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.library.library import Entry
 from workbench.library.trash import Trashed
@@ -62,6 +63,15 @@ def list_trash(trashed: Sequence[Trashed]) -> list[Choice]:
 def read_template(name: str, folder: Path) -> str:
     """The text of a chat template's file, relative to the bench."""
     return files.read_text(paths.find_input(name, folder))
+
+
+def find_unsupported(pool: Pool, session: Session, index: int) -> frozenset[str]:
+    """The sampling fields that a variant's engine cannot honour, as far as is known."""
+    try:
+        info = pool.info(session.model(index))
+    except WorkbenchError:
+        return frozenset()
+    return frozenset(info.unsupported_sampling if info else ())
 
 
 async def tokenize(pool: Pool, draft: Draft) -> Tokenized:

@@ -66,6 +66,10 @@ class Runner:
             self._streams[pane].cancel()
         return bool(busy)
 
+    def shown(self, pane: OutputPane) -> Draft | None:
+        """What the pane was asked last."""
+        return self._shown.get(pane)
+
     def forget(self, pane: OutputPane) -> None:
         """A pane was closed."""
         stream = self._streams.pop(pane, None)

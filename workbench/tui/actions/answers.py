@@ -47,7 +47,7 @@ def copy(screen: BenchScreen) -> None:
 @flow
 async def final_prompt(screen: BenchScreen) -> None:
     """Exactly what the chosen pane sends, as text and as tokens."""
-    draft = screen.draft_of(screen.chosen)
+    draft = screen.session.draft(screen.chosen)
     tokens = await catalog.tokenize(screen.pool, draft)
     name = screen.session.variants[screen.chosen].name
     copied = await screen.app.push_screen_wait(FinalPrompt(f"What {name} sends to {draft.model.name}", tokens))

@@ -25,7 +25,7 @@ async def model(screen: BenchScreen) -> None:
     """Another model for the chosen pane: one that was found, or any file."""
     index = screen.chosen
     current = screen.session.variants[index].model
-    choices = catalog.list_models(screen.models, screen.session.bench.models)
+    choices = catalog.list_models(screen.session.models, screen.session.bench.models)
     empty = "No models were found. ^f looks for a file; model_folders in the settings adds folders."
     wishes = [("ctrl+f", "browse", "browse files"), ("ctrl+e", "adjust", "template and context")]
     picked = await screen.app.push_screen_wait(Picker("Model of this pane", choices, empty, wishes, current))
@@ -112,7 +112,7 @@ async def adapters(screen: BenchScreen) -> None:
 
 async def _pick_adapter(screen: BenchScreen) -> str | None:
     empty = "No adapters were found. ^f looks for one; model_folders in the settings adds folders."
-    choices = catalog.list_adapters(screen.adapters)
+    choices = catalog.list_adapters(screen.session.adapters)
     wishes = [("ctrl+f", "browse", "browse files")]
     picked = await screen.app.push_screen_wait(Picker("Lay an adapter over the model", choices, empty, wishes))
     if picked is None or picked.wish == "enter":

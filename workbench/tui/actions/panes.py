@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from workbench.tui import catalog
 from workbench.tui.actions import library, models
 from workbench.tui.actions.flow import ask, flow
 from workbench.tui.actions.pane_row import insert_pane
@@ -76,7 +77,9 @@ async def settings(screen: BenchScreen) -> None:
     """The side panel: name and sampling of the chosen pane."""
     index = screen.chosen
     variant = screen.session.variants[index]
-    settled = await screen.app.push_screen_wait(PaneSettings(variant, screen.find_unsupported(index)))
+    settled = await screen.app.push_screen_wait(
+        PaneSettings(variant, catalog.find_unsupported(screen.pool, screen.session, index))
+    )
     if settled is None:
         return
     screen.session.change_variant(index, name=settled.variant.name, sampling=settled.variant.sampling)

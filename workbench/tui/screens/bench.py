@@ -6,14 +6,14 @@ are in actions.py; what a prompt, a score or a model is, the core decides.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -21,24 +21,24 @@ from textual.widgets import Footer, TextArea
 
 from workbench.engines.engine import Completion
 from workbench.errors import WorkbenchError
+from workbench.evaluation.dataset import Case
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score, Scorer, make_scorers
-from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model
+from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
 from workbench.tui.actions import prompt as prompt_actions
 from workbench.tui.actions.flow import say
 from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
+from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
-from workbench.tui.figures import show_adapters, show_sampling
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.widgets.case_view import CaseView
-from workbench.tui.widgets.context_meter import ContextMeter
+from workbench.tui.widgets.edit_column import EditColumn
 from workbench.tui.widgets.example_list import ExampleList
 from workbench.tui.widgets.output_pane import OutputPane
-from workbench.tui.widgets.pane_tabs import PaneTabs
-from workbench.tui.widgets.prompt_editor import PromptEditor
+from workbench.tui.widgets.pane_row import PaneRow
 from workbench.tui.widgets.title_bar import Title, TitleBar
 
 WATCH_SECONDS = 2.0
@@ -77,13 +77,6 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         ),
     ]
 
-    title_bar = getters.query_one(TitleBar)
-    editor = getters.query_one(PromptEditor)
-    example_list = getters.query_one(ExampleList)
-    case_view = getters.query_one(CaseView)
-    meter = getters.query_one(ContextMeter)
-    tabs = getters.query_one(PaneTabs)
-
     class Measured(Message):
         """The prompt of the chosen pane was counted."""
 
@@ -100,17 +93,15 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="bench")
+        self.title_bar, self.edit, self.row = TitleBar(), EditColumn(), PaneRow()
         self.session = desk.session
+        self.session.know(desk.models, desk.adapters)
         self.pool = desk.pool
-        self.models = desk.models
-        self.adapters = desk.adapters
-        self.runner = Runner(desk.pool, lambda pane: self.draft_of(pane.index))
-        self.panes: list[OutputPane] = []
+        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
         self.chosen = 0
+        self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
         self._scorers: tuple[Scorer, ...] = ()
         self._rest: Timer | None = None
-        self._measuring: Draft | None = None
-        self._split = 0
         self._changed_outside: frozenset[str] = frozenset()
 
     @property
@@ -128,16 +119,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     # --- layout --------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        yield TitleBar()
+        yield self.title_bar
         with Horizontal(id="body"):
-            with Vertical(id="edit"):
-                yield PromptEditor()
-                yield ExampleList()
-                yield CaseView()
-                yield ContextMeter()
-            with Vertical(id="answers"):
-                yield PaneTabs()
-                yield Container(id="panes")
+            yield self.edit
+            yield self.row
         yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:
@@ -145,9 +130,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self._scorers = make_scorers(self.session.bench.scorers)
         except WorkbenchError as error:
             self.session.problems.append(error)
-        await self.rebuild_panes()
+        await self.rebuild_panes(())
         await self.show_chosen()
-        self.editor.focus()
+        self.edit.editor.focus()
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
         self.set_interval(WATCH_SECONDS, self._look_at_files)
         for problem in self.session.problems:
@@ -157,76 +142,43 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
         self.run_panes()
 
-    async def rebuild_panes(self, kept: list[OutputPane] | None = None) -> None:
-        """Make the row of panes match the session's variants; `kept` says which widgets stay, in order."""
-        row = self.query_one("#panes", Container)
-        panes = kept if kept is not None else []
-        for pane in self.panes:
-            if pane not in panes:
-                self.runner.forget(pane)
-                await pane.remove()
-        for index in range(len(self.session.variants)):
-            if index >= len(panes):
-                panes.append(OutputPane(index))
-        for index, pane in enumerate(panes):
-            pane.index = index
-            if not pane.is_mounted:
-                await row.mount(pane, after=index - 1) if index and row.children else await row.mount(
-                    pane, before=0 if row.children else None
-                )
-        self.panes = panes
-        self.chosen = min(self.chosen, len(panes) - 1)
-        row.set_classes(f"panes-{len(panes)}")
-        self.show_variants()
+    @property
+    def panes(self) -> list[OutputPane]:
+        return self.row.panes
 
-    def show_variants(self) -> None:
-        """Names, prompts and models on the panes' borders."""
-        for pane, variant in zip(self.panes, self.session.variants, strict=True):
-            edited = " ●" if variant.prompt in self.session.prompts.edited else ""
-            runs_on = f"{variant.model} · {show_sampling(variant.sampling)}"
-            pane.show_variant(variant.name, f"{variant.prompt}{edited}", runs_on, show_adapters(variant.adapters))
-            pane.set_class(pane.index == self.chosen, "-chosen")
-        adapted = any(variant.adapters for variant in self.session.variants)
-        self.query_one("#panes").set_class(adapted, "-adapted")
+    async def rebuild_panes(self, kept: Sequence[OutputPane]) -> None:
+        """Make the row of panes match the session's variants; `kept` says which widgets stay, in order."""
+        for pane in self.panes:
+            if pane not in kept:
+                self.runner.forget(pane)
+        await self.row.rebuild(len(self.session.variants), kept)
+        self.chosen = min(self.chosen, len(self.panes) - 1)
 
     async def show_chosen(self) -> None:
         """The prompt, examples and case of the chosen pane, on the left."""
         variant = self.session.variants[self.chosen]
         try:
-            prompt = self.session.prompt(variant.prompt)
+            self.edit.show_prompt(self.session.prompt(variant.prompt), variant)
         except WorkbenchError as error:
-            self.editor.load_body("")
-            self.editor.read_only = True
-            self.editor.border_title = variant.prompt
-            self.editor.show_problem(error.message)
-            self.example_list.load((), ())
-        else:
-            self.editor.read_only = False
-            if self.editor.to_model() != prompt.body:
-                self.editor.load_body(prompt.body)
-            self.editor.show_problem("")
-            self.example_list.load(prompt.examples, variant.examples_off)
+            self.edit.show_unreadable(variant.prompt, error)
         await self.show_case()
         self.show_titles()
+        self.row.mark_differences(self.chosen)
         self._measure()
 
     async def show_case(self) -> None:
         case = self.session.case
         typed = "  (typed over)" if self.session.case_is_typed and self.session.cases else ""
         title = f"Case {case.number}{typed}" if self.session.cases else "Case  (typed: this bench has no dataset)"
-        await self.case_view.load(title, self.session.shown_variables(), case.expected)
+        await self.edit.show_case(title, self.session.shown_variables(), case.expected)
 
     def show_titles(self) -> None:
-        session = self.session
-        variant = session.variants[self.chosen]
-        sharing = [
-            pane.letter
-            for pane, other in zip(self.panes, session.variants, strict=False)
-            if other.prompt == variant.prompt
-        ]
-        mark = " ●" if variant.prompt in session.prompts.edited else ""
-        self.editor.border_title = f"Prompt  {variant.prompt}{mark}  ({', '.join(sharing)})"
-        self.show_variants()
+        """Names and marks on every border."""
+        variants, edited = self.session.variants, self.session.prompts.edited
+        name = variants[self.chosen].prompt
+        sharing = ", ".join("ABCDEFGH"[place] for place, other in enumerate(variants) if other.prompt == name)
+        self.edit.editor.border_title = f"Prompt  {name}{' ●' if name in edited else ''}  ({sharing})"
+        self.row.show_variants(variants, edited, self.chosen)
         self._show_status()
 
     def _show_status(self) -> None:
@@ -245,25 +197,14 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
                 total=self.runner.total if busy else 0,
             )
         )
-        self.tabs.show([pane.sign for pane in self.panes], self.chosen)
-        self._mark_differences()
-
-    def _mark_differences(self) -> None:
-        """Say on each pane whether it answers the same as the chosen one."""
-        chosen = self.panes[self.chosen]
-        for pane in self.panes:
-            comparable = pane is not chosen and pane.state == "done" and chosen.state == "done"
-            if comparable:
-                pane.mark = f"{'=' if pane.output.text == chosen.output.text else '≠'} {chosen.letter}"
-            else:
-                pane.mark = ""
+        self.row.show_signs(self.chosen)
 
     # --- typing --------------------------------------------------------------------------------------------------
 
     @on(TextArea.Changed, "#prompt")
     def _prompt_typed(self, event: TextArea.Changed) -> None:
         event.stop()
-        if not self.editor.read_only:
+        if not self.edit.editor.read_only:
             self._wait_for_rest()
 
     @on(CaseView.Edited)
@@ -287,11 +228,12 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         if self._rest:
             self._rest.stop()
             self._rest = None
-        if self.editor.read_only:
+        if self.edit.editor.read_only:
             return waiting
         try:
             return (
-                self.session.edit_prompt(self.session.variants[self.chosen].prompt, self.editor.to_model()) or waiting
+                self.session.edit_prompt(self.session.variants[self.chosen].prompt, self.edit.editor.to_model())
+                or waiting
             )
         except WorkbenchError as error:
             say(self, error)
@@ -344,44 +286,21 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         if event.wish == "toggle" and event.example:
             self.gather()
             self.session.toggle_example(self.chosen, event.example)
-            self._reload_examples()
+            variant = self.session.variants[self.chosen]
+            self.edit.show_prompt(self.session.prompt(variant.prompt), variant)
             self._changed()
         else:
             prompt_actions.change_examples(self, event.wish, event.example)
 
-    def _reload_examples(self) -> None:
-        variant = self.session.variants[self.chosen]
-        self.example_list.load(self.session.prompt(variant.prompt).examples, variant.examples_off)
-
     # --- running -------------------------------------------------------------------------------------------------
-
-    def draft_of(self, index: int) -> Draft:
-        """What a pane would ask now. Raises WorkbenchError when its prompt or its model cannot be found."""
-        session = self.session
-        variant = session.variants[index]
-        prompt = session.prompt(variant.prompt)
-        adapters = resolve_adapters(variant.adapters, self.folder, self.adapters)
-        return Draft.of(variant, prompt, session.case, session.strategy, self.model_of(index), adapters)
-
-    def model_of(self, index: int) -> Model:
-        bench = self.session.bench
-        return resolve_model(self.session.variants[index].model, bench.models, self.session.path.parent, self.models)
 
     def take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
         """Models and adapters were found in the background; panes that lacked theirs can run now."""
-        self.models, self.adapters = models, adapters
+        self.session.know(models, adapters)
         lacking = [pane for pane in self.panes if pane.state == "failed"]
         if lacking:
             self.run_panes(only_changed=True, panes=lacking)
             self._measure()
-
-    def find_unsupported(self, index: int) -> frozenset[str]:
-        """The sampling fields that the pane's engine cannot honour, as far as is known."""
-        try:
-            info = self.pool.info(self.model_of(index))
-        except WorkbenchError:
-            return frozenset()
-        return frozenset(info.unsupported_sampling if info else ())
 
     def run_panes(self, only_changed: bool = False, panes: list[OutputPane] | None = None) -> None:
         self.runner.run(self.panes if panes is None else panes, only_changed)
@@ -393,15 +312,15 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     @on(OutputPane.Finished)
     def _finished(self, event: OutputPane.Finished) -> None:
-        self._judge(event.pane, event.completion)
+        draft = self.runner.shown(event.pane)
+        if draft and event.completion.stop_reason != "cancelled":
+            self._judge(event.pane, event.completion, draft.case)
+        self.row.mark_differences(self.chosen)
         self._measure()
 
     @work(thread=True, group="judge")
-    def _judge(self, pane: OutputPane, completion: Completion) -> None:
+    def _judge(self, pane: OutputPane, completion: Completion, case: Case) -> None:
         """Scoring is not the screen's to wait for: a pattern may take its time."""
-        if completion.stop_reason == "cancelled":
-            return
-        case = self.session.case
         try:
             scores = tuple(scorer.score(completion.text, case) for scorer in self._scorers)
         except WorkbenchError as error:
@@ -418,33 +337,17 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def _measure(self) -> None:
         """Count the chosen pane's prompt for the meter, and show a template's error where it is typed."""
         try:
-            draft = self.draft_of(self.chosen)
-            measure = draft.measure()
+            self._counting.count(self.session.draft(self.chosen))
         except WorkbenchError as error:
-            self.editor.show_problem(error.message)
-            self.meter.show(None)
-            return
-        self.editor.show_problem("")
-        if draft == self._measuring:
-            return
-        self._measuring = draft
-        counting = self.pool.count(draft.model, measure.drafts, draft.prompt.mode)
-
-        def counted(future: Future[tuple[int, ...]]) -> None:
-            info = self.pool.info(draft.model)
-            failed = future.cancelled() or future.exception() is not None or info is None
-            budget = None if failed or info is None else draft.budget(measure, future.result(), info)
-            self.post_message(self.Measured(draft, budget))
-
-        counting.add_done_callback(counted)
+            self._counting.forget()
+            self.edit.show_budget(None, error.message)
 
     @on(Measured)
     def _measured(self, event: Measured) -> None:
-        if event.draft == self._measuring:
-            self.meter.show(event.budget)
-            self.example_list.show_costs(event.budget.per_example if event.budget else {})
+        if self._counting.is_latest(event.draft):
+            self.edit.show_budget(event.budget)
             if event.budget is None:
-                self._measuring = None
+                self._counting.forget()
 
     # --- keys ----------------------------------------------------------------------------------------------------
 
@@ -524,14 +427,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     def action_toggle_editor(self) -> None:
         hidden = self.toggle_class("-no-editor").has_class("-no-editor")
-        (self.panes[self.chosen] if hidden else self.editor).focus()
+        (self.panes[self.chosen] if hidden else self.edit.editor).focus()
 
     def action_split(self, step: int) -> None:
-        """Move the line between editor and panes, in percent of the width."""
-        edit = self.query_one("#edit")
-        now = self._split or round(edit.outer_size.width * 100 / max(self.size.width, 1))
-        self._split = max(20, min(now + step, 75))
-        edit.styles.width = f"{self._split}%"
+        self.edit.widen(step)
 
     @property
     def folder(self) -> Path:
