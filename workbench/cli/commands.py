@@ -21,7 +21,8 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench compare my.bench.yaml        the same comparison, as a table
   workbench compare my.bench.yaml --case all --json > cells.json
   workbench run queues/plain --var message="Where is my parcel?"
-  workbench models                       what can answer
+  workbench models                       what can answer, and what can be laid over it
+  workbench convert MODEL my.gguf        a model or an adapter in another form
 
 `workbench COMMAND --help` says more about each.
 

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import peft  # noqa: TID253
+import pytest
+from hf_fixture import LINEAR, write_adapter, write_hf
+
+from workbench.models.adapter import inspect_adapter
+from workbench.models.inspect import inspect_gguf
+from workbench.models.reference import Adapter
+
+
+@pytest.fixture(scope="module")
+def hf(tmp_path_factory):
+    return write_hf(tmp_path_factory.mktemp("base") / "tiny", context_tokens=1000)
+
+
+@pytest.fixture(scope="module")
+def lora(hf, tmp_path_factory):
+    config = peft.LoraConfig(r=4, target_modules=LINEAR)
+    return write_adapter(hf, tmp_path_factory.mktemp("adapters") / "mine", config)
+
+
+def test_a_folder_becomes_a_file_that_answers_alike(call, hf, tmp_path):
+    code, out, err = call("convert", hf, tmp_path / "tiny.gguf", "--type", "q8_0", "--check", 2)
+    assert (code, out) == (0, "")
+    assert "of 2 answers are the same before and after" in err
+    assert inspect_gguf(tmp_path / "tiny.gguf").quantization == "Q8_0"
+
+
+def test_a_lora_becomes_a_gguf_adapter_for_its_base(call, hf, lora, tmp_path):
+    assert call("convert", hf, tmp_path / "tiny.gguf", "--check", 0)[0] == 0
+    code, _, err = call("convert", lora, tmp_path / "mine.gguf", "--base", tmp_path / "tiny.gguf", "--type", "f16")
+    assert code == 0
+    assert "Not checked" in err
+    assert inspect_adapter(Adapter("mine", tmp_path / "mine.gguf", "gguf")).ranks == (4,)
+
+
+def test_an_adapter_is_merged_into_a_folder_or_a_file(call, hf, lora, tmp_path):
+    assert call("convert", hf, tmp_path / "merged", "--merge", lora, "--check", 0)[0] == 0
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    assert call("convert", hf, tmp_path / "merged.gguf", "--merge", lora, "--type", "f32", "--check", 0)[0] == 0
+    assert inspect_gguf(tmp_path / "merged.gguf").quantization == "F32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("{hf}", "there.gguf"), "already there"),
+        (("{lora}", "new.gguf"), "for a model"),
+        (("{lora}", "new.gguf", "--base", "{hf}"), "no GGUF model"),
+        (("{hf}", "new"), "no .gguf file"),
+        (("{hf}", "new.gguf", "--type", "q9"), "no quantization 'q9'"),
+        (("{hf}", "new", "--merge", "unknown"), "No PEFT adapter is called 'unknown'"),
+    ],
+)
+def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, lora, arguments, expected):
+    (folder / "there.gguf").touch()
+    before = sorted(folder.iterdir())
+    code, _, err = call("convert", *(argument.format(hf=hf, lora=lora) for argument in arguments))
+    assert code == 2
+    assert expected in err
+    assert sorted(folder.iterdir()) == before

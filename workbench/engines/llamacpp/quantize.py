@@ -1,0 +1,39 @@
+"""A GGUF file in a smaller form, by llama.cpp's own quantizer.
+
+Knows nothing of Hugging Face folders. It computes for seconds to minutes: run it in a process of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from workbench.engines.llamacpp.native import LOG, native, start
+from workbench.errors import ModelError
+
+FILE_TYPES = {
+    **{"q8_0": 7, "q6_k": 18, "q5_k_m": 17, "q5_k_s": 16, "q4_k_m": 15, "q4_k_s": 14, "q4_0": 2},
+    **{"q3_k_m": 12, "q2_k": 10, "bf16": 32},
+}
+"""Name -> llama.cpp's number of the file type."""
+
+
+def quantize(source: Path, out: Path, kind: str, threads: int = 0) -> None:
+    """Write `source` as `kind`, all at once or not at all; threads 0 takes every core. Raises ModelError."""
+    if kind not in FILE_TYPES:
+        raise ModelError(f"There is no quantization {kind!r}.", f"Choose one of {', '.join(FILE_TYPES)}.")
+    start()
+    parameters = native.llama_model_quantize_default_params()
+    parameters.ftype = FILE_TYPES[kind]
+    parameters.nthread = threads
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        written = Path(scratch) / out.name
+        LOG.lines.clear()
+        if native.llama_model_quantize(str(source).encode(), str(written).encode(), parameters) != 0:
+            raise ModelError(
+                f"llama.cpp could not quantize {source} to {kind}.",
+                "Choose another quantization; q8_0 works for every model.",
+                "\n".join(LOG.lines),
+            )
+        written.replace(out)
