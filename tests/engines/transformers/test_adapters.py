@@ -120,16 +120,28 @@ def test_the_base_and_plain_loras_share_one_pass_over_the_weights(
         return evaluate(module, runs)
 
     monkeypatch.setattr(engine._scheduler._memory, "evaluate", watch)
-    laid = [[(adapters[kind], 1.0)] for kind in MIXED] + [[(adapters["lora"], 0.5)]]
+    laid: list[list[tuple[Path, float]]] = [[]] + [[(adapters[kind], 1.0)] for kind in MIXED]
+    laid += [[(adapters["lora"], 0.5)], [(adapters["prefix"], 1.0)]]
     complete(engine, *(ask(number, adapters=one, max_tokens=4, stop=()) for number, one in enumerate(laid)))
     assert max(sizes) == len(laid)
+
+
+def test_adapters_too_large_to_stack_answer_the_same(
+    engine: TransformersEngine, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid: list[list[tuple[Path, float]]] = [[]] + [[(adapters[kind], 1.0)] for kind in SCALED]
+    requests = [ask(number, adapters=one) for number, one in enumerate(laid)]
+    stacked = [answer.text for answer in complete(engine, *requests)]
+    monkeypatch.setattr("workbench.engines.transformers.mixture.MOST_STACKED", 0)
+    assert [answer.text for answer in complete(engine, *requests)] == stacked
 
 
 def test_weights_are_held_once(engine: TransformersEngine, adapters: dict[str, Path]) -> None:
     base = engine._adapters._model.model.layers[0].mlp.up_proj.weight
     for kind in ("lora", "dora", "ia3"):
         overlay = engine._adapters.lay([Applied(Adapter(kind, adapters[kind]), 1.0)], ())
-        found = [tensor for name, tensor in overlay.module.named_parameters() if "layers.0.mlp.up_proj" in name]
+        module = overlay.module.laid if kind == "lora" else overlay.module
+        found = [tensor for name, tensor in module.named_parameters() if "layers.0.mlp.up_proj" in name]
         assert any(tensor.data_ptr() == base.data_ptr() for tensor in found)
 
 
@@ -151,7 +163,7 @@ def test_overlays_that_nobody_uses_are_dropped(
     engine = open_engine(tiny_hf)
     laid = [[(adapters["lora"], step / 8)] for step in range(1, 9)]
     first = [complete(engine, ask(1, adapters=one))[0].text for one in laid]
-    assert len(engine._adapters._shared.peft_config) <= 3
+    assert len(engine._adapters._shared.laid.peft_config) <= 3
     assert [complete(engine, ask(1, adapters=one))[0].text for one in laid] == first
 
 

@@ -87,3 +87,10 @@ def test_every_request_ends_once_and_answers_as_it_does_alone(
         answer = fold(pieces)
         assert alone[kind].startswith(answer.text.rstrip("�"))
         assert answer.stop_reason == "cancelled" or answer.text == alone[kind]
+
+
+def test_a_row_that_ends_in_a_batch_leaves_the_later_ones_as_they_were(engine: TransformersEngine) -> None:
+    long = "the house and the kettle " * 6
+    expected = complete(engine, ask(1, long, max_tokens=24))[0].text
+    answers = complete(engine, ask(1, max_tokens=24), ask(2, max_tokens=4), ask(3, long, max_tokens=24))
+    assert answers[2].text == expected

@@ -8,6 +8,7 @@ structure over the same tensors. Knows nothing of requests.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import torch
 from peft import PeftModelForCausalLM
 from peft.tuners.lora import LoraLayer
 
+from workbench.engines.transformers.mixture import Mixture
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.peft_folder import Source, read_source
 from workbench.errors import ModelError
@@ -34,9 +36,9 @@ class Adapters:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._base = Overlay(model)
+        self._base = Overlay(model, bare=True)
         self._known: dict[Key, Overlay] = {}
-        self._shared: Any = None
+        self._shared: Mixture | None = None
         self._names = (f"adapter{number:09d}" for number in itertools.count())
 
     @torch.inference_mode(False)
@@ -71,24 +73,29 @@ class Adapters:
     def _share(self, weights: Sequence[Weighted]) -> Overlay:
         """An overlay in the module that all plain LoRA adapters share."""
         try:
-            if len(weights) == 1:
-                name = next(self._names)
-                self._shared = self._load(self._shared, weights[0][0], name)
-                _scale(self._shared, name, weights[0][1])
-            else:
-                parts = [next(self._names) for _ in weights]
-                for (source, _), part in zip(weights, parts, strict=True):
-                    self._shared = self._load(self._shared, source, part)
-                name = next(self._names)
-                scales = [scale for _, scale in weights]
-                self._shared.base_model.add_weighted_adapter(parts, scales, name, combination_type="cat")
-                for part in parts:
-                    self._shared.delete_adapter(part)
+            laid: Any = self._shared.laid if self._shared else None
+            parts = [next(self._names) for _ in weights]
+            for (source, _), part in zip(weights, parts, strict=True):
+                laid = self._load(laid, source, part)
+            name = self._combine(laid, parts, [scale for _, scale in weights])
         except BaseException:
             self._shared = None  # half an adapter may be in it; those under way keep it, others get a new one
             self._known = {key: kept for key, kept in self._known.items() if kept.adapter is None}
             raise
-        return Overlay(self._shared.eval(), name)
+        self._shared = self._shared or Mixture(laid.eval())
+        self._shared.refresh()
+        return Overlay(self._shared, name)
+
+    def _combine(self, laid: Any, parts: Sequence[str], scales: Sequence[float]) -> str:
+        """Make one adapter of several; its name."""
+        if len(parts) == 1:
+            _scale(laid, parts[0], scales[0])
+            return parts[0]
+        name = next(self._names)
+        laid.base_model.add_weighted_adapter(list(parts), list(scales), name, combination_type="cat")
+        for part in parts:
+            laid.delete_adapter(part)
+        return name
 
     def _separate(self, weights: Sequence[Weighted]) -> Overlay:
         """An overlay with a module of its own, in which all its adapters are active."""
@@ -115,10 +122,10 @@ class Adapters:
         if prompt.kind == "PROMPT_TUNING":
             embeddings = found[0].detach().to(self._model.dtype)
             _check_numbers(prompt, [embeddings])
-            return Overlay(overlay.module, overlay.adapter, embeddings=embeddings)
+            return dataclasses.replace(overlay, embeddings=embeddings)
         prefix = [(keys[0].detach(), values[0].detach()) for keys, values in _layers(found)]
         _check_numbers(prompt, [tensor for pair in prefix for tensor in pair])
-        return Overlay(overlay.module, overlay.adapter, prefix=prefix)
+        return dataclasses.replace(overlay, prefix=prefix)
 
     def _load(self, module: Any, source: Source, name: str) -> Any:
         """Load an adapter into a module, or into a new one. Raises ModelError."""
@@ -155,14 +162,13 @@ class Adapters:
             if id(overlay) in in_use:
                 continue
             del self._known[key]
-            if overlay.adapter is None or overlay.module is not self._shared:
+            if self._shared is None or overlay.module is not self._shared:
                 continue
-            if any(other.adapter == overlay.adapter for other in self._known.values()):
-                continue
-            if len(self._shared.peft_config) == 1:
+            if len(self._shared.laid.peft_config) == 1:
                 self._shared = None
             else:
-                self._shared.delete_adapter(overlay.adapter)
+                self._shared.laid.delete_adapter(overlay.adapter)
+                self._shared.refresh()
 
 
 def _check_set(sources: Sequence[Weighted]) -> None:

@@ -19,10 +19,14 @@ PrefixLayers = Sequence[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, as [heads, tokens, width]."""
 
 
+BASE = "__base__"
+"""peft's name for a row without an adapter."""
+
+
 class Run(NamedTuple):
     """Tokens to evaluate next in one row; embeddings ([tokens, width]) stand for tokens that have no id.
 
-    adapter: its name in the module that evaluates it; None where the module has but one way to go.
+    adapter: its name in the module that evaluates it; None for the base, or where there is but one way to go.
     """
 
     row: int
@@ -79,7 +83,7 @@ class SharedMemory:
         places = starts + torch.arange(_length(runs[0]), device=self._device)
         arguments = {
             **_inputs(runs, self._device),
-            **({"adapter_names": [run.adapter for run in runs]} if runs[0].adapter else {}),
+            **_names(runs),
             "attention_mask": self._masks(places, last),
             "position_ids": places,
             "past_key_values": self._cache,
@@ -151,10 +155,8 @@ class OwnMemory:
         self._caches.pop(row, None)
 
     def _evaluate(self, module: Any, run: Run) -> torch.Tensor:
-        names = {"adapter_names": [run.adapter]} if run.adapter else {}
-        inputs = _inputs([run], self._device)
-        cache = {self._name: self._cache(run.row)}
-        logits: torch.Tensor = module(**inputs, **names, **cache, use_cache=True, **self._extra).logits[:, -1]
+        arguments = {**_inputs([run], self._device), **_names([run]), self._name: self._cache(run.row)}
+        logits: torch.Tensor = module(**arguments, use_cache=True, **self._extra).logits[:, -1]
         return logits
 
     def _cache(self, row: int) -> Any:
@@ -189,6 +191,11 @@ def _inputs(runs: Sequence[Run], device: torch.device) -> dict[str, torch.Tensor
     if runs[0].embeddings is not None:
         return {"inputs_embeds": runs[0].embeddings[None]}
     return {"input_ids": torch.tensor([list(run.tokens) for run in runs], device=device)}
+
+
+def _names(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The adapter of each row, where the module has several."""
+    return {"adapter_names": [run.adapter or BASE for run in runs]} if any(run.adapter for run in runs) else {}
 
 
 def _extra_arguments(model: Any) -> dict[str, int]:

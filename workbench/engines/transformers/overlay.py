@@ -19,11 +19,13 @@ class Overlay:
 
     module: evaluates tokens; rows with the same module are evaluated together.
     adapter: the name by which the module knows this row's adapter; None where it has but one way to go.
+    bare: the module is the base itself, so that its rows may as well go through a module that has many adapters.
     prefix, embeddings: what stands before the first token; at most one of them.
     """
 
     module: Any
     adapter: str | None = None
+    bare: bool = False
     prefix: PrefixLayers | None = None
     embeddings: torch.Tensor | None = None
 

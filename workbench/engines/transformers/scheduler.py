@@ -118,11 +118,14 @@ class Scheduler:
 
     def _group(self) -> list[list[Row]]:
         """The rows that write, in groups that one forward pass can evaluate."""
+        writing = [row for row in self._rows if row.writing]
+        if self._memory.longest is None:
+            return [[row] for row in writing]
         groups: dict[int, list[Row]] = {}
-        for row in self._rows:
-            if row.writing:
-                alone = self._memory.longest is None
-                groups.setdefault(id(row if alone else row.overlay.module), []).append(row)
+        for row in sorted(writing, key=lambda row: row.overlay.bare):
+            mixture = next((key for key, rows in groups.items() if rows[0].overlay.adapter), None)
+            key = mixture if row.overlay.bare and mixture else id(row.overlay.module)
+            groups.setdefault(key, []).append(row)
         return list(groups.values())
 
     def _read_prompts(self) -> list[Event]:
@@ -140,24 +143,24 @@ class Scheduler:
 
     def _evaluate(self, rows: list[Row], runs: list[Run]) -> list[Event]:
         try:
-            logits = self._memory.evaluate(rows[0].overlay.module, runs)
+            named = next((row for row in rows if row.overlay.adapter), rows[0])
+            logits = self._memory.evaluate(named.overlay.module, runs)
             likeliest = logits.argmax(-1)
             sound = torch.isfinite(logits.gather(-1, likeliest[:, None])[:, 0]).tolist()
         except Exception as error:  # noqa: BLE001  whatever foreign code raises, the rows get a message
             if len(rows) > 1:
                 return [event for row in rows for event in self._evaluate([row], [row.run(row.pending)])]
             return self._fail(rows[0], _explain(error))
-        events: list[Event] = []
-        choices: list[int] = likeliest.tolist()
-        for place, (row, run) in enumerate(zip(rows, runs, strict=True)):
+        for row, run in zip(rows, runs, strict=True):  # all of them first: a row that ends moves others
             row.position += len(run.tokens)
             row.pending = row.pending[len(run.tokens) :]
+        events: list[Event] = []
+        choices: list[int] = likeliest.tolist()
+        for place, row in enumerate(rows):
             if not sound[place]:
                 events += self._fail(row, _not_a_number())
             elif not row.pending:
-                plain = row.sampler.plain
-                numbers = None if plain else logits[place].float().cpu().numpy().copy()
-                events += self._write(row, choices[place] if numbers is None else row.sampler.choose(numbers))
+                events += self._write(row, choices[place] if row.sampler.plain else _choose(row, logits[place]))
         return events
 
     def _write(self, row: Row, token: int) -> list[Event]:
@@ -193,6 +196,10 @@ class Scheduler:
             self._memory.move(last.number, row.number, last.position)
             self._rows[row.number] = last
             last.number = row.number
+
+
+def _choose(row: Row, logits: torch.Tensor) -> int:
+    return row.sampler.choose(logits.to("cpu", torch.float32, copy=True).numpy())
 
 
 def _explain(error: Exception) -> EngineError:
