@@ -11,7 +11,7 @@ from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
 from workbench.evaluation.bench import AdapterChoice, load_bench
-from workbench.models.reference import Adapter
+from workbench.models.reference import Adapter, Model
 from workbench.settings import Settings
 from workbench.tui.dialogs.adapter_panel import AdapterPanel
 from workbench.tui.dialogs.difference import Difference, mark_differences
@@ -24,6 +24,7 @@ from workbench.tui.dialogs.pane_settings import PaneSettings
 from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
+from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.widgets.case_view import CaseField
 
 WIDE = (160, 45)
@@ -402,6 +403,34 @@ async def test_an_adapter_is_laid_over_scaled_and_switched_while_the_pane_answer
         await dialog(pilot, AdapterPanel)
         await pilot.press("x", "escape")
         await until(pilot, lambda: screen.session.variants[0].adapters == ())
+
+
+async def test_the_browser_shows_what_is_wrong_with_a_file_and_hands_a_choice_to_the_pane(app, adapter, folder: Path):
+    (folder / "cut.gguf").write_bytes(b"GGUF")
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        models = (Model("cut", folder / "cut.gguf"), screen.session.model(0))
+        screen.take_models(models, (adapter,))
+        await pilot.press("ctrl+b")
+        browser = await dialog(pilot, ModelsScreen)
+        details = browser.query_one("#models-text", Static)
+        browser.bases.stand_on("cut")
+        await until(pilot, lambda: "cut.gguf" in str(details.visual) and "cut" in str(details.visual))
+        await pilot.press("tab")
+        await until(pilot, lambda: "routes" in str(details.visual))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is screen)
+        assert [choice.adapter for choice in screen.session.variants[0].adapters] == ["routes"]
+        await until(pilot, lambda: answers(screen)[0] == "Lantern routes 1")
+        await pilot.press("ctrl+b")
+        browser = await dialog(pilot, ModelsScreen)
+        browser.bases.stand_on("desk.script")
+        await pilot.press("f8")
+        await until(pilot, lambda: screen.pool.residents() == ())
+        await pilot.press("f7")
+        await until(pilot, lambda: [resident.state for resident in screen.pool.residents()] == ["ready"])
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.session.variants[0].model == "desk.script")
 
 
 async def test_adapters_are_found_again_after_saving(make_app, folder: Path, adapter):

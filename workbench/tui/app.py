@@ -22,9 +22,12 @@ from workbench.settings import Settings, load_settings
 from workbench.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
+    from workbench.evaluation.session import Session
+    from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
     from workbench.tui.desk import Desk
     from workbench.tui.screens.bench import BenchScreen
+    from workbench.tui.screens.models import Taken
 
 
 class WorkbenchApp(App[None]):
@@ -81,6 +84,12 @@ class WorkbenchApp(App[None]):
     def bench_screen(self) -> BenchScreen | None:
         """The bench screen, once it is open."""
         return next((screen for screen in self.screen_stack if screen.id == "bench"), None)  # type: ignore[return-value]
+
+    async def browse_models(self, session: Session, pool: Pool, base: Model | None) -> Taken | None:
+        """Open the browser of models and adapters; what a person took, when they come back."""
+        from workbench.tui.screens.models import ModelsScreen
+
+        return await self.push_screen_wait(ModelsScreen(session, pool, base))
 
     def close_engines(self) -> None:
         """End every engine; quick, and safe to call at any time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice
@@ -17,6 +17,7 @@ from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.picker import Picker
 
 if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
     from workbench.tui.screens.bench import BenchScreen
 
 
@@ -81,6 +82,24 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
         text = catalog.read_template(template, screen.folder)
     choice = ModelChoice(known.path, chat_template=text, context_tokens=int(size) or None)
     screen.session.remember_model(name, choice)
+
+
+@flow
+async def browse_models(screen: BenchScreen) -> None:
+    """The models and adapters on this machine; enter takes one for the chosen pane."""
+    index, session = screen.chosen, screen.session
+    try:
+        base = session.model(index)
+    except WorkbenchError:
+        base = None
+    taken = await cast("WorkbenchApp", screen.app).browse_models(session, screen.pool, base)
+    if taken is None:
+        return
+    if taken.kind == "model":
+        session.change_variant(index, model=taken.name)
+    else:
+        session.add_adapter(index, taken.name)
+    await screen.refresh_after_change()
 
 
 @flow

@@ -65,6 +65,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+o", "do('open_prompt')", "open", id="bench.open", priority=True),
         Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
         Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
+        Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),

@@ -1,0 +1,140 @@
+"""ModelsScreen: the models and adapters on this machine, what is in them, what fits, and what is loaded.
+
+Headers are read in the background, one at a time, as one walks over them. Dismissed with what the pane shall run on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+import psutil
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from workbench.evaluation.session import Session
+from workbench.hosting.pool import Pool
+from workbench.inert import make_inert
+from workbench.models.reference import Model
+from workbench.tui.details import describe_adapter, describe_model
+from workbench.tui.figures import show_bytes
+from workbench.tui.widgets.filtered_list import FilteredList
+
+REFRESH_SECONDS = 1.0
+
+
+class Taken(NamedTuple):
+    """What a person chose for the pane."""
+
+    kind: Literal["model", "adapter"]
+    name: str
+
+
+class ModelsScreen(Screen[Taken | None]):
+    """Two lists on the left, the details of what one stands on at the right."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "back", id="models.back"),
+        Binding("f7", "load", "load", id="models.load", priority=True),
+        Binding("f8", "unload", "unload", id="models.unload", priority=True),
+    ]
+
+    def __init__(self, session: Session, pool: Pool, base: Model | None) -> None:
+        """base: what the pane runs on now; adapters are checked against it."""
+        super().__init__(id="models")
+        self._session, self._pool, self._base = session, pool, base
+        self.bases = FilteredList("bases", "Models")
+        self.adapters = FilteredList("adapters", "Adapters")
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._title(), id="models-title")
+        with Horizontal():
+            with Vertical(id="models-lists"):
+                yield Input(placeholder="type to search", compact=True, id="models-search")
+                yield self.bases
+                yield self.adapters
+            with VerticalScroll(id="models-details"):
+                yield Static(id="models-text")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self._fill("")
+        self.bases.focus()
+        self.set_interval(REFRESH_SECONDS, self._show_residents)
+        if self._base is not None:
+            self.bases.stand_on(self._base.name)
+
+    def _title(self) -> Content:
+        free, total = psutil.virtual_memory().available, psutil.virtual_memory().total
+        loaded = [
+            f"{make_inert(resident.model.name)} {resident.state} {show_bytes(resident.memory_bytes)}"
+            for resident in self._pool.residents()
+        ]
+        left = Content.assemble((" models and adapters  ", "bold $primary"), "  ".join(loaded) or "nothing is loaded")
+        return Content.assemble(left, (f"   {show_bytes(free)} of {show_bytes(total)} free", "$foreground 60%"))
+
+    def _show_residents(self) -> None:
+        self.query_one("#models-title", Static).update(self._title(), layout=False)
+
+    def _fill(self, query: str) -> None:
+        loaded = {resident.model.path for resident in self._pool.residents() if resident.state == "ready"}
+        self.bases.fill([(model.name, model.path in loaded) for model in self._session.models], query)
+        self.adapters.fill([(adapter.name, False) for adapter in self._session.adapters], query)
+
+    @on(Input.Changed, "#models-search")
+    def _searched(self, event: Input.Changed) -> None:
+        self._fill(event.value)
+
+    @on(Input.Submitted, "#models-search")
+    def _search_left(self) -> None:
+        self.bases.focus()
+
+    @on(OptionList.OptionHighlighted)
+    def _walked(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_list is self.focused or self.focused is None:
+            self._describe(event.option_list is self.adapters, event.option)
+
+    def on_descendant_focus(self) -> None:
+        for options, adapters in ((self.bases, False), (self.adapters, True)):
+            if options is self.focused and options.highlighted is not None:
+                self._describe(adapters, options.get_option_at_index(options.highlighted))
+
+    @work(thread=True, group="details", exclusive=True)
+    def _describe(self, adapter: bool, option: Option) -> None:
+        """Read the header of what one stands on; big ones take a moment."""
+        name = option.id or ""
+        if adapter:
+            found = next((one for one in self._session.adapters if one.name == name), None)
+            text = describe_adapter(found, self._base) if found else Content("")
+        else:
+            model = self._find(name)
+            text = describe_model(model, self._pool) if model else Content("")
+        self.app.call_from_thread(self.query_one("#models-text", Static).update, text)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        kind: Literal["model", "adapter"] = "adapter" if event.option_list is self.adapters else "model"
+        self.dismiss(Taken(kind, event.option.id or ""))
+
+    def action_load(self) -> None:
+        model = self._standing_on()
+        if model is not None:
+            self._pool.load(model)
+
+    def action_unload(self) -> None:
+        model = self._standing_on()
+        if model is not None:
+            self._pool.unload(model)
+
+    def _standing_on(self) -> Model | None:
+        index = self.bases.highlighted
+        return self._find(self.bases.get_option_at_index(index).id or "") if index is not None else None
+
+    def _find(self, name: str) -> Model | None:
+        return next((model for model in self._session.models if model.name == name), None)

@@ -1,0 +1,39 @@
+"""FilteredList: names one walks over, narrowed by a query; what is in use is marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from workbench.inert import make_inert
+
+
+class FilteredList(OptionList):
+    """A list under a title that counts."""
+
+    def __init__(self, id: str, title: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._title = title
+
+    def fill(self, names: Sequence[tuple[str, bool]], query: str) -> None:
+        """Show the names in which every word of the query stands; the second of each pair says it is in use."""
+        words = query.lower().split()
+        found = [(name, used) for name, used in names if all(word in name.lower() for word in words)]
+        self.border_title = f"{self._title}  {len(found)}" + (f" of {len(names)}" if words else "")
+        rows = [
+            Option(Content.assemble(make_inert(name), ("  loaded" if used else "", "$text-success")), id=name)
+            for name, used in found
+        ]
+        nothing = "Nothing matches." if names else "None found. `workbench models` says where it looked."
+        self.set_options(rows or [Option(Content(nothing), disabled=True)])
+        if rows:
+            self.highlighted = 0
+
+    def stand_on(self, name: str) -> None:
+        """Move to a name, if it is listed."""
+        for index, option in enumerate(self.options):
+            if option.id == name:
+                self.highlighted = index
