@@ -416,7 +416,9 @@ async def test_the_browser_shows_what_is_wrong_with_a_file_and_hands_a_choice_to
         details = browser.query_one("#models-text", Static)
         browser.bases.stand_on("cut")
         await until(pilot, lambda: "cut.gguf" in str(details.visual) and "cut" in str(details.visual))
-        await pilot.press("tab")
+        await pilot.press("f1")
+        assert "models.unload" in (await dialog(pilot, Help))._page().plain
+        await pilot.press("escape", "tab")
         await until(pilot, lambda: "routes" in str(details.visual))
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
+from workbench import paths
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings, load_settings
 from workbench.tui.theme import DARK, LIGHT
@@ -104,6 +105,7 @@ class WorkbenchApp(App[None]):
             for id, action in ACTIONS.items():
                 yield SystemCommand(action.title, action.explanation, partial(bench.action_do, id))
         yield SystemCommand("Light or dark", "Turn the theme", self.action_turn_theme)
+        yield SystemCommand("Keys and help", "Every key of this screen", self.action_help)
         yield SystemCommand("Theme…", "Choose among all themes", self.action_change_theme)
 
     def action_turn_theme(self) -> None:
@@ -117,8 +119,13 @@ class WorkbenchApp(App[None]):
         screen.action_do("leave")
 
     def action_help(self) -> None:
-        if self.bench_screen is not None and self.screen is self.bench_screen:
-            self.bench_screen.action_do("help")
+        """What the screen is for, and every key that works on it."""
+        text = getattr(self.screen, "HELP_TEXT", "")
+        if text:
+            from workbench.tui.dialogs.help import Help
+            from workbench.tui.keys import list_keys
+
+            self.push_screen(Help(text, list_keys(self.screen), str(paths.settings_file())))
 
 
 def run_app(bench: Path | None, model: Path | None) -> int:

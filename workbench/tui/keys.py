@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from workbench.tui.dialogs.help import KeyRow
 
-_OWNERS = {"app", "bench", "pane", "editor", "examples"}
+_OWNERS = {"app", "bench", "models", "pane", "editor", "examples"}
 _PLACES = {"OutputPane": "On a pane", "ExampleList": "In the examples", "PromptEditor": "In the prompt"}
 
 

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench import paths
 from workbench.errors import FileChangedError
 from workbench.tui.actions.flow import ask, flow
-from workbench.tui.dialogs.help import Help
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.keys import list_keys
 
 if TYPE_CHECKING:
     from workbench.tui.screens.bench import BenchScreen
-
-
-@flow
-async def help(screen: BenchScreen) -> None:
-    """What the screen is for, and every key."""
-    await screen.app.push_screen_wait(Help(screen.HELP_TEXT, list_keys(screen), str(paths.settings_file())))
 
 
 @flow

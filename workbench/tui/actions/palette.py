@@ -43,5 +43,4 @@ ACTIONS: dict[str, Action] = {
     "go_to_case": Action("Go to case…", "By its number", bench.go_to_case),
     "turn_strategy": Action("Too long a prompt: refuse or drop examples", "Turns the strategy", bench.turn_strategy),
     "leave": Action("Quit", "Asks when something is unsaved", bench.leave),
-    "help": Action("Keys and help", "Every key of this screen", bench.help),
 }

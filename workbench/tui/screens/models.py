@@ -39,6 +39,11 @@ class ModelsScreen(Screen[Taken | None]):
     """Two lists on the left, the details of what one stands on at the right."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
+    HELP_TEXT: ClassVar[str] = """\
+Every model and adapter that was found, with what its header says. The bar compares what a model needs with the memory
+that is free; an adapter is checked against the model of the pane you came from. Enter takes what you stand on for that
+pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory.
+"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="models.back"),
         Binding("f7", "load", "load", id="models.load", priority=True),
