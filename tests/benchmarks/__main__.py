@@ -6,9 +6,9 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import command_line, first_paint, streaming
+from tests.benchmarks import adapters, command_line, first_paint, streaming
 
-MEASURES = {"command_line": command_line, "first_paint": first_paint, "streaming": streaming}
+MEASURES = {"adapters": adapters, "command_line": command_line, "first_paint": first_paint, "streaming": streaming}
 
 
 def main(names: list[str]) -> None:

@@ -17,8 +17,15 @@ SEQUENCES = 16
 _CACHE_BYTES = 2 * 2**30
 """Memory that the KV cache takes at most, unless a single context needs more."""
 
+SHARED_CONTEXTS = 6
+"""Whole contexts in a cache whose cells all requests share: few are as long as a context, and each of them waits only
+until others end."""
+
 _OVERLAY_BYTES = 2**29
 """The same, for the cache of each set of adapters."""
+
+_OVERLAY_CONTEXTS = 2
+"""Whole contexts in such a cache: a pane needs one, and many short cases of a comparison share two."""
 
 _SMALL_BYTES = 300 * 2**20
 
@@ -56,7 +63,7 @@ def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
             "Use fewer sets at once, or give the model a smaller context.",
         )
     contexts = min(_OVERLAY_BYTES, free_bytes // 4) // max(1, needed)
-    return context_tokens * max(1, min(SEQUENCES, contexts))
+    return context_tokens * max(1, min(_OVERLAY_CONTEXTS, contexts))
 
 
 def choose_threads(info: ModelInfo, wanted: int) -> int:

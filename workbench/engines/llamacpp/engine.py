@@ -24,7 +24,15 @@ from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
 from workbench.engines.llamacpp.vocabulary import Vocabulary
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.prompts import Prompts
-from workbench.engines.sizes import SEQUENCES, cache_cells, choose_threads, context_size, overlay_cells, prompt_pace
+from workbench.engines.sizes import (
+    SEQUENCES,
+    SHARED_CONTEXTS,
+    cache_cells,
+    choose_threads,
+    context_size,
+    overlay_cells,
+    prompt_pace,
+)
 from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
@@ -65,7 +73,7 @@ class LlamaEngine:
         size = context_size(model, info, max_context_tokens)
         if not on_gpu():
             check_fits(info, size)
-        cells = cache_cells(info, size, psutil.virtual_memory().available)
+        cells = min(cache_cells(info, size, psutil.virtual_memory().available), SHARED_CONTEXTS * size)
         if adapts_to_length(model):
             cells = size
         weights = Weights(model.path, advance)
