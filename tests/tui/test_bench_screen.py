@@ -24,6 +24,7 @@ from workbench.tui.dialogs.pane_settings import PaneSettings
 from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.token_view import TokenView
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.widgets.case_view import CaseField
 
@@ -463,6 +464,24 @@ async def test_the_difference_between_two_answers_is_shown_word_by_word(app):
         assert "{+Lantern+}" in str(shown.query_one(Static).visual)
         await pilot.press("left")
         assert "{+Letters+}" in str(shown.query_one(Static).visual)
+
+
+async def test_the_tokens_of_an_answer_show_their_probability_and_alternatives(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.edit.case.query(CaseField).first().load_text("Good morning.")
+        await until(pilot, lambda: answers(screen)[0] == "I do not know.")
+        await pilot.press("escape", "t")
+        view = await dialog(pilot, TokenView)
+        text, guesses = view.query_one("#tokens-text", Static), view.query_one("#tokens-guesses", Static)
+        assert str(text.visual) == "I do not know."
+        assert "token 1 of 5" in str(guesses.visual)
+        await pilot.press("right")
+        assert "' do'" in str(guesses.visual) and "' other1'" in str(guesses.visual)
+        await pilot.press("left", "left")
+        assert "token 1 of 5" in str(guesses.visual)
+        await pilot.press("tab")
+        assert "token 1 of 5" not in str(guesses.visual)
 
 
 def test_every_word_of_both_texts_is_in_the_difference():

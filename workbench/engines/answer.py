@@ -6,7 +6,7 @@ Knows nothing of batches (scheduler.py) or native code.
 from __future__ import annotations
 
 from workbench.engines.detokenizer import Detokenizer
-from workbench.engines.engine import Chunk, Request, StopReason
+from workbench.engines.engine import Chunk, Request, StopReason, TokenChoice
 from workbench.engines.stop import StopFilter
 from workbench.engines.thinking import Piece, ThinkingFilter
 
@@ -31,11 +31,16 @@ class Answer:
         self._detokenizer = Detokenizer()
         self._thinking = thinking
         self._stop = StopFilter(stops)
+        self._tokens: list[TokenChoice] = []
 
     @property
     def stopped(self) -> bool:
         """Whether a stop string was found."""
         return self._stop.stopped
+
+    def note(self, choice: TokenChoice) -> None:
+        """Tell how a token was chosen, with the next chunk."""
+        self._tokens.append(choice)
 
     def add(self, piece: bytes, now: float) -> list[Chunk]:
         """Take one token's bytes; the chunks that are certain now."""
@@ -64,6 +69,7 @@ class Answer:
 
     def _chunk(self, text: str, thinking: bool, reason: StopReason | None = None) -> Chunk:
         spent = self._last - self._first
+        tokens, self._tokens = tuple(self._tokens), []
         return Chunk(
             self.request.id,
             text,
@@ -74,4 +80,5 @@ class Answer:
             tokens_per_second=(self.output_tokens - 1) / spent if self.output_tokens > 1 and spent > 0 else 0.0,
             elapsed_seconds=self._last - self._started,
             stop_reason=reason,
+            tokens=tokens,
         )

@@ -57,6 +57,27 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sampling: Sampling = Sampling()
     mode: Literal["chat", "completion"] = "chat"
     adapters: tuple[Applied, ...] = ()
+    guesses: int = 0
+    """how many of the likeliest tokens to tell with each one that is written; 0 tells nothing"""
+
+
+class Guess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token the model might have written, with its natural log-probability."""
+
+    text: str
+    logprob: float
+
+
+class TokenChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token that was written, how probable the model found it, and its likeliest alternatives, best first.
+
+    Probabilities are the model's own, before penalties, biases and temperature. A token that holds part of a
+    character is shown with a replacement character.
+    """
+
+    text: str
+    logprob: float
+    guesses: tuple[Guess, ...]
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="progress"):
@@ -87,6 +108,8 @@ class Chunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """output tokens after the first, over the time they took; 0 for a single token"""
     elapsed_seconds: float = 0.0
     stop_reason: StopReason | None = None
+    tokens: tuple[TokenChoice, ...] = ()
+    """those behind the text so far, where the request asked for them; the end token among them"""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):

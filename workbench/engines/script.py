@@ -5,13 +5,15 @@ Token rule: a token is a word, or one other sign, with the white space before it
 
 from __future__ import annotations
 
+import math
 import re
+import zlib
 from typing import Literal
 
 import msgspec
 
 from workbench import files
-from workbench.engines.engine import Request, Sampling
+from workbench.engines.engine import Guess, Request, Sampling, TokenChoice
 from workbench.errors import FileError, ModelError
 from workbench.models.reference import Model
 
@@ -95,6 +97,13 @@ def matches(rule: Rule, request: Request, text: str) -> bool:
         return False
     place = request.messages[-1].content if rule.where == "last" else text
     return rule.contains in place and re.search(rule.regex, place) is not None
+
+
+def weigh_token(token: str, count: int) -> TokenChoice:
+    """A made-up likelihood for a scripted token, the same each time, with as many alternatives as are asked for."""
+    probability = 0.3 + zlib.crc32(token.encode()) % 70 / 100
+    others = [Guess(f" other{number}", math.log((1 - probability) / (number + 1))) for number in range(1, count)]
+    return TokenChoice(token, math.log(probability), (Guess(token, math.log(probability)), *others))
 
 
 def choose_reply(rule: Rule, request: Request) -> str:

@@ -12,9 +12,18 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, StopReason, Tokenized
+from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, StopReason, TokenChoice, Tokenized
 from workbench.engines.limits import check_sampling
-from workbench.engines.script import Rule, Script, choose_reply, load_script, matches, prompt_text, split_tokens
+from workbench.engines.script import (
+    Rule,
+    Script,
+    choose_reply,
+    load_script,
+    matches,
+    prompt_text,
+    split_tokens,
+    weigh_token,
+)
 from workbench.engines.stop import StopFilter
 from workbench.errors import EngineError, ModelError
 from workbench.models.reference import Model, ModelInfo
@@ -57,6 +66,7 @@ class _Answer:
         self.reply = split_tokens(choose_reply(rule, request))
         self.filter = StopFilter(request.sampling.stop)
         self.announced = False
+        self.tokens: list[TokenChoice] = []
         self.cancelled = False
         self.steps = 0
         self.given = 0
@@ -85,10 +95,12 @@ class _Answer:
         return self.first_seconds + max(0, self.given - 1) / self.rate if self.given else 0.0
 
     def chunk(self, text: str = "", thinking: bool = False, stop_reason: StopReason | None = None) -> Chunk:
+        tokens, self.tokens = tuple(self.tokens), []
         return Chunk(
             self.request.id,
             text,
             thinking,
+            tokens=tokens,
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.given,
             seconds_to_first_token=self.first_seconds if self.given else 0.0,
@@ -230,6 +242,8 @@ class ScriptedEngine:
             return self._end(answer, reason)
         token, thinking = answer.piece or ("", False)
         answer.given += 1
+        if request.guesses:
+            answer.tokens.append(weigh_token(token, request.guesses))
         text = token if thinking else answer.filter.feed(token)
         if answer.filter.stopped:
             return (*([answer.chunk(text)] if text else []), *self._end(answer, "stop"))

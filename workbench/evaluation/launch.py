@@ -66,9 +66,9 @@ class Draft:
 class Launch:
     """One answer under way. The sink gets the engine's events; the last of them comes exactly once."""
 
-    def __init__(self, pool: Pool, draft: Draft, sink: Sink) -> None:
+    def __init__(self, pool: Pool, draft: Draft, sink: Sink, guesses: int = 0) -> None:
         """Begin. Raises PromptError at once when the prompt cannot be rendered."""
-        self._pool, self._draft, self._sink = pool, draft, sink
+        self._pool, self._draft, self._sink, self._guesses = pool, draft, sink, guesses
         self._lock = threading.Lock()
         self._cancelled = self._sent = False
         self._ticket: Ticket | None = None
@@ -100,7 +100,13 @@ class Launch:
                     return
                 self._sent = True
                 self._ticket = self._pool.submit(
-                    draft.model, messages, draft.sampling, draft.prompt.mode, self._sink, draft.adapters
+                    draft.model,
+                    messages,
+                    draft.sampling,
+                    draft.prompt.mode,
+                    self._sink,
+                    draft.adapters,
+                    self._guesses,
                 )
         except WorkbenchError as error:
             self._fail(error)

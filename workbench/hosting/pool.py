@@ -73,14 +73,15 @@ class Pool:
         mode: Mode,
         sink: Callable[[Event], None],
         adapters: Sequence[Applied] = (),
+        guesses: int = 0,
     ) -> Ticket:
-        """Answer a conversation, with adapters laid over the model.
+        """Answer a conversation, with adapters laid over the model, telling each token's likeliest alternatives.
 
         The sink is called on the engine's reader thread, in order; its last event, a chunk with a stop reason or
         a failure, comes exactly once, whatever happens.
         """
         host = self._host(model)
-        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters))
+        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters), guesses)
         host.submit(request, sink)
         return Ticket(request.id, host)
 

@@ -14,6 +14,9 @@ from workbench.hosting.pool import Pool
 from workbench.tui.stream import PaneStream
 from workbench.tui.widgets.output_pane import BUSY, OutputPane
 
+GUESSES = 5
+"""how many alternatives each token comes with; telling them costs next to nothing beside a decode step"""
+
 MakeDraft = Callable[[OutputPane], Draft]
 
 
@@ -47,7 +50,7 @@ class Runner:
         stream = self._streams.setdefault(pane, PaneStream())
         pane.begin()
         try:
-            stream.start(lambda sink: Launch(self._pool, draft, sink))
+            stream.start(lambda sink: Launch(self._pool, draft, sink, GUESSES))
         except WorkbenchError as error:
             self._fail(pane, error)
             return False

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Failure, Progress, StopReason
+from workbench.engines.likelihood import weigh
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.llamacpp.vocabulary import Vocabulary
@@ -147,6 +148,9 @@ class Scheduler:
             token = row.sampler.choose(self._context, index)
         except EngineError as error:
             return self._fail(row, error)
+        if answer.request.guesses:
+            logits = self._context.logits(index)
+            answer.note(weigh(logits, token, answer.request.guesses, self._vocabulary.spell))
         now = self._clock()
         if self._vocabulary.ends(token):
             return self._end(row, "eos")

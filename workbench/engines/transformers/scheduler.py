@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Failure, Progress, StopReason
+from workbench.engines.likelihood import weigh
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.sampler import Sampler
@@ -160,8 +163,15 @@ class Scheduler:
             if not sound[place]:
                 events += self._fail(row, _not_a_number())
             elif not row.pending:
-                events += self._write(row, choices[place] if row.sampler.plain else _choose(row, logits[place]))
+                token = choices[place] if row.sampler.plain else row.sampler.choose(_numbers(logits[place]))
+                if row.answer.request.guesses:
+                    self._note(row, token, logits[place])
+                events += self._write(row, token)
         return events
+
+    def _note(self, row: Row, token: int, logits: torch.Tensor) -> None:
+        answer = row.answer
+        answer.note(weigh(_numbers(logits), token, answer.request.guesses, self._vocabulary.spell))
 
     def _write(self, row: Row, token: int) -> list[Event]:
         answer = row.answer
@@ -198,8 +208,10 @@ class Scheduler:
             last.number = row.number
 
 
-def _choose(row: Row, logits: torch.Tensor) -> int:
-    return row.sampler.choose(logits.to("cpu", torch.float32, copy=True).numpy())
+def _numbers(logits: torch.Tensor) -> NDArray[np.float32]:
+    """A copy that may be changed."""
+    numbers: NDArray[np.float32] = logits.to("cpu", torch.float32, copy=True).numpy()
+    return numbers
 
 
 def _explain(error: Exception) -> EngineError:

@@ -11,6 +11,7 @@ from workbench.tui.dialogs.difference import Answer, Difference
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
 from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.token_view import TokenView
 
 if TYPE_CHECKING:
     from workbench.tui.screens.bench import BenchScreen
@@ -28,6 +29,16 @@ async def explain(screen: BenchScreen) -> None:
     await screen.app.push_screen_wait(
         Explanation(f"{pane.letter}  {variant.name}", case.expected, pane.completion.text, pane.scores)
     )
+
+
+@flow
+async def tokens(screen: BenchScreen) -> None:
+    """The chosen pane's answer token by token, with what else the model considered."""
+    pane, variant = screen.panes[screen.chosen], screen.session.variants[screen.chosen]
+    choices = [token for chunk in pane.chunks for token in chunk.tokens]
+    if not choices:
+        raise WorkbenchError("There are no tokens to look at yet.", "Run the pane first; enter runs it.")
+    await screen.app.push_screen_wait(TokenView(f"{pane.letter}  {variant.name}, token by token", choices))
 
 
 @flow

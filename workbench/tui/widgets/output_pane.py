@@ -39,6 +39,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         Binding("m", "ask('model')", "model", id="pane.model"),
         Binding("n", "ask('rename')", "rename", id="pane.rename"),
         Binding("e", "ask('explain')", "explain", id="pane.explain"),
+        Binding("t", "ask('tokens')", "tokens", id="pane.tokens"),
         Binding("y", "ask('copy')", "copy", id="pane.copy"),
         Binding("v", "ask('view')", "view whole", id="pane.view", show=False),
         Binding("p", "ask('adapters')", "adapters", id="pane.adapters"),

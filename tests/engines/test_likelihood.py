@@ -1,0 +1,37 @@
+"""Log-probabilities against their definition, computed in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.engines.likelihood import weigh
+
+LOGITS = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=200).map(lambda row: np.array(row, np.float32))
+
+
+def spell(token: int) -> bytes:
+    return f"t{token}".encode()
+
+
+@given(LOGITS, st.data())
+def test_log_probabilities_are_the_log_of_the_softmax(logits, data):
+    token = data.draw(st.integers(0, len(logits) - 1))
+    exact = logits.astype(np.float64)
+    exact -= np.log(np.exp(exact - exact.max()).sum()) + exact.max()
+    assert weigh(logits, token, 3, spell).logprob == pytest.approx(exact[token], abs=1e-5)
+
+
+@given(LOGITS, st.integers(1, 10))
+def test_the_guesses_are_the_likeliest_tokens_best_first(logits, count):
+    guesses = weigh(logits, 0, count, spell).guesses
+    expected = np.sort(logits)[::-1][:count]
+    found = [logits[int(guess.text[1:])] for guess in guesses]
+    assert found == list(expected)
+    assert len({guess.text for guess in guesses}) == min(count, len(logits))
+
+
+def test_half_a_character_is_shown_with_a_replacement():
+    assert weigh(np.zeros(2, np.float32), 1, 1, lambda _token: b"\xc3").text == "\ufffd"

@@ -1,0 +1,99 @@
+"""TokenView: an answer token by token, coloured by how probable the model found each, with what else it considered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from workbench.engines.engine import TokenChoice
+from workbench.inert import make_inert
+
+_SURE, _LIKELY, _TORN = 0.9, 0.5, 0.2
+_BAR_CELLS = 30
+
+
+class TokenView(ModalScreen[None]):
+    """Left and right walk over the tokens; below stand the alternatives at the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,k", "dismiss(None)", "leave", id="tokens.leave"),
+        Binding("right,l", "step(1)", "next", id="tokens.next"),
+        Binding("left,h", "step(-1)", "previous", id="tokens.previous"),
+        Binding("tab,down", "doubt", "next doubt", id="tokens.doubt", priority=True),
+    ]
+
+    def __init__(self, title: str, tokens: Sequence[TokenChoice]) -> None:
+        super().__init__()
+        self._title, self._tokens, self._cursor = title, tuple(tokens), 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -whole") as dialog:
+            dialog.border_title = make_inert(self._title)
+            with VerticalScroll(can_focus=False):
+                yield Static(id="tokens-text")
+            yield Static(id="tokens-guesses")
+            yield Label("left/right token   tab next doubtful one   esc leave", classes="muted")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def action_step(self, step: int) -> None:
+        self._cursor = max(0, min(self._cursor + step, len(self._tokens) - 1))
+        self._draw()
+
+    def action_doubt(self) -> None:
+        """To the next token that the model was not sure of, from the start again after the last."""
+        order = [*range(self._cursor + 1, len(self._tokens)), *range(self._cursor + 1)]
+        doubtful = [place for place in order if math.exp(self._tokens[place].logprob) < _LIKELY]
+        self._cursor = doubtful[0] if doubtful else self._cursor
+        self._draw()
+
+    def _draw(self) -> None:
+        self.query_one("#tokens-text", Static).update(self._text())
+        self.query_one("#tokens-guesses", Static).update(self._guesses())
+
+    def _text(self) -> Content:
+        parts = [
+            (_spell(token.text), f"{_colour(token.logprob)}{' reverse bold' if place == self._cursor else ''}")
+            for place, token in enumerate(self._tokens)
+        ]
+        return Content.assemble(*parts)
+
+    def _guesses(self) -> Content:
+        token = self._tokens[self._cursor]
+        rows: list[str | tuple[str, str]] = [
+            (f"token {self._cursor + 1} of {len(self._tokens)}   ", "$foreground 60%"),
+            f"{_spell(token.text)!r}  {math.exp(token.logprob):.1%}\n",
+        ]
+        for guess in token.guesses:
+            probability = math.exp(guess.logprob)
+            mark = "▸" if guess.text == token.text else " "
+            bar = f"{'█' * round(probability * _BAR_CELLS):<{_BAR_CELLS}}"
+            rows += [
+                f"{mark} {_spell(guess.text)!r:<18}",
+                (bar, "$primary"),
+                f" {probability:6.1%}\n",
+            ]
+        return Content.assemble(*rows)
+
+
+def _spell(text: str) -> str:
+    return make_inert(text).replace("\n", "↵")
+
+
+def _colour(logprob: float) -> str:
+    """Sure is plain; the less probable, the warmer."""
+    probability = math.exp(logprob)
+    if probability >= _SURE:
+        return "on $success 20%"
+    if probability >= _LIKELY:
+        return "on $primary 30%"
+    return "on $warning 35%" if probability >= _TORN else "on $error 45%"
