@@ -263,3 +263,16 @@ def test_an_engine_can_be_closed_in_the_middle_of_its_work(bench: Bench) -> None
     bench.engine.step()
     bench.engine.close()
     assert not bench.engine.busy
+
+
+def test_each_token_is_told_with_its_likeliest_alternatives_where_they_are_asked_for(bench):
+    request = replace(bench.request(), guesses=3)
+    told = [token for chunk in chunks(bench.run(request), request.id) for token in chunk.tokens]
+    completion = bench.complete(bench.request(2))
+    assert len(told) == completion.output_tokens
+    for token in told:
+        logprobs = [guess.logprob for guess in token.guesses]
+        assert len(logprobs) == 3
+        assert logprobs == sorted(logprobs, reverse=True)
+        assert token.logprob <= 0
+    assert not any(chunk.tokens for chunk in chunks(bench.run(bench.request(3)), 3))
