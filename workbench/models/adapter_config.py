@@ -66,6 +66,11 @@ class AdapterConfig(msgspec.Struct, frozen=True):
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
 
     @property
+    def changes_base(self) -> bool:
+        """Whether training began by taking something out of the base, so that it only works with that base."""
+        return isinstance(self.init_lora_weights, str) and self.init_lora_weights not in _HARMLESS_STARTS
+
+    @property
     def beyond_low_rank(self) -> tuple[str, ...]:
         """What the adapter does besides adding low-rank products, each as a reason why a GGUF adapter cannot hold
         it."""
@@ -79,7 +84,7 @@ class AdapterConfig(msgspec.Struct, frozen=True):
             "it is an activated LoRA, which begins in the middle of a text": self.alora_invocation_tokens,
             "it is a QA-LoRA": self.use_qalora,
             f"its training began with {self.init_lora_weights}, which changes the base; convert it to a plain LoRA"
-            " with peft": isinstance(self.init_lora_weights, str) and self.init_lora_weights not in _HARMLESS_STARTS,
+            " with peft": self.changes_base,
         }
         return tuple(reason for reason, holds in reasons.items() if holds)
 

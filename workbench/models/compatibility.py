@@ -92,7 +92,7 @@ def _check_layers(contents: Contents, shape: Base) -> Iterator[str]:
 
 def _check_sizes(contents: Contents, shape: Base) -> Iterator[str]:
     config = contents.config
-    width = config.token_dim if config and config.token_dim else None
+    width = config.token_dim if config and config.peft_type == "PROMPT_TUNING" else None
     for pair in contents.low_rank.pairs:
         if pair.module.endswith(("q_proj", "attn_q.weight", "qkv_proj", "attn_qkv.weight")):
             width = pair.inputs

@@ -18,23 +18,25 @@ import torch
 from peft import PeftModelForCausalLM
 from peft.tuners.lora import LoraLayer
 
+from workbench.engines.transformers.memory import PrefixLayers
 from workbench.engines.transformers.mixture import Mixture
 from workbench.engines.transformers.overlay import Overlay
-from workbench.engines.transformers.peft_folder import Source, read_source
+from workbench.engines.transformers.peft_folder import Source, Stamp, check_source, make_config, read_source
 from workbench.errors import ModelError
-from workbench.models.reference import Applied
+from workbench.models.reference import Applied, Model
 
 MOST_KEPT = 32
 """Overlays that are kept for the next request, beside those in use."""
 
-Key = tuple[tuple[tuple[str, int, int], float], ...]
+Key = tuple[tuple[Stamp, float], ...]
 Weighted = tuple[Source, float]
 
 
 class Adapters:
     """The overlays of a base model. Every method must run on the thread that evaluates."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, base: Model, model: Any) -> None:
+        self._named = base
         self._model = model
         self._base = Overlay(model, bare=True)
         self._known: dict[Key, Overlay] = {}
@@ -44,14 +46,15 @@ class Adapters:
     @torch.inference_mode(False)
     def lay(self, applied: Sequence[Applied], in_use: Iterable[Overlay]) -> Overlay:
         """The overlay for a set of adapters; a scale of 0 leaves its adapter out. Raises ModelError."""
-        sources = [(read_source(entry.adapter), entry.scale) for entry in applied if entry.scale != 0]
+        sources = _add_up([(read_source(entry.adapter), entry.scale) for entry in applied])
         if not sources:
             return self._base
-        sources.sort(key=lambda entry: (entry[0].mixes, entry[0].stamp))  # a DoRA reckons from the bare base
         key = tuple((source.stamp, scale) for source, scale in sources)
         overlay = self._known.pop(key, None)
         if overlay is None:
             _check_set(sources)
+            for source, _ in sources:
+                check_source(source, self._named)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what peft warns of is checked here and raised
                 self._tidy(set(map(id, in_use)))
@@ -121,10 +124,9 @@ class Adapters:
             found = module.get_prompt(1)
         if prompt.kind == "PROMPT_TUNING":
             embeddings = found[0].detach().to(self._model.dtype)
-            _check_numbers(prompt, [embeddings])
             return dataclasses.replace(overlay, embeddings=embeddings)
         prefix = [(keys[0].detach(), values[0].detach()) for keys, values in _layers(found)]
-        _check_numbers(prompt, [tensor for pair in prefix for tensor in pair])
+        _check_prefix(prompt, prefix, self._model)
         return dataclasses.replace(overlay, prefix=prefix)
 
     def _load(self, module: Any, source: Source, name: str) -> Any:
@@ -132,9 +134,11 @@ class Adapters:
         path, device = str(source.adapter.path), str(self._model.device)
         try:
             if module is None:
-                config = copy.deepcopy(source.config)
+                config = make_config(source)
                 module = PeftModelForCausalLM(_copy_structure(self._model), config, adapter_name=name)
             result = module.load_adapter(path, name, torch_device=device)
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(
                 f"The adapter {source.adapter.name} does not fit this model: {_reason(error)}.",
@@ -153,7 +157,6 @@ class Adapters:
                 "Choose an adapter that was trained on this model, or fetch it again, whole.",
                 "\n".join([*missing, *strange]),
             )
-        _check_numbers(source, [tensor for key, tensor in module.named_parameters() if name in key.split(".")])
         return module
 
     def _tidy(self, in_use: set[int]) -> None:
@@ -169,6 +172,15 @@ class Adapters:
             else:
                 self._shared.laid.delete_adapter(overlay.adapter)
                 self._shared.refresh()
+
+
+def _add_up(sources: Iterable[Weighted]) -> list[Weighted]:
+    """Each adapter once, with all its scales; without those that come to nothing."""
+    found: dict[Stamp, Weighted] = {}
+    for source, scale in sources:
+        found[source.stamp] = (source, scale + (found[source.stamp][1] if source.stamp in found else 0.0))
+    kept = [entry for entry in found.values() if entry[1] != 0]
+    return sorted(kept, key=lambda entry: (entry[0].mixes, entry[0].stamp))  # a DoRA reckons from the bare base
 
 
 def _check_set(sources: Sequence[Weighted]) -> None:
@@ -203,12 +215,23 @@ def _copy_structure(model: Any) -> Any:
     return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
 
 
-def _check_numbers(source: Source, tensors: Iterable[torch.Tensor]) -> None:
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
+@torch.inference_mode()
+def _check_prefix(prompt: Source, prefix: PrefixLayers, model: Any) -> None:
+    """Raise ModelError for a prefix that is not of the shape that the model's own keys and values have."""
+    made = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
+    wanted = [_form(layer[0], layer[1]) for layer in _layers(getattr(made, "past_key_values", None) or ())]
+    found = [_form(keys, values) for keys, values in prefix]
+    if found != wanted:
         raise ModelError(
-            f"The adapter {source.adapter.name} holds numbers that are not numbers.",
-            "Its training went wrong, or its file is damaged; train or fetch it again.",
+            f"The prefix {prompt.adapter.name} has another shape than the model's cache: {len(found)} layers of"
+            f" {found[0]}, expected {len(wanted)} of {wanted[0] if wanted else 'no such kind'}.",
+            "Choose a prefix that was trained on this model.",
         )
+
+
+def _form(keys: torch.Tensor, values: torch.Tensor) -> str:
+    """Heads and widths of a layer's keys and values."""
+    return " and ".join(f"{tensor.shape[-3]} x {tensor.shape[-1]}" for tensor in (keys, values))
 
 
 def _layers(found: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -48,7 +48,7 @@ class TransformersEngine:
         self._vocabulary = Vocabulary(loaded.tokenizer, info.vocabulary, loaded.ends)
         template = model.chat_template or loaded.chat_template
         self._prompts = Prompts(self._vocabulary, template, completes_template=False)
-        self._adapters = Adapters(loaded.model)
+        self._adapters = Adapters(model, loaded.model)
         self._scheduler = Scheduler(memory, self._vocabulary, rows, prompt_pace(info), info.context_tokens, clock)
 
     @classmethod
