@@ -60,3 +60,19 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, 
     assert code == 2
     assert expected in err
     assert sorted(folder.iterdir()) == before
+
+
+def test_parity_tells_whether_two_forms_read_the_same(call, hf, tmp_path):
+    from workbench.models.convert import convert_hf_to_gguf
+
+    convert_hf_to_gguf(hf, tmp_path / "tiny.gguf", "f32")
+    code, out, _ = call("parity", hf, tmp_path / "tiny.gguf", "--system", "Be kind.", "--answer", "Of  course 12.")
+    assert code == 0
+    assert out.startswith("The same ")
+
+
+def test_parity_shows_every_token_that_differs(call, hf, tmp_path, tiny_gguf):
+    code, out, _ = call("parity", hf, tiny_gguf("other", chat_template="{{ messages[0].content }}"))
+    assert code == 1
+    assert "The texts differ" in out
+    assert "'<|user|>'" in out
