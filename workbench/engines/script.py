@@ -101,7 +101,7 @@ def matches(rule: Rule, request: Request, text: str) -> bool:
 
 def weigh_token(token: str, count: int) -> TokenChoice:
     """A made-up likelihood for a scripted token, the same each time, with as many alternatives as are asked for."""
-    probability = 0.3 + zlib.crc32(token.encode()) % 70 / 100
+    probability = 0.5 + zlib.crc32(token.encode()) % 50 / 100
     others = [Guess(f" other{number}", math.log((1 - probability) / (number + 1))) for number in range(1, count)]
     return TokenChoice(token, math.log(probability), (Guess(token, math.log(probability)), *others))
 
