@@ -52,7 +52,7 @@ class TokenView(ModalScreen[None]):
     def action_doubt(self) -> None:
         """To the next token that the model was not sure of, from the start again after the last."""
         order = [*range(self._cursor + 1, len(self._tokens)), *range(self._cursor + 1)]
-        doubtful = [place for place in order if math.exp(self._tokens[place].logprob) < _LIKELY]
+        doubtful = [place for place in order if math.exp(self._tokens[place].logprob) < _SURE]
         self._cursor = doubtful[0] if doubtful else self._cursor
         self._draw()
 
