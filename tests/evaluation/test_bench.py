@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from workbench import files
 from workbench.engines.engine import Sampling
 from workbench.errors import BenchError, FileChangedError, FileError
-from workbench.evaluation.bench import Bench, Dataset, ModelChoice, Variant, load_bench, parse_bench, save_bench
+from workbench.evaluation.bench import (
+    AdapterChoice,
+    Bench,
+    Dataset,
+    ModelChoice,
+    Variant,
+    load_bench,
+    parse_bench,
+    save_bench,
+)
 
 TEXT = st.text(max_size=40)
 NAME = st.text(min_size=1, max_size=12).filter(str.strip)
@@ -22,6 +31,7 @@ SAMPLING = st.builds(
     seed=st.none() | st.integers(0, 2**31),
     logit_bias=st.dictionaries(TEXT, NUMBER, max_size=2),
 )
+ADAPTER = st.builds(AdapterChoice, adapter=NAME, scale=NUMBER, on=st.booleans())
 VARIANT = st.builds(
     Variant,
     name=NAME,
@@ -29,6 +39,7 @@ VARIANT = st.builds(
     model=TEXT,
     sampling=SAMPLING,
     examples_off=st.lists(TEXT, max_size=2).map(tuple),
+    adapters=st.lists(ADAPTER, max_size=2, unique_by=lambda choice: choice.adapter).map(tuple),
 )
 BENCH = st.builds(
     Bench,
@@ -264,3 +275,22 @@ def test_a_key_that_is_no_text_is_a_clear_error(tmp_path):
     path = write(tmp_path, "variants: [{name: a, prompt: p, model: m}]\ninputs:\n  true: b\n")
     with pytest.raises(BenchError, match="line 3: inputs: the key True is no text"):
         load_bench(path)
+
+
+def test_adapters_are_kept_with_their_scales_and_the_usual_ones_left_out(tmp_path):
+    text = "variants:\n  - name: a\n    prompt: p\n    model: m\n    adapters:\n"
+    text += "      - {adapter: calm, scale: 0.5}  # half of it\n      - {adapter: terse, on: false}\n"
+    (tmp_path / "a.bench.yaml").write_text(text)
+    bench = load_bench(tmp_path / "a.bench.yaml")
+    assert bench.variants[0].adapters == (AdapterChoice("calm", 0.5), AdapterChoice("terse", on=False))
+    save_bench(tmp_path / "a.bench.yaml", bench)
+    assert (tmp_path / "a.bench.yaml").read_text() == text
+
+
+def test_adapters_that_make_no_sense_are_all_named():
+    text = "variants:\n  - name: a\n    prompt: p\n    model: m\n    adapters:\n"
+    text += "      - {adapter: calm, scale: .nan}\n      - {adapter: calm}\n      - {adapter: ' '}\n"
+    with pytest.raises(BenchError) as caught:
+        parse_bench(text, "here")
+    for part in (" names 'calm' twice", "[0].scale: expected a number, found nan", "[2].adapter is empty"):
+        assert f"variants[0].adapters{part}" in caught.value.message

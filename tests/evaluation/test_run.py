@@ -8,12 +8,13 @@ import pytest
 
 from workbench.engines.engine import Chunk, Sampling
 from workbench.errors import ModelError, PromptError, ScorerError
-from workbench.evaluation.bench import Bench, Variant
+from workbench.evaluation.bench import AdapterChoice, Bench, Variant
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.dataset import Case
+from workbench.evaluation.launch import Draft
 from workbench.evaluation.run import Sources, compare
 from workbench.hosting.pool import Pool
-from workbench.models.reference import Model
+from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Example, Prompt
 
 CASES = tuple(Case(n, {"message": f"message {n}"}, "Lantern", n) for n in range(1, 4))
@@ -157,13 +158,13 @@ class WatchedPool(Pool):
         super().__init__()
         self.cancelled = threading.Event()
 
-    def submit(self, model, messages, sampling, mode, sink, adapters=()):
+    def submit(self, model, messages, sampling, mode, sink, *others, **options):
         def watch(event):
             sink(event)
             if isinstance(event, Chunk) and event.stop_reason == "cancelled":
                 self.cancelled.set()
 
-        return super().submit(model, messages, sampling, mode, watch, adapters)
+        return super().submit(model, messages, sampling, mode, watch, *others, **options)
 
 
 def test_closing_the_iterator_cancels_what_runs(tmp_path):
@@ -197,3 +198,28 @@ def test_a_prompt_is_read_once_so_that_all_cases_get_the_same_one(pool, tmp_path
     plan = bench(Variant("A", "plain", "desk"), Variant("B", "plain", "desk"))
     list(compare(plan, CASES, pool, Sources(open_prompt, given.find_model)))
     assert opened == ["plain"]
+
+
+def test_adapters_of_a_variant_reach_the_engine(pool, tmp_path):
+    for name in ("calm", "terse"):
+        (tmp_path / f"{name}.gguf").touch()
+    given = model(tmp_path, rules=[{"adapter": "", "reply": "bare"}, {"adapter": "calm", "reply": "laid {adapters}"}])
+    choices = (AdapterChoice(str(tmp_path / "calm.gguf"), 0.5), AdapterChoice(str(tmp_path / "terse.gguf"), on=False))
+    variants = (Variant("base", "plain", "desk"), Variant("laid", "plain", "desk", adapters=choices))
+    gone = Variant("gone", "plain", "desk", adapters=(AdapterChoice("gone.gguf"),))
+    cells = finished(compare(bench(*variants, gone), CASES[:1], pool, sources(given)))
+    texts = {cell.variant: cell.completion.text for cell in cells}
+    errors = {cell.variant: cell.error for cell in cells if cell.error}
+    assert (texts["base"], texts["laid"]) == ("bare", "laid calm 0.5")
+    assert list(errors) == ["gone"]
+    assert "gone.gguf" in errors["gone"]
+
+
+def test_drafts_with_other_adapters_or_scales_ask_something_else(tmp_path):
+    given = model(tmp_path)
+    calm = Adapter("calm", tmp_path / "calm.gguf", "gguf")
+    drafts = {
+        Draft.of(Variant("", "plain", "desk"), PROMPTS["plain"], CASES[0], "refuse", given, adapters).adapters
+        for adapters in ((), (Applied(calm),), (Applied(calm, 0.5),), (Applied(calm),))
+    }
+    assert len(drafts) == 3
