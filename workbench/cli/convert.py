@@ -133,7 +133,10 @@ def _check(before: Side, after: Side, count: int, settings: Settings) -> None:
     finally:
         pool.close()
     same = found.cases - len(found.differences)
-    terminal.say(f"{same} of {found.cases} answers are the same before and after ({found.share:.0%}).")
+    terminal.say(
+        f"{same} of {found.cases} answers are the same before and after ({found.share:.0%}); log-probabilities differ"
+        f" by {found.logprob:.3g} at most."
+    )
     for difference in found.differences[:10]:
         terminal.say(f"  case {difference.case}: {difference.before!r} became {difference.after!r}")
 

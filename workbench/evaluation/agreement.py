@@ -5,15 +5,15 @@ Knows nothing of what was converted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple
 
-from workbench.engines.engine import Sampling
+from workbench.engines.engine import Chunk, Event, Failure, Sampling, TokenChoice
 from workbench.errors import EngineError
-from workbench.evaluation.bench import AdapterChoice, Bench, Variant
-from workbench.evaluation.cell import CellFinished
+from workbench.evaluation.bench import Variant
 from workbench.evaluation.dataset import Case
-from workbench.evaluation.run import Sources, compare
+from workbench.evaluation.launch import Draft, Launch
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Applied, Model
 from workbench.prompting.prompt import Prompt
@@ -35,32 +35,77 @@ class Difference(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How many of the cases got the same greedy answer, and those that did not."""
+    """How many of the cases got the same greedy answer, and those that did not.
+
+    logprob: the largest difference of a token's log-probability (natural), as far as the answers go together.
+    """
 
     cases: int
     differences: tuple[Difference, ...]
+    logprob: float
 
     @property
     def share(self) -> float:
         return 1 - len(self.differences) / self.cases if self.cases else 1.0
 
 
+class _Answer:
+    """One case on one side, under way."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.text = ""
+        self.tokens: list[TokenChoice] = []
+
+    def take(self, event: Event) -> bool:
+        """Go on with what the engine said; whether that was the last of it. Raises EngineError."""
+        if isinstance(event, Failure):
+            raise EngineError(f"{self.side.model.name} could not answer: {event.message}", event.hint, event.details)
+        if not isinstance(event, Chunk):
+            return False
+        self.text += event.text
+        self.tokens += event.tokens
+        return event.stop_reason is not None
+
+
 def measure_agreement(
     prompt: Prompt, cases: Sequence[Case], before: Side, after: Side, pool: Pool, max_tokens: int = 32
 ) -> Agreement:
     """Answer every case on both sides, greedily. Raises EngineError when one of them cannot answer."""
-    sides = {"before": before, "after": after}
-    sampling = Sampling(max_tokens=max_tokens)
-    variants = [Variant(name, "", name, sampling, adapters=(AdapterChoice(name),)) for name in sides]
-    sources = Sources(
-        lambda _: prompt, lambda name: sides[name].model, lambda choices: sides[choices[0].adapter].adapters
-    )
-    answers: dict[tuple[str, int], str] = {}
-    for event in compare(Bench(tuple(variants), scorers=()), cases, pool, sources):
-        if isinstance(event, CellFinished):
-            cell = event.cell
-            if cell.error:
-                raise EngineError(f"{sides[cell.variant].model.name} could not answer: {cell.error}", cell.hint)
-            answers[cell.variant, cell.case] = cell.completion.text
-    pairs = [(case.number, answers["before", case.number], answers["after", case.number]) for case in cases]
-    return Agreement(len(pairs), tuple(Difference(*pair) for pair in pairs if pair[1] != pair[2]))
+    happened: SimpleQueue[tuple[_Answer, Event]] = SimpleQueue()
+    pairs = [(_Answer(before), _Answer(after)) for _ in cases]
+    variant = Variant("", "", "", Sampling(max_tokens=max_tokens))
+    launches = []
+    try:
+        for case, pair in zip(cases, pairs, strict=True):
+            for answer in pair:
+                draft = Draft.of(variant, prompt, case, "refuse", answer.side.model, answer.side.adapters)
+                launches.append(_launch(pool, draft, answer, happened))
+        waiting = len(launches)
+        while waiting:
+            answer, event = happened.get()
+            waiting -= answer.take(event)
+    finally:
+        for launch in launches:
+            launch.cancel()
+    differing = [
+        Difference(case.number, first.text, second.text)
+        for case, (first, second) in zip(cases, pairs, strict=True)
+        if first.text != second.text
+    ]
+    return Agreement(len(pairs), tuple(differing), max(map(_part, pairs), default=0.0))
+
+
+def _launch(pool: Pool, draft: Draft, answer: _Answer, happened: SimpleQueue[tuple[_Answer, Event]]) -> Launch:
+    return Launch(pool, draft, lambda event: happened.put((answer, event)), guesses=1)
+
+
+def _part(pair: Iterable[_Answer]) -> float:
+    """The largest difference in log-probability up to the first token that differs, that one not counted."""
+    first, second = pair
+    largest = 0.0
+    for left, right in zip(first.tokens, second.tokens, strict=False):
+        if left.text != right.text:
+            break
+        largest = max(largest, abs(left.logprob - right.logprob))
+    return largest
