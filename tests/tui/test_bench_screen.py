@@ -460,10 +460,10 @@ async def test_the_difference_between_two_answers_is_shown_word_by_word(app):
         await settled(pilot)
         await pilot.press("escape", "d")
         shown = await dialog(pilot, Difference)
-        assert "[-Refunds-]" in str(shown.query_one(Static).visual)
-        assert "{+Lantern+}" in str(shown.query_one(Static).visual)
+        assert "[-Refunds-]" in str(shown.query_one("#difference-text").visual)
+        assert "{+Lantern+}" in str(shown.query_one("#difference-text").visual)
         await pilot.press("left")
-        assert "{+Letters+}" in str(shown.query_one(Static).visual)
+        assert "{+Letters+}" in str(shown.query_one("#difference-text").visual)
 
 
 async def test_the_tokens_of_an_answer_show_their_probability_and_alternatives(app):

@@ -12,6 +12,8 @@ import pytest
 from conftest import BENCH, SCRIPT, settled, until
 from textual.widgets import Input, TextArea
 
+from workbench.tui.dialogs.adapter_panel import AdapterPanel
+from workbench.tui.dialogs.difference import Difference
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
@@ -21,6 +23,7 @@ from workbench.tui.dialogs.pane_settings import PaneSettings
 from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.token_view import TokenView
 from workbench.tui.widgets.case_view import CaseField
 
 WIDE, NARROW = (160, 45), (80, 24)
@@ -240,6 +243,30 @@ def test_rename(compare):
 
 def test_view(compare):
     assert compare(opens("escape", "v", dialog=Reader))
+
+
+def test_adapters_of_a_pane(compare, folder: Path):
+    async def act(pilot):
+        screen = pilot.app.bench_screen
+        screen.session.add_adapter(0, "routes")
+        screen.session.add_adapter(0, "tone")
+        screen.session.step_scale(0, 1, -5)
+        screen.session.toggle_adapter(0, 1)
+        await screen.refresh_after_change()
+        await until(pilot, lambda: screen.panes[0].completion.text == "Lantern routes 1")
+        await opens("escape", "p", dialog=AdapterPanel)(pilot)
+
+    (folder / "routes").mkdir()
+    (folder / "routes/adapter_config.json").write_text("{}")
+    assert compare(act)
+
+
+def test_difference(compare):
+    assert compare(opens("escape", "d", dialog=Difference))
+
+
+def test_tokens(compare):
+    assert compare(opens("escape", "t", dialog=TokenView))
 
 
 def test_help(compare):

@@ -42,7 +42,7 @@ class Difference(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole"):
             with VerticalScroll():
-                yield Static()
+                yield Static(id="difference-text")
             yield Label("left/right other pane   esc leave", classes="muted")
 
     def on_mount(self) -> None:
@@ -62,7 +62,7 @@ class Difference(ModalScreen[None]):
             same, (f"{make_inert(self._first.title)}\n", "bold $primary"), left,
             "\n\n", (f"{make_inert(other.title)}\n", "bold $primary"), right,
         )  # fmt: skip
-        self.query_one(Static).update(page)
+        self.query_one("#difference-text", Static).update(page)
 
 
 def mark_differences(first: str, second: str) -> tuple[Content, Content]:

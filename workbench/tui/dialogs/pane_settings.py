@@ -115,7 +115,7 @@ class PaneSettings(ModalScreen[Settled | None]):
                             disabled=field.name in self._unsupported,
                         )
             yield Label("", id="explanation", markup=False)
-            yield Label("enter apply, or choose   up/down move   esc leave", classes="muted")
+            yield Label("up/down move   enter apply, or choose\nesc leave", classes="muted")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self._problem:
