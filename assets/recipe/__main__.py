@@ -3,9 +3,10 @@
 python -m assets.recipe data                 write the demo data
 python -m assets.recipe train [--steps N]    train, or go on with a training that was stopped
 python -m assets.recipe export               put the trained model in place as safetensors and GGUF
+python -m assets.recipe adapter              train the LoRA for the demo's queues and put it in place
 python -m assets.recipe evaluate             measure the shipped model on the demo's test splits
 python -m assets.recipe show TASK            print a few training texts of a task
-python -m assets.recipe make                 data, train, export and evaluate
+python -m assets.recipe build                data, train, export, adapter and evaluate
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m assets.recipe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=["data", "train", "export", "evaluate", "show", "make"])
+    parser.add_argument("step", choices=["data", "train", "export", "adapter", "evaluate", "show", "build"])
     parser.add_argument("task", nargs="?", default="shots", help="for show: which task")
     parser.add_argument("--steps", type=int, help="how many updates to train for")
     parser.add_argument("--state", type=Path, default=STATE, help="folder of the unfinished training")
@@ -36,8 +37,16 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    steps = {"data": [_data], "train": [_train], "export": [_export], "evaluate": [_evaluate], "show": [_show]}
-    for step in steps.get(options.step, [_data, _train, _export, _evaluate]):
+    steps = {
+        "data": _data,
+        "train": _train,
+        "export": _export,
+        "adapter": _adapter,
+        "evaluate": _evaluate,
+        "show": _show,
+    }
+    whole = [_data, _train, _export, _adapter, _evaluate]
+    for step in whole if options.step == "build" else [steps[options.step]]:
         step(options)
 
 
@@ -73,6 +82,12 @@ def _export(options: argparse.Namespace) -> None:
     step = resume(model, [], options.state)
     export(model, tokenizer, ASSETS)
     print(f"desk after {step} steps is in {ASSETS}")
+
+
+def _adapter(options: argparse.Namespace) -> None:
+    from assets.recipe.adapter import train_adapter
+
+    train_adapter(ASSETS, options.threads)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
