@@ -37,7 +37,7 @@ KINDS: dict[str, Callable[[], peft.PeftConfig]] = {
     "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=5),
 }
 SCALED = ("lora", "attention only", "rslora", "patterns", "embedding", "dora")
-MIXED = ("lora", "attention only", "rslora", "patterns", "embedding")
+MIXED = ("lora", "attention only", "rslora", "patterns")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,11 @@ def test_the_base_and_plain_loras_share_one_pass_over_the_weights(
 
     monkeypatch.setattr(engine._scheduler._memory, "evaluate", watch)
     laid: list[list[tuple[Path, float]]] = [[]] + [[(adapters[kind], 1.0)] for kind in MIXED]
-    laid += [[(adapters["lora"], 0.5)], [(adapters["prefix"], 1.0)]]
+    laid += [
+        [(adapters["lora"], 0.5)],
+        [(adapters["lora"], 0.5), (adapters["rslora"], 2.0)],
+        [(adapters["prefix"], 1.0)],
+    ]
     complete(engine, *(ask(number, adapters=one, max_tokens=4, stop=()) for number, one in enumerate(laid)))
     assert max(sizes) == len(laid)
 
@@ -134,6 +138,15 @@ def test_adapters_too_large_to_stack_answer_the_same(
     stacked = [answer.text for answer in complete(engine, *requests)]
     monkeypatch.setattr("workbench.engines.transformers.mixture.MOST_STACKED", 0)
     assert [answer.text for answer in complete(engine, *requests)] == stacked
+
+
+def test_another_scale_or_blend_of_loaded_adapters_loads_nothing(
+    engine: TransformersEngine, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [(adapters["lora"], 1.0), (adapters["rslora"], 1.0)]
+    before = complete(engine, ask(1, adapters=both))[0].text
+    monkeypatch.setattr("workbench.engines.transformers.adapters.load_part", None)
+    assert complete(engine, ask(1, adapters=[(path, 0.3) for path, _ in both]))[0].text != before
 
 
 def test_weights_are_held_once(engine: TransformersEngine, adapters: dict[str, Path]) -> None:
@@ -161,9 +174,10 @@ def test_overlays_that_nobody_uses_are_dropped(
 ) -> None:
     monkeypatch.setattr("workbench.engines.transformers.adapters.MOST_KEPT", 2)
     engine = open_engine(tiny_hf)
-    laid = [[(adapters["lora"], step / 8)] for step in range(1, 9)]
+    laid = [[(adapters[kind], scale)] for kind in MIXED for scale in (0.5, 1.0)]
     first = [complete(engine, ask(1, adapters=one))[0].text for one in laid]
-    assert len(engine._adapters._shared.laid.peft_config) <= 3
+    assert engine._adapters._shared is not None
+    assert len(engine._adapters._shared.laid.peft_config) <= 2
     assert [complete(engine, ask(1, adapters=one))[0].text for one in laid] == first
 
 

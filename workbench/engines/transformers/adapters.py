@@ -1,13 +1,11 @@
 """Adapters over one base: each set of them becomes an overlay, on weights that are loaded once.
 
-LoRA adapters share one module, in which PEFT evaluates rows of the base and of many adapters in one batch; a blend
-is one more adapter there. What PEFT cannot mix gets a module of its own. Every module is a copy of the base's
-structure over the same tensors. Knows nothing of requests.
+Plain LoRA adapters share one module, in which rows of the base and of any blend of them are evaluated in one batch.
+What goes beyond that gets a module of its own. Knows nothing of requests.
 """
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import itertools
 import warnings
@@ -15,13 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from peft import PeftModelForCausalLM
-from peft.tuners.lora import LoraLayer
 
-from workbench.engines.transformers.memory import PrefixLayers
 from workbench.engines.transformers.mixture import Mixture
 from workbench.engines.transformers.overlay import Overlay
-from workbench.engines.transformers.peft_folder import Source, Stamp, check_source, make_config, read_source
+from workbench.engines.transformers.peft_folder import Source, Stamp, check_source, read_source
+from workbench.engines.transformers.peft_module import load_part, read_prompt, scale_part
 from workbench.errors import ModelError
 from workbench.models.reference import Applied, Model
 
@@ -40,7 +36,9 @@ class Adapters:
         self._model = model
         self._base = Overlay(model, bare=True)
         self._known: dict[Key, Overlay] = {}
+        self._checked: set[Stamp] = set()
         self._shared: Mixture | None = None
+        self._parts: dict[Stamp, str] = {}
         self._names = (f"adapter{number:09d}" for number in itertools.count())
 
     @torch.inference_mode(False)
@@ -54,7 +52,9 @@ class Adapters:
         if overlay is None:
             _check_set(sources)
             for source, _ in sources:
-                check_source(source, self._named)
+                if source.stamp not in self._checked:
+                    check_source(source, self._named)
+                    self._checked.add(source.stamp)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what peft warns of is checked here and raised
                 self._tidy(set(map(id, in_use)))
@@ -75,40 +75,31 @@ class Adapters:
 
     def _share(self, weights: Sequence[Weighted]) -> Overlay:
         """An overlay in the module that all plain LoRA adapters share."""
+        laid: Any = self._shared.laid if self._shared else None
         try:
-            laid: Any = self._shared.laid if self._shared else None
-            parts = [next(self._names) for _ in weights]
-            for (source, _), part in zip(weights, parts, strict=True):
-                laid = self._load(laid, source, part)
-            name = self._combine(laid, parts, [scale for _, scale in weights])
+            for source, _ in weights:
+                if source.stamp not in self._parts:
+                    name = next(self._names)
+                    laid = load_part(self._model, laid, source, name)
+                    self._parts[source.stamp] = name
         except BaseException:
             self._shared = None  # half an adapter may be in it; those under way keep it, others get a new one
-            self._known = {key: kept for key, kept in self._known.items() if kept.adapter is None}
+            self._parts.clear()
+            self._known = {key: kept for key, kept in self._known.items() if not kept.recipe}
             raise
-        self._shared = self._shared or Mixture(laid.eval())
+        if self._shared is None:
+            self._shared = Mixture(laid.eval())
         self._shared.refresh()
-        return Overlay(self._shared, name)
-
-    def _combine(self, laid: Any, parts: Sequence[str], scales: Sequence[float]) -> str:
-        """Make one adapter of several; its name."""
-        if len(parts) == 1:
-            _scale(laid, parts[0], scales[0])
-            return parts[0]
-        name = next(self._names)
-        laid.base_model.add_weighted_adapter(list(parts), list(scales), name, combination_type="cat")
-        for part in parts:
-            laid.delete_adapter(part)
-        return name
+        return Overlay(self._shared, tuple((self._parts[source.stamp], scale) for source, scale in weights))
 
     def _separate(self, weights: Sequence[Weighted]) -> Overlay:
         """An overlay with a module of its own, in which all its adapters are active."""
-        module = None
+        module: Any = None
         names = []
         for source, scale in weights:
             names.append(next(self._names))
-            module = self._load(module, source, names[-1])
-            _scale(module, names[-1], scale)
-        assert module is not None
+            module = load_part(self._model, module, source, names[-1])
+            scale_part(module, names[-1], scale)
         try:
             module.base_model.set_adapter(names, inference_mode=True)
         except ValueError as error:
@@ -119,59 +110,27 @@ class Adapters:
 
     def _prepend(self, overlay: Overlay, prompt: Source) -> Overlay:
         """The overlay with a trained prompt or prefix before the first token."""
-        module = self._load(None, prompt, next(self._names)).eval()
-        with torch.no_grad():
-            found = module.get_prompt(1)
-        if prompt.kind == "PROMPT_TUNING":
-            embeddings = found[0].detach().to(self._model.dtype)
-            return dataclasses.replace(overlay, embeddings=embeddings)
-        prefix = [(keys[0].detach(), values[0].detach()) for keys, values in _layers(found)]
-        _check_prefix(prompt, prefix, self._model)
-        return dataclasses.replace(overlay, prefix=prefix)
-
-    def _load(self, module: Any, source: Source, name: str) -> Any:
-        """Load an adapter into a module, or into a new one. Raises ModelError."""
-        path, device = str(source.adapter.path), str(self._model.device)
-        try:
-            if module is None:
-                config = make_config(source)
-                module = PeftModelForCausalLM(_copy_structure(self._model), config, adapter_name=name)
-            result = module.load_adapter(path, name, torch_device=device)
-        except ModelError:
-            raise
-        except Exception as error:
-            raise ModelError(
-                f"The adapter {source.adapter.name} does not fit this model: {_reason(error)}.",
-                "Choose an adapter that was trained on this model, or its base.",
-                f"{type(error).__name__}: {error}",
-            ) from error
-        if source.is_prompt:
-            return module
-        missing = [*getattr(result, "missing_keys", ())]
-        strange = [*getattr(result, "unexpected_keys", ())]
-        if missing or strange:
-            parts = [f"{len(missing)} tensors are missing ({missing[0]})"] if missing else []
-            parts += [f"{len(strange)} have no place in it ({strange[0]})"] if strange else []
-            raise ModelError(
-                f"The adapter {source.adapter.name} does not fit this model: {' and '.join(parts)}.",
-                "Choose an adapter that was trained on this model, or fetch it again, whole.",
-                "\n".join([*missing, *strange]),
-            )
-        return module
+        found = read_prompt(load_part(self._model, None, prompt, next(self._names)), prompt, self._model)
+        if isinstance(found, torch.Tensor):
+            return dataclasses.replace(overlay, embeddings=found)
+        return dataclasses.replace(overlay, prefix=found)
 
     def _tidy(self, in_use: set[int]) -> None:
-        """Drop the overlays that were not used for longest."""
+        """Drop what was not used for longest: overlays first, then adapters that none of the rest needs."""
         for key, overlay in list(self._known.items())[: max(0, len(self._known) - MOST_KEPT)]:
-            if id(overlay) in in_use:
-                continue
-            del self._known[key]
-            if self._shared is None or overlay.module is not self._shared:
-                continue
-            if len(self._shared.laid.peft_config) == 1:
-                self._shared = None
-            else:
-                self._shared.laid.delete_adapter(overlay.adapter)
-                self._shared.refresh()
+            if id(overlay) not in in_use:
+                del self._known[key]
+        needed = {stamp for key in self._known for stamp, _ in key}
+        unused = [stamp for stamp in self._parts if stamp not in needed]
+        if self._shared is None or not unused:
+            return
+        if len(unused) == len(self._parts):
+            self._shared = None
+            self._parts.clear()
+            return
+        for stamp in unused:
+            self._shared.laid.delete_adapter(self._parts.pop(stamp))
+        self._shared.refresh()
 
 
 def _add_up(sources: Iterable[Weighted]) -> list[Weighted]:
@@ -199,53 +158,6 @@ def _check_set(sources: Sequence[Weighted]) -> None:
             " and one trained prompt or prefix may stand before them.",
             "Use them one at a time, in panes of their own.",
         )
-
-
-def _scale(module: Any, name: str, scale: float) -> None:
-    if scale == 1:
-        return
-    for layer in module.modules():
-        if isinstance(layer, LoraLayer) and name in layer.scaling:
-            layer.scaling[name] *= scale
-
-
-def _copy_structure(model: Any) -> Any:
-    """A copy of a model whose modules are new and whose tensors are the same."""
-    tensors = itertools.chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
-
-
-@torch.inference_mode()
-def _check_prefix(prompt: Source, prefix: PrefixLayers, model: Any) -> None:
-    """Raise ModelError for a prefix that is not of the shape that the model's own keys and values have."""
-    made = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
-    wanted = [_form(layer[0], layer[1]) for layer in _layers(getattr(made, "past_key_values", None) or ())]
-    found = [_form(keys, values) for keys, values in prefix]
-    if found != wanted:
-        raise ModelError(
-            f"The prefix {prompt.adapter.name} has another shape than the model's cache: {len(found)} layers of"
-            f" {found[0]}, expected {len(wanted)} of {wanted[0] if wanted else 'no such kind'}.",
-            "Choose a prefix that was trained on this model.",
-        )
-
-
-def _form(keys: torch.Tensor, values: torch.Tensor) -> str:
-    """Heads and widths of a layer's keys and values."""
-    return " and ".join(f"{tensor.shape[-3]} x {tensor.shape[-1]}" for tensor in (keys, values))
-
-
-def _layers(found: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Keys and values of each layer, whichever form peft gives a prefix in."""
-    if hasattr(found, "layers"):
-        return [(layer.keys, layer.values) for layer in found.layers]
-    return [(layer[0], layer[1]) for layer in found]
-
-
-def _reason(error: Exception) -> str:
-    """The line of a foreign message that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.endswith(":")] or lines or [type(error).__name__]
-    return telling[0].rstrip(".")
 
 
 def _list(sources: Sequence[Weighted]) -> str:

@@ -19,21 +19,21 @@ PrefixLayers = Sequence[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, as [heads, tokens, width]."""
 
 
-BASE = "__base__"
-"""peft's name for a row without an adapter."""
+Recipe = tuple[tuple[str, float], ...]
+"""Adapters of a module, by name, with their scales; none for the base."""
 
 
 class Run(NamedTuple):
     """Tokens to evaluate next in one row; embeddings ([tokens, width]) stand for tokens that have no id.
 
-    adapter: its name in the module that evaluates it; None for the base, or where there is but one way to go.
+    recipe: for a module that has several adapters.
     """
 
     row: int
     position: int
     tokens: Sequence[int]
     embeddings: torch.Tensor | None = None
-    adapter: str | None = None
+    recipe: Recipe = ()
 
 
 class Memory(Protocol):
@@ -83,7 +83,7 @@ class SharedMemory:
         places = starts + torch.arange(_length(runs[0]), device=self._device)
         arguments = {
             **_inputs(runs, self._device),
-            **_names(runs),
+            **_recipes(runs),
             "attention_mask": self._masks(places, last),
             "position_ids": places,
             "past_key_values": self._cache,
@@ -155,7 +155,7 @@ class OwnMemory:
         self._caches.pop(row, None)
 
     def _evaluate(self, module: Any, run: Run) -> torch.Tensor:
-        arguments = {**_inputs([run], self._device), **_names([run]), self._name: self._cache(run.row)}
+        arguments = {**_inputs([run], self._device), **_recipes([run]), self._name: self._cache(run.row)}
         logits: torch.Tensor = module(**arguments, use_cache=True, **self._extra).logits[:, -1]
         return logits
 
@@ -193,9 +193,9 @@ def _inputs(runs: Sequence[Run], device: torch.device) -> dict[str, torch.Tensor
     return {"input_ids": torch.tensor([list(run.tokens) for run in runs], device=device)}
 
 
-def _names(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The adapter of each row, where the module has several."""
-    return {"adapter_names": [run.adapter or BASE for run in runs]} if any(run.adapter for run in runs) else {}
+def _recipes(runs: Sequence[Run]) -> dict[str, list[Recipe]]:
+    """What each row takes, where the module has several adapters."""
+    return {"recipes": [run.recipe for run in runs]} if any(run.recipe for run in runs) else {}
 
 
 def _extra_arguments(model: Any) -> dict[str, int]:

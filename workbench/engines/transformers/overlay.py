@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from workbench.engines.transformers.memory import Memory, PrefixLayers, Run
+from workbench.engines.transformers.memory import Memory, PrefixLayers, Recipe, Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +18,13 @@ class Overlay:
     """A way through the model.
 
     module: evaluates tokens; rows with the same module are evaluated together.
-    adapter: the name by which the module knows this row's adapter; None where it has but one way to go.
+    recipe: which of the module's adapters this row takes, with their scales; none where it has but one way to go.
     bare: the module is the base itself, so that its rows may as well go through a module that has many adapters.
     prefix, embeddings: what stands before the first token; at most one of them.
     """
 
     module: Any
-    adapter: str | None = None
+    recipe: Recipe = ()
     bare: bool = False
     prefix: PrefixLayers | None = None
     embeddings: torch.Tensor | None = None
@@ -41,5 +41,5 @@ class Overlay:
         if self.prefix is not None:
             memory.prepend(row, self.prefix)
         elif self.embeddings is not None:
-            memory.evaluate(self.module, [Run(row, 0, (), self.embeddings, self.adapter)])
+            memory.evaluate(self.module, [Run(row, 0, (), self.embeddings, self.recipe)])
         return self.tokens

@@ -14,6 +14,7 @@ from workbench.models.adapter import check_values
 from workbench.models.adapter_config import AdapterConfig, find_weights, read_adapter_config
 from workbench.models.compatibility import check_compatible
 from workbench.models.reference import Adapter, Model
+from workbench.models.tensors import read_tensors
 
 _PROMPTS = ("PREFIX_TUNING", "PROMPT_TUNING")
 
@@ -21,11 +22,12 @@ Stamp = tuple[str, int, int]
 
 
 class Source(NamedTuple):
-    """An adapter's configuration. stamp: changes when its file does."""
+    """An adapter's configuration. stamp: changes when its file does. embeds: it changes an embedding."""
 
     adapter: Adapter
     config: AdapterConfig
     stamp: Stamp
+    embeds: bool = False
 
     @property
     def kind(self) -> str:
@@ -44,7 +46,7 @@ class Source(NamedTuple):
     @property
     def mixes(self) -> bool:
         """Whether rows with and without it can be evaluated in one batch."""
-        return self.kind == "LORA" and not self.config.beyond_low_rank
+        return self.kind == "LORA" and not self.embeds and not self.config.beyond_low_rank
 
 
 def read_source(adapter: Adapter) -> Source:
@@ -55,8 +57,10 @@ def read_source(adapter: Adapter) -> Source:
             "Choose its PEFT folder, or the GGUF form of the model.",
         )
     config, _ = read_adapter_config(adapter.path)
-    stat = find_weights(adapter.path).stat()
-    return Source(adapter, config, (str(adapter.path), stat.st_mtime_ns, stat.st_size))
+    path = find_weights(adapter.path)
+    embeds = any("lora_embedding_" in name for name in read_tensors(path).tensors)
+    stat = path.stat()
+    return Source(adapter, config, (str(adapter.path), stat.st_mtime_ns, stat.st_size), embeds)
 
 
 def check_source(source: Source, base: Model) -> None:

@@ -44,7 +44,7 @@ class Row:
         return self.answer.output_tokens > 0
 
     def run(self, tokens: Sequence[int]) -> Run:
-        return Run(self.number, self.position, tokens, adapter=self.overlay.adapter)
+        return Run(self.number, self.position, tokens, recipe=self.overlay.recipe)
 
 
 class Scheduler:
@@ -126,7 +126,7 @@ class Scheduler:
             return [[row] for row in writing]
         groups: dict[int, list[Row]] = {}
         for row in sorted(writing, key=lambda row: row.overlay.bare):
-            mixture = next((key for key, rows in groups.items() if rows[0].overlay.adapter), None)
+            mixture = next((key for key, rows in groups.items() if rows[0].overlay.recipe), None)
             key = mixture if row.overlay.bare and mixture else id(row.overlay.module)
             groups.setdefault(key, []).append(row)
         return list(groups.values())
@@ -146,7 +146,7 @@ class Scheduler:
 
     def _evaluate(self, rows: list[Row], runs: list[Run]) -> list[Event]:
         try:
-            named = next((row for row in rows if row.overlay.adapter), rows[0])
+            named = next((row for row in rows if row.overlay.recipe), rows[0])
             logits = self._memory.evaluate(named.overlay.module, runs)
             likeliest = logits.argmax(-1)
             sound = torch.isfinite(logits.gather(-1, likeliest[:, None])[:, 0]).tolist()

@@ -1,0 +1,112 @@
+"""peft's modules over a base: adapters loaded into them, checked, and read out of them again.
+
+Every module is a copy of the base's structure over the same tensors. Knows nothing of which adapters go together.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any
+
+import torch
+from peft import PeftModelForCausalLM
+from peft.tuners.lora import LoraLayer
+
+from workbench.engines.transformers.memory import PrefixLayers
+from workbench.engines.transformers.peft_folder import Source, make_config
+from workbench.errors import ModelError
+
+
+def load_part(model: Any, module: Any, source: Source, name: str) -> Any:
+    """Load an adapter into a peft module over a model, or into a new one for None; the module. Raises ModelError."""
+    path, device = str(source.adapter.path), str(model.device)
+    try:
+        if module is None:
+            config = make_config(source)
+            module = PeftModelForCausalLM(_copy_structure(model), config, adapter_name=name)
+        result = module.load_adapter(path, name, torch_device=device)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The adapter {source.adapter.name} does not fit this model: {_reason(error)}.",
+            "Choose an adapter that was trained on this model, or its base.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    if not source.is_prompt:
+        _check_whole(source, result)
+    return module
+
+
+def _check_whole(source: Source, result: Any) -> None:
+    missing = [*getattr(result, "missing_keys", ())]
+    strange = [*getattr(result, "unexpected_keys", ())]
+    if missing or strange:
+        parts = [f"{len(missing)} tensors are missing ({missing[0]})"] if missing else []
+        parts += [f"{len(strange)} have no place in it ({strange[0]})"] if strange else []
+        raise ModelError(
+            f"The adapter {source.adapter.name} does not fit this model: {' and '.join(parts)}.",
+            "Choose an adapter that was trained on this model, or fetch it again, whole.",
+            "\n".join([*missing, *strange]),
+        )
+
+
+def read_prompt(module: Any, prompt: Source, model: Any) -> torch.Tensor | PrefixLayers:
+    """A loaded prompt's embeddings ([tokens, width]), or a loaded prefix's keys and values. Raises ModelError."""
+    with torch.no_grad():
+        found = module.eval().get_prompt(1)
+    if prompt.kind == "PROMPT_TUNING":
+        embeddings: torch.Tensor = found[0].detach().to(model.dtype)
+        return embeddings
+    prefix = [(keys[0].detach(), values[0].detach()) for keys, values in _layers(found)]
+    _check_prefix(prompt, prefix, model)
+    return prefix
+
+
+def scale_part(module: Any, name: str, scale: float) -> None:
+    """Lay a loaded LoRA over the base with a scale."""
+    if scale == 1:
+        return
+    for layer in module.modules():
+        if isinstance(layer, LoraLayer) and name in layer.scaling:
+            layer.scaling[name] *= scale
+
+
+def _copy_structure(model: Any) -> Any:
+    """A copy of a model whose modules are new and whose tensors are the same."""
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+
+
+@torch.inference_mode()
+def _check_prefix(prompt: Source, prefix: PrefixLayers, model: Any) -> None:
+    """Raise ModelError for a prefix that is not of the shape that the model's own keys and values have."""
+    made = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
+    wanted = [_form(layer[0], layer[1]) for layer in _layers(getattr(made, "past_key_values", None) or ())]
+    found = [_form(keys, values) for keys, values in prefix]
+    if found != wanted:
+        raise ModelError(
+            f"The prefix {prompt.adapter.name} has another shape than the model's cache: {len(found)} layers of"
+            f" {found[0]}, expected {len(wanted)} of {wanted[0] if wanted else 'no such kind'}.",
+            "Choose a prefix that was trained on this model.",
+        )
+
+
+def _form(keys: torch.Tensor, values: torch.Tensor) -> str:
+    """Heads and widths of a layer's keys and values."""
+    return " and ".join(f"{tensor.shape[-3]} x {tensor.shape[-1]}" for tensor in (keys, values))
+
+
+def _layers(found: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Keys and values of each layer, whichever form peft gives a prefix in."""
+    if hasattr(found, "layers"):
+        return [(layer.keys, layer.values) for layer in found.layers]
+    return [(layer[0], layer[1]) for layer in found]
+
+
+def _reason(error: Exception) -> str:
+    """The line of a foreign message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.endswith(":")] or lines or [type(error).__name__]
+    return telling[0].rstrip(".")
