@@ -10,7 +10,7 @@ import llama_cpp  # noqa: TID253 - the yardstick
 import numpy as np
 import pytest
 import torch  # noqa: TID253 - the yardstick
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: TID253 - the yardstick
 
 from workbench.errors import ModelError
@@ -101,6 +101,56 @@ def test_llama_cpp_splits_text_into_the_same_tokens(make_folder: Callable[..., P
     model.close()
     assert found == [tokenizer.encode(text) for text in [*TEXTS, "a<|end|>b"]]
     assert (eos, template) == (tokenizer.eos_token_id, "{{ messages[0].content }}")
+
+
+def _write_sentencepiece(folder: Path, normalizer: normalizers.Normalizer | None, scheme: str) -> None:
+    """Replace a folder's tokenizer by one as a converted SentencePiece model has it, of at most 328 tokens."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    words = ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(vocab_size=60, special_tokens=words, show_progress=False)
+    tokenizer.train_from_iterator(["the kettle is broken then the kettle", "two  spaces in lines"] * 4, trainer)
+    tree = json.loads(tokenizer.to_str())
+    order = sorted(tree["model"]["vocab"], key=tree["model"]["vocab"].__getitem__)
+    named = [*words, *(f"<0x{byte:02X}>" for byte in range(256)), *order[len(words) :]]
+    tree["model"]["vocab"] = {token: place for place, token in enumerate(named)}
+    tokenizer = Tokenizer.from_str(json.dumps(tree))
+    tokenizer.normalizer = normalizer
+    if normalizer is None:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+PREPEND = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "scheme"),
+    [(PREPEND, ""), (normalizers.Replace(" ", "▁"), ""), (None, "first"), (None, "never")],
+    ids=["llama-2", "gemma", "metaspace", "metaspace without a space"],
+)
+def test_a_tokenizer_made_from_sentencepiece_splits_text_alike(
+    make_folder: Callable[..., Path], tmp_path: Path, normalizer: normalizers.Normalizer | None, scheme: str
+) -> None:
+    folder = make_folder(vocab_size=340)
+    _write_sentencepiece(folder, normalizer, scheme)
+    convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f16")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    model = _open(tmp_path / "model.gguf")
+    texts = [" the"] if scheme != "first" else []  # where SentencePiece does as llama.cpp, and Metaspace does not
+    texts += ["the kettle is broken", "then  two   spaces", "Naïve café 😀!", "in\nlines\t12", "kettlekettle"]
+    found = [model.tokenize(text.encode(), add_bos=False, special=True) for text in texts]
+    model.close()
+    assert found == [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+
+
+def test_a_tokenizer_that_lowers_case_is_refused(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder(vocab_size=340)
+    _write_sentencepiece(folder, normalizers.Lowercase(), "")
+    with pytest.raises(ModelError, match="Lowercase"):
+        convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f16")
 
 
 @pytest.mark.parametrize(("quantization", "bound"), [("f16", 0.01), ("q8_0", 0.05), ("q4_0", 0.5)])

@@ -22,6 +22,7 @@ from gguf.quants import quantize
 from safetensors import safe_open
 
 from workbench.errors import ModelError
+from workbench.models import gguf_tokenizer
 from workbench.models.architectures import (
     change_weights,
     context_tokens,
@@ -44,10 +45,6 @@ TYPES = {
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
     "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
 }
-WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
-REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-PATTERNS = {rf"{WORDS}|\p{{N}}{{1,3}}|{REST}": "llama-bpe", rf"{WORDS}|\p{{N}}|{REST}": "qwen2"}
-"""the regular expression that splits text before merging -> llama.cpp's name for it"""
 
 
 def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> None:
@@ -58,7 +55,7 @@ def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> N
     """
     config = _read_json(folder, "config.json")
     tokenizer = _read_json(folder, "tokenizer.json")
-    problems = [*_config_problems(config), *_tokenizer_problems(tokenizer)]
+    problems = [*_config_problems(config), *gguf_tokenizer.find_problems(tokenizer)]
     if problems:
         raise ModelError(
             f"Cannot convert {folder} to GGUF: " + "; ".join(problems) + ".",
@@ -78,7 +75,9 @@ def _write(
     assert kind
     writer = gguf.GGUFWriter(out, kind.name)
     _add_shape(writer, folder, config, quantization)
-    _add_tokenizer(writer, folder, config, tokenizer)
+    settings = _read_json(folder, "tokenizer_config.json", needed=False)
+    gguf_tokenizer.add_tokenizer(writer, tokenizer, settings, config)
+    _add_template(writer, folder, settings)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[kind.name.upper()], config["num_hidden_layers"])
     factors = rope_factors(config)
     if factors is not None:
@@ -130,61 +129,12 @@ def _add_shape(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], qu
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], tokenizer: dict[str, Any]) -> None:
-    tokens, types = _vocabulary(tokenizer, config["vocab_size"])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(_pre_tokenizer(tokenizer) or "")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    merges = tokenizer["model"]["merges"]
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
-    settings = _read_json(folder, "tokenizer_config.json", needed=False)
-    places = {token: place for place, token in enumerate(tokens)}
-    for kind, add in (
-        ("bos", writer.add_bos_token_id),
-        ("eos", writer.add_eos_token_id),
-        ("pad", writer.add_pad_token_id),
-    ):
-        place = _special(settings.get(f"{kind}_token"), config.get(f"{kind}_token_id"), places)
-        if place is not None:
-            add(place)
-    writer.add_add_bos_token(_begins_with_bos(tokenizer, settings))
+def _add_template(writer: gguf.GGUFWriter, folder: Path, settings: dict[str, Any]) -> None:
     template = settings.get("chat_template")
     with contextlib.suppress(FileNotFoundError):
         template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     if isinstance(template, str):
         writer.add_chat_template(template)
-
-
-def _vocabulary(tokenizer: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
-    """Every token by its id, and its type; ids that the tokenizer leaves free become unused tokens."""
-    tokens = [f"[unused {place}]" for place in range(size)]
-    types = [int(gguf.TokenType.UNUSED)] * size
-    for token, place in tokenizer["model"]["vocab"].items():
-        tokens[place], types[place] = token, int(gguf.TokenType.NORMAL)
-    for added in tokenizer.get("added_tokens", []):
-        kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
-        tokens[added["id"]], types[added["id"]] = added["content"], int(kind)
-    return tokens, types
-
-
-def _special(token: Any, place: Any, places: dict[str, int]) -> int | None:
-    token = token["content"] if isinstance(token, dict) else token
-    if isinstance(token, str) and token in places:
-        return places[token]
-    place = place[0] if isinstance(place, list) and place else place
-    return place if isinstance(place, int) else None
-
-
-def _begins_with_bos(tokenizer: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether text begins with the begin token, by the setting or by the template of the post-processor."""
-    if "add_bos_token" in settings:
-        return bool(settings["add_bos_token"])
-    processor = tokenizer.get("post_processor") or {}
-    templates = [
-        part for part in [processor, *processor.get("processors", [])] if part.get("type") == "TemplateProcessing"
-    ]
-    return any(part["single"] and "SpecialToken" in part["single"][0] for part in templates)
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Array]]:
@@ -224,30 +174,6 @@ def _config_problems(config: dict[str, Any]) -> Iterator[str]:
     missing = [key for key in needed if key not in config]
     if missing:
         yield f"config.json lacks {', '.join(missing)}"
-
-
-def _tokenizer_problems(tokenizer: dict[str, Any]) -> Iterator[str]:
-    model = tokenizer.get("model", {})
-    if model.get("type") != "BPE" or model.get("byte_fallback"):
-        found = "BPE with byte fallback" if model.get("byte_fallback") else model.get("type")
-        yield f"its tokenizer is {found}, not byte-level BPE"
-    elif _pre_tokenizer(tokenizer) is None:
-        yield "its tokenizer splits text by a pattern that llama.cpp has no name for"
-    if tokenizer.get("normalizer") and tokenizer["normalizer"].get("type") != "NFC":
-        yield "its tokenizer rewrites text before splitting it"
-
-
-def _pre_tokenizer(tokenizer: dict[str, Any]) -> str | None:
-    """llama.cpp's name for the way text is split before merging; None when it has none."""
-    root = tokenizer.get("pre_tokenizer") or {}
-    parts = root.get("pretokenizers", [root])
-    if any(
-        part.get("type") == "ByteLevel" and part.get("use_regex", True) and not part.get("add_prefix_space")
-        for part in parts
-    ):
-        return "gpt-2" if len(parts) == 1 else None
-    patterns = [part["pattern"].get("Regex", "") for part in parts if part.get("type") == "Split"]
-    return PATTERNS.get(patterns[0]) if len(patterns) == 1 else None
 
 
 def _read_json(folder: Path, name: str, needed: bool = True) -> dict[str, Any]:
