@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 
@@ -85,3 +86,16 @@ def test_a_model_that_fails_ends_it_with_1(call):
 def test_sampling_comes_from_the_options(call):
     assert call("run", "--text", "please", *MODEL, "--max-tokens", "1")[1] == "Lantern"
     assert call("run", "--text", "please", *MODEL, "--stop", "of")[1] == "Lantern, "
+
+
+def test_adapters_are_laid_over_the_model(call, folder):
+    (folder / "calm.gguf").touch()
+    rules = [{"adapter": "calm", "reply": "laid {adapters}"}, {"reply": "bare"}]
+    (folder / "laid.script.json").write_text(json.dumps({"rules": rules}))
+    common = ("run", "--text", "user:\nhello\n", "--model", "laid.script.json")
+    assert call(*common)[1] == "bare"
+    assert call(*common, "--adapter", "calm.gguf")[1] == "laid calm 1"
+    assert call(*common, "--adapter", "calm.gguf=0.5")[1] == "laid calm 0.5"
+    assert call(*common, "--adapter", "calm.gguf=nan")[0] == 2
+    code, _, err = call(*common, "--adapter", "calm.gguf=half")
+    assert (code, "expected a number" in err) == (2, True)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.errors import EngineError, PromptError
+from workbench.errors import EngineError, ModelError, PromptError
 
 if TYPE_CHECKING:
     from workbench.engines.engine import Chunk, Event
+    from workbench.evaluation.bench import AdapterChoice
     from workbench.evaluation.launch import Draft
     from workbench.prompting.prompt import Prompt
     from workbench.settings import Settings
@@ -30,6 +31,10 @@ def main(
     ] = "",
     text: Annotated[str | None, typer.Option(help="The template itself, instead of PROMPT.")] = None,
     model: Annotated[str, typer.Option(help="A model's name or path; else the embedded one.")] = "",
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=SCALE]", help="An adapter to lay over the model; may be given several times."),
+    ] = None,
     var: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; may be given several times.")
     ] = None,
@@ -45,6 +50,7 @@ def main(
     \b
       workbench run queues/plain --var message="Where is my parcel?"
       workbench run mine.prompty --model ~/models/other.gguf --var name=Ada
+      workbench run mine.prompty --adapter runs/calm=0.5 --var name=Ada
       echo "Say hello to {{ name }}." | workbench run - --var name=Ada
 
     \b
@@ -54,21 +60,24 @@ def main(
     from workbench.engines.engine import Sampling
     from workbench.evaluation.dataset import Case
     from workbench.evaluation.launch import Draft
-    from workbench.models.discover import default_folders, discover_models
-    from workbench.models.reference import resolve_model
+    from workbench.models.discover import default_folders, discover_adapters, discover_models
+    from workbench.models.reference import resolve_adapters, resolve_model
     from workbench.paths import find_shipped
     from workbench.settings import load_settings
 
     settings = load_settings()
     variables = _read_variables(var or [])
     opened = _open(prompt, text, settings)
-    known = discover_models(default_folders(settings))
+    folders = default_folders(settings)
+    choices = _read_adapters(adapter or [])
+    known = discover_models(folders)
+    laid = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
     chosen = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
     sampling = Sampling(
         temperature=temperature, max_tokens=max_tokens, seed=0 if seed is None else seed, stop=tuple(stop or [])
     )
     case = Case(1, variables)
-    _stream(Draft(opened, case, frozenset(), sampling, settings.context_strategy, chosen), settings)
+    _stream(Draft(opened, case, frozenset(), sampling, settings.context_strategy, chosen, laid), settings)
 
 
 def _read_variables(pairs: list[str]) -> dict[str, str]:
@@ -78,6 +87,21 @@ def _read_variables(pairs: list[str]) -> dict[str, str]:
             "Variables cannot be read: " + ", ".join(repr(pair) for pair in wrong), "Write --var name=value."
         )
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _read_adapters(named: list[str]) -> list[AdapterChoice]:
+    from workbench.evaluation.bench import AdapterChoice
+
+    choices = []
+    for text in named:
+        name, given, number = text.rpartition("=")
+        try:
+            choices.append(AdapterChoice(name, float(number)) if given else AdapterChoice(text))
+        except ValueError as error:
+            raise ModelError(
+                f"--adapter {text}: expected a number behind the last =, found {number!r}.", "Write --adapter name=0.5."
+            ) from error
+    return choices
 
 
 def _open(name: str, text: str | None, settings: Settings) -> Prompt:

@@ -6,6 +6,7 @@ Knows nothing of what is inside the files (see inspect.py and adapter.py) or of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -133,6 +134,10 @@ def resolve_adapters(choices: Sequence[AdapterChoice], folder: Path, known: Sequ
     problems: list[ModelError] = []
     for choice in choices:
         if not choice.on or choice.scale == 0:
+            continue
+        if not math.isfinite(choice.scale):
+            hint = "Write a number such as 0.5."
+            problems.append(ModelError(f"The scale of {choice.adapter} is {choice.scale}, which is no number.", hint))
             continue
         try:
             applied.append(Applied(_resolve_adapter(choice.adapter, folder, known), choice.scale))
