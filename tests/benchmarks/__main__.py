@@ -6,9 +6,15 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import adapters, command_line, first_paint, streaming
+from tests.benchmarks import adapters, command_line, first_paint, mixture, streaming
 
-MEASURES = {"adapters": adapters, "command_line": command_line, "first_paint": first_paint, "streaming": streaming}
+MEASURES = {
+    "adapters": adapters,
+    "command_line": command_line,
+    "first_paint": first_paint,
+    "mixture": mixture,
+    "streaming": streaming,
+}
 
 
 def main(names: list[str]) -> None:

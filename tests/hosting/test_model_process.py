@@ -16,7 +16,7 @@ from listener import PATIENCE, Listener
 from workbench.engines.engine import Chunk, Completion, Failure, Sampling
 from workbench.errors import ModelError
 from workbench.hosting.pool import Pool
-from workbench.models.reference import Model
+from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Message
 
 HELLO = (Message("user", "Hello"),)
@@ -126,6 +126,22 @@ def test_a_hugging_face_folder_answers_in_a_process_of_its_own(pool: Pool, tiny_
     completion = ask(pool, Model("folder", tiny_hf, "hf"), Sampling(max_tokens=4)).wait()
     assert isinstance(completion, Completion)
     assert completion.prompt_tokens > 0
+
+
+def test_the_base_and_an_adapter_of_a_folder_answer_side_by_side(pool: Pool, tiny_hf: Path, tmp_path: Path) -> None:
+    from hf_fixture import LINEAR, write_adapter
+    from peft import LoraConfig
+
+    adapter = Adapter("own", write_adapter(tiny_hf, tmp_path / "own", LoraConfig(target_modules=LINEAR)))
+    texts = set()
+    listeners = [Listener(), Listener(), Listener()]
+    for listener, applied in zip(listeners, ((), (Applied(adapter),), (Applied(adapter, 0.5),)), strict=True):
+        pool.submit(Model("folder", tiny_hf, "hf"), HELLO, Sampling(max_tokens=12), "chat", listener, applied)
+    for listener in listeners:
+        completion = listener.wait()
+        assert isinstance(completion, Completion)
+        texts.add(completion.text)
+    assert len(texts) == 3
 
 
 def test_a_folder_without_a_model_is_refused(pool: Pool, tmp_path: Path) -> None:
