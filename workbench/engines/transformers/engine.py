@@ -65,11 +65,12 @@ class TransformersEngine:
         loaded = load_checkpoint(model.path, info, device, advance)
         advance(0.9)
         free = checkpoint.free_bytes(device) or psutil.virtual_memory().available + info.file_bytes
+        head = loaded.model.get_output_embeddings()
         opened = msgspec.structs.replace(
             info,
             file_bytes=inspect_folder(model.path).file_bytes,
             context_tokens=size,
-            vocabulary=loaded.model.get_output_embeddings().weight.shape[0],
+            vocabulary=info.vocabulary if head is None else head.weight.shape[0],
             memory_bytes=info.file_bytes + info.cell_bytes * size,
             has_chat_template=bool(model.chat_template or loaded.chat_template),
             engine="transformers",
