@@ -76,3 +76,18 @@ def test_parity_shows_every_token_that_differs(call, hf, tmp_path, tiny_gguf):
     assert code == 1
     assert "The texts differ" in out
     assert "'<|user|>'" in out
+
+
+def test_pickled_weights_are_written_anew_only_when_asked(call, lora, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file
+
+    old = shutil.copytree(lora, tmp_path / "old")
+    torch.save(load_file(old / "adapter_model.safetensors"), old / "adapter_model.bin")
+    (old / "adapter_model.safetensors").unlink()
+    code, _, err = call("convert", old, tmp_path / "new.gguf", "--base", "desk-f16")
+    assert (code, "--allow-pickle" in err) == (2, True)
+    assert call("convert", old, tmp_path / "new", "--allow-pickle")[0] == 0
+    assert inspect_adapter(Adapter("new", tmp_path / "new")).ranks == (4,)

@@ -99,7 +99,7 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
         (_write("config.json", "{}"), "model_type", "again"),
         (_lose("tokenizer.json"), "no tokenizer", "again"),
         (_lose("model.safetensors"), "no weights", "again"),
-        (_pickle, "pickled", "save_pretrained"),
+        (_pickle, "pickled", "--allow-pickle"),
         (_cut, "cut off", "again"),
         (_lose_part, "missing: model-00002-of-00002", "again"),
         (_point_outside, "outside the folder", "again"),

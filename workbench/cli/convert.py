@@ -30,6 +30,9 @@ def main(
         str, typer.Option("--type", help="f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0 … of a .gguf file.")
     ] = "",
     merge: Annotated[str, typer.Option(metavar="ADAPTER", help="Merge this PEFT adapter into SOURCE.")] = "",
+    allow_pickle: Annotated[
+        bool, typer.Option(help="Write SOURCE, a folder with pickled weights that you trust, anew with safetensors.")
+    ] = False,
     scale: Annotated[float, typer.Option(help="The scale of the merged adapter.")] = 1.0,
     check: Annotated[int, typer.Option(min=0, help="Cases to answer before and after; 0 skips the check.")] = 20,
 ) -> None:
@@ -42,6 +45,7 @@ def main(
       workbench convert ~/models/Qwen2.5-0.5B qwen.gguf --type q4_k_m
       workbench convert ~/models/Qwen2.5-0.5B merged --merge runs/my-lora
       workbench convert ~/models/Qwen2.5-0.5B merged.gguf --merge runs/my-lora --type q8_0
+      workbench convert runs/old-lora runs/new-lora --allow-pickle
 
     \b
     Exit codes: 0 written; 1 written, and the check could not be run; 2 it
@@ -54,6 +58,12 @@ def main(
     settings = load_settings()
     if out.exists():
         raise ModelError(f"{out} is already there.", "Choose another name, or delete it first.")
+    if allow_pickle:
+        from workbench.models.pickled import rewrite
+
+        rewrite(Path(source).expanduser(), out)
+        terminal.say(f"Wrote {out}.")
+        return
     adapter = None if merge else _find_adapter(source, settings)
     before: Side | None
     if adapter:

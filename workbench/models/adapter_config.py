@@ -115,7 +115,7 @@ def find_weights(folder: Path) -> Path:
     if pickled:
         raise ModelError(
             f"{folder / pickled} is pickled, and opening such a file can run any code.",
-            "Convert it once, where you trust it: load the adapter with peft and call save_pretrained.",
+            f"Where you trust it, write it anew: workbench convert {folder} {folder}-safe --allow-pickle",
         )
     raise ModelError(f"{folder} has no {WEIGHTS}.", "Fetch the adapter again, whole.")
 

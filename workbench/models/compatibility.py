@@ -32,7 +32,7 @@ def check_compatible(adapter: Adapter, base: Model) -> tuple[str, ...]:
     try:
         contents, shape = read_contents(adapter), read_base(base)
     except ModelError as error:
-        return (error.message,)
+        return (f"{error.message} {error.hint}".strip(),)
     problems = list(_check_form(adapter, contents, shape, base))
     if not problems:
         problems = [*_check_layers(contents, shape), *_check_sizes(contents, shape)]

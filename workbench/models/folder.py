@@ -18,10 +18,6 @@ INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _USUAL_CONTEXT_TOKENS = 8192
-_CONVERT = (
-    "Convert it once, where you trust it: "
-    "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)"
-)
 
 
 def inspect_folder(path: Path) -> ModelInfo:
@@ -32,7 +28,7 @@ def inspect_folder(path: Path) -> ModelInfo:
     files = find_weights(path, problems)
     if not files and (pickled := sorted(file.name for kind in _PICKLED for file in path.glob(kind))):
         problems = [f"its weights are pickled ({', '.join(pickled[:3])}), and opening such a file can run any code"]
-        hint = _CONVERT
+        hint = f"Where you trust it, write it anew: workbench convert {path} {path}-safe --allow-pickle"
     if not any((path / name).is_file() for name in _TOKENIZERS):
         problems.append("there is no tokenizer (tokenizer.json)")
     if problems:
