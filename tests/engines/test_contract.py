@@ -67,7 +67,9 @@ def _open_tiny(request: pytest.FixtureRequest) -> Bench:
 
 
 def _open_desk(request: pytest.FixtureRequest) -> Bench:
-    return _open_llama(Model("desk", request.getfixturevalue("desk_gguf"), context_tokens=200))
+    # not q8_0: it rounds with the size of a batch, which turns the balance where two tokens are about as likely
+    path = request.getfixturevalue("desk_gguf").with_name("desk-f16.gguf")
+    return _open_llama(Model("desk", path, context_tokens=200))
 
 
 def _open_llama(model: Model) -> Bench:
