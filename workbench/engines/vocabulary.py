@@ -1,13 +1,13 @@
-"""Vocabulary: text to token ids and back, as far as prompts need it.
+"""A model's vocabulary: text to token ids, token ids to bytes, and which tokens mean something.
 
-Knows nothing of where a vocabulary comes from.
+Knows nothing of where a vocabulary comes from, of chat templates or of sampling.
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from workbench.engines.thinking import TAGS
 
@@ -15,32 +15,63 @@ THINKING = frozenset(tag for pair in TAGS for tag in pair)
 """Texts that frame reasoning: they are read and written as text, also where they are control tokens."""
 
 
-class Vocabulary(Protocol):
-    """A model's vocabulary. control: finds the text of every control token; None where there is none."""
+class Vocabulary(ABC):
+    """A model's vocabulary. control: finds the text of every control token; None where there is none.
 
-    bos: int | None
-    eos: int | None
-    control: re.Pattern[str] | None
+    controls: token id -> text. adds_bos: a text is to begin with the beginning-of-text token.
+    """
 
+    def __init__(self, size: int, bos: int | None, eos: int | None, controls: dict[int, str], adds_bos: bool) -> None:
+        self.size = size
+        self.bos = bos
+        self.eos = eos
+        self.control = match_any(text for text in controls.values() if text and text not in THINKING)
+        self._controls = controls
+        self._adds_bos = adds_bos
+        self._adds_space = b"".join(map(self.spell, self.tokenize("a", special=False))) == b" a"
+        self._pieces: dict[int, bytes] = {}
+
+    @abstractmethod
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""
-        ...
+
+    @abstractmethod
+    def spell(self, token: int) -> bytes:
+        """A token's bytes, control tokens spelled out; none for an id without a token."""
+
+    @abstractmethod
+    def ends(self, token: int) -> bool:
+        """Whether the token ends an answer."""
 
     def continue_text(self, text: str, special: bool) -> list[int]:
-        """Token ids of a text that follows other text."""
-        ...
+        """Token ids of a text that follows other text: without the space that some vocabularies put in front."""
+        if self._adds_space:
+            found = cut_added_space(self.tokenize("\n" + text, special), self.spell)
+            if found is not None:
+                return found
+        return self.tokenize(text, special)
 
     def begin(self, ids: list[int]) -> list[int]:
         """The ids with one beginning-of-text token in front, where the model wants one; none for no ids."""
-        ...
+        if not ids or not self._adds_bos or self.bos is None or ids[0] == self.bos:
+            return ids
+        return [self.bos, *ids]
+
+    def piece(self, token: int) -> bytes:
+        """A token's bytes as part of an answer: control tokens are empty, except those that frame reasoning."""
+        if token not in self._pieces:
+            text = self._controls.get(token)
+            hidden = text is not None and text not in THINKING
+            self._pieces[token] = b"" if hidden else self.spell(token)
+        return self._pieces[token]
 
     def text(self, token: int | None) -> str:
         """A token spelled out as text; empty for None."""
-        ...
+        return "" if token is None else self.spell(token).decode("utf-8", "replace")
 
     def has(self, *texts: str) -> bool:
         """Whether each of the texts is a control token."""
-        ...
+        return set(texts) <= set(self._controls.values())
 
 
 def match_any(texts: Iterable[str]) -> re.Pattern[str] | None:

@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast  # noqa: TID253 - what is wrapped
 
-from workbench.engines.transformers.vocabulary import Vocabulary
+from workbench.engines.transformers.vocabulary import TransformersVocabulary
+from workbench.engines.vocabulary import Vocabulary
 
 
 def wrap(tokenizer: Tokenizer, **special: str) -> Vocabulary:
     made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
-    return Vocabulary(made, len(made), ())
+    return TransformersVocabulary(made, len(made), ())
 
 
 @pytest.fixture(scope="module")
 def byte_level(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
     made = write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-    return Vocabulary(made, len(made) + 5, [3])
+    return TransformersVocabulary(made, len(made) + 5, [3])
 
 
 @pytest.fixture(scope="module")

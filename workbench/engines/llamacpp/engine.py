@@ -21,7 +21,7 @@ from workbench.engines.llamacpp.contexts import Contexts
 from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.llamacpp.scheduler import Scheduler
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
-from workbench.engines.llamacpp.vocabulary import Vocabulary
+from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.prompts import Prompts
 from workbench.engines.sizes import (
@@ -59,7 +59,7 @@ class LlamaEngine:
         self._info = info
         self._weights = weights
         self._clock = clock
-        self._vocabulary = Vocabulary(weights)
+        self._vocabulary = LlamaVocabulary(weights)
         self._prompts = Prompts(self._vocabulary, model.chat_template or weights.read_text("tokenizer.chat_template"))
         self._adapters = Adapters(model, weights)
         self._contexts = Contexts(base, open_context, schedule)

@@ -14,7 +14,7 @@ from workbench.engines.engine import Event, Failure, Progress, StopReason
 from workbench.engines.likelihood import weigh
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.sampler import Sampler
-from workbench.engines.llamacpp.vocabulary import Vocabulary
+from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 

@@ -25,7 +25,7 @@ from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoin
 from workbench.engines.transformers.memory import Memory, choose_memory
 from workbench.engines.transformers.sampler import Sampler
 from workbench.engines.transformers.scheduler import Row, Scheduler
-from workbench.engines.transformers.vocabulary import Vocabulary
+from workbench.engines.transformers.vocabulary import TransformersVocabulary
 from workbench.models.folder import inspect_folder
 from workbench.models.inspect import check_fits
 from workbench.models.reference import Model, ModelInfo
@@ -45,7 +45,7 @@ class TransformersEngine:
     ) -> None:
         self._info = info
         self._clock = clock
-        self._vocabulary = Vocabulary(loaded.tokenizer, info.vocabulary, loaded.ends)
+        self._vocabulary = TransformersVocabulary(loaded.tokenizer, info.vocabulary, loaded.ends)
         template = model.chat_template or loaded.chat_template
         self._prompts = Prompts(self._vocabulary, template, completes_template=False)
         self._adapters = Adapters(model, loaded.model)

@@ -19,7 +19,7 @@ from workbench.engines.likelihood import weigh
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.sampler import Sampler
-from workbench.engines.transformers.vocabulary import Vocabulary
+from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from workbench.engines.vocabulary import THINKING, cut_added_space, match_any
+from workbench.engines.vocabulary import Vocabulary
 
 TURN_ENDS = frozenset(
     ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<turn|>", "<|endoftext|>", "<|return|>")
@@ -20,7 +20,7 @@ TURN_ENDS = frozenset(
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
-class Vocabulary:
+class TransformersVocabulary(Vocabulary):
     """The vocabulary of a tokenizer. size: how many tokens the model has numbers for.
 
     ends: the tokens that the model's own configuration names as ends.
@@ -29,22 +29,18 @@ class Vocabulary:
     def __init__(self, tokenizer: Any, size: int, ends: Iterable[int]) -> None:
         self._tokenizer = tokenizer
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
-        self.size = size
-        self._pieces: dict[int, bytes] = {}
         self._added = {token: str(added) for token, added in tokenizer.added_tokens_decoder.items()}
-        self._controls = {token: str(added) for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+        controls = {token: str(added) for token, added in tokenizer.added_tokens_decoder.items() if added.special}
         self._decoders = set(_decoder_types(self._backend))
-        self.control = match_any(text for text in self._controls.values() if text and text not in THINKING)
-        self._ends = {token for token, text in self._controls.items() if text in TURN_ENDS} | set(ends)
-        self.bos: int | None = tokenizer.bos_token_id
-        self.eos: int | None = tokenizer.eos_token_id
-        if self.eos is not None:
-            self._ends.add(self.eos)
+        self._ends = {token for token, text in controls.items() if text in TURN_ENDS} | set(ends)
+        bos: int | None = tokenizer.bos_token_id
+        eos: int | None = tokenizer.eos_token_id
+        if eos is not None:
+            self._ends.add(eos)
         if self._backend is not None:
             self._backend.no_truncation()
             self._backend.no_padding()
-        self._adds_bos = self.bos is not None and tokenizer.encode("a")[:1] == [self.bos]
-        self._adds_space = b"".join(map(self.spell, self.tokenize("a", special=False))) == b" a"
+        super().__init__(size, bos, eos, controls, bos is not None and tokenizer.encode("a")[:1] == [bos])
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""
@@ -53,28 +49,6 @@ class Vocabulary:
             return list(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special))
         self._backend.encode_special_tokens = not special
         return list(self._backend.encode(text, add_special_tokens=False).ids)
-
-    def continue_text(self, text: str, special: bool) -> list[int]:
-        """Token ids of a text that follows other text: without the space that some vocabularies put in front."""
-        if self._adds_space:
-            found = cut_added_space(self.tokenize("\n" + text, special), self.spell)
-            if found is not None:
-                return found
-        return self.tokenize(text, special)
-
-    def begin(self, ids: list[int]) -> list[int]:
-        """The ids with one beginning-of-text token in front, where the model wants one; none for no ids."""
-        if not ids or not self._adds_bos or self.bos is None or ids[0] == self.bos:
-            return ids
-        return [self.bos, *ids]
-
-    def piece(self, token: int) -> bytes:
-        """A token's bytes as part of an answer: control tokens are empty, except those that frame reasoning."""
-        if token not in self._pieces:
-            text = self._controls.get(token)
-            hidden = text is not None and text not in THINKING
-            self._pieces[token] = b"" if hidden else self.spell(token)
-        return self._pieces[token]
 
     def spell(self, token: int) -> bytes:
         """A token's bytes, control tokens spelled out; none for an id that the tokenizer does not know."""
@@ -90,17 +64,9 @@ class Vocabulary:
             return bytes((int(found[1], 16),)) if found else text.replace("▁", " ").encode("utf-8", "replace")
         return self._spell_in_context(token)
 
-    def text(self, token: int | None) -> str:
-        """A token spelled out as text; empty for None."""
-        return "" if token is None else self.spell(token).decode("utf-8", "replace")
-
     def ends(self, token: int) -> bool:
         """Whether the token ends an answer."""
         return token in self._ends
-
-    def has(self, *texts: str) -> bool:
-        """Whether each of the texts is a control token."""
-        return set(texts) <= set(self._controls.values())
 
     def _spell_in_context(self, token: int) -> bytes:
         """What a token adds to a text, for tokenizers that join words by rules of their own."""
