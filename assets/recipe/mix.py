@@ -35,11 +35,11 @@ START = Stage(
     (0.26, 0.20, 0.10, 0.08, 0.06, 0.12, 0.09, 0.06, 0.03), Difficulty(same=0.5, keyword=0.4, framed=0.2, made_up=0.2)
 )
 MIDDLE = Stage(
-    (0.22, 0.26, 0.10, 0.01, 0.03, 0.14, 0.14, 0.06, 0.04),
+    (0.27, 0.24, 0.09, 0.01, 0.02, 0.14, 0.14, 0.05, 0.04),
     Difficulty(same=0.25, keyword=0.15, framed=0.6, made_up=0.25),
 )
 FINISH = Stage(
-    (0.26, 0.22, 0.09, 0.01, 0.02, 0.15, 0.16, 0.05, 0.04), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.25)
+    (0.30, 0.22, 0.07, 0.01, 0.01, 0.14, 0.16, 0.05, 0.04), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.25)
 )
 LISTS = Stage(
     (0.12, 0.45, 0.18, 0.02, 0.02, 0.08, 0.06, 0.05, 0.02),
@@ -50,10 +50,10 @@ COURSE = (
     (0.06, LOOKUP),
     (0.09, START),
     (0.4, MIDDLE),
-    (0.44, LISTS),
-    (0.56, LISTS),
-    (0.64, MIDDLE),
-    (0.8, FINISH),
+    (0.45, LISTS),
+    (0.62, LISTS),
+    (0.7, MIDDLE),
+    (0.85, FINISH),
     (1.0, FINISH),
 )
 """share of the training at which each stage is reached; in between they blend"""

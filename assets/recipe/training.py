@@ -17,7 +17,6 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from assets.recipe.batch import Batch, draw_batch
 from assets.recipe.evaluation import check_demo, check_tasks
 from assets.recipe.mix import stage_at
-from assets.recipe.muon import Muon
 from assets.recipe.world import World
 
 
@@ -25,20 +24,19 @@ from assets.recipe.world import World
 class Plan:
     """How long and how hard to train."""
 
-    steps: int = 24000
+    steps: int = 15000
     rows: int = 6
     length: int = 256
     short_share: float = 0.06
     """the first share of the steps has twice as many rows of half the length"""
-    late_share: float = 0.25
+    late_share: float = 0.17
     """the last share of the steps has rows of up to the whole context"""
     decay_share: float = 0.3
     rate: float = 1.5e-3
-    matrix_rate: float = 0.01
-    muon: bool = False
     curriculum_steps: int = 0
     """steps over which the difficulty rises; 0: all of them"""
-    evaluate_seconds: float = 120.0
+    evaluate_seconds: float = 240.0
+    """0: never"""
     save_seconds: float = 60.0
     seed: int = 7
     compiled: bool = True
@@ -67,10 +65,10 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: Wo
                 end="",
                 flush=True,
             )
-        if now - checked > plan.evaluate_seconds or step == plan.steps - 1:
+        if plan.evaluate_seconds and (now - checked > plan.evaluate_seconds or step == plan.steps - 1):
             checked = now
             report(model, tokenizer, world, step, mean)
-        if now - saved > plan.save_seconds or step == plan.steps - 1:
+        if now - saved >= plan.save_seconds or step == plan.steps - 1:
             saved = now
             save(model, optimizers, step + 1, folder)
 
@@ -110,9 +108,9 @@ def batch_at(step: int, plan: Plan, world: World, tokenizer: PreTrainedTokenizer
     if step < plan.steps * plan.short_share:
         rows, length = 2 * rows, length // 2
     elif step < plan.steps * (1 - plan.late_share):
-        rows, length = rng.choice([(rows, length), (rows, length), (rows // 2, 2 * length)])
+        rows, length = rng.choice([(rows, length), (rows // 2, 2 * length)])
     else:
-        rows, length = rng.choice([(2 * rows, length), (rows, 2 * length), (rows // 2, 4 * length)])
+        rows, length = rng.choice([(rows, length), (rows, 2 * length), (rows // 2, 4 * length)])
     return draw_batch(world, tokenizer, rng, stage, rows, length)
 
 
@@ -124,26 +122,8 @@ def rate_at(step: int, plan: Plan) -> float:
 
 
 def make_optimizers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimizer]:
-    """AdamW for all, or Muon for the matrices and AdamW for embeddings and norms."""
-    matrices = [
-        parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embed" not in name
-    ]
-    taken = {id(parameter) for parameter in matrices}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
-    if not plan.muon:
-        return [
-            torch.optim.AdamW(
-                [{"params": [*matrices, *others], "base": plan.rate}],
-                lr=plan.rate,
-                betas=(0.9, 0.98),
-                weight_decay=0.01,
-                fused=True,
-            )
-        ]
-    adam = torch.optim.AdamW(
-        [{"params": others, "base": plan.rate}], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-    )
-    return [adam, Muon(matrices, plan.matrix_rate)]
+    group = {"params": list(model.parameters()), "base": plan.rate}
+    return [torch.optim.AdamW([group], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
 
 
 def report(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, step: int, loss: float) -> None:

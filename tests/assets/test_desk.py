@@ -27,10 +27,8 @@ def half() -> Iterator[Llama]:
 
 def test_llama_cpp_and_transformers_write_the_same_answers(half: Llama) -> None:
     reference = LlamaForCausalLM.from_pretrained(ASSETS / "desk", dtype=torch.float32)
-    same = []
-    for name in PROMPTS:
-        for question in read_questions(ASSETS, TOKENIZER, name, "test", 6):
-            same.append(agrees(reference, question, answer(half, question)))
+    asked = [question for name in PROMPTS for question in read_questions(ASSETS, TOKENIZER, name, "test", 6)]
+    same = [agrees(reference, question, answer(half, question)) for question in asked]
     assert len(same) == 6 * len(PROMPTS)
     assert sum(same) >= len(same) - 1  # two answers can be equally likely to within rounding
 

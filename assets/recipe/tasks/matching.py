@@ -68,7 +68,7 @@ def described(world: World, rng: random.Random, size: int, difficulty: Difficult
     labels = _labels(world, rng, count, difficulty)
     join = rng.choice([": ", ": ", ": ", " - ", " = "])
     lines = [f"{label}{join}{rng.choice(subject.about)}" for label, subject in zip(labels, subjects, strict=True)]
-    if rng.random() < 0.3:
+    if rng.random() < 0.55:
         lines = [f"{rng.choice(subject.about)}: {label}" for label, subject in zip(labels, subjects, strict=True)]
     if rng.random() < 0.1:
         lines = [f"- {line}" for line in lines]
