@@ -1,6 +1,6 @@
 """Requests to token ids: the model's chat template laid around messages, or their text as it is.
 
-Knows nothing of sampling or rows.
+Knows nothing of rows, or of how tokens are chosen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from workbench.engines.engine import Request
+from workbench.engines.answer import Answer
+from workbench.engines.engine import Request, Tokenized
+from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.engines.vocabulary import Vocabulary
 from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Segment, render_segments
 
@@ -18,7 +20,7 @@ _REMEMBERED = 256
 
 
 class Prompts:
-    """The way from a request to what the model reads. stops: stop strings that come with the template.
+    """The way from a request to what the model reads.
 
     template: the chat template to use; None or empty where the model comes without one.
     completes_template: put the model's beginning-of-text token before a chat where the template leaves it out.
@@ -30,7 +32,7 @@ class Prompts:
         chatml = vocabulary.has("<|im_start|>", "<|im_end|>")
         self._source = template or (CHATML if chatml else PLAIN)
         self._completes_template = completes_template or not template
-        self.stops = (PLAIN_STOP,) if self._source == PLAIN else ()
+        self._stops = (PLAIN_STOP,) if self._source == PLAIN else ()
 
     def read(self, request: Request) -> tuple[str, list[int]]:
         """The final text and its token ids; remembered, since a prompt is counted, shown and run.
@@ -47,6 +49,21 @@ class Prompts:
                 ids = self._vocabulary.begin(ids)
             self._known[key] = "".join(segment.text for segment in segments), ids
         return self._known[key]
+
+    def begin_answer(self, request: Request, started: float) -> Answer:
+        """The empty answer to a request that was taken at `started`. Raises TemplateError."""
+        text, ids = self.read(request)
+        if request.mode == "completion":
+            return Answer(request, ids, started, request.sampling.stop, None)
+        stops = request.sampling.stop + self._stops
+        return Answer(request, ids, started, stops, ThinkingFilter(find_open_tag(text)))
+
+    def show(self, request: Request) -> Tokenized:
+        """The request as the model reads it, token by token. Raises TemplateError."""
+        _, ids = self.read(request)
+        spelled = [self._vocabulary.spell(token) for token in ids]
+        pieces = tuple(piece.decode("utf-8", "replace") for piece in spelled)
+        return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(ids), pieces)
 
     def _lay_out(self, request: Request) -> tuple[Segment, ...]:
         if request.mode == "completion":

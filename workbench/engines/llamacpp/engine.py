@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 import psutil
 
-from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Request, Tokenized
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.llamacpp.adapters import Adapters, Laid
@@ -33,7 +32,6 @@ from workbench.engines.sizes import (
     overlay_cells,
     prompt_pace,
 )
-from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
@@ -115,18 +113,11 @@ class LlamaEngine:
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError or TemplateError for one that cannot be run."""
         check_sampling(request.sampling)
-        text, prompt = self._prompts.read(request)
+        _, prompt = self._prompts.read(request)
         check_length(len(prompt), self._info.context_tokens)
-        chat = request.mode == "chat"
         tokenize = functools.partial(self._vocabulary.tokenize, special=False)
         biases = find_biases(request.sampling, tokenize, self._vocabulary.size)
-        answer = Answer(
-            request,
-            prompt,
-            self._clock(),
-            request.sampling.stop + (self._prompts.stops if chat else ()),
-            ThinkingFilter(find_open_tag(text)) if chat else None,
-        )
+        answer = self._prompts.begin_answer(request, self._clock())
         laid = self._adapters.lay(request.adapters)
         self._contexts.add(laid, answer, Sampler(request.sampling, biases, self._vocabulary.size, prompt))
 
@@ -137,10 +128,7 @@ class LlamaEngine:
         return self._contexts.step()
 
     def tokenize(self, request: Request) -> Tokenized:
-        _, ids = self._prompts.read(request)
-        spelled = [self._vocabulary.spell(token) for token in ids]
-        pieces = tuple(piece.decode("utf-8", "replace") for piece in spelled)
-        return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(ids), pieces)
+        return self._prompts.show(request)
 
     def count(self, requests: Sequence[Request]) -> tuple[int, ...]:
         return tuple(len(self._prompts.read(request)[1]) for request in requests)

@@ -13,12 +13,10 @@ import msgspec
 import psutil
 import torch
 
-from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Request, Tokenized
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.prompts import Prompts
 from workbench.engines.sizes import SEQUENCES, cache_cells, choose_threads, context_size, prompt_pace
-from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
@@ -90,20 +88,13 @@ class TransformersEngine:
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError, TemplateError or ModelError for one that cannot be run."""
         check_sampling(request.sampling)
-        text, prompt = self._prompts.read(request)
+        _, prompt = self._prompts.read(request)
         check_length(len(prompt), self._info.context_tokens)
         tokenize = functools.partial(self._vocabulary.tokenize, special=False)
         biases = find_biases(request.sampling, tokenize, self._info.vocabulary)
         overlay = self._adapters.lay(request.adapters, self._scheduler.overlays)
         check_length(len(prompt) + overlay.tokens, self._info.context_tokens)
-        chat = request.mode == "chat"
-        answer = Answer(
-            request,
-            prompt,
-            self._clock(),
-            request.sampling.stop + (self._prompts.stops if chat else ()),
-            ThinkingFilter(find_open_tag(text)) if chat else None,
-        )
+        answer = self._prompts.begin_answer(request, self._clock())
         self._scheduler.add(Row(answer, Sampler(request.sampling, biases, prompt), overlay))
 
     def cancel(self, request_id: int) -> None:
@@ -113,10 +104,7 @@ class TransformersEngine:
         return self._scheduler.step()
 
     def tokenize(self, request: Request) -> Tokenized:
-        _, ids = self._prompts.read(request)
-        spelled = [self._vocabulary.spell(token) for token in ids]
-        pieces = tuple(piece.decode("utf-8", "replace") for piece in spelled)
-        return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(ids), pieces)
+        return self._prompts.show(request)
 
     def count(self, requests: Sequence[Request]) -> tuple[int, ...]:
         return tuple(len(self._prompts.read(request)[1]) for request in requests)
