@@ -22,7 +22,7 @@ from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
 from workbench.engines.transformers.memory import Memory, choose_memory
 from workbench.engines.transformers.sampler import Sampler
-from workbench.engines.transformers.scheduler import Row, Scheduler
+from workbench.engines.transformers.scheduler import MemoryRow, Scheduler
 from workbench.engines.transformers.vocabulary import TransformersVocabulary
 from workbench.models.folder import inspect_folder
 from workbench.models.inspect import check_fits
@@ -95,7 +95,7 @@ class TransformersEngine:
         overlay = self._adapters.lay(request.adapters, self._scheduler.overlays)
         check_length(len(prompt) + overlay.tokens, self._info.context_tokens)
         answer = self._prompts.begin_answer(request, self._clock())
-        self._scheduler.add(Row(answer, Sampler(request.sampling, biases, prompt), overlay))
+        self._scheduler.add(MemoryRow(answer, Sampler(request.sampling, biases, prompt), overlay))
 
     def cancel(self, request_id: int) -> None:
         self._scheduler.cancel(request_id)

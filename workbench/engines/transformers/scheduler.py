@@ -6,7 +6,6 @@ prompt, so that a long prompt neither holds up the others nor delays a cancel. K
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Event, Failure, Progress, StopReason
+from workbench.engines.engine import Event, Progress
 from workbench.engines.likelihood import weigh
+from workbench.engines.rows import Row, Rows
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.sampler import Sampler
@@ -23,25 +23,14 @@ from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 
-class Row:
-    """A request with a place in the memory. pending: tokens that are not evaluated yet."""
+class MemoryRow(Row):
+    """A request that is to get a place in the memory. overlay: the adapters it runs on."""
 
     def __init__(self, answer: Answer, sampler: Sampler, overlay: Overlay) -> None:
-        self.answer = answer
+        super().__init__(answer)
         self.sampler = sampler
         self.overlay = overlay
         self.number = -1
-        self.position = 0
-        self.pending = list(answer.prompt)
-        self.cancelled = False
-
-    @property
-    def id(self) -> int:
-        return self.answer.request.id
-
-    @property
-    def writing(self) -> bool:
-        return self.answer.output_tokens > 0
 
     def run(self, tokens: Sequence[int]) -> Run:
         return Run(self.number, self.position, tokens, recipe=self.overlay.recipe)
@@ -66,36 +55,28 @@ class Scheduler:
         self._vocabulary = vocabulary
         self._most = rows
         self._prompt_tokens = prompt_tokens
-        self._context_tokens = context_tokens
-        self._clock = clock
-        self._waiting: deque[Row] = deque()
-        self._rows: list[Row] = []
+        self._rows = Rows[MemoryRow](vocabulary, context_tokens, clock, self._release)
 
     @property
     def busy(self) -> bool:
-        return bool(self._waiting or self._rows)
+        return bool(self._rows.all)
 
     @property
     def overlays(self) -> Iterator[Overlay]:
         """What the requests under way run on."""
-        return (row.overlay for row in (*self._waiting, *self._rows))
+        return (row.overlay for row in self._rows.all)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: MemoryRow) -> None:
         """Queue a row; it gets its place as soon as one is free."""
-        self._waiting.append(row)
+        self._rows.waiting.append(row)
 
     def cancel(self, request_id: int) -> None:
-        for row in (*self._waiting, *self._rows):
-            if row.id == request_id:
-                row.cancelled = True
+        self._rows.cancel(request_id)
 
     @torch.inference_mode()
     def step(self) -> Sequence[Event]:
         """A token for each row that writes, and a piece of prompt. A row that fails ends; the others go on."""
-        events: list[Event] = []
-        for row in [row for row in (*self._rows, *self._waiting) if row.cancelled]:
-            events += self._end(row, "cancelled")
-        events += self._admit()
+        events = self._rows.end_cancelled() + self._admit()
         for rows in self._group():
             rows.sort(key=lambda row: row.number)  # an earlier group's end may have moved them
             events += self._evaluate(rows, [row.run(row.pending) for row in rows])
@@ -103,28 +84,28 @@ class Scheduler:
         return events
 
     def close(self) -> None:
-        self._waiting.clear()
         self._rows.clear()
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []
-        while self._waiting and len(self._rows) < self._most:
-            row = self._waiting.popleft()
-            row.number = len(self._rows)
-            self._rows.append(row)
+        waiting, running = self._rows.waiting, self._rows.running
+        while waiting and len(running) < self._most:
+            row = waiting.popleft()
+            row.number = len(running)
+            running.append(row)
             events.append(Progress(row.id, "running"))
             try:
                 row.position = row.overlay.begin(self._memory, row.number)
             except Exception as error:  # noqa: BLE001  an adapter's failure is its request's alone
-                events += self._fail(row, _explain(error))
+                events += self._rows.fail(row, _explain(error))
         return events
 
-    def _group(self) -> list[list[Row]]:
+    def _group(self) -> list[list[MemoryRow]]:
         """The rows that write, in groups that one forward pass can evaluate."""
-        writing = [row for row in self._rows if row.writing]
+        writing = [row for row in self._rows.running if row.writing]
         if self._memory.longest is None:
             return [[row] for row in writing]
-        groups: dict[int, list[Row]] = {}
+        groups: dict[int, list[MemoryRow]] = {}
         for row in sorted(writing, key=lambda row: row.overlay.bare):
             mixture = next((key for key, rows in groups.items() if rows[0].overlay.recipe), None)
             key = mixture if row.overlay.bare and mixture else id(row.overlay.module)
@@ -136,7 +117,7 @@ class Scheduler:
         events: list[Event] = []
         budget = self._prompt_tokens
         longest = self._memory.longest
-        for row in sorted((row for row in self._rows if not row.writing), key=lambda row: len(row.pending)):
+        for row in sorted((row for row in self._rows.running if not row.writing), key=lambda row: len(row.pending)):
             if budget <= 0:
                 break
             tokens = row.pending if longest is None else row.pending[: min(budget, longest)]
@@ -144,7 +125,7 @@ class Scheduler:
             events += self._evaluate([row], [row.run(tokens)])
         return events
 
-    def _evaluate(self, rows: list[Row], runs: list[Run]) -> list[Event]:
+    def _evaluate(self, rows: list[MemoryRow], runs: list[Run]) -> list[Event]:
         try:
             named = next((row for row in rows if row.overlay.recipe), rows[0])
             logits = self._memory.evaluate(named.overlay.module, runs)
@@ -153,58 +134,35 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001  whatever foreign code raises, the rows get a message
             if len(rows) > 1:
                 return [event for row in rows for event in self._evaluate([row], [row.run(row.pending)])]
-            return self._fail(rows[0], _explain(error))
+            return self._rows.fail(rows[0], _explain(error))
         for row, run in zip(rows, runs, strict=True):  # all of them first: a row that ends moves others
-            row.position += len(run.tokens)
-            row.pending = row.pending[len(run.tokens) :]
+            row.advance(len(run.tokens))
         events: list[Event] = []
         choices: list[int] = likeliest.tolist()
         for place, row in enumerate(rows):
             if not sound[place]:
-                events += self._fail(row, _not_a_number())
+                events += self._rows.fail(row, _not_a_number())
             elif not row.pending:
                 token = choices[place] if row.sampler.plain else row.sampler.choose(_numbers(logits[place]))
                 if row.answer.request.guesses:
                     self._note(row, token, logits[place])
-                events += self._write(row, token)
+                events += self._rows.write(row, token)
         return events
 
-    def _note(self, row: Row, token: int, logits: torch.Tensor) -> None:
+    def _note(self, row: MemoryRow, token: int, logits: torch.Tensor) -> None:
         answer = row.answer
         answer.note(weigh(_numbers(logits), token, answer.request.guesses, self._vocabulary.spell))
 
-    def _write(self, row: Row, token: int) -> list[Event]:
-        answer = row.answer
-        if self._vocabulary.ends(token):
-            return self._end(row, "eos")
-        events: list[Event] = list(answer.add(self._vocabulary.piece(token), self._clock()))
-        row.pending = [token]
-        if answer.stopped:
-            return events + self._end(row, "stop")
-        if answer.output_tokens >= answer.request.sampling.max_tokens:
-            return events + self._end(row, "length")
-        if row.position + 1 >= self._context_tokens:
-            return events + self._end(row, "context")
-        return events
-
-    def _end(self, row: Row, reason: StopReason) -> list[Event]:
-        self._release(row)
-        return list(row.answer.end(reason, self._clock()))
-
-    def _fail(self, row: Row, error: EngineError) -> list[Event]:
-        self._release(row, spoiled=True)
-        return [Failure(row.id, error.message, error.hint, error.details)]
-
-    def _release(self, row: Row, spoiled: bool = False) -> None:
+    def _release(self, row: MemoryRow, failed: bool) -> None:
         """Take a row out; the last one takes its place, so that the rows stay without gaps."""
-        if row in self._waiting:
-            self._waiting.remove(row)
+        if row in self._rows.waiting:
+            self._rows.waiting.remove(row)
             return
-        self._memory.forget(row.number, spoiled)
-        last = self._rows.pop()
+        self._memory.forget(row.number, failed)
+        last = self._rows.running.pop()
         if last is not row:
             self._memory.move(last.number, row.number, last.position)
-            self._rows[row.number] = last
+            self._rows.running[row.number] = last
             last.number = row.number
 
 

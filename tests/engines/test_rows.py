@@ -1,0 +1,104 @@
+"""Rows apart from any model: how they end, and what that says."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.engines.answer import Answer
+from workbench.engines.engine import Chunk, Event, Failure, Request, Sampling
+from workbench.engines.rows import Row, Rows
+from workbench.engines.vocabulary import Vocabulary
+from workbench.errors import EngineError
+
+END = 0
+
+
+class Letters(Vocabulary):
+    """A token is a letter's code point; 0 ends an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(128, None, END, {END: "<end>"}, False)
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        return list(text.encode())
+
+    def spell(self, token: int) -> bytes:
+        return bytes((token,))
+
+    def ends(self, token: int) -> bool:
+        return token == END
+
+
+class Desk:
+    """Rows of four tokens' context, and what was released."""
+
+    def __init__(self) -> None:
+        self.released: list[tuple[int, bool]] = []
+        self.rows = Rows[Row](Letters(), 4, lambda: 0.0, self._release)
+
+    def start(self, number: int = 1, **sampling: object) -> Row:
+        request = Request(number, (), Sampling(**sampling))
+        row = Row(Answer(request, [65, 66], 0.0, request.sampling.stop, None))
+        self.rows.running.append(row)
+        row.advance(2)
+        return row
+
+    def _release(self, row: Row, failed: bool) -> None:
+        self.released.append((row.id, failed))
+        (self.rows.running if row in self.rows.running else self.rows.waiting).remove(row)
+
+
+def write(desk: Desk, row: Row, text: bytes) -> list[Event]:
+    """What comes of the tokens, each evaluated before the next, until the row ends."""
+    events: list[Event] = []
+    for token in text:
+        if row in desk.rows.running:
+            row.advance(len(row.pending))
+            events += desk.rows.write(row, token)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("sampling", "written", "reason", "text"),
+    [
+        ({}, b"x\0", "eos", "x"),
+        ({"stop": ("y",)}, b"xyz", "stop", "x"),
+        ({"max_tokens": 1}, b"xyz", "length", "x"),
+        ({}, b"xyz", "context", "xy"),
+    ],
+)
+def test_a_row_ends_for_one_reason_and_gives_its_place_back(
+    sampling: dict[str, object], written: bytes, reason: str, text: str
+) -> None:
+    desk = Desk()
+    chunks = [event for event in write(desk, desk.start(**sampling), written) if isinstance(event, Chunk)]
+    assert [chunk.stop_reason for chunk in chunks if chunk.stop_reason] == [reason]
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert desk.released == [(1, False)]
+
+
+def test_a_row_that_goes_on_has_its_token_to_evaluate() -> None:
+    desk = Desk()
+    row = desk.start()
+    assert not row.writing
+    write(desk, row, b"x")
+    assert row.writing
+    assert (row.position, row.pending) == (2, [ord("x")])
+
+
+def test_a_cancel_ends_the_row_it_names_whether_it_waits_or_runs() -> None:
+    desk = Desk()
+    for number in (1, 2, 3):
+        desk.start(number)
+    desk.rows.waiting.append(desk.rows.running.pop())
+    for number in (1, 3, 99):
+        desk.rows.cancel(number)
+    ended = [(event.request, event.stop_reason) for event in desk.rows.end_cancelled() if isinstance(event, Chunk)]
+    assert ended == [(1, "cancelled"), (3, "cancelled")]
+    assert [row.id for row in desk.rows.all] == [2]
+
+
+def test_a_row_that_fails_says_why_and_is_released_as_spoiled() -> None:
+    desk = Desk()
+    assert desk.rows.fail(desk.start(), EngineError("It broke.", "Mend it.")) == [Failure(1, "It broke.", "Mend it.")]
+    assert desk.released == [(1, True)]
