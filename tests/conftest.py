@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("workbench", deadline=None, max_examples=50)  # a busy machine is not a bug
+# No deadline: a busy machine is not a bug. The same examples each run: a failure then belongs to a change, not to
+# chance. `pytest --hypothesis-profile=hunt` looks for new ones.
+settings.register_profile("workbench", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("hunt", deadline=None, max_examples=2000)
 settings.load_profile("workbench")
 
 

@@ -29,9 +29,7 @@ def test_what_could_steer_a_terminal_is_shown_instead(text, shown):
     assert make_inert(text) == shown
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a\tb\nc", "[bold]not markup[/]", "שלום עולם", "👩‍👩‍👧 🏳️‍🌈", "né\u0301e"]
-)
+@pytest.mark.parametrize("text", ["", "a\tb\nc", "[bold]not markup[/]", "שלום עולם", "👩‍👩‍👧 🏳️‍🌈", "né\u0301e"])
 def test_ordinary_text_stays_as_it_is(text):
     assert make_inert(text) == text
 
