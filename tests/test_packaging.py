@@ -75,7 +75,7 @@ def test_the_installed_command_finds_the_shipped_models_and_prompts(installed):
 @pytest.mark.model
 def test_the_installed_command_compares_on_the_embedded_model(installed):
     cells = json.loads(installed("compare", "--json"))["cells"]
-    assert len(cells) == 4
+    assert [cell["variant"] for cell in cells] == ["plain", "described", "few-shot", "few-shot, warm", "plain + LoRA"]
     for cell in cells:
         assert cell["error"] is None
         assert cell["text"]
