@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workbench.errors import MissingVariablesError, PromptError
+from workbench.errors import MissingVariablesError, PromptError, TemplateError
 from workbench.prompting.prompt import Example, Message, Mode, Placement, Prompt
 from workbench.prompting.render import find_sections, find_variables, place_turns, render, render_turns
 
@@ -225,3 +226,15 @@ def test_sections_cover_the_body_in_order(body: str) -> None:
     for section in sections:
         assert body[: section.start].count("\n") + 1 == section.line or section.start == len(body)
         assert not find_sections(body[section.start : section.end] + "\nuser:\n")[2:]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{{ oops\nsystem:\na\nuser:\nb", "line 2, column 1: a `{{` or `{%` above this line is not closed."),
+        ("user:\n{{ a $ }}", "line 2, column 6: unexpected character '$'."),
+    ],
+)
+def test_a_tag_that_is_never_closed_is_named_in_words_a_person_knows(body, reason):
+    with pytest.raises(TemplateError, match=re.escape(reason)):
+        render(Prompt("p", body), {"a": ""})

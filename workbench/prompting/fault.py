@@ -17,6 +17,10 @@ from workbench.errors import TemplateError
 FILE = "<template>"
 """The file name that templates are compiled under, by which their frames are found in a traceback."""
 
+_STRANGE = re.compile(r"unexpected char '(.+)' at \d+")
+_OUR_MARKS = ("\\ufdd", "\\ufde", "\\U0010f")
+"""How Jinja spells the noncharacters that stand for role lines (template.py)."""
+
 _HINT = "Correct it there; `{{ name }}` stands for a variable, `{% … %}` for a statement."
 
 
@@ -28,10 +32,20 @@ def parse(environment: Environment, source: str) -> nodes.Template:
         tree = parser.parse()
     except TemplateSyntaxError as error:
         offset = _find_failure(environment, source, parser, error)
-        reason = (error.message or "syntax error").rstrip(".")
+        reason = _explain(error.message or "syntax error")
         raise _syntax_error(source, reason, error.lineno, offset) from error
     _check_names(environment, tree, source)
     return tree
+
+
+def _explain(message: str) -> str:
+    """Jinja's words for a person: a role line inside an unclosed tag is a mark of ours, which nobody typed."""
+    strange = _STRANGE.fullmatch(message)
+    if strange is None:
+        return message.rstrip(".")
+    if strange[1].startswith(_OUR_MARKS):
+        return "a `{{` or `{%` above this line is not closed"
+    return f"unexpected character '{strange[1]}'"
 
 
 def _check_names(environment: Environment, tree: nodes.Template, source: str) -> None:

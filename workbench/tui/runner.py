@@ -80,10 +80,6 @@ class Runner:
             stream.abandon()
         self._shown.pop(pane, None)
 
-    def invalidate(self) -> None:
-        """What the panes show is no longer comparable: the next run starts all of them."""
-        self._shown.clear()
-
     @property
     def busy(self) -> list[OutputPane]:
         return [pane for pane, stream in self._streams.items() if stream.active and pane.state in BUSY]

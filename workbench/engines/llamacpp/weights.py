@@ -38,10 +38,6 @@ class Weights:
             raise _stopped(path) if stopped else _explain(path)
 
     @property
-    def trained_context_tokens(self) -> int:
-        return int(native.llama_model_n_ctx_train(self.model))
-
-    @property
     def layers(self) -> int:
         return int(native.llama_model_n_layer(self.model))
 
