@@ -1,0 +1,1 @@
+"""Store: what was run and what came of it, in one SQLite file."""
