@@ -1,0 +1,139 @@
+"""Summary: what a run says about its variants, in numbers: scores with intervals, and which differences are real.
+
+Knows nothing of the store, of how cells came about or of how the numbers are shown.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal["better", "worse", "not distinguishable"]
+Role = Literal["", "zero-shot", "few-shot", "adapter", "adapter, few-shot"]
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A mean with its 95% interval, over `n` cases. NaN: there is nothing to tell it from."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """How a metric is to be read. binary: right or wrong; bounded: between 0 and 1."""
+
+    name: str
+    binary: bool = False
+    lower_is_better: bool = False
+    bounded: bool = True
+
+
+class VariantSummary(msgspec.Struct, frozen=True):
+    """One variant over all its cells.
+
+    n: cells, of which some failed and some came from the cache; latency and speed count neither.
+    dataset_scores: values that only a whole dataset has, such as macro F1, by `scorer: value`.
+    cost_per_thousand: money for a thousand requests, by the price table of the bench.
+    """
+
+    name: str
+    n: int = 0
+    failed: int = 0
+    cached: int = 0
+    scores: dict[str, Estimate] = {}
+    dataset_scores: dict[str, float] = {}
+    dataset_intervals: dict[str, Estimate] = {}
+    latency_p50: float = 0.0
+    latency_p95: float = 0.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    tokens_per_second: float = 0.0
+    cost_per_thousand: float = 0.0
+    role: Role = ""
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """How large a difference is, on a scale that the field has a name for."""
+
+    name: str
+    value: float
+
+
+class PairSummary(msgspec.Struct, frozen=True):
+    """Two variants on the cases that both have, by one metric.
+
+    difference: b minus a. p_adjusted: after Holm's correction over the pairs of the metric; the verdict is about
+    b and follows it. needed_cases: how many cases would tell with 80% power, were the difference seen here the
+    true one; None when there is no difference to find.
+    """
+
+    a: str
+    b: str
+    metric: str
+    n: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    effect: Effect
+    test: str
+    verdict: Outcome
+    needed_cases: int | None = None
+    a_only: int = 0
+    b_only: int = 0
+    """cases that only one of the two has right, where the metric is binary"""
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """How often a variant answered what: counts[expected][answered], the last column being any other answer."""
+
+    variant: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """best: the variant with the best first metric; "" when nothing was scored."""
+
+    run: str = ""
+    bench: str = ""
+    cases: int = 0
+    metrics: tuple[Metric, ...] = ()
+    variants: tuple[VariantSummary, ...] = ()
+    pairs: tuple[PairSummary, ...] = ()
+    confusion: tuple[Confusion, ...] = ()
+    best: str = ""
+    notes: tuple[str, ...] = ()
+
+    def variant(self, name: str) -> VariantSummary:
+        return next(variant for variant in self.variants if variant.name == name)
+
+    def pair(self, a: str, b: str, metric: str) -> PairSummary | None:
+        """The pair read as `b` against `a`, whichever way round it was computed."""
+        for pair in self.pairs:
+            if pair.metric == metric and {pair.a, pair.b} == {a, b}:
+                return pair if pair.a == a else turn(pair)
+        return None
+
+
+_TURNED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
+
+
+def turn(pair: PairSummary) -> PairSummary:
+    """The same comparison seen from the other side."""
+    return msgspec.structs.replace(
+        pair,
+        a=pair.b,
+        b=pair.a,
+        difference=-pair.difference,
+        low=-pair.high,
+        high=-pair.low,
+        effect=msgspec.structs.replace(pair.effect, value=-pair.effect.value),
+        verdict=_TURNED[pair.verdict],
+        a_only=pair.b_only,
+        b_only=pair.a_only,
+    )
