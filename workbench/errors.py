@@ -11,6 +11,7 @@
     ├── DatasetError           a dataset cannot be read, with file and line
     ├── BenchError             a bench file does not describe a comparison
     ├── ScorerError            a scorer is unknown or wrongly configured
+    ├── StoreError             the store of runs cannot be opened, read or written
     ├── ModelError             a model cannot be found, read or loaded
     └── EngineError            an engine refused a request, or its process died
 
@@ -86,6 +87,10 @@ class BenchError(WorkbenchError):
 
 class ScorerError(WorkbenchError):
     """A scorer is unknown or wrongly configured."""
+
+
+class StoreError(WorkbenchError):
+    """The store of runs cannot be opened, read or written; what was in it is still there."""
 
 
 class ModelError(WorkbenchError):

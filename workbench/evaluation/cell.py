@@ -14,7 +14,12 @@ from workbench.evaluation.scorers.scorer import Score
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What came of one variant and one case.
 
-    case: the case's number. error and hint: what went wrong, as in WorkbenchError; empty when nothing did.
+    case: the case's number. repeat: from 0. error and hint: what went wrong, as in WorkbenchError; empty when
+        nothing did.
+    cached: the completion was made earlier; its times say nothing about this run.
+    cost: money, by the bench's prices; 0 where none is set.
+    prompt_digest: fingerprint of everything that determines the answer; "" where nothing does (no seed).
+    provenance: JSON of a Provenance: enough to run exactly this again; "" where it was not kept.
     """
 
     variant: str
@@ -23,6 +28,11 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: tuple[Score, ...] = ()
     error: str = ""
     hint: str = ""
+    repeat: int = 0
+    cached: bool = False
+    cost: float = 0.0
+    prompt_digest: str = ""
+    provenance: str = ""
 
 
 class CellStarted(msgspec.Struct, frozen=True):
@@ -30,6 +40,7 @@ class CellStarted(msgspec.Struct, frozen=True):
 
     variant: str
     case: int
+    repeat: int = 0
 
 
 class CellText(msgspec.Struct, frozen=True):
@@ -39,6 +50,7 @@ class CellText(msgspec.Struct, frozen=True):
     case: int
     text: str
     thinking: bool = False
+    repeat: int = 0
 
 
 class CellFinished(msgspec.Struct, frozen=True):

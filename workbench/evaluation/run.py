@@ -19,13 +19,34 @@ from workbench.engines.engine import Chunk, Event, Failure, fold
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, Bench, Variant
 from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft, Launch
+from workbench.evaluation.plan import Plan
+from workbench.evaluation.progress import RunEvent
 from workbench.evaluation.scorers import Scorer, make_scorers
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Applied, Model, resolve_adapters
 from workbench.prompting.budget import Strategy
 from workbench.prompting.prompt import Prompt
+from workbench.store.store import Store
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a run is carried out; none of it changes what the answers are.
+
+    at_once: cells in flight on one model. cache: take answers that are known already. unload: end a model's engine
+    when its cells are done, where the run was what loaded it. retry_failed: run failed cells again when resuming.
+    texts: tell the pieces of answers as they come (CellText). note: kept with the run.
+    """
+
+    strategy: Strategy = "refuse"
+    at_once: int = 16
+    cache: bool = True
+    unload: bool = False
+    retry_failed: bool = False
+    texts: bool = False
+    name: str = ""
+    note: str = ""
 
 
 def _find_paths(choices: tuple[AdapterChoice, ...]) -> tuple[Applied, ...]:
@@ -125,3 +146,53 @@ class _Job:
     def cancel(self) -> None:
         if self._launch:
             self._launch.cancel()
+
+
+class Evaluation:
+    """A bench carried out on a whole dataset, into the store."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        path: Path,
+        cases: Sequence[Case],
+        pool: Pool,
+        sources: Sources,
+        store: Store,
+        options: Options = Options(),
+    ) -> None:
+        """path: the bench's file (it need not be saved). Raises ScorerError when its scorers cannot be made."""
+        raise NotImplementedError
+
+    @classmethod
+    def resume(cls, run: str, pool: Pool, sources: Sources, store: Store, options: Options = Options()) -> Evaluation:
+        """An earlier run, to be gone on with: its bench, its cases, its prompts as they were then.
+
+        Raises StoreError for an unknown run, or one that another process is carrying out.
+        """
+        raise NotImplementedError
+
+    def plan(self) -> Plan:
+        """What is about to happen. May read large files the first time (a model's fingerprint)."""
+        raise NotImplementedError
+
+    def events(self) -> Iterator[RunEvent]:
+        """Carry it out: RunStarted, then cells and progress, RunFinished last. A CellFinished is told when its cell is
+        in the store. For one thread; blocks between events. Closing it cancels what runs.
+
+        Raises StoreError when the store cannot take a cell (a full disk): what it took before stays, and the run can
+        be resumed.
+        """
+        raise NotImplementedError
+
+    def pause(self, model: str | None = None) -> None:
+        """Start no further cells (of one model, by its name in the plan); those in flight end. From any thread."""
+        raise NotImplementedError
+
+    def go_on(self, model: str | None = None) -> None:
+        """Undo `pause`. From any thread."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """End the run soon: cells in flight are called off, everything finished is kept. From any thread."""
+        raise NotImplementedError
