@@ -21,11 +21,8 @@ SHARED_CONTEXTS = 6
 """Whole contexts in a cache whose cells all requests share: few are as long as a context, and each of them waits only
 until others end."""
 
-_OVERLAY_BYTES = 2**29
-"""The same, for the cache of each set of adapters."""
-
-_OVERLAY_CONTEXTS = 2
-"""Whole contexts in such a cache: a pane needs one, and many short cases of a comparison share two."""
+_SPARE_PART = 16
+"""A cache that nobody has asked for yet takes at most this part of the free memory."""
 
 _SMALL_BYTES = 300 * 2**20
 
@@ -51,7 +48,7 @@ def cache_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
 
 
 def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
-    """Cells of KV cache for a set of adapters over weights that are loaded: whole contexts, at least one.
+    """Cells of KV cache for a set of adapters over weights that are loaded: one context, which its requests share.
 
     Raises ModelError, with the numbers, when there is no memory for one.
     """
@@ -62,8 +59,12 @@ def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
             f" {free_bytes // 2**20:,} MiB are free.",
             "Use fewer sets at once, or give the model a smaller context.",
         )
-    contexts = min(_OVERLAY_BYTES, free_bytes // 4) // max(1, needed)
-    return context_tokens * max(1, min(_OVERLAY_CONTEXTS, contexts))
+    return context_tokens
+
+
+def may_prepare(cache_bytes: int, free_bytes: int) -> bool:
+    """Whether there is memory for a cache that nobody has asked for yet."""
+    return cache_bytes * _SPARE_PART <= free_bytes
 
 
 def choose_threads(info: ModelInfo, wanted: int) -> int:

@@ -25,12 +25,15 @@ class _Misfit(NamedTuple):
     text: str
 
 
-def check_compatible(adapter: Adapter, base: Model) -> tuple[str, ...]:
-    """Every problem that keeps an adapter from being laid over a base, one sentence each; none when it fits."""
+def check_compatible(adapter: Adapter, base: Model, shape: Base | None = None) -> tuple[str, ...]:
+    """Every problem that keeps an adapter from being laid over a base, one sentence each; none when it fits.
+
+    shape: the base's, where it has been read already; that takes longest.
+    """
     if base.format == "scripted":
         return ()
     try:
-        contents, shape = read_contents(adapter), read_base(base)
+        contents, shape = read_contents(adapter), shape or read_base(base)
     except ModelError as error:
         return (f"{error.message} {error.hint}".strip(),)
     problems = list(_check_form(adapter, contents, shape, base))

@@ -111,7 +111,7 @@ def test_one_context_serves_every_spelling_of_a_set(engine, sets):
 
 
 def test_more_sets_than_places_are_answered_one_after_another(base, sets, monkeypatch):
-    monkeypatch.setattr(contexts.Contexts.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(contexts, "MOST_SETS", 2)
     engine = LlamaEngine.open(Model("tiny", base), 1, 8192, lambda _: True)
     a = sets["whole"][0].adapter
     scales = [0.1 * step for step in range(1, 7)]
@@ -126,7 +126,7 @@ def test_more_sets_than_places_are_answered_one_after_another(base, sets, monkey
 
 
 def test_a_request_that_waits_for_a_place_can_be_cancelled_at_once(base, sets, monkeypatch):
-    monkeypatch.setattr(contexts.Contexts.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(contexts, "MOST_SETS", 1)
     engine = LlamaEngine.open(Model("tiny", base), 1, 8192, lambda _: True)
     engine.submit(ask(1, sets["whole"]))
     engine.submit(ask(2, sets["other"]))
@@ -149,7 +149,27 @@ def test_a_context_that_cannot_be_opened_fails_only_its_own_request(engine, sets
     assert text_of(drain(engine), 1)
 
 
+def test_a_new_set_takes_over_a_context_instead_of_opening_one(base, sets, monkeypatch):
+    monkeypatch.setattr(contexts, "MOST_SETS", 2)
+    engine = LlamaEngine.open(Model("tiny", base), 1, 8192, lambda _: True)
+    opened, own = [], engine._contexts._open_context
+
+    def count(laid: object) -> object:
+        opened.append(laid)
+        return own(laid)
+
+    monkeypatch.setattr(engine._contexts, "_open_context", count)
+    monkeypatch.setattr(engine._contexts, "_may_prepare", lambda: True)
+    expected = {name: answer(engine, adapters) for name, adapters in sets.items()}
+    assert len(set(expected.values())) == len(sets)
+    assert opened[1:] == [()]  # after the first set a spare one, which the second took over
+    for name in reversed(expected):  # also with what another set has left behind
+        assert answer(engine, sets[name]) == expected[name]
+    engine.close()
+
+
 def test_memory_that_idle_sets_hold_is_given_to_a_new_one(engine, sets, monkeypatch):
+    monkeypatch.setattr(engine._contexts, "_may_prepare", lambda: False)
     answer(engine, sets["whole"])
     opened, own = [], engine._contexts._open_context
 

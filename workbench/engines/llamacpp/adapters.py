@@ -13,6 +13,7 @@ from workbench.engines.llamacpp.native import LOG, native
 from workbench.engines.llamacpp.weights import Weights
 from workbench.errors import ModelError
 from workbench.models.adapter import check_values
+from workbench.models.base import Base, read_base
 from workbench.models.compatibility import check_compatible
 from workbench.models.lora import find_gguf
 from workbench.models.reference import Adapter, Applied, Model
@@ -30,6 +31,7 @@ class Adapters:
         self._model = model
         self._weights = weights
         self._handles: dict[_Stamp, int] = {}
+        self._shape: Base | None = None
 
     def lay(self, applied: Sequence[Applied]) -> Laid:
         """What a context needs to compute with these adapters; the same adapter twice counts with both scales.
@@ -49,7 +51,8 @@ class Adapters:
         return self._handles[stamp]
 
     def _load(self, adapter: Adapter) -> int:
-        problems = check_compatible(adapter, self._model)
+        self._shape = self._shape or read_base(self._model)
+        problems = check_compatible(adapter, self._model, self._shape)
         if problems:
             raise ModelError(
                 f"The adapter {adapter.name} cannot be laid over {self._model.name}:\n"

@@ -43,7 +43,7 @@ class Context:
     ) -> None:
         """Raises ModelError when there is not enough memory.
 
-        adapters: addresses of native adapters with their scales, laid over the weights for the context's whole life.
+        adapters: addresses of native adapters with their scales, laid over the weights.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
@@ -59,8 +59,9 @@ class Context:
                 "Give the model a smaller context in the bench or the settings, or unload another model.",
                 "\n".join(LOG.lines),
             )
-        self._lay(adapters)
         self._memory = native.llama_get_memory(self.ctx)
+        if adapters:
+            self.lay(adapters)
         self._vocabulary = int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(weights.model)))
         self._make_batch(batch_tokens, sequences)
 
@@ -101,11 +102,13 @@ class Context:
             native.llama_free(self.ctx)
             self.ctx = None
 
-    def _lay(self, adapters: Sequence[tuple[int, float]]) -> None:
+    def lay(self, adapters: Sequence[tuple[int, float]]) -> None:
+        """Lay other adapters over the weights, and forget every sequence. Raises ModelError, and is closed then."""
+        native.llama_memory_clear(self._memory, False)
         kind = native.llama_adapter_lora_p_ctypes
         handles = (kind * len(adapters))(*(ctypes.cast(address, kind) for address, _ in adapters))
         scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in adapters))
-        if adapters and native.llama_set_adapters_lora(self.ctx, handles, len(adapters), scales) != 0:
+        if native.llama_set_adapters_lora(self.ctx, handles, len(adapters), scales) != 0:
             self.close()
             raise ModelError(
                 "llama.cpp refused to lay the adapters over the model.",

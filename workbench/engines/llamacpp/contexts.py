@@ -1,11 +1,14 @@
 """The contexts over one model's weights: one for each set of adapters in use, and whose turn it is.
 
-A cache computed with one set is wrong for every other, so a context keeps its set for life. Knows nothing of how
-adapters are loaded (adapters.py) or batches planned (scheduler.py).
+A cache computed with one set is wrong for every other, so a context that gets another set forgets all it has seen.
+Opening one takes longer than laying adapters anew over one that is open: a spare one is opened in a quiet moment, and
+where no more may be opened, the longest idle one is taken over. Knows nothing of how adapters are loaded (adapters.py)
+or batches planned (scheduler.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -35,9 +38,10 @@ class _Waiting(NamedTuple):
 
 
 class Contexts:
-    """Contexts by their set of adapters: opened when first needed, the longest idle one closed for a new one.
+    """Contexts by their set of adapters, at most MOST_SETS besides the bare model's.
 
     base: of the bare model; it stays. open_context: may raise ModelError. schedule: makes a context's scheduler.
+    may_prepare: whether there is memory for a context that nobody has asked for yet.
     """
 
     def __init__(
@@ -45,17 +49,24 @@ class Contexts:
         base: Context,
         open_context: Callable[[Laid], Context],
         schedule: Callable[[Context], Scheduler],
-        most: int = MOST_SETS,
+        may_prepare: Callable[[], bool],
     ) -> None:
         self._open_context = open_context
         self._schedule = schedule
-        self._most = most
+        self._may_prepare = may_prepare
+        self._most = MOST_SETS
+        self._spare: Context | None = None
+        self._wants_spare = False
         self._waiting: deque[_Waiting] = deque()
         self._rooms = [_Room((), base, schedule(base))]
         """the one whose last turn, or last request, is longest ago comes first"""
 
     @property
     def busy(self) -> bool:
+        return self._working or self._wants_spare
+
+    @property
+    def _working(self) -> bool:
         return bool(self._waiting) or any(room.scheduler.busy for room in self._rooms)
 
     @property
@@ -87,6 +98,8 @@ class Contexts:
 
     def step(self) -> Sequence[Event]:
         """One batch of the context whose turn it is; cancels take effect in all of them."""
+        if not self._working:
+            self._prepare()
         events = self._admit()
         for room in self._rooms:
             events += room.scheduler.settle()
@@ -104,6 +117,9 @@ class Contexts:
             room.scheduler.close()
             room.context.close()
         self._rooms.clear()
+        if self._spare:
+            self._spare.close()
+            self._spare = None
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []
@@ -124,29 +140,47 @@ class Contexts:
         """The set's context, opened if there is a place for it; None while all places are at work."""
         room = next((room for room in self._rooms if room.laid == laid), None)
         if room is None:
-            if len(self._rooms) > self._most and not self._close_idle():
+            full = len(self._rooms) > self._most
+            ready = self._take_idle() if full else self._take_spare()
+            if full and ready is None:
                 return None
-            room = self._open(laid)
+            if ready:
+                ready.lay(laid)
+            context = ready or self._open(laid)
+            room = _Room(laid, context, self._schedule(context))
             self._rooms.append(room)
+            self._wants_spare = len(self._rooms) <= self._most
         self._move_back(room)
         return room
 
-    def _open(self, laid: Laid) -> _Room:
+    def _open(self, laid: Laid) -> Context:
         while True:
             try:
-                context = self._open_context(laid)
-                return _Room(laid, context, self._schedule(context))
+                return self._open_context(laid)
             except ModelError:  # memory is short: what idle contexts hold may be enough
-                if not self._close_idle():
+                idle = self._take_idle()
+                if idle is None:
                     raise
+                idle.close()
 
-    def _close_idle(self) -> bool:
+    def _take_idle(self) -> Context | None:
+        """The context of the set that is idle for longest, which loses it."""
         idle = next((room for room in self._rooms if room.laid and not room.scheduler.busy), None)
         if idle is None:
-            return False
+            return None
         self._rooms.remove(idle)
-        idle.context.close()
-        return True
+        return idle.context
+
+    def _take_spare(self) -> Context | None:
+        spare, self._spare = self._spare, None
+        return spare
+
+    def _prepare(self) -> None:
+        """Open a spare context for the next new set, while nobody waits."""
+        self._wants_spare = False
+        if self._spare is None and self._may_prepare():
+            with contextlib.suppress(ModelError):  # it is not needed
+                self._spare = self._open_context(())
 
     def _move_back(self, room: _Room) -> None:
         self._rooms.remove(room)

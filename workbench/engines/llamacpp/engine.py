@@ -29,6 +29,7 @@ from workbench.engines.sizes import (
     cache_cells,
     choose_threads,
     context_size,
+    may_prepare,
     overlay_cells,
     prompt_pace,
 )
@@ -60,7 +61,8 @@ class LlamaEngine:
         self._vocabulary = LlamaVocabulary(weights)
         self._prompts = Prompts(self._vocabulary, model.chat_template or weights.read_text("tokenizer.chat_template"))
         self._adapters = Adapters(model, weights)
-        self._contexts = Contexts(base, open_context, schedule)
+        cache = info.cell_bytes * info.context_tokens
+        self._contexts = Contexts(base, open_context, schedule, lambda: may_prepare(cache, _free_bytes()))
 
     @classmethod
     def open(
@@ -136,3 +138,7 @@ class LlamaEngine:
     def close(self) -> None:
         self._contexts.close()
         self._weights.close()
+
+
+def _free_bytes() -> int:
+    return int(psutil.virtual_memory().available)
