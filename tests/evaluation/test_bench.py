@@ -41,10 +41,25 @@ VARIANT = st.builds(
     examples_off=st.lists(TEXT, max_size=2).map(tuple),
     adapters=st.lists(ADAPTER, max_size=2, unique_by=lambda choice: choice.adapter).map(tuple),
 )
+WANTED = st.none() | st.booleans() | st.integers(-5, 5) | NUMBER | TEXT
+DATASET = st.builds(
+    Dataset,
+    path=TEXT,
+    columns=st.dictionaries(TEXT, TEXT, max_size=2),
+    expected=TEXT,
+    format=TEXT,
+    layout=TEXT,
+    split=TEXT,
+    where=st.dictionaries(TEXT, WANTED | st.lists(WANTED, max_size=2).map(tuple), max_size=2),
+    sample=st.none() | st.integers(1, 9),
+    seed=st.integers(0, 2**31),
+    limit=st.none() | st.integers(1, 9),
+    on_error=st.sampled_from(["refuse", "skip"]),
+)
 BENCH = st.builds(
     Bench,
     variants=st.lists(VARIANT, min_size=1, max_size=3, unique_by=lambda variant: variant.name).map(tuple),
-    dataset=st.none() | st.builds(Dataset, path=TEXT, columns=st.dictionaries(TEXT, TEXT, max_size=2), expected=TEXT),
+    dataset=st.none() | DATASET,
     scorers=st.lists(
         TEXT | st.dictionaries(TEXT, st.dictionaries(TEXT, OPTION, max_size=2), min_size=1, max_size=1),
         max_size=2,
@@ -294,3 +309,21 @@ def test_adapters_that_make_no_sense_are_all_named():
         parse_bench(text, "here")
     for part in (" names 'calm' twice", "[0].scale: expected a number, found nan", "[2].adapter is empty"):
         assert f"variants[0].adapters{part}" in caught.value.message
+
+
+def test_a_choice_of_rows_is_kept_as_a_person_wrote_it(tmp_path):
+    text = "variants: [{name: a, prompt: p, model: m}]\ndataset:\n  path: rows.csv\n"
+    text += "  where: {level: [1, 2], seen: null, sure: true}  # the easy ones\n  sample: 20\n"
+    path = write(tmp_path, text)
+    bench = load_bench(path)
+    assert bench.dataset == Dataset("rows.csv", where={"level": (1, 2), "seen": None, "sure": True}, sample=20)
+    save_bench(path, bench)
+    assert path.read_text() == text
+
+
+def test_counts_of_rows_that_make_no_sense_are_all_named():
+    text = "variants: [{name: a, prompt: p, model: m}]\ndataset: {path: a.csv, sample: 0, limit: -1}\n"
+    with pytest.raises(BenchError) as caught:
+        parse_bench(text, "here")
+    assert "dataset.sample: expected a number from 1, found 0" in caught.value.message
+    assert "dataset.limit: expected a number from 1, found -1" in caught.value.message

@@ -8,7 +8,7 @@ import pytest
 
 from workbench.errors import EngineError
 from workbench.evaluation.agreement import Side, measure_agreement
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Prompt

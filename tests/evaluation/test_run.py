@@ -10,7 +10,7 @@ from workbench.engines.engine import Chunk, Sampling
 from workbench.errors import ModelError, PromptError, ScorerError
 from workbench.evaluation.bench import AdapterChoice, Bench, Variant
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.run import Sources, compare
 from workbench.hosting.pool import Pool

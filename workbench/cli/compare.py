@@ -17,7 +17,7 @@ from workbench.errors import BenchError
 if TYPE_CHECKING:
     from workbench.evaluation.bench import Bench, Variant
     from workbench.evaluation.cell import Cell
-    from workbench.evaluation.dataset import Case
+    from workbench.evaluation.datasets import Case
 
 
 def main(
@@ -104,7 +104,7 @@ def _tell(cell: Cell, done: int, total: int) -> None:
 
 def _load_cases(bench: Bench, file: Path) -> tuple[Case, ...]:
     """The dataset's cases; without a dataset the one that a person typed."""
-    from workbench.evaluation.dataset import Case, load_cases, overlay
+    from workbench.evaluation.datasets import Case, load_cases, overlay
 
     if bench.dataset is None:
         return (overlay(Case(1, {}), bench.inputs),)

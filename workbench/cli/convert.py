@@ -130,7 +130,7 @@ def _write_gguf(model: Model, out: Path, kind: str, scratch: Path) -> None:
 def _check(before: Side, after: Side, count: int, settings: Settings) -> None:
     from workbench.evaluation.agreement import measure_agreement
     from workbench.evaluation.bench import Dataset
-    from workbench.evaluation.dataset import load_cases
+    from workbench.evaluation.datasets import load_cases
     from workbench.evaluation.opening import open_library
     from workbench.hosting.pool import Pool
     from workbench.paths import find_shipped

@@ -58,7 +58,7 @@ def main(
     the model cannot be used; 130 interrupted.
     """
     from workbench.engines.engine import Sampling
-    from workbench.evaluation.dataset import Case
+    from workbench.evaluation.datasets import Case
     from workbench.evaluation.launch import Draft
     from workbench.models.discover import default_folders, discover_adapters, discover_models
     from workbench.models.reference import resolve_adapters, resolve_model

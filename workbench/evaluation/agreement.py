@@ -12,7 +12,7 @@ from typing import NamedTuple
 from workbench.engines.engine import Chunk, Event, Failure, Sampling, TokenChoice
 from workbench.errors import EngineError
 from workbench.evaluation.bench import Variant
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft, Launch
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Applied, Model

@@ -18,6 +18,9 @@ from workbench.engines.engine import Sampling
 from workbench.errors import BenchError
 from workbench.evaluation import document
 
+Wanted = str | int | float | bool | None
+"""What a row's column may be asked to hold."""
+
 
 class AdapterChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An adapter that a variant lays over its model, by a name or path that models/reference.py resolves.
@@ -52,11 +55,25 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     path: relative to the bench's folder, else to the working folder, else to the shipped files.
     columns: prompt variable -> column; empty means every column but the expected one, under its own name.
     expected: the column with the right answer.
+    format: what kind of file it is, such as jsonl; empty: as its name says. layout: what its columns mean, such as
+        alpaca or messages, `columns` for nothing but themselves; empty: recognised.
+    split: which of several parts, such as test: of a folder, of files that lie beside each other, of a workbook.
+    where: only rows whose column has this value, or one of these; null stands for no value.
+    sample: so many rows, drawn by `seed`, in the order of the file. limit: the first so many of what is left.
+    on_error: skip leaves out rows that cannot be read and counts them, instead of refusing the file.
     """
 
     path: str
     columns: dict[str, str] = {}
     expected: str = "expected"
+    format: str = ""
+    layout: str = ""
+    split: str = ""
+    where: dict[str, Wanted | tuple[Wanted, ...]] = {}
+    sample: int | None = None
+    seed: int = 0
+    limit: int | None = None
+    on_error: Literal["refuse", "skip"] = "refuse"
 
 
 class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,9 +143,17 @@ def _check(bench: Bench) -> list[str]:
     problems.extend(f"variants[{at}].name is empty" for at, name in enumerate(names) if not name.strip())
     for at, variant in enumerate(bench.variants):
         problems.extend(_check_adapters(f"variants[{at}].adapters", variant.adapters))
+    problems.extend(_check_counts(bench.dataset))
     if bench.case < 1:
         problems.append(f"case: expected a number from 1, found {bench.case}")
     return problems
+
+
+def _check_counts(dataset: Dataset | None) -> Iterator[str]:
+    counts = {"sample": dataset.sample, "limit": dataset.limit} if dataset else {}
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            yield f"dataset.{name}: expected a number from 1, found {count}"
 
 
 def _check_adapters(where: str, choices: tuple[AdapterChoice, ...]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import msgspec
 from workbench import files, paths
 from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice, Variant, load_bench, save_bench
-from workbench.evaluation.dataset import Case, load_cases
+from workbench.evaluation.datasets import Case, load_cases
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import ScorerError
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import list_scorers, make_scorers
 from workbench.evaluation.scorers.normalization import normalize, split_squad_tokens
 

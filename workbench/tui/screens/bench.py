@@ -21,7 +21,7 @@ from textual.widgets import Footer, TextArea
 
 from workbench.engines.engine import Completion
 from workbench.errors import WorkbenchError
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score, Scorer, make_scorers
 from workbench.models.reference import Adapter, Model

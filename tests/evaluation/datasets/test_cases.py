@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import DatasetError, FileError
 from workbench.evaluation.bench import Dataset
-from workbench.evaluation.dataset import Case, load_cases
+from workbench.evaluation.datasets import Case, load_cases
 
 CELL = st.text(max_size=30)
 COLUMN = st.text(min_size=1, max_size=8).filter(lambda name: name.strip() and name != "expected")
