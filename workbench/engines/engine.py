@@ -7,8 +7,9 @@ of prompts as templates (prompting/) or of scores (evaluation/).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -27,6 +28,8 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     temperature: 0 is greedy. top_k 0, top_p 1, min_p 0 and repetition_penalty 1 are off.
     seed: None draws a fresh one for each request.
     logit_bias: token id or literal text -> added to the logit; text biases each of its tokens.
+    grammar: GBNF that the answer must follow, from its rule `root` on; empty: free.
+    json_schema: the answer must be JSON of this form; None: free. At most one of the two.
     """
 
     temperature: float = 0.0
@@ -40,6 +43,8 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: dict[str, float] = {}
+    grammar: str = ""
+    json_schema: dict[str, Any] | None = None
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +64,27 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adapters: tuple[Applied, ...] = ()
     guesses: int = 0
     """how many of the likeliest tokens to tell with each one that is written; 0 tells nothing"""
+    priority: int = 0
+    """0: someone looks on; 1: it waits while one of those is under way"""
+
+
+class Weighing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answers to one conversation whose likelihood is asked for; nothing is written.
+
+    The conversation is evaluated once for all answers. The other fields mean what they mean in a Request.
+    """
+
+    id: int
+    messages: tuple[Message, ...]
+    answers: tuple[str, ...]
+    mode: Literal["chat", "completion"] = "chat"
+    adapters: tuple[Applied, ...] = ()
+    priority: int = 0
+
+    @property
+    def request(self) -> Request:
+        """The conversation, as a request to answer it would show it to the model."""
+        return Request(self.id, self.messages, Sampling(), self.mode, self.adapters, priority=self.priority)
 
 
 class Guess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +104,37 @@ class TokenChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     logprob: float
     guesses: tuple[Guess, ...]
+
+
+class Likelihood(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How probable the model finds an answer, as it would continue the conversation; without an end token.
+
+    logprob: natural, the sum over the answer's tokens. bytes: of the answer in UTF-8.
+    greedy: each of its tokens was the likeliest.
+    """
+
+    logprob: float
+    tokens: int
+    bytes: int
+    greedy: bool
+
+    @property
+    def per_token(self) -> float:
+        """The mean log-probability of a token; 0 for an empty answer."""
+        return self.logprob / self.tokens if self.tokens else 0.0
+
+    @property
+    def per_byte(self) -> float:
+        """The log-probability over the answer's bytes, fair between vocabularies; 0 for an empty answer."""
+        return self.logprob / self.bytes if self.bytes else 0.0
+
+    @property
+    def perplexity(self) -> float:
+        """1 for an answer that was certain, higher for one less likely; infinite where floats end."""
+        try:
+            return math.exp(-self.per_token)
+        except OverflowError:
+            return math.inf
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="progress"):
@@ -122,6 +179,17 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="fail
 
 
 Event = Progress | Chunk | Failure
+
+
+class Weighed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="weighed"):
+    """The end of a weighing: a likelihood for each answer, in their order."""
+
+    request: int
+    likelihoods: tuple[Likelihood, ...]
+
+
+Outcome = Event | Weighed
+"""What a step brings. A weighing ends with a Weighed or a Failure."""
 
 
 class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,11 +252,15 @@ class Engine(Protocol):
 
     def submit(self, request: Request) -> None: ...
 
-    def cancel(self, request_id: int) -> None:
-        """End a request at the next step; its last chunk says `cancelled`. Unknown ids are ignored."""
+    def weigh(self, weighing: Weighing) -> None:
+        """Take a weighing; its end comes from a later step. Raises what `submit` raises."""
         ...
 
-    def step(self) -> Sequence[Event]:
+    def cancel(self, request_id: int) -> None:
+        """End a request or weighing at the next step; its last chunk says `cancelled`. Unknown ids are ignored."""
+        ...
+
+    def step(self) -> Sequence[Outcome]:
         """Do one unit of work (a prefill chunk, a token for each running request) and say what came of it."""
         ...
 

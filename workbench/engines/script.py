@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from workbench import files
-from workbench.engines.engine import Guess, Request, Sampling, TokenChoice
+from workbench.engines.engine import Guess, Likelihood, Request, Sampling, TokenChoice
 from workbench.errors import FileError, ModelError
 from workbench.models.reference import Model
 
@@ -104,6 +104,16 @@ def weigh_token(token: str, count: int) -> TokenChoice:
     probability = 0.5 + zlib.crc32(token.encode()) % 50 / 100
     others = [Guess(f" other{number}", math.log((1 - probability) / (number + 1))) for number in range(1, count)]
     return TokenChoice(token, math.log(probability), (Guess(token, math.log(probability)), *others))
+
+
+def weigh_answer(answer: str, expected: str) -> Likelihood:
+    """A made-up likelihood of an answer, the same each time: high as far as the expected reply goes, low beyond."""
+    tokens = split_tokens(answer)
+    likely = [token == other for token, other in zip(tokens, split_tokens(expected), strict=False)]
+    likely += [False] * (len(tokens) - len(likely))
+    chances = (weigh_token(token, 1).logprob for token in tokens)
+    logprobs = [chance if fits else math.log1p(-math.exp(chance)) for chance, fits in zip(chances, likely, strict=True)]
+    return Likelihood(sum(logprobs), len(tokens), len(answer.encode("utf-8", "replace")), all(likely))
 
 
 def choose_reply(rule: Rule, request: Request) -> str:

@@ -12,7 +12,19 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, StopReason, TokenChoice, Tokenized
+from workbench.engines.engine import (
+    Chunk,
+    Event,
+    Failure,
+    Outcome,
+    Progress,
+    Request,
+    StopReason,
+    TokenChoice,
+    Tokenized,
+    Weighed,
+    Weighing,
+)
 from workbench.engines.limits import check_sampling
 from workbench.engines.script import (
     Rule,
@@ -22,6 +34,7 @@ from workbench.engines.script import (
     matches,
     prompt_text,
     split_tokens,
+    weigh_answer,
     weigh_token,
 )
 from workbench.engines.stop import StopFilter
@@ -128,6 +141,7 @@ class ScriptedEngine:
         self._clock = clock or WallClock()
         self._crash = crash
         self._answers: dict[int, _Answer] = {}
+        self._outcomes: dict[int, Weighed | Chunk] = {}
 
     @classmethod
     def open(
@@ -165,11 +179,23 @@ class ScriptedEngine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._answers)
+        return bool(self._answers or self._outcomes)
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError for one that is empty or longer than the context."""
         check_sampling(request.sampling)
+        rule, tokens = self._read(request)
+        self._answers[request.id] = _Answer(request, rule, self._script, tokens, self._clock.now())
+
+    def weigh(self, weighing: Weighing) -> None:
+        """Take a weighing: the answer that the script would give is likely, any other is not. Raises EngineError."""
+        rule, _ = self._read(weighing.request)
+        reply = choose_reply(rule, weighing.request)
+        likelihoods = tuple(weigh_answer(answer, reply) for answer in weighing.answers)
+        self._outcomes[weighing.id] = Weighed(weighing.id, likelihoods)
+
+    def _read(self, request: Request) -> tuple[Rule, int]:
+        """The rule for a request, and its prompt's tokens. Raises EngineError."""
         text = prompt_text(request)
         tokens = len(split_tokens(text))
         if not tokens:
@@ -180,15 +206,19 @@ class ScriptedEngine:
                 f" {self._script.context_tokens}.",
                 "Shorten the prompt, or switch examples off.",
             )
-        rule = next((rule for rule in self._script.rules if matches(rule, request, text)), Rule())
-        self._answers[request.id] = _Answer(request, rule, self._script, tokens, self._clock.now())
+        return next((rule for rule in self._script.rules if matches(rule, request, text)), Rule()), tokens
 
     def cancel(self, request_id: int) -> None:
         if request_id in self._answers:
             self._answers[request_id].cancelled = True
+        if request_id in self._outcomes:
+            self._outcomes[request_id] = Chunk(request_id, stop_reason="cancelled")
 
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         """One token for every answer under way."""
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, {}
+            return tuple(outcomes.values())
         now = self._pass_time()
         events: list[Event] = []
         for answer in [answer for answer in self._answers.values() if answer.due <= now]:
@@ -205,6 +235,7 @@ class ScriptedEngine:
 
     def close(self) -> None:
         self._answers.clear()
+        self._outcomes.clear()
 
     def _pass_time(self) -> float:
         """Wait until something is due, at most a moment where nothing ever is; the time it then is."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from workbench.engines.engine import Chunk, Event, Failure, Progress, Sampling
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Variant
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.hosting.pool import Pool, Ticket
 from workbench.models.reference import Applied, Model, ModelInfo
 from workbench.prompting.budget import Budget, Measure, Strategy, fit
@@ -66,9 +66,10 @@ class Draft:
 class Launch:
     """One answer under way. The sink gets the engine's events; the last of them comes exactly once."""
 
-    def __init__(self, pool: Pool, draft: Draft, sink: Sink, guesses: int = 0) -> None:
+    def __init__(self, pool: Pool, draft: Draft, sink: Sink, guesses: int = 0, priority: int = 0) -> None:
         """Begin. Raises PromptError at once when the prompt cannot be rendered."""
         self._pool, self._draft, self._sink, self._guesses = pool, draft, sink, guesses
+        self._priority = priority
         self._lock = threading.Lock()
         self._cancelled = self._sent = False
         self._ticket: Ticket | None = None
@@ -107,6 +108,7 @@ class Launch:
                     self._sink,
                     draft.adapters,
                     self._guesses,
+                    self._priority,
                 )
         except WorkbenchError as error:
             self._fail(error)

@@ -13,7 +13,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.engines.engine import Chunk, Event, Failure, Progress, Request, Tokenized
+from workbench.engines.engine import (
+    Chunk,
+    Event,
+    Failure,
+    Likelihood,
+    Outcome,
+    Progress,
+    Request,
+    Tokenized,
+    Weighed,
+    Weighing,
+)
 from workbench.errors import EngineError, ModelError, WorkbenchError
 from workbench.hosting.link import Ending, Link
 from workbench.hosting.wire import (
@@ -30,6 +41,7 @@ from workbench.hosting.wire import (
     Shown,
     Submit,
     Tokenize,
+    Weigh,
 )
 from workbench.models.reference import Model, ModelInfo
 
@@ -48,6 +60,7 @@ class _Life:
     refusal: Refused | None = None
     sinks: dict[int, Sink] = field(default_factory=dict)
     asks: dict[int, Future[Any]] = field(default_factory=dict)
+    weighings: dict[int, Future[tuple[Likelihood, ...]]] = field(default_factory=dict)
     loads: list[Future[ModelInfo]] = field(default_factory=list)
 
 
@@ -92,6 +105,15 @@ class Host:
             life = self._alive()
             life.sinks[request.id] = sink
             life.link.send(Submit(request))
+
+    def weigh(self, weighing: Weighing) -> Future[tuple[Likelihood, ...]]:
+        """The likelihood of each answer; the future fails with a WorkbenchError."""
+        future = _running_future()
+        with self._lock:
+            life = self._alive()
+            life.weighings[weighing.id] = future
+            life.link.send(Weigh(weighing))
+        return future
 
     def cancel(self, request_id: int) -> None:
         """End a request; its last chunk says `cancelled`. Does nothing for one that has ended."""
@@ -179,13 +201,31 @@ class Host:
         for future in loads:
             future.set_result(info)
 
-    def _give(self, life: _Life, event: Event) -> None:
-        """Hand an event to its sink, which is forgotten with its last one."""
+    def _give(self, life: _Life, event: Outcome) -> None:
+        """Hand an event to whoever waits for it: a sink, which is forgotten with its last one, or a future."""
+        if event.request in life.weighings:
+            self._settle(life, event)
+            return
+        if isinstance(event, Weighed):
+            return
         last = isinstance(event, Failure) or (isinstance(event, Chunk) and event.stop_reason is not None)
         with self._lock:
             sink = life.sinks.pop(event.request, None) if last else life.sinks.get(event.request)
         if sink:
             _call(sink, event)
+
+    def _settle(self, life: _Life, event: Outcome) -> None:
+        if isinstance(event, Progress):
+            return
+        with self._lock:
+            future = life.weighings.pop(event.request)
+        match event:
+            case Weighed(_, likelihoods):
+                future.set_result(likelihoods)
+            case Failure(_, message, hint, details):
+                future.set_exception(EngineError(message, hint, details))
+            case _:
+                future.set_exception(EngineError("The weighing was called off.", "Run again."))
 
     def _end(self, life: _Life, ending: Ending) -> None:
         """The engine is gone: whatever waited for it is told why. Called on the link's thread, last."""
@@ -194,8 +234,8 @@ class Host:
             if self._life is life:
                 self._life, self._failed = None, True
             sinks, life.sinks = life.sinks, {}
-            futures: list[Future[Any]] = [*life.asks.values(), *life.loads]
-            life.asks, life.loads = {}, []
+            futures: list[Future[Any]] = [*life.asks.values(), *life.weighings.values(), *life.loads]
+            life.asks, life.weighings, life.loads = {}, {}, []
         for request, sink in sinks.items():
             _call(sink, Failure(request, error.message, error.hint, error.details))
         for future in futures:

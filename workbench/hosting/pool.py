@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import msgspec
 import psutil
 
-from workbench.engines.engine import Event, Request, Sampling, Tokenized
+from workbench.engines.engine import Event, Likelihood, Request, Sampling, Tokenized, Weighing
 from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError
 from workbench.hosting.host import Host, HostState
@@ -74,16 +74,33 @@ class Pool:
         sink: Callable[[Event], None],
         adapters: Sequence[Applied] = (),
         guesses: int = 0,
+        priority: int = 0,
     ) -> Ticket:
         """Answer a conversation, with adapters laid over the model, telling each token's likeliest alternatives.
+
+        priority: 0 for someone who looks on; 1 waits while such a one is answered.
 
         The sink is called on the engine's reader thread, in order; its last event, a chunk with a stop reason or
         a failure, comes exactly once, whatever happens.
         """
         host = self._host(model)
-        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters), guesses)
+        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters), guesses, priority)
         host.submit(request, sink)
         return Ticket(request.id, host)
+
+    def weigh(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        answers: Sequence[str],
+        mode: Mode,
+        adapters: Sequence[Applied] = (),
+        priority: int = 0,
+    ) -> Future[tuple[Likelihood, ...]]:
+        """How likely the model finds each answer to a conversation; the future fails with a WorkbenchError."""
+        conversation, taken = tuple(messages), tuple(answers)
+        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(adapters), priority)
+        return self._host(model).weigh(weighing)
 
     def count(self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode) -> Future[tuple[int, ...]]:
         """The number of prompt tokens of each conversation; the future fails with a WorkbenchError."""

@@ -22,7 +22,19 @@ from typing import BinaryIO, cast
 from workbench.engines.engine import Failure
 from workbench.errors import EngineError
 from workbench.hosting.link import Ending
-from workbench.hosting.wire import Command, Count, Events, Open, Refused, Reply, Submit, Tokenize, pack, read_replies
+from workbench.hosting.wire import (
+    Command,
+    Count,
+    Events,
+    Open,
+    Refused,
+    Reply,
+    Submit,
+    Tokenize,
+    Weigh,
+    pack,
+    read_replies,
+)
 
 LAST_WORDS = 60
 """Lines of the child's stderr that are kept for messages."""
@@ -138,7 +150,7 @@ def start_child() -> subprocess.Popen[bytes]:
 def _refuse(command: Command, message: str) -> Reply | None:
     hint = "Look for half characters in the text, or numbers that are too large in the settings."
     match command:
-        case Submit(request):
+        case Submit(request) | Weigh(request):
             return Events((Failure(request.id, message, hint),))
         case Count(ticket) | Tokenize(ticket):
             return Refused(ticket, message, hint)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from workbench.engines.engine import Chunk, Engine, Failure, Progress, Request
+from workbench.engines.engine import Chunk, Engine, Failure, Progress, Request, Weighing
 from workbench.errors import WorkbenchError
 from workbench.hosting.wire import (
     Cancel,
@@ -26,6 +26,7 @@ from workbench.hosting.wire import (
     Shown,
     Submit,
     Tokenize,
+    Weigh,
 )
 
 Advance = Callable[[float | None], bool]
@@ -134,7 +135,9 @@ class Service:
     def _obey(self, engine: Engine, command: Command) -> None:
         match command:
             case Submit(request):
-                self._submit(engine, request)
+                self._begin(request, lambda: engine.submit(request))
+            case Weigh(weighing):
+                self._begin(weighing, lambda: engine.weigh(weighing))
             case Cancel(request_id):
                 engine.cancel(request_id)
             case Count(ticket, requests):
@@ -144,9 +147,9 @@ class Service:
             case Open():
                 raise AssertionError("a second Open: the host opens a model once")
 
-    def _submit(self, engine: Engine, request: Request) -> None:
+    def _begin(self, request: Request | Weighing, take: Callable[[], None]) -> None:
         try:
-            engine.submit(request)
+            take()
         except WorkbenchError as error:
             self._send(Events((Failure(request.id, error.message, error.hint, error.details),)))
         except Exception as error:  # noqa: BLE001  one bad request must not end the others

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from workbench.engines.engine import Event, Request, Tokenized
+from workbench.engines.engine import Outcome, Request, Tokenized, Weighing
 from workbench.errors import EngineError
 from workbench.models.reference import Model, ModelInfo
 
@@ -58,7 +58,13 @@ class Tokenize(_Frame, frozen=True, tag="tokenize"):
     request: Request
 
 
-Command = Open | Submit | Cancel | Count | Tokenize
+class Weigh(_Frame, frozen=True, tag="weigh"):
+    """Weigh answers; the end comes among the events, under the weighing's own id."""
+
+    weighing: Weighing
+
+
+Command = Open | Submit | Cancel | Count | Tokenize | Weigh
 
 
 class Loading(_Frame, frozen=True, tag="loading"):
@@ -76,7 +82,7 @@ class Opened(_Frame, frozen=True, tag="opened"):
 class Events(_Frame, frozen=True, tag="events"):
     """What one step brought."""
 
-    events: tuple[Event, ...]
+    events: tuple[Outcome, ...]
 
 
 class Counted(_Frame, frozen=True, tag="counted"):
