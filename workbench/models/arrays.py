@@ -5,8 +5,10 @@ Knows nothing of what they are for. Places must come from a header that was chec
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import ModelError
 
@@ -37,3 +39,33 @@ def read_array(path: Path, dtype: str, shape: tuple[int, ...], offset: int) -> N
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
     values: NDArray[np.float32] = raw.astype(np.float32, copy=False).reshape(shape)
     return values
+
+
+def are_numbers(path: Path, places: Sequence[tuple[str, tuple[int, ...], int]]) -> list[bool]:
+    """Whether all values at each place (type, shape, offset) are finite; other types than fractions count as such.
+
+    Raises ModelError for a file that is gone, or became shorter.
+    """
+    import numpy as np
+
+    found = []
+    try:
+        with path.open("rb") as stream:
+            for dtype, shape, offset in places:
+                stream.seek(offset)
+                kind = np.dtype(_TYPES.get(dtype, "<u1"))
+                count = math.prod(shape) if dtype in _TYPES else 0
+                values: Any = np.frombuffer(_read(stream, path, count * kind.itemsize), kind)
+                # a bfloat16 without its sign is not finite where all bits of its exponent are set
+                finite = (values & 0x7F80) != 0x7F80 if dtype == "BF16" else np.isfinite(values)
+                found.append(bool(finite.all()))
+    except OSError as error:
+        raise ModelError(f"Cannot read {path}: {error.strerror}.", "Check its permissions.") from error
+    return found
+
+
+def _read(stream: BinaryIO, path: Path, count: int) -> bytes:
+    raw = stream.read(count)
+    if len(raw) != count:
+        raise ModelError(f"{path} became shorter while it was read.", "Wait until it is written, and try again.")
+    return raw
