@@ -209,7 +209,7 @@ def test_every_problem_of_a_list_of_scorers_is_told():
         "'(': missing )",
         "has no group 2; it has [0, 1]",
         "timeout_seconds is 0",
-        "Invalid enum value 'text'",
+        "invalid enum value 'text'",
         "found 2 names",
         "two scorers are called contains",
     ]

@@ -5,16 +5,17 @@ Knows nothing of patterns (see pattern.py).
 
 from __future__ import annotations
 
-import msgspec
+from typing import ClassVar
 
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Score, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
 
 
-class Contains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Contains(Judging, frozen=True, kw_only=True):
     """the expected answer, or the option `text`, stands in the answer; case and spaces aside unless strict"""
 
+    traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "contains"
     strict: bool = False
     text: str | None = None

@@ -5,16 +5,17 @@ Knows nothing of parts of an answer (see contains.py and pattern.py).
 
 from __future__ import annotations
 
-import msgspec
+from typing import ClassVar
 
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Score, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
 
 
-class ExactMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExactMatch(Judging, frozen=True, kw_only=True):
     """the whole answer equals the expected one; case, spaces and punctuation around it aside unless strict"""
 
+    traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "exact_match"
     strict: bool = False
 

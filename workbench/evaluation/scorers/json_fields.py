@@ -9,15 +9,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.json_text import find_object, read_json
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Score, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, no_answer
 
 
-class JsonFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class JsonFields(Judging, frozen=True, kw_only=True):
     """the share of the expected JSON object's fields that the answer has right; `fields` limits them"""
 
     name: str = "json_fields"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any, NamedTuple
 
 _FENCED = re.compile(r"\A```[\w-]*[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
@@ -36,20 +37,30 @@ def read_json(text: str) -> Found:
         return Found(None, content, str(error))
 
 
+def find_value(text: str) -> Found:
+    """The answer's JSON value: the whole answer, else the first object or array that stands in it."""
+    whole = read_json(text)
+    return whole if not whole.problem else _find(text, r"[\[{]") or whole
+
+
 def find_object(text: str) -> Found:
     """The answer's JSON object: the whole answer, else the first object that stands in it."""
     whole = read_json(text)
     if isinstance(whole.value, dict):
         return whole
+    problem = whole.problem or f"expected an object, found {type(whole.value).__name__}"
+    return _find(text, r"\{") or Found(None, whole.text, problem)
+
+
+def _find(text: str, opening: str) -> Found | None:
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    for start in list(re.finditer(r"\{", text))[:_STARTS_TRIED]:
+    for start in islice(re.finditer(opening, text), _STARTS_TRIED):
         try:
             value, end = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
             continue
         return Found(value, text[start.start() : end], "")
-    problem = whole.problem or f"expected an object, found {type(whole.value).__name__}"
-    return Found(None, whole.text, problem)
+    return None
 
 
 def _refuse_constant(name: str) -> Any:

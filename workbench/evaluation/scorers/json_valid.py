@@ -5,20 +5,19 @@ Knows nothing of what the value should be (see json_fields.py).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import msgspec
-
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.json_text import read_json
-from workbench.evaluation.scorers.scorer import Score
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits
 
 _KINDS: dict[str, type[Any]] = {"any": object, "object": dict, "array": list}
 
 
-class JsonValid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class JsonValid(Judging, frozen=True, kw_only=True):
     """the answer is valid JSON, of the `kind` any, object or array; a Markdown fence around it is allowed"""
 
+    traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "json_valid"
     kind: Literal["any", "object", "array"] = "any"
 

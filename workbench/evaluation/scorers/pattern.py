@@ -1,23 +1,19 @@
 """Regex: what a pattern finds in the answer, compared with the expected one.
 
-Knows nothing of JSON or of whole answers. A pattern that would run for ever is stopped by the clock.
+Knows nothing of JSON or of whole answers.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
+from typing import ClassVar
 
-import msgspec
-import regex
-
-from workbench.errors import ScorerError
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Score, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.search import Search
 
 
-class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Regex(Judging, frozen=True, kw_only=True):
     """what `pattern` finds (its first group, or `group`) equals the expected answer; or is there at all, with
     `compare: false`
 
@@ -25,6 +21,7 @@ class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last: take the last match instead of the first, for answers that think aloud.
     """
 
+    traits: ClassVar[Traits] = Traits(binary=True)
     pattern: str
     name: str = "regex"
     group: int | str | None = None
@@ -34,21 +31,13 @@ class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        try:
-            compiled = regex.compile(self.pattern)
-        except regex.error as error:
-            raise ScorerError(f"pattern {self.pattern!r}: {error}") from error
-        groups = [*range(compiled.groups + 1), *compiled.groupindex]
-        if self.group is not None and self.group not in groups:
-            raise ScorerError(f"pattern {self.pattern!r} has no group {self.group!r}; it has {groups}")
-        if not self.timeout_seconds > 0:
-            raise ScorerError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0")
+        self._search()
 
     def score(self, text: str, case: Case) -> Score:
         if self.compare and case.expected is None:
             return no_answer(self.name, text)
         try:
-            found = self._find(text)
+            found = self._search().find(text)
         except TimeoutError:
             return Score(self.name, 0.0, "", f"The pattern took more than {self.timeout_seconds:g} s on this answer.")
         if found is None:
@@ -59,11 +48,5 @@ class Regex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         explanation = "The same." if same else f"Expected {case.expected!r}, found {found!r}."
         return Score(self.name, float(same), found, explanation)
 
-    def _find(self, text: str) -> str | None:
-        compiled = regex.compile(self.pattern)  # the package keeps compiled patterns
-        matches = compiled.finditer(text, timeout=self.timeout_seconds)
-        found = deque(matches, 1) if self.last else list(islice(matches, 1))
-        if not found:
-            return None
-        group = self.group if self.group is not None else min(1, compiled.groups)
-        return str(found[0][group] or "")
+    def _search(self) -> Search:
+        return Search(self.pattern, self.group, self.last, self.timeout_seconds)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from workbench.errors import ScorerError
+from workbench.evaluation.problem import find_problems
+from workbench.evaluation.scorers.adjustment import Adjusted, Adjustment
 from workbench.evaluation.scorers.contains import Contains
 from workbench.evaluation.scorers.exact_match import ExactMatch
 from workbench.evaluation.scorers.json_fields import JsonFields
@@ -19,6 +22,8 @@ from workbench.evaluation.scorers.json_valid import JsonValid
 from workbench.evaluation.scorers.pattern import Regex
 from workbench.evaluation.scorers.scorer import Scorer
 from workbench.evaluation.scorers.token_f1 import TokenF1
+
+Spec = str | dict[str, dict[str, Any]]
 
 _KINDS: dict[str, type[Any]] = {
     "exact_match": ExactMatch,
@@ -35,19 +40,23 @@ def list_scorers() -> dict[str, str]:
     return {name: " ".join((kind.__doc__ or "").split("\n\n")[0].split()) for name, kind in _KINDS.items()}
 
 
-def make_scorers(specs: Sequence[str | dict[str, dict[str, Any]]]) -> tuple[Scorer, ...]:
+def make_scorers(specs: Sequence[Spec], folder: Path | None = None) -> tuple[Scorer, ...]:
     """The scorers of a bench, in order.
 
     specs: names, or one-key mappings of a name to its options; the option `name` renames a scorer.
+    folder: the bench's, from which files that scorers name are looked up first.
     Raises ScorerError with every problem of the list.
     """
     problems: list[str] = []
     scorers: list[Scorer] = []
     for spec in specs:
         try:
-            scorers.append(_make(spec))
+            scorers.append(make_scorer(spec, folder or Path.cwd()))
         except ScorerError as error:
             problems.append(error.message)
+    problems.extend(
+        f"{name}: a weight counts only among the parts of `combined`" for name in map(_weighted, specs) if name
+    )
     names = [scorer.name for scorer in scorers]
     twice = sorted({name for name in names if names.count(name) > 1})
     problems.extend(f"two scorers are called {name}: give one of them the option `name`" for name in twice)
@@ -55,12 +64,13 @@ def make_scorers(specs: Sequence[str | dict[str, dict[str, Any]]]) -> tuple[Scor
         known = ", ".join(_KINDS)
         raise ScorerError(
             "Scorers cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems),
-            f"The scorers are: {known}.",
+            f"The scorers are: {known}. `workbench scorers` says more about each.",
         )
     return tuple(scorers)
 
 
-def _make(spec: str | dict[str, dict[str, Any]]) -> Scorer:
+def make_scorer(spec: Spec, folder: Path) -> Scorer:
+    """One scorer. Raises ScorerError with all that is wrong with it."""
     items = [(spec, {})] if isinstance(spec, str) else list(spec.items())
     if len(items) != 1:
         raise ScorerError(f"expected a name or one name with its options, found {len(items)} names: {spec!r}")
@@ -68,14 +78,38 @@ def _make(spec: str | dict[str, dict[str, Any]]) -> Scorer:
     if name not in _KINDS:
         near = get_close_matches(name, _KINDS, 1)
         raise ScorerError(f"no scorer is called {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
-    kind = _KINDS[name]
+    if not isinstance(options or {}, dict):
+        raise ScorerError(f"{name}: expected options by name, found {options!r}")
     try:
-        scorer: Scorer = msgspec.convert(options or {}, kind)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, ScorerError):
-            raise ScorerError(f"{name}: {error.__cause__.message}") from error
-        known = ", ".join(kind.__struct_fields__)
-        raise ScorerError(f"{name}: {error} (options: {known})") from error
+        return _make(name, options or {}, folder)
     except ScorerError as error:
-        raise ScorerError(f"{name}: {error.message}") from error
-    return scorer
+        raise ScorerError(f"{name}: {error.message}", error.hint, error.details) from error
+
+
+def _make(name: str, options: dict[str, Any], folder: Path) -> Scorer:
+    kind = _KINDS[name]
+    common = {key: value for key, value in options.items() if key in Adjustment.__struct_fields__}
+    own = {key: value for key, value in options.items() if key not in common}
+    inner: Scorer = _convert(own, kind).locate(folder)
+    if not common:
+        return inner
+    adjustment: Adjustment = _convert(common, Adjustment)
+    turned = adjustment.negate and "name" not in own
+    return Adjusted(inner=inner, adjustment=adjustment, label=f"not_{inner.name}" if turned else "")
+
+
+def _convert(options: dict[str, Any], kind: type[Any]) -> Any:
+    problems = [problem.message for problem in find_problems(options, kind)]
+    if problems:
+        raise ScorerError("; ".join(problems))
+    try:
+        return msgspec.convert(options, kind)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, ScorerError) else ScorerError(str(error)) from error
+
+
+def _weighted(spec: Spec) -> str:
+    """The name of a scorer that was given a weight."""
+    items = list(spec.items()) if isinstance(spec, dict) else []
+    return next((name for name, options in items if isinstance(options, dict) and "weight" in options), "")

@@ -5,18 +5,27 @@ Knows nothing of which scorers there are (see registry.py).
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self
 
 import msgspec
 
-from workbench.evaluation.dataset import Case
+from workbench.engines.engine import Completion
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.question import Question, Reply
+
+Scale = Literal["unit", "percent", "free"]
+"""unit: 0 to 1. percent: 0 to 100, as sacrebleu counts. free: any number."""
 
 
-class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One judgement of one answer.
 
-    value: 0 to 1. extracted: the part of the answer that was judged. explanation: one line for a person.
-    applies: False when the case gave nothing to judge by; the value is then 0 and belongs in no mean.
+    value: on the scorer's scale, 0 to 1 for most. extracted: the part of the answer that was judged.
+    explanation: for a person; the first line says it all. details: what only an expert reads.
+    applies: False when there was nothing to judge by; the value is then 0 and belongs in no mean.
+    parts: the values this one was made of, by name: of several judges, of both orders, of combined scorers.
     """
 
     scorer: str
@@ -24,15 +33,146 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extracted: str
     explanation: str
     applies: bool = True
+    details: str = ""
+    parts: dict[str, float] = {}
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All there is to judge an answer by.
+
+    replies: to the scorer's own questions, in their order. completion: how the answer came about.
+    cost: money, None where no price is known. cached: not computed anew, so that its times say nothing.
+    """
+
+    text: str
+    case: Case
+    replies: tuple[Reply, ...] = ()
+    completion: Completion | None = None
+    cost: float | None = None
+    cached: bool = False
+
+
+class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An answer with what was expected and what it got, for values of a whole dataset."""
+
+    text: str
+    expected: str | None
+    score: Score
 
 
 class Scorer(Protocol):
-    """Judges an answer by a case; never raises for any text."""
+    """Judges answers; never raises for any text. `Judging` gives all but `name` and `score`.
+
+    heavy: its library takes long to import, or it runs a person's code: only the scoring process calls it.
+    binary: each value is 0 or 1. needs_answer: False for one that never looks at the text.
+    time_limit_seconds: how long one answer may take in the scoring process.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def heavy(self) -> bool: ...
+    @property
+    def binary(self) -> bool: ...
+    @property
+    def lower_is_better(self) -> bool: ...
+    @property
+    def scale(self) -> Scale: ...
+    @property
+    def needs_answer(self) -> bool: ...
+    @property
+    def time_limit_seconds(self) -> float: ...
 
-    def score(self, text: str, case: Case) -> Score: ...
+    def score(self, text: str, case: Case) -> Score:
+        """Judge by text and case alone; a scorer that needs more says so in a score that does not apply."""
+        ...
+
+    def questions(self, text: str, case: Case) -> tuple[Question, ...]:
+        """What models have to be asked before `judge`; mostly nothing."""
+        ...
+
+    def judge(self, evidence: Evidence) -> Score:
+        """Judge by all there is."""
+        ...
+
+    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
+        """What can be said of a variant's answers as a whole and is no mean of their scores; mostly nothing.
+
+        Names are relative to the scorer's. judged: only answers to which the score applies.
+        """
+        ...
+
+    def locate(self, folder: Path) -> Self:
+        """The scorer with the files it names found, from the bench's folder first. Raises ScorerError."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """The settings that make a value comparable with others', as the field writes them; mostly nothing."""
+        ...
+
+
+class Traits(NamedTuple):
+    """What a kind of scorer says of itself; see Scorer."""
+
+    heavy: bool = False
+    binary: bool = False
+    lower_is_better: bool = False
+    scale: Scale = "unit"
+    needs_answer: bool = True
+
+
+class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A scorer that judges in the usual way: 0 to 1, more is better, by the text alone, at once.
+
+    A kind of scorer says in `traits` what is different about it, and gives `score`, or `judge` where the text
+    alone does not do.
+    """
+
+    traits: ClassVar[Traits] = Traits()
+
+    @property
+    def heavy(self) -> bool:
+        return self.traits.heavy
+
+    @property
+    def binary(self) -> bool:
+        return self.traits.binary
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.traits.lower_is_better
+
+    @property
+    def scale(self) -> Scale:
+        return self.traits.scale
+
+    @property
+    def needs_answer(self) -> bool:
+        return self.traits.needs_answer
+
+    @property
+    def time_limit_seconds(self) -> float:
+        return 60.0
+
+    @property
+    def signature(self) -> str:
+        return ""
+
+    def locate(self, folder: Path) -> Self:
+        return self
+
+    def score(self, text: str, case: Case) -> Score:
+        return self.judge(Evidence(text, case))
+
+    def questions(self, text: str, case: Case) -> tuple[Question, ...]:
+        return ()
+
+    def judge(self, evidence: Evidence) -> Score:
+        return self.score(evidence.text, evidence.case)
+
+    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
+        return {}
 
 
 def no_answer(scorer: str, text: str) -> Score:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
-
-from workbench.evaluation.dataset import Case
+from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import split_squad_tokens
-from workbench.evaluation.scorers.scorer import Score, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, no_answer
 
 
-class TokenF1(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TokenF1(Judging, frozen=True, kw_only=True):
     """harmonic mean of precision and recall over the words shared with the expected answer, as in SQuAD"""
 
     name: str = "token_f1"

@@ -1,0 +1,134 @@
+"""Extraction: the part of an answer that is meant, such as the last number of one that thinks aloud.
+
+Knows nothing of scores. `extract` in a bench is a step or a list of steps, each taking from what the one
+before it left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from workbench.errors import ScorerError
+from workbench.evaluation.scorers.json_path import JsonPath
+from workbench.evaluation.scorers.json_text import find_value
+from workbench.evaluation.scorers.search import Search
+
+Extract = str | dict[str, Any] | tuple[str | dict[str, Any], ...]
+"""A step's name, a step with its option, or several of them in a row."""
+
+_NUMBER = re.compile(r"(?:(?<![\w)\]])[-+−])?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+|(?=\.[0-9]))(?:\.[0-9]+)?")
+
+
+class Step(NamedTuple):
+    """what: what is looked for, for a sentence `no {what} in the answer`. take: None where it is not there."""
+
+    what: str
+    take: Callable[[str], str | None]
+
+
+def make_steps(extract: Extract | None) -> tuple[Step, ...]:
+    """The steps that an `extract` describes. Raises ScorerError with everything that is wrong with it."""
+    specs = () if extract is None else (extract,) if isinstance(extract, (str, dict)) else extract
+    problems: list[str] = []
+    steps: list[Step] = []
+    for spec in specs:
+        try:
+            steps.append(_make_step(spec))
+        except ScorerError as error:
+            problems.append(error.message)
+    if problems:
+        raise ScorerError("; ".join(problems))
+    return tuple(steps)
+
+
+def extract_text(steps: Sequence[Step], text: str) -> tuple[str | None, str]:
+    """What the steps leave of a text, and a sentence for when there is nothing: (None, "No number ...")."""
+    for step in steps:
+        try:
+            found = step.take(text)
+        except TimeoutError:
+            return None, f"Looking for {step.what} took too long on this answer."
+        if found is None:
+            return None, f"There is no {step.what} in the answer."
+        text = found
+    return text, ""
+
+
+def _make_step(spec: str | dict[str, Any]) -> Step:
+    name, option = (spec, None) if isinstance(spec, str) else _only_item(spec)
+    if name in _PLAIN and option is None:
+        return _PLAIN[name]
+    if name in _WITH_OPTION and option is not None:
+        return _WITH_OPTION[name](option)
+    if name in _WITH_OPTION:
+        raise ScorerError(f"extract: {name} needs a value, such as {_EXAMPLES[name]}")
+    if name in _PLAIN:
+        raise ScorerError(f"extract: {name} takes no value")
+    known = [*_PLAIN, *_WITH_OPTION]
+    near = get_close_matches(name, known, 1)
+    guess = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+    raise ScorerError(f"extract: nothing is called {name!r}; {guess}")
+
+
+def _only_item(spec: dict[str, Any]) -> tuple[str, Any]:
+    if len(spec) != 1:
+        raise ScorerError(f"extract: expected one step, found {len(spec)}; put several into a list: {spec!r}")
+    return next(iter(spec.items()))
+
+
+def _take_number(text: str, place: int) -> str | None:
+    found = [match[0] for match in _NUMBER.finditer(text) if match[0]]
+    return found[place].replace(",", "").replace("−", "-").lstrip("+") if found else None
+
+
+def _take_line(text: str, place: int) -> str | None:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[place] if lines else None
+
+
+def _after(marker: Any) -> Step:
+    if not isinstance(marker, str) or not marker.strip():
+        raise ScorerError(f"extract: after needs a text, found {marker!r}")
+    compiled = re.compile(re.escape(marker.strip()), re.IGNORECASE)
+
+    def take(text: str) -> str | None:
+        ends = [match.end() for match in compiled.finditer(text)]
+        return _take_line(text[ends[-1] :], 0) or "" if ends else None
+
+    return Step(f"{marker.strip()!r}", take)
+
+
+def _regex(options: Any) -> Step:
+    search = Search.of({"pattern": options} if isinstance(options, str) else options, "extract: regex")
+    return Step(f"match of {search.pattern!r}", search.find)
+
+
+def _json(path: Any) -> Step:
+    if not isinstance(path, str):
+        raise ScorerError(f"extract: json needs a path such as answer.value, found {path!r}")
+    parsed = JsonPath.parse(path)
+
+    def take(text: str) -> str | None:
+        found = find_value(text)
+        value = None if found.problem else parsed.get(found.value)
+        if value is None:
+            return None
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    return Step(f"JSON with {path}", take)
+
+
+_PLAIN = {
+    "last_number": Step("number", lambda text: _take_number(text, -1)),
+    "first_number": Step("number", lambda text: _take_number(text, 0)),
+    "final_line": Step("line", lambda text: _take_line(text, -1)),
+    "first_line": Step("line", lambda text: _take_line(text, 0)),
+}
+_WITH_OPTION: dict[str, Callable[[Any], Step]] = {"after": _after, "regex": _regex, "json": _json}
+_EXAMPLES = {"after": "{after: 'Answer:'}", "regex": r"{regex: '\((\w)\)'}", "json": "{json: answer.value}"}
+STEPS = (*_PLAIN, *_EXAMPLES.values())
+"""Every step, as it is written in a bench."""
