@@ -17,6 +17,7 @@ from workbench import files
 from workbench.engines.engine import Sampling
 from workbench.errors import BenchError
 from workbench.evaluation import document
+from workbench.models.reference import Dtype, Quantization
 
 Wanted = str | int | float | bool | None
 """What a row's column may be asked to hold."""
@@ -77,11 +78,14 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A person's own model, remembered: where it is, the template laid around its messages, its context."""
+    """A person's own model, remembered: where it is, the template laid around its messages, its context, and for a
+    Hugging Face folder its precision."""
 
     path: str
     chat_template: str | None = None
     context_tokens: int | None = None
+    dtype: Dtype = ""
+    quantization: Quantization = ""
 
 
 class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

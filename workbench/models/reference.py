@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast, get_args
 
 import msgspec
 
@@ -19,6 +19,10 @@ from workbench.paths import find_input
 
 Format = Literal["gguf", "hf", "scripted"]
 AdapterFormat = Literal["peft", "gguf"]
+Dtype = Literal["", "float32", "float16", "bfloat16"]
+"""The numbers that a Hugging Face model is computed in; empty: its own, where the device computes in them."""
+Quantization = Literal["", "8bit", "4bit"]
+"""Into what a Hugging Face model's linear layers are packed while it is loaded; empty: they stay as they are."""
 
 ADAPTER_CONFIG = "adapter_config.json"
 """What makes a folder a PEFT adapter."""
@@ -32,6 +36,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chat_template: a Jinja chat template to use instead of the model's own; None keeps the model's own.
     context_tokens: context size to open with; None takes what the model was trained with (capped by the
         engine).
+    dtype, quantization: of a Hugging Face folder; a GGUF file's precision is in the file.
     """
 
     name: str
@@ -39,6 +44,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Format = "gguf"
     chat_template: str | None = None
     context_tokens: int | None = None
+    dtype: Dtype = ""
+    quantization: Quantization = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +53,7 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     architecture: str
     quantization: str
+    """how the weights are stored; once they are loaded, how they lie in memory"""
     parameters: int
     file_bytes: int
     context_trained_tokens: int
@@ -59,6 +67,8 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """KV cache that one token of context takes"""
     engine: str = ""
     device: str = ""
+    dtype: str = ""
+    """the numbers it is computed in, once it is loaded; empty where the engine mixes them"""
     unsupported_sampling: tuple[str, ...] = ()
     """fields of Sampling that its engine cannot honour; a request that sets one is answered without it"""
 
@@ -90,6 +100,10 @@ class Choice(Protocol):
     def chat_template(self) -> str | None: ...
     @property
     def context_tokens(self) -> int | None: ...
+    @property
+    def dtype(self) -> Dtype: ...
+    @property
+    def quantization(self) -> Quantization: ...
 
 
 class AdapterChoice(Protocol):
@@ -113,9 +127,10 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
         path = _locate(choice.path, folder) or (folder / Path(choice.path).expanduser())
         found = next((model for model in known if model.name == choice.path), None)
         base = found if found and not path.exists() else model_at(path, name)
-        return msgspec.structs.replace(
+        named = msgspec.structs.replace(
             base, name=name, chat_template=choice.chat_template, context_tokens=choice.context_tokens
         )
+        return with_precision(named, choice.dtype, choice.quantization)
     for model in known:
         if model.name == name:
             return model
@@ -123,6 +138,23 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
     if located:
         return model_at(located)
     raise _unknown(name, [*choices, *(model.name for model in known)])
+
+
+def with_precision(model: Model, dtype: str, quantization: str) -> Model:
+    """The model in the precision that a person asks for. Raises ModelError for one that it cannot have."""
+    kinds = (("dtype", dtype, get_args(Dtype)), ("quantization", quantization, get_args(Quantization)))
+    wrong = [
+        f"{name} {value!r} is none of {', '.join(known[1:])}" for name, value, known in kinds if value not in known
+    ]
+    if wrong:
+        raise ModelError(f"{model.name} cannot be opened so: {' and '.join(wrong)}.", "Correct it, or leave it out.")
+    if (dtype or quantization) and model.format != "hf":
+        raise ModelError(
+            f"{model.name} cannot be opened with {' and '.join(filter(None, (dtype, quantization)))}: only a Hugging"
+            " Face folder can; a GGUF file's precision is in the file.",
+            "Leave dtype and quantization out, or convert the file to another type: workbench convert.",
+        )
+    return msgspec.structs.replace(model, dtype=cast(Dtype, dtype), quantization=cast(Quantization, quantization))
 
 
 def resolve_adapters(choices: Sequence[AdapterChoice], folder: Path, known: Sequence[Adapter]) -> tuple[Applied, ...]:

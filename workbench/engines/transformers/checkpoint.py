@@ -21,8 +21,9 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from workbench.engines.transformers.packing import check_packing, make_packing
 from workbench.errors import ModelError
-from workbench.models.reference import ModelInfo
+from workbench.models.reference import Dtype, Model, Quantization
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -36,6 +37,7 @@ class Checkpoint:
 
     model: Any
     tokenizer: Any
+    packed: Quantization = ""
 
     @property
     def ends(self) -> set[int]:
@@ -61,8 +63,11 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def choose_dtype(quantization: str, device: torch.device) -> torch.dtype:
-    """The checkpoint's own precision; on a CPU, half precision only where the processor computes in it."""
+def choose_dtype(quantization: str, device: torch.device, wanted: Dtype = "") -> torch.dtype:
+    """What is wanted; else the checkpoint's own precision, on a CPU half precision only where the processor computes in
+    it."""
+    if wanted:
+        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[wanted]
     stored = {"F16": torch.float16, "BF16": torch.bfloat16}.get(quantization, torch.float32)
     if device.type != "cpu":
         return stored
@@ -76,26 +81,32 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def load_checkpoint(
-    path: Path, info: ModelInfo, device: torch.device, advance: Callable[[float | None], bool]
+    model: Model, dtype: torch.dtype, device: torch.device, advance: Callable[[float | None], bool]
 ) -> Checkpoint:
     """Load a folder. Raises ModelError with one clear message for each way in which that can fail."""
+    path = model.path
+    packing = make_packing(model.quantization, dtype, device)
     config = _load_config(path)
     tokenizer = _load_tokenizer(path)
     if not advance(0.1):
         raise ModelError(f"Loading {path} was given up.", "Run again to load it.")
-    dtype = choose_dtype(info.quantization, device)
+    _check_stored(path, config, device)
+    placed = {"quantization_config": packing, "device_map": {"": device}} if packing else {}
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded, report = AutoModelForCausalLM.from_pretrained(
             path,
             config=config,
             dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, with their names
+            **placed,
             **_GIVEN,
         )
         _check_whole(path, report)
-        return Checkpoint(model.to(device).eval().requires_grad_(False), tokenizer)
+        return Checkpoint(
+            (loaded if packing else loaded.to(device)).eval().requires_grad_(False), tokenizer, model.quantization
+        )
     except ModelError:
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -106,6 +117,18 @@ def load_checkpoint(
         ) from error
     except Exception as error:
         raise _explain(path, error) from error
+
+
+def _check_stored(path: Path, config: Any, device: torch.device) -> None:
+    """Raise ModelError where a checkpoint that is stored packed cannot be unpacked here."""
+    stored = getattr(config, "quantization_config", None)
+    settings = stored if isinstance(stored, dict) else getattr(stored, "__dict__", {})
+    if "bitsandbytes" in str(settings.get("quant_method", "")).lower() or settings.get("load_in_4bit"):
+        kind = "4bit" if settings.get("load_in_4bit") or settings.get("_load_in_4bit") else "8bit"
+        try:
+            check_packing(kind, device)
+        except ModelError as error:
+            raise ModelError(f"{path} is stored in {kind}. {error.message}", error.hint, error.details) from error
 
 
 def _load_config(path: Path) -> Any:

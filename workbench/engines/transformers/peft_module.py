@@ -74,9 +74,10 @@ def scale_part(module: Any, name: str, scale: float) -> None:
 
 
 def _copy_structure(model: Any) -> Any:
-    """A copy of a model whose modules are new and whose tensors are the same."""
-    tensors = itertools.chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+    """A copy of a model whose modules are new and whose tensors are the same, packed ones included."""
+    packed = (module.state for module in model.modules() if hasattr(module, "state"))
+    shared = itertools.chain(model.parameters(), model.buffers(), packed)
+    return copy.deepcopy(model, {id(one): one for one in shared})
 
 
 @torch.inference_mode()
