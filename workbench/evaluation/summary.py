@@ -1,13 +1,19 @@
 """Summary: what a run says about its variants, in numbers: scores with intervals, and which differences are real.
 
-Knows nothing of the store, of how cells came about or of how the numbers are shown.
+Knows nothing of how cells came about, how the numbers are computed (summarizing.py) or how they are shown.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+from workbench.evaluation.view import Metric
+
+if TYPE_CHECKING:
+    from workbench.evaluation.view import RunView
 
 Outcome = Literal["better", "worse", "not distinguishable"]
 Role = Literal["", "zero-shot", "few-shot", "adapter", "adapter, few-shot"]
@@ -22,21 +28,15 @@ class Estimate(msgspec.Struct, frozen=True):
     n: int
 
 
-class Metric(msgspec.Struct, frozen=True):
-    """How a metric is to be read. binary: right or wrong; bounded: between 0 and 1."""
-
-    name: str
-    binary: bool = False
-    lower_is_better: bool = False
-    bounded: bool = True
-
-
 class VariantSummary(msgspec.Struct, frozen=True):
     """One variant over all its cells.
 
     n: cells, of which some failed and some came from the cache; latency and speed count neither.
-    dataset_scores: values that only a whole dataset has, such as macro F1, by `scorer: value`.
-    cost_per_thousand: money for a thousand requests, by the price table of the bench.
+    dataset_scores: values that only a whole dataset has, such as macro F1, by their name; dataset_intervals: the
+    same with intervals, as far as they can be computed by drawing the cases again.
+    latency: seconds for the whole answer; tokens: means. cost_per_thousand: money for a thousand requests, by the
+    price table of the bench. NaN where no cell says.
+    role: what kind of variant it is; "" where that cannot be told.
     """
 
     name: str
@@ -46,12 +46,12 @@ class VariantSummary(msgspec.Struct, frozen=True):
     scores: dict[str, Estimate] = {}
     dataset_scores: dict[str, float] = {}
     dataset_intervals: dict[str, Estimate] = {}
-    latency_p50: float = 0.0
-    latency_p95: float = 0.0
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-    tokens_per_second: float = 0.0
-    cost_per_thousand: float = 0.0
+    latency_p50: float = math.nan
+    latency_p95: float = math.nan
+    tokens_in: float = math.nan
+    tokens_out: float = math.nan
+    tokens_per_second: float = math.nan
+    cost_per_thousand: float = math.nan
     role: Role = ""
 
 
@@ -97,7 +97,8 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """best: the variant with the best first metric; "" when nothing was scored."""
+    """cases: those that any variant has a score for. best: the variant with the best first metric; "" when nothing was
+    scored. notes: what a reader has to know before they believe the numbers."""
 
     run: str = ""
     bench: str = ""
@@ -137,3 +138,20 @@ def turn(pair: PairSummary) -> PairSummary:
         a_only=pair.b_only,
         b_only=pair.a_only,
     )
+
+
+def summarize_run(store_path: str, run_id: str) -> Summary:
+    """The summary of a run in a store; takes and gives plain values, so that another process can do it.
+
+    Raises StoreError.
+    """
+    from workbench.evaluation.summarizing import summarize_stored
+
+    return summarize_stored(store_path, run_id)
+
+
+def summarize(view: RunView) -> Summary:
+    """The summary of what a run has so far; seconds for 100,000 cells."""
+    from workbench.evaluation.summarizing import compute_summary
+
+    return compute_summary(view)

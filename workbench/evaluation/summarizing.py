@@ -1,0 +1,135 @@
+"""Summarizing: a run's cells made into a Summary.
+
+Knows nothing of how a summary is shown, nor of formulas (statistics/).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.measurements import Costs, Table, add_up, tabulate
+from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
+from workbench.evaluation.statistics.paired import Contrast, contrast
+from workbench.evaluation.summary import Effect, Estimate, PairSummary, Summary, VariantSummary
+from workbench.evaluation.view import Metric, RunView
+from workbench.evaluation.whole import Whole, read_whole
+from workbench.store.store import Store
+
+
+def summarize_stored(store_path: str, run_id: str) -> Summary:
+    store = Store(Path(store_path))
+    try:
+        return compute_summary(RunView(store, run_id))
+    finally:
+        store.close()
+
+
+def compute_summary(view: RunView) -> Summary:
+    run, names, metrics = view.run, view.variants, view.metrics
+    tables = {metric.name: tabulate(view.judgements(metric.name), names) for metric in metrics}
+    costs = add_up(view.readings(), names)
+    whole = read_whole(view)
+    estimates = {metric.name: estimate(tables[metric.name], metric) for metric in metrics}
+    variants = tuple(_describe(name, at, costs[name], estimates, whole) for at, name in enumerate(names))
+    return Summary(
+        run=run.id,
+        bench=run.bench,
+        cases=max((len(table.cases) for table in tables.values()), default=0),
+        metrics=metrics,
+        variants=variants,
+        pairs=tuple(pair for metric in metrics for pair in compare_variants(tables[metric.name], metric, names)),
+        confusion=whole.confusion,
+        best=find_best(variants, metrics[0]) if metrics else "",
+        notes=tuple(_note(variants, tables, metrics)),
+    )
+
+
+def estimate(table: Table, metric: Metric) -> list[Estimate]:
+    """The mean score of each variant, with its interval."""
+    intervals = mean_intervals(table.means) if not metric.binary else _rate(table)
+    return [
+        Estimate(_mean(column), interval.low, interval.high, len(column))
+        for column, interval in zip(_columns(table), intervals, strict=True)
+    ]
+
+
+def _rate(table: Table) -> list[Interval]:
+    cells = table.counts.sum(axis=0)
+    return [rate_interval(column, int(count)) for column, count in zip(_columns(table), cells, strict=True)]
+
+
+def _columns(table: Table) -> Iterator[NDArray[np.float64]]:
+    """Each variant's case means, without the cases it lacks."""
+    for at in range(table.means.shape[1]):
+        yield table.means[~np.isnan(table.means[:, at]), at]
+
+
+def _mean(column: NDArray[np.float64]) -> float:
+    return float(column.mean()) if len(column) else math.nan
+
+
+def compare_variants(table: Table, metric: Metric, names: Sequence[str]) -> Iterator[PairSummary]:
+    """Every pair of variants on the cases that both have."""
+    pairs = list(combinations(range(len(names)), 2))
+    for one in contrast(table.means, pairs, metric.binary, metric.lower_is_better):
+        yield to_pair(one, metric.name, names)
+
+
+def to_pair(one: Contrast, metric: str, names: Sequence[str]) -> PairSummary:
+    return PairSummary(
+        a=names[one.a],
+        b=names[one.b],
+        metric=metric,
+        n=one.n,
+        difference=one.difference,
+        low=one.interval.low,
+        high=one.interval.high,
+        p=one.p,
+        p_adjusted=one.p_adjusted,
+        effect=Effect(one.effect_name, one.effect),
+        test=one.test,
+        verdict=one.verdict,
+        needed_cases=one.needed,
+        a_only=one.a_only,
+        b_only=one.b_only,
+    )
+
+
+def find_best(variants: Sequence[VariantSummary], metric: Metric) -> str:
+    """The variant with the best mean, the earliest of equals; "" without scores."""
+    scored = [one for one in variants if one.scores.get(metric.name) and not math.isnan(one.scores[metric.name].value)]
+    sign = -1 if metric.lower_is_better else 1
+    return max(scored, key=lambda one: sign * one.scores[metric.name].value).name if scored else ""
+
+
+def _describe(
+    name: str, at: int, costs: Costs, estimates: Mapping[str, Sequence[Estimate]], whole: Whole
+) -> VariantSummary:
+    return VariantSummary(
+        name=name,
+        scores={metric: own[at] for metric, own in estimates.items() if own[at].n},
+        dataset_scores=whole.scores.get(name, {}),
+        dataset_intervals=whole.intervals.get(name, {}),
+        role=whole.roles.get(name, ""),
+        **costs._asdict(),
+    )
+
+
+def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric]) -> Iterator[str]:
+    """What a reader has to know before they believe the numbers."""
+    for one in variants:
+        if one.failed:
+            yield f"{one.name}: {one.failed} of {one.n} cells failed and have no score; the others may be easier ones."
+    for metric in metrics:
+        counts = {len(column) for column in _columns(tables[metric.name])}
+        if len(counts) > 1:
+            yield f"{metric.name}: not every variant has every case; differences are over the cases that both have."
+    if any(one.cached for one in variants):
+        cached = sum(one.cached for one in variants)
+        yield f"{cached} answers came from the cache; they count for scores and tokens, not for latency and speed."
