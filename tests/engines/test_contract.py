@@ -15,9 +15,13 @@ from workbench.engines.engine import (
     Engine,
     Event,
     Failure,
+    Likelihood,
+    Outcome,
     Progress,
     Request,
     Sampling,
+    Weighed,
+    Weighing,
     fold,
 )
 from workbench.engines.script import Rule, Script
@@ -43,10 +47,19 @@ class Bench:
     def run(self, *requests: Request) -> list[Event]:
         for request in requests:
             self.engine.submit(request)
-        events: list[Event] = []
+        return [event for event in self.drain() if not isinstance(event, Weighed)]
+
+    def drain(self) -> list[Outcome]:
+        events: list[Outcome] = []
         while self.engine.busy:
             events += self.engine.step()
         return events
+
+    def weigh(self, *answers: str, text: str = "Where is my parcel?", number: int = 1) -> tuple[Likelihood, ...]:
+        self.engine.weigh(Weighing(number, self.request(text=text).messages, answers))
+        (weighed,) = (event for event in self.drain() if isinstance(event, Weighed))
+        assert weighed.request == number
+        return weighed.likelihoods
 
     def complete(self, request: Request) -> Completion:
         return fold(chunks(self.run(request), request.id))
@@ -281,3 +294,66 @@ def test_each_token_is_told_with_its_likeliest_alternatives_where_they_are_asked
         assert logprobs == sorted(logprobs, reverse=True)
         assert token.logprob <= 0
     assert not any(chunk.tokens for chunk in chunks(bench.run(bench.request(3)), 3))
+
+
+def test_each_answer_gets_a_likelihood_in_its_place(bench: Bench) -> None:
+    answers = ("The parcel", "The parcel is lost for good, dear customer.", "", "ünïcode €")
+    found = bench.weigh(*answers)
+    assert [one.bytes for one in found] == [len(answer.encode()) for answer in answers]
+    assert [one.tokens > 0 for one in found] == [True, True, False, True]
+    assert found[2] == Likelihood(0.0, 0, 0, True)
+    assert all(one.logprob < 0 for one in found if one.tokens)
+    assert found == bench.weigh(*answers)
+
+
+def test_an_answer_weighs_the_same_alone_and_among_others(bench: Bench) -> None:
+    answers = ("The parcel", "The parcels are late", "Sorry", "The parcel is lost for good, dear customer.")
+    together = bench.weigh(*answers)
+    for answer, found in zip(answers, together, strict=True):
+        (alone,) = bench.weigh(answer)
+        assert found.logprob == pytest.approx(alone.logprob, abs=2e-2)
+        assert found.tokens == alone.tokens
+
+
+def test_what_the_model_writes_weighs_as_much_as_its_tokens(bench: Bench) -> None:
+    request = replace(bench.request(max_tokens=5), guesses=1)
+    events = bench.run(request)
+    written = [token for chunk in chunks(events, 1) for token in chunk.tokens]
+    (found,) = bench.weigh(fold(chunks(events, 1)).text)
+    if found.tokens == len(written):  # written text may be read as other tokens
+        assert found.logprob == pytest.approx(sum(token.logprob for token in written), abs=2e-2)
+        assert found.greedy == all(token.text == token.guesses[0].text for token in written)
+
+
+def test_weighing_and_writing_go_on_side_by_side(bench: Bench) -> None:
+    alone = bench.complete(bench.request(1)).text
+    weighed = bench.weigh("The parcel", "Sorry, we do not know.")
+    bench.engine.submit(bench.request(1))
+    bench.engine.step()
+    messages = bench.request().messages
+    bench.engine.weigh(Weighing(2, messages, ("The parcel", "Sorry, we do not know.")))
+    bench.engine.submit(bench.request(3))
+    events = bench.drain()
+    (found,) = (event for event in events if isinstance(event, Weighed))
+    for one, other in zip(found.likelihoods, weighed, strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=2e-2)
+    assert fold([event for event in events if isinstance(event, Chunk) and event.request == 3]).text == alone
+
+
+def test_a_weighing_can_be_cancelled(bench: Bench) -> None:
+    bench.engine.weigh(Weighing(1, bench.request().messages, ("The parcel",)))
+    bench.engine.cancel(1)
+    (end,) = bench.engine.step()
+    assert isinstance(end, Chunk)
+    assert end.stop_reason == "cancelled"
+    assert not bench.engine.busy
+
+
+def test_a_weighing_that_does_not_fit_is_refused_with_the_numbers(bench: Bench) -> None:
+    with pytest.raises(EngineError, match="holds 200"):
+        bench.weigh("yes", text="word " * 400)
+    with pytest.raises(EngineError, match="holds 200"):
+        bench.weigh("yes", "word " * 400)
+    with pytest.raises(EngineError, match="empty"):
+        bench.engine.weigh(Weighing(1, (), ("yes",), "completion"))
+    assert not bench.engine.busy

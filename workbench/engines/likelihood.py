@@ -6,12 +6,14 @@ sampling made of it. Knows nothing of engines or text; how a token is spelled is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engines.engine import Guess, TokenChoice
+
+Logits = NDArray[np.float32]
 
 
 def weigh(logits: NDArray[np.float32], token: int, count: int, spell: Callable[[int], bytes]) -> TokenChoice:
@@ -26,6 +28,17 @@ def weigh(logits: NDArray[np.float32], token: int, count: int, spell: Callable[[
     likeliest = likeliest[np.argsort(-logits[likeliest], kind="stable")]
     guesses = tuple(Guess(_show(spell(int(best))), float(logits[best]) - normaliser) for best in likeliest)
     return TokenChoice(_show(spell(token)), float(logits[token]) - normaliser, guesses)
+
+
+def log_probabilities(logits: Logits, tokens: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The natural log-probability of each token under its row of logits, and whether it was the likeliest one.
+
+    logits: [tokens, vocabulary].
+    """
+    highest = logits.max(axis=1)
+    sums = np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64)
+    chosen = logits[np.arange(len(tokens)), np.asarray(tokens, dtype=np.intp)]
+    return chosen.astype(np.float64) - highest - np.log(sums), chosen >= highest
 
 
 def _show(piece: bytes) -> str:

@@ -44,11 +44,27 @@ class Prompts:
             while len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
             segments = self._lay_out(request)
-            ids = self._tokenize(segments)
-            if self._completes_template or request.mode == "completion":
-                ids = self._vocabulary.begin(ids)
+            ids = self._complete(request, self._tokenize(segments))
             self._known[key] = "".join(segment.text for segment in segments), ids
         return self._known[key]
+
+    def read_answer(self, request: Request, answer: str) -> list[int]:
+        """Token ids of the final text with an answer behind it, which has no end token.
+
+        The last piece of the prompt is read together with the answer, since that is how text is tokenised; where
+        nothing of the prompt would be left as it is, and for an answer that spells control tokens, each is read by
+        itself. Raises TemplateError.
+        """
+        _, prompt = self.read(request)
+        control = self._vocabulary.control
+        if request.mode == "chat" and control and control.search(answer):
+            return prompt + self._vocabulary.continue_text(answer, special=False)
+        segments = self._lay_out(request)
+        last = segments[-1]
+        joined = self._complete(request, self._tokenize([*segments[:-1], Segment(last.text + answer, last.literal)]))
+        if shared_length(prompt, joined):
+            return joined
+        return prompt + self._vocabulary.continue_text(answer, special=request.mode == "completion")
 
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""
@@ -64,6 +80,10 @@ class Prompts:
         spelled = [self._vocabulary.spell(token) for token in ids]
         pieces = tuple(piece.decode("utf-8", "replace") for piece in spelled)
         return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(ids), pieces)
+
+    def _complete(self, request: Request, ids: list[int]) -> list[int]:
+        begins = self._completes_template or request.mode == "completion"
+        return self._vocabulary.begin(ids) if begins else ids
 
     def _lay_out(self, request: Request) -> tuple[Segment, ...]:
         if request.mode == "completion":
@@ -84,3 +104,9 @@ class Prompts:
         """Compiled when it is first needed: a broken one still leaves completion mode."""
         names = (self._vocabulary.text(self._vocabulary.bos), self._vocabulary.text(self._vocabulary.eos))
         return ChatTemplate(self._source, *names)
+
+
+def shared_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two texts begin with in common."""
+    pairs = zip(first, second, strict=False)
+    return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

@@ -25,7 +25,7 @@ from workbench.engines.engine import (
     Weighed,
     Weighing,
 )
-from workbench.engines.limits import check_sampling
+from workbench.engines.limits import check_length, check_sampling
 from workbench.engines.script import (
     Rule,
     Script,
@@ -38,7 +38,7 @@ from workbench.engines.script import (
     weigh_token,
 )
 from workbench.engines.stop import StopFilter
-from workbench.errors import EngineError, ModelError
+from workbench.errors import ModelError
 from workbench.models.reference import Model, ModelInfo
 
 VOCABULARY = 50_000
@@ -189,7 +189,9 @@ class ScriptedEngine:
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing: the answer that the script would give is likely, any other is not. Raises EngineError."""
-        rule, _ = self._read(weighing.request)
+        rule, tokens = self._read(weighing.request)
+        for answer in weighing.answers:
+            check_length(tokens + len(split_tokens(answer)) - 1, self._script.context_tokens)
         reply = choose_reply(rule, weighing.request)
         likelihoods = tuple(weigh_answer(answer, reply) for answer in weighing.answers)
         self._outcomes[weighing.id] = Weighed(weighing.id, likelihoods)
@@ -198,14 +200,7 @@ class ScriptedEngine:
         """The rule for a request, and its prompt's tokens. Raises EngineError."""
         text = prompt_text(request)
         tokens = len(split_tokens(text))
-        if not tokens:
-            raise EngineError("The request is empty.", "Write something into the prompt.")
-        if tokens >= self._script.context_tokens:
-            raise EngineError(
-                f"The prompt has {tokens} tokens, and the context of {self._model.name} holds"
-                f" {self._script.context_tokens}.",
-                "Shorten the prompt, or switch examples off.",
-            )
+        check_length(tokens, self._script.context_tokens)
         return next((rule for rule in self._script.rules if matches(rule, request, text)), Rule()), tokens
 
     def cancel(self, request_id: int) -> None:

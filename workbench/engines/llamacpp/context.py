@@ -18,12 +18,14 @@ from workbench.errors import ModelError
 
 
 class Run(NamedTuple):
-    """Tokens to evaluate next in one sequence. wants_logits: of the last of them."""
+    """Tokens to evaluate next in one sequence."""
 
     sequence: int
     position: int
     tokens: list[int]
     wants_logits: bool
+    """of the last of them"""
+    wants_all: bool = False
 
 
 class Context:
@@ -81,8 +83,8 @@ class Context:
             self._tokens[count:end] = run.tokens
             self._positions[count:end] = np.arange(run.position, run.position + len(run.tokens))
             self._rows[count:end] = self._row_addresses[run.sequence]
-            self._outputs[count:end] = 0
-            self._outputs[end - 1] = run.wants_logits
+            self._outputs[count:end] = run.wants_all
+            self._outputs[end - 1] = run.wants_logits or run.wants_all
             indices.append(end - 1)
             count = end
         self._batch.n_tokens = count
@@ -92,6 +94,10 @@ class Context:
         """The logits at an index that `evaluate` gave; a view that the next call overwrites."""
         pointer = native.llama_get_logits_ith(self.ctx, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
+
+    def copy(self, source: int, target: int, tokens: int) -> None:
+        """Let a sequence begin with what another one has seen; both may go on as they like."""
+        native.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
 
     def forget(self, sequence: int) -> None:
         """Free a whole sequence; parts of one are never removed, since recurrent models cannot do that."""

@@ -13,12 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from workbench.engines.answer import Answer
-from workbench.engines.engine import Event, Failure
+from workbench.engines.engine import Failure, Outcome
 from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.sampler import Sampler
-from workbench.engines.llamacpp.scheduler import Scheduler
+from workbench.engines.llamacpp.scheduler import LlamaRow, Scheduler
 from workbench.errors import ModelError
 
 MOST_SETS = 8
@@ -33,8 +31,7 @@ class _Room(NamedTuple):
 
 class _Waiting(NamedTuple):
     laid: Laid
-    answer: Answer
-    sampler: Sampler
+    row: LlamaRow
 
 
 class Contexts:
@@ -74,29 +71,29 @@ class Contexts:
         """The sets that have a context now."""
         return tuple(room.laid for room in self._rooms)
 
-    def add(self, laid: Laid, answer: Answer, sampler: Sampler) -> None:
-        """Queue an answer where its adapters are laid over the model. Raises ModelError."""
+    def add(self, laid: Laid, row: LlamaRow) -> None:
+        """Queue a row where its adapters are laid over the model. Raises ModelError."""
         try:
             room = self._find(laid)
         except ModelError:
-            sampler.close()
+            row.sampler.close()
             raise
         if room:
-            room.scheduler.add(answer, sampler)
+            room.scheduler.add(row)
         else:
-            self._waiting.append(_Waiting(laid, answer, sampler))
+            self._waiting.append(_Waiting(laid, row))
 
     def cancel(self, request_id: int) -> None:
         for room in self._rooms:
             room.scheduler.cancel(request_id)
         for one in self._waiting:
-            if one.answer.request.id == request_id:
-                self._rooms[0].scheduler.add(one.answer, one.sampler)  # any will do: it ends before its turn
+            if one.row.id == request_id:
+                self._rooms[0].scheduler.add(one.row)  # any will do: it ends before its turn
                 self._rooms[0].scheduler.cancel(request_id)
                 self._waiting.remove(one)
                 return
 
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         """One batch of the context whose turn it is; cancels take effect in all of them."""
         if not self._working:
             self._prepare()
@@ -111,7 +108,7 @@ class Contexts:
 
     def close(self) -> None:
         for one in self._waiting:
-            one.sampler.close()
+            one.row.sampler.close()
         self._waiting.clear()
         for room in self._rooms:
             room.scheduler.close()
@@ -121,19 +118,19 @@ class Contexts:
             self._spare.close()
             self._spare = None
 
-    def _admit(self) -> list[Event]:
-        events: list[Event] = []
+    def _admit(self) -> list[Outcome]:
+        events: list[Outcome] = []
         for one in tuple(self._waiting):
             try:
                 room = self._find(one.laid)
             except ModelError as error:
-                one.sampler.close()
+                one.row.sampler.close()
                 self._waiting.remove(one)
-                events.append(Failure(one.answer.request.id, error.message, error.hint, error.details))
+                events.append(Failure(one.row.id, error.message, error.hint, error.details))
                 continue
             if room:
                 self._waiting.remove(one)
-                room.scheduler.add(one.answer, one.sampler)
+                room.scheduler.add(one.row)
         return events
 
     def _find(self, laid: Laid) -> _Room | None:

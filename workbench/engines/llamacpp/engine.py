@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 import psutil
 
-from workbench.engines.engine import Event, Request, Tokenized
+from workbench.engines.answer import Answer
+from workbench.engines.engine import Outcome, Request, Sampling, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.llamacpp.adapters import Adapters, Laid
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.contexts import Contexts
 from workbench.engines.llamacpp.sampler import Sampler
-from workbench.engines.llamacpp.scheduler import Scheduler
+from workbench.engines.llamacpp.scheduler import LlamaRow, Scheduler, WeighingRow
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
@@ -33,6 +34,7 @@ from workbench.engines.sizes import (
     overlay_cells,
     prompt_pace,
 )
+from workbench.engines.weighing import Branches
 from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
@@ -84,12 +86,12 @@ class LlamaEngine:
                     "Choose a generative model.",
                 )
             count = choose_threads(info, threads)
-            base = Context(weights, cells, SEQUENCES, 256 + SEQUENCES, count)
+            base = Context(weights, cells, SEQUENCES + 1, 256 + SEQUENCES, count)
 
             def open_context(laid: Laid) -> Context:
                 free = psutil.virtual_memory().available
                 cells = size if adapts_to_length(model) else overlay_cells(info, size, free)
-                return Context(weights, cells, SEQUENCES, 256 + SEQUENCES, count, laid)
+                return Context(weights, cells, SEQUENCES + 1, 256 + SEQUENCES, count, laid)
 
             loaded = msgspec.structs.replace(
                 info,
@@ -121,12 +123,21 @@ class LlamaEngine:
         biases = find_biases(request.sampling, tokenize, self._vocabulary.size)
         answer = self._prompts.begin_answer(request, self._clock())
         laid = self._adapters.lay(request.adapters)
-        self._contexts.add(laid, answer, Sampler(request.sampling, biases, self._vocabulary.size, prompt))
+        sampler = Sampler(request.sampling, biases, self._vocabulary.size, prompt)
+        self._contexts.add(laid, LlamaRow(answer, sampler))
+
+    def weigh(self, weighing: Weighing) -> None:
+        """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
+        branches = Branches(weighing, self._prompts, self._info.context_tokens)
+        answer = Answer(branches.request, branches.shared, self._clock(), (), None)
+        laid = self._adapters.lay(weighing.adapters)
+        sampler = Sampler(Sampling(), {}, self._vocabulary.size, ())
+        self._contexts.add(laid, WeighingRow(answer, sampler, branches))
 
     def cancel(self, request_id: int) -> None:
         self._contexts.cancel(request_id)
 
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         return self._contexts.step()
 
     def tokenize(self, request: Request) -> Tokenized:

@@ -8,24 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Event, Progress
+from workbench.engines.engine import Outcome, Progress
 from workbench.engines.likelihood import weigh
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.rows import Row, Rows
 from workbench.engines.vocabulary import Vocabulary
+from workbench.engines.weighing import Branches
 from workbench.errors import EngineError
 
 
 class LlamaRow(Row):
     """A request that is to get a sequence of the context, and as many of its cells as it may fill."""
 
-    def __init__(self, answer: Answer, sampler: Sampler, cells: int) -> None:
+    def __init__(self, answer: Answer, sampler: Sampler) -> None:
         super().__init__(answer)
         self.sampler = sampler
-        self.cells = cells
+        self.cells = 0
         self.sequence = -1
+
+    @property
+    def wanted(self) -> int:
+        """Tokens that it may become."""
+        return len(self.answer.prompt) + self.answer.request.sampling.max_tokens
+
+
+class WeighingRow(LlamaRow):
+    """A row that reads a conversation, whose answers are then weighed."""
+
+    def __init__(self, answer: Answer, sampler: Sampler, branches: Branches) -> None:
+        super().__init__(answer, sampler)
+        self.branches = branches
+
+    @property
+    def wanted(self) -> int:
+        return self.branches.longest
 
 
 class Scheduler:
@@ -48,6 +68,8 @@ class Scheduler:
         self._prompt_tokens = prompt_tokens
         self._context_tokens = context_tokens
         self._free = list(range(sequences))
+        self._spare = sequences
+        self._most_outputs = sequences
         self._free_cells = context.cells
         self._rows = Rows[LlamaRow](vocabulary, context_tokens, clock, self._release)
 
@@ -55,24 +77,23 @@ class Scheduler:
     def busy(self) -> bool:
         return bool(self._rows.all)
 
-    def add(self, answer: Answer, sampler: Sampler) -> None:
-        """Queue an answer; it gets a row as soon as there is a sequence and enough cells for all it may write."""
-        wanted = len(answer.prompt) + answer.request.sampling.max_tokens
-        cells = min(wanted, self._context_tokens, self._context.cells)
-        self._rows.waiting.append(LlamaRow(answer, sampler, cells))
+    def add(self, row: LlamaRow) -> None:
+        """Queue a row; it gets its place as soon as there is a sequence and enough cells for all it may become."""
+        row.cells = min(row.wanted, self._context_tokens, self._context.cells)
+        self._rows.waiting.append(row)
 
     def cancel(self, request_id: int) -> None:
         self._rows.cancel(request_id)
 
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         """One batch. A row that fails ends with a Failure; the others go on."""
         return [*self.settle(), *self.advance()]
 
-    def settle(self) -> Sequence[Event]:
+    def settle(self) -> Sequence[Outcome]:
         """End what was cancelled, and give rows to what waits; computes nothing."""
         return self._rows.end_cancelled() + self._admit()
 
-    def advance(self) -> Sequence[Event]:
+    def advance(self) -> Sequence[Outcome]:
         """Evaluate one batch."""
         runs = self._plan()
         return self._evaluate(runs) if runs else ()
@@ -82,8 +103,8 @@ class Scheduler:
             row.sampler.close()
         self._rows.clear()
 
-    def _admit(self) -> list[Event]:
-        events: list[Event] = []
+    def _admit(self) -> list[Outcome]:
+        events: list[Outcome] = []
         waiting = self._rows.waiting
         while waiting and self._free and waiting[0].cells <= self._free_cells:
             row = waiting.popleft()
@@ -105,26 +126,46 @@ class Scheduler:
                 plan.append((row, run))
         return plan
 
-    def _evaluate(self, plan: list[tuple[LlamaRow, Run]]) -> list[Event]:
+    def _evaluate(self, plan: list[tuple[LlamaRow, Run]]) -> Sequence[Outcome]:
         code, indices = self._context.evaluate([run for _, run in plan])
         if code != 0:
             return self._isolate(plan, code)
-        events: list[Event] = []
+        events: list[Outcome] = []
+        weighed: list[WeighingRow] = []
         for (row, run), index in zip(plan, indices, strict=True):
             row.advance(len(run.tokens))
-            if run.wants_logits:
+            if run.wants_logits and isinstance(row, WeighingRow):
+                row.branches.begin(self._context.logits(index))
+                weighed.append(row)
+            elif run.wants_logits:
                 events += self._write(row, index)
+        for row in weighed:  # now that nobody else's numbers are needed any more
+            events += self._finish(row)
         return events
 
-    def _isolate(self, plan: list[tuple[LlamaRow, Run]], code: int) -> list[Event]:
+    def _finish(self, row: WeighingRow) -> Sequence[Outcome]:
+        for branch in row.branches.left:
+            self._context.copy(row.sequence, self._spare, row.position)
+            for start in range(0, len(branch.inputs), self._most_outputs):
+                tokens = branch.inputs[start : start + self._most_outputs]
+                code, indices = self._context.evaluate([Run(self._spare, row.position + start, tokens, True, True)])
+                if code != 0:
+                    self._context.forget(self._spare)
+                    return self._rows.fail(row, _refused(code))
+                first = indices[0] + 1 - len(tokens)
+                branch.take(np.stack([self._context.logits(first + place) for place in range(len(tokens))]))
+            self._context.forget(self._spare)
+        self._release(row, False)
+        return [row.branches.outcome]
+
+    def _isolate(self, plan: list[tuple[LlamaRow, Run]], code: int) -> Sequence[Outcome]:
         """Find out which row spoils a batch: evaluate each alone, and fail the one that cannot be."""
         if len(plan) == 1:
             row = plan[0][0]
-            message = f"llama.cpp could not evaluate the request (code {code})."
-            return self._rows.fail(row, EngineError(message, "Run again; shorten the prompt if this repeats."))
+            return self._rows.fail(row, _refused(code))
         return [event for entry in plan for event in self._evaluate([entry])]
 
-    def _write(self, row: LlamaRow, index: int) -> list[Event]:
+    def _write(self, row: LlamaRow, index: int) -> Sequence[Outcome]:
         answer = row.answer
         try:
             token = row.sampler.choose(self._context, index)
@@ -144,3 +185,9 @@ class Scheduler:
         self._context.forget(row.sequence)
         self._free.append(row.sequence)
         self._free_cells += row.cells
+
+
+def _refused(code: int) -> EngineError:
+    return EngineError(
+        f"llama.cpp could not evaluate the request (code {code}).", "Run again; shorten the prompt if this repeats."
+    )

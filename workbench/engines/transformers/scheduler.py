@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Event, Progress
+from workbench.engines.engine import Event, Outcome, Progress
 from workbench.engines.likelihood import weigh
 from workbench.engines.rows import Row, Rows
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.sampler import Sampler
 from workbench.engines.vocabulary import Vocabulary
+from workbench.engines.weighing import Branch, Branches
 from workbench.errors import EngineError
 
 
@@ -34,6 +35,14 @@ class MemoryRow(Row):
 
     def run(self, tokens: Sequence[int]) -> Run:
         return Run(self.number, self.position, tokens, recipe=self.overlay.recipe)
+
+
+class WeighingRow(MemoryRow):
+    """A row that reads a conversation, whose answers are then weighed."""
+
+    def __init__(self, answer: Answer, overlay: Overlay, branches: Branches) -> None:
+        super().__init__(answer, Sampler(answer.request.sampling, {}, ()), overlay)
+        self.branches = branches
 
 
 class Scheduler:
@@ -74,9 +83,9 @@ class Scheduler:
         self._rows.cancel(request_id)
 
     @torch.inference_mode()
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         """A token for each row that writes, and a piece of prompt. A row that fails ends; the others go on."""
-        events = self._rows.end_cancelled() + self._admit()
+        events: list[Outcome] = [*self._rows.end_cancelled(), *self._admit()]
         for rows in self._group():
             rows.sort(key=lambda row: row.number)  # an earlier group's end may have moved them
             events += self._evaluate(rows, [row.run(row.pending) for row in rows])
@@ -112,9 +121,9 @@ class Scheduler:
             groups.setdefault(key, []).append(row)
         return list(groups.values())
 
-    def _read_prompts(self) -> list[Event]:
+    def _read_prompts(self) -> Sequence[Outcome]:
         """Evaluate prompts, the one that is soonest read first, as far as one step goes."""
-        events: list[Event] = []
+        events: list[Outcome] = []
         budget = self._prompt_tokens
         longest = self._memory.longest
         for row in sorted((row for row in self._rows.running if not row.writing), key=lambda row: len(row.pending)):
@@ -125,7 +134,7 @@ class Scheduler:
             events += self._evaluate([row], [row.run(tokens)])
         return events
 
-    def _evaluate(self, rows: list[MemoryRow], runs: list[Run]) -> list[Event]:
+    def _evaluate(self, rows: list[MemoryRow], runs: list[Run]) -> Sequence[Outcome]:
         try:
             named = next((row for row in rows if row.overlay.recipe), rows[0])
             logits = self._memory.evaluate(named.overlay.module, runs)
@@ -137,17 +146,43 @@ class Scheduler:
             return self._rows.fail(rows[0], _explain(error))
         for row, run in zip(rows, runs, strict=True):  # all of them first: a row that ends moves others
             row.advance(len(run.tokens))
-        events: list[Event] = []
+        events: list[Outcome] = []
         choices: list[int] = likeliest.tolist()
         for place, row in enumerate(rows):
             if not sound[place]:
                 events += self._rows.fail(row, _not_a_number())
+            elif isinstance(row, WeighingRow):
+                events += () if row.pending else self._finish(row, logits[place])
             elif not row.pending:
                 token = choices[place] if row.sampler.plain else row.sampler.choose(_numbers(logits[place]))
                 if row.answer.request.guesses:
                     self._note(row, token, logits[place])
                 events += self._rows.write(row, token)
         return events
+
+    def _finish(self, row: WeighingRow, logits: torch.Tensor) -> Sequence[Outcome]:
+        """Weigh the answers in the same place, one by one: what an earlier one left there is not looked at."""
+        row.branches.begin(_numbers(logits))
+        try:
+            for branch in row.branches.left:
+                self._weigh(row, branch)
+        except Exception as error:  # noqa: BLE001  as in _evaluate
+            return self._rows.fail(row, _explain(error))
+        self._release(row, False)
+        return (row.branches.outcome,)
+
+    def _weigh(self, row: WeighingRow, branch: Branch) -> None:
+        tokens, position, longest = branch.inputs, row.position, self._memory.longest
+        if longest is None:  # what is seen cannot be unseen: begin again
+            self._memory.forget(row.number, False)
+            position = row.overlay.begin(self._memory, row.number)
+            run = row.run([*row.branches.shared, *tokens])._replace(position=position)
+            numbers = self._memory.evaluate_all(row.overlay.module, run)
+            branch.take(_numbers(numbers[len(numbers) - len(tokens) :]))
+            return
+        for start in range(0, len(tokens), longest):
+            run = row.run(tokens[start : start + longest])._replace(position=position + start)
+            branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, run)))
 
     def _note(self, row: MemoryRow, token: int, logits: torch.Tensor) -> None:
         answer = row.answer
