@@ -1,9 +1,9 @@
 """Datasets: files of many formats, read as cases.
 
-`load_cases` opens one.
+`load_cases` opens one; `Cases` is what it gives.
 """
 
 from workbench.evaluation.datasets.case import Case, overlay
-from workbench.evaluation.datasets.cases import load_cases
+from workbench.evaluation.datasets.cases import Cases, load_cases
 
-__all__ = ["Case", "load_cases", "overlay"]
+__all__ = ["Case", "Cases", "load_cases", "overlay"]

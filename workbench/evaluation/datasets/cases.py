@@ -1,156 +1,228 @@
-"""Cases: the rows of a JSONL or CSV file, each with its variables and the expected answer.
+"""Cases: the rows of a dataset that a bench wants, in order, read when they are looked at.
 
-Knows nothing of prompts or of how an answer is judged. Everything wrong with a file is reported at once, by
-line and column.
+Knows nothing of formats (opening.py) or of what columns mean (reading.py). Kept in memory is where rows are, not what
+they hold.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Callable, Iterator
-from difflib import get_close_matches
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
-import msgspec
-
-from workbench import files, paths
 from workbench.errors import DatasetError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets.case import Case
+from workbench.evaluation.datasets.opening import Opened, open_source
+from workbench.evaluation.datasets.reading import LackError, Reader, choose_layout, describe_missing
+from workbench.evaluation.datasets.selection import draw, make_filter
+from workbench.evaluation.datasets.source import Fault, Problems, Row, Source
 
-_REPORTED = 8  # problems told one by one; the rest is a number
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_JSON_LINES = (".jsonl", ".ndjson")
+PEEKED = 50  # rows by which a layout is recognised
+_AT_ONCE = 512
+_SKIP_HINT = "Correct these, or leave such rows out with `on_error: skip` in the bench's dataset."
 
 
-class _Row(NamedTuple):
-    line: int
-    cells: dict[str, str]
+class Cases(Sequence[Case]):
+    """Immutable; safe to be read by several threads.
+
+    columns: of the file. format, layout: as a bench names them. splits, split: those there are, and this one.
+    skipped: rows that could not be read and were left out; notes: what was wrong with them.
+    """
+
+    def __init__(self, source: Source, reader: Reader, opened: Opened, chosen: Sequence[int], skips: Problems) -> None:
+        self._source = source
+        self._reader = reader
+        self._chosen = chosen
+        self._opened = opened
+        self._skips = skips
+        self._digest = ""
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def format(self) -> str:
+        return self._source.format
+
+    @property
+    def layout(self) -> str:
+        return self._reader.layout
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self._source.columns
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self._opened.splits
+
+    @property
+    def split(self) -> str:
+        return self._opened.split
+
+    @property
+    def skipped(self) -> int:
+        return self._skips.count
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._skips.lines()
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint of the whole content, whichever rows are wanted."""
+        self._digest = self._digest or self._source.digest()
+        return self._digest
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The case numbers, in order."""
+        if isinstance(self._chosen, range):
+            return range(self._chosen.start + 1, self._chosen.stop + 1, self._chosen.step)
+        return [row + 1 for row in self._chosen]
+
+    def place(self, number: int) -> int:
+        """Where the case of that number stands, or the first one after it; the length where there is none."""
+        return bisect_left(self._chosen, number - 1)
+
+    def find(self, number: int) -> Case | None:
+        """The case of that number; None where it is not among these."""
+        place = self.place(number)
+        found = place < len(self) and self._chosen[place] == number - 1
+        return self[place] if found else None
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> Cases: ...
+    def __getitem__(self, index: int | slice) -> Case | Cases:
+        if isinstance(index, slice):
+            return Cases(self._source, self._reader, self._opened, self._chosen[index], self._skips)
+        row = self._chosen[index]
+        return self._read(row, next(iter(self._source.rows(row, row + 1))))
+
+    def __iter__(self) -> Iterator[Case]:
+        for at in range(0, len(self._chosen), _AT_ONCE):
+            wanted = self._chosen[at : at + _AT_ONCE]
+            for row, found in _read_rows(self._source, wanted):
+                yield self._read(row, found)
+
+    def _read(self, row: int, found: Row) -> Case:
+        return self._reader.read(row + 1, found)
 
 
-def load_cases(dataset: Dataset, folder: Path) -> tuple[Case, ...]:
+def load_cases(dataset: Dataset, folder: Path) -> Cases:
     """The dataset's rows, in order.
 
     folder: the bench's folder, from which a relative path is looked up first.
-    Values that are not strings become their JSON text, exactly as written; null is the same as no value. In a
-    CSV file an empty expected answer is no answer.
-    Raises FileError when there is no such file, and DatasetError when it is empty or rows cannot be read,
-    with their lines.
+    Values that are not strings become their JSON text, exactly as written; null is the same as no value. In a CSV file
+    an empty expected answer is no answer. With a `limit` and no `sample` nothing beyond the last wanted row is read.
+    Raises FileError when there is no such file, and DatasetError when it is empty or rows cannot be read, with their
+    lines.
     """
-    path = paths.find_input(dataset.path, folder)
-    problems: list[str] = []
-    rows = list(_read_rows(path, problems))
-    blank_is_answer = path.suffix.lower() in _JSON_LINES
-    cases = _make_cases(dataset, rows, problems, blank_is_answer)
-    if problems:
-        shown = problems[:_REPORTED]
-        more = [f"... and {len(problems) - _REPORTED} more"] if len(problems) > _REPORTED else []
-        raise DatasetError(f"{path} cannot be read:\n" + "\n".join(f"  {line}" for line in shown + more))
-    if not cases:
-        raise DatasetError(f"{path} has no rows.", "Add one case a line, or take another file.")
-    return cases
+    opened = open_source(dataset, folder)
+    source = opened.source
+    scan = Scan.begin(dataset, source)
+    chosen = _choose_rows(dataset, source, scan)
+    found = source.sound or len(source) or scan.problems.count
+    _refuse(dataset, source, scan)
+    if not found or not len(source):
+        raise DatasetError(f"{source.path} has no rows.", "Add one case a line, or take another file.")
+    if not chosen and not scan.skips.count:
+        raise DatasetError(f"{source.path} has no row with {_tell_where(dataset)}.", "Change `where` in the bench.")
+    if not chosen:
+        raise scan.skips.error(source.path, "No row is left.")
+    return Cases(source, scan.reader, opened, draw(dataset, chosen), scan.skips)
 
 
-def _read_rows(path: Path, problems: list[str]) -> Iterator[_Row]:
-    text = files.read_text(path).removeprefix("\ufeff")
-    suffix = path.suffix.lower()
-    if suffix in _JSON_LINES:
-        return _read_json_lines(text, problems)
-    if suffix in _DELIMITERS:
-        return _read_csv(text, _DELIMITERS[suffix], problems)
-    known = ", ".join((*_JSON_LINES, *_DELIMITERS))
-    raise DatasetError(f"{path} is not a dataset: its name ends in {suffix or 'nothing'}.", f"Expected {known}.")
+class Scan(NamedTuple):
+    """A source at the beginning of its first reading, with what its first rows say.
+
+    problems: what makes the file unusable. skips: what is wrong with rows that may be left out.
+    """
+
+    rows: Iterator[Row | Fault]
+    reader: Reader
+    problems: Problems
+    skips: Problems
+
+    @classmethod
+    def begin(cls, dataset: Dataset, source: Source) -> Scan:
+        rows = source.scan()
+        first = list(islice(rows, PEEKED))
+        cells = [row.cells for row in first if isinstance(row, Row)]
+        columns = tuple(dict.fromkeys((*source.columns, *(column for row in cells for column in row))))
+        layout = choose_layout(dataset, columns, cells, str(source.path))
+        reader = Reader(dataset, layout, source.blank_is_answer)
+        return cls(chain(first, rows), reader, Problems(source.unit), Problems(source.unit))
 
 
-def _read_json_lines(text: str, problems: list[str]) -> Iterator[_Row]:
-    decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-    for line, content in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 may stand in a string
-        if not content.strip():
+def _choose_rows(dataset: Dataset, source: Source, scan: Scan) -> Sequence[int]:
+    wants = make_filter(dataset)
+    most = dataset.limit if dataset.sample is None and dataset.limit is not None else None
+    if source.sound and not wants and not scan.reader.checks:
+        return range(len(source))
+    chosen, row = array("Q"), -1
+    for item in scan.rows:
+        if isinstance(item, Fault) and item.whole:
+            scan.problems.add(item.line, item.message)
             continue
-        try:
-            yield _Row(line, _decode_cells(decoder.decode(content)))
-        except msgspec.ValidationError as error:
-            problems.append(f"line {line}: {error}; each line is one object of column and value")
-        except msgspec.DecodeError as error:
-            problems.append(f"line {line}, {_describe_fault(content, error)}")
+        row += 1
+        if isinstance(item, Fault):
+            scan.skips.add(item.line, item.message)
+        elif (not wants or wants(item.cells)) and (not scan.reader.checks or _is_case(item, scan)):
+            chosen.append(row)
+            if len(chosen) == most:
+                break
+    return range(row + 1) if len(chosen) == row + 1 else chosen
 
 
-def _decode_cells(row: dict[str, msgspec.Raw]) -> dict[str, str]:
-    cells = {}
-    for column, raw in row.items():
-        value = bytes(raw)
-        if value != b"null":
-            cells[column] = msgspec.json.decode(value, type=str) if value[:1] == b'"' else value.decode()
-    return cells
-
-
-def _describe_fault(content: str, error: msgspec.DecodeError) -> str:
-    """What is wrong with a line, and at which character, in the words of Python's own reader where it agrees."""
+def _is_case(row: Row, scan: Scan) -> bool:
     try:
-        json.loads(content)
-    except json.JSONDecodeError as fault:
-        return f"column {fault.colno}: {fault.msg}"
-    except (ValueError, RecursionError) as fault:
-        return str(fault)
-    return str(error)
+        scan.reader.read(1, row)
+    except LackError as error:
+        scan.skips.add(row.line, str(error), error.column)
+        return False
+    except ValueError as error:
+        scan.skips.add(row.line, str(error))
+        return False
+    return True
 
 
-def _read_csv(text: str, delimiter: str, problems: list[str]) -> Iterator[_Row]:
-    csv.field_size_limit(sys.maxsize)  # a case may be a long document
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-        problems.extend(_check_header(header))
-        begin = reader.line_num + 1
-        for values in reader:
-            if values and len(values) != len(header):
-                problems.append(f"line {begin}: {len(values)} columns, but the header has {len(header)}")
-            elif values:
-                yield _Row(begin, dict(zip(header, values, strict=True)))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(f"line {reader.line_num}: {error}")
+def _refuse(dataset: Dataset, source: Source, scan: Scan) -> None:
+    """Raise what is wrong with the file: columns it does not have, and rows unless they may be left out."""
+    known = {*source.columns, *scan.reader.offered}
+    for column in dict.fromkeys((*scan.reader.wanted, *dataset.where)):
+        if known and column not in known:
+            scan.skips.forget(column)
+            scan.problems.add(0, describe_missing(column, known))
+    refused = scan.problems.count > 0
+    if scan.skips.count and (refused or dataset.on_error == "refuse"):
+        raise scan.problems.joined(scan.skips).error(source.path, "" if refused else _SKIP_HINT)
+    if refused:
+        raise scan.problems.error(source.path)
 
 
-def _check_header(header: list[str]) -> Iterator[str]:
-    for number, name in enumerate(header, start=1):
-        if not name.strip():
-            yield f"line 1: column {number} has no name"
-        elif name in header[: number - 1]:
-            yield f"line 1: two columns are named {name}"
+def _tell_where(dataset: Dataset) -> str:
+    return ", ".join(f"{column}: {wanted}" for column, wanted in dataset.where.items())
 
 
-def _make_cases(dataset: Dataset, rows: list[_Row], problems: list[str], blank_is_answer: bool) -> tuple[Case, ...]:
-    known = {column for row in rows for column in row.cells}
-    wanted = [*dataset.columns.values()]
-    if dataset.expected != Dataset(path="").expected:
-        wanted.append(dataset.expected)
-    missing = [column for column in wanted if rows and column not in known]
-    problems.extend(_describe_missing(column, known) for column in missing)
-    lacking = [column for column in dataset.columns.values() if column in known]
-    for row in rows:
-        problems.extend(
-            f"line {row.line}: no value in column {column}" for column in lacking if column not in row.cells
-        )
-    choose = _column_chooser(dataset)
-    answers = [row.cells.get(dataset.expected) for row in rows]
-    return tuple(
-        Case(number, choose(row.cells), answer if answer or blank_is_answer else None, row.line)
-        for number, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1)
-    )
-
-
-def _column_chooser(dataset: Dataset) -> Callable[[dict[str, str]], dict[str, str]]:
-    if dataset.columns:
-        return lambda cells: {name: cells[column] for name, column in dataset.columns.items() if column in cells}
-    return lambda cells: {name: value for name, value in cells.items() if name != dataset.expected}
-
-
-def _describe_missing(column: str, known: set[str]) -> str:
-    near = get_close_matches(column, known, 1)
-    guess = f"; did you mean {near[0]}?" if near else "."
-    return f"no column {column}{guess} The columns are: {', '.join(sorted(known))}."
+def _read_rows(source: Source, wanted: Sequence[int]) -> Iterator[tuple[int, Row]]:
+    """Rows by their numbers, in one go where they lie close together."""
+    first, last = wanted[0], wanted[-1]
+    if last - first < len(wanted) * 4 and first <= last:
+        among = set(wanted) if last - first >= len(wanted) else None
+        for row, found in enumerate(source.rows(first, last + 1), start=first):
+            if among is None or row in among:
+                yield row, found
+        return
+    for row in wanted:
+        yield row, next(iter(source.rows(row, row + 1)))

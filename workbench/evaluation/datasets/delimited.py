@@ -1,0 +1,162 @@
+"""CSV and TSV: a row of column names, then a row a case; read by where each row begins.
+
+A row may span lines inside quotes. An empty cell is a value of a variable, and no answer where it should be one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterator
+
+from workbench.evaluation.datasets.content import Content, find_fault
+from workbench.evaluation.datasets.source import Fault, Row
+
+_LONGEST_FIELD = 2**31 - 1  # a case may be a long document
+_MOST_RESTARTS = 8  # each reads the rest of the file once more
+_UNCLOSED = "unexpected end of data"
+_AT_ONCE = 256  # rows read from the disk together
+
+
+class Delimited:
+    """A source."""
+
+    unit = "line"
+    blank_is_answer = False
+    sound = False
+
+    def __init__(self, content: Content, format: str, delimiter: str) -> None:
+        self.path = content.path
+        self.format = format
+        self.delimiter = delimiter
+        self.columns: tuple[str, ...] = ()
+        self._content = content
+        self._starts = array("Q")
+        self._lines = array("Q")
+
+    def scan(self) -> Iterator[Row | Fault]:
+        csv.field_size_limit(_LONGEST_FIELD)
+        self._starts, self._lines = array("Q"), array("Q")
+        self.columns = ()
+        text = _Text(self._content, self._content.begin, 1)
+        for restart in range(_MOST_RESTARTS + 1):
+            yield from self._scan_on(text)
+            if not text.unclosed:
+                return
+            text = text.after_first_line()
+            if restart == _MOST_RESTARTS:
+                yield Fault(text.line, "more quotes that never close; the rest was not read", whole=True)
+
+    def _scan_on(self, text: _Text) -> Iterator[Row | Fault]:
+        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        while True:
+            text.begin_row()
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if not self.columns:
+                    yield text.fault(str(error))._replace(whole=True)
+                    return
+                text.unclosed = str(error) == _UNCLOSED
+                yield self._note(text, text.fault(str(error)))
+                if text.unclosed:
+                    return
+                continue
+            if values and not self.columns:
+                self.columns = tuple(values)
+                yield from _check_header(values, text)
+            elif values:
+                yield self._note(text, self._read(text, values))
+
+    def _read(self, text: _Text, values: list[str]) -> Row | Fault:
+        if text.encoding_fault:
+            return Fault(text.line_begun, text.encoding_fault)
+        if len(values) != len(self.columns):
+            return Fault(text.line_begun, f"{len(values)} columns, but the header has {len(self.columns)}")
+        return Row(text.line_begun, dict(zip(self.columns, values, strict=True)))
+
+    def _note(self, text: _Text, row: Row | Fault) -> Row | Fault:
+        self._starts.append(text.begun)
+        self._lines.append(text.line_begun)
+        return row
+
+    def rows(self, start: int, stop: int) -> Iterator[Row]:
+        for first in range(start, stop, _AT_ONCE):
+            last = min(first + _AT_ONCE, stop)
+            base = self._starts[first]
+            block = self._content.read(base, self._end(last - 1))
+            for index in range(first, last):
+                text = block[self._starts[index] - base : self._end(index) - base].decode()
+                values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True))
+                yield Row(self._lines[index], dict(zip(self.columns, values, strict=True)))
+
+    def extent(self, index: int) -> tuple[int, int]:
+        """Where a row lies in the file, in bytes, with the blank lines after it."""
+        return self._starts[index], self._end(index)
+
+    def digest(self) -> str:
+        return self._content.digest()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def _end(self, index: int) -> int:
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self._content.size
+
+
+class _Text:
+    """The lines of a file from a place on, handed to the reader; remembers where the row under way began."""
+
+    def __init__(self, content: Content, start: int, line: int) -> None:
+        self._content = content
+        self._lines = self._split(content.lines(start))
+        self.at, self.line = start, line
+        self.begun, self.line_begun, self.encoding_fault = start, line, ""
+        self.unclosed = False
+
+    def begin_row(self) -> None:
+        self.begun, self.line_begun, self.encoding_fault = self.at, self.line, ""
+
+    def fault(self, message: str) -> Fault:
+        last = self.line - 1
+        where = f" (read up to line {last})" if last > self.line_begun else ""
+        return Fault(self.line_begun, self.encoding_fault or message + where)
+
+    def after_first_line(self) -> _Text:
+        """From the second line of the row under way on."""
+        first = next(self._content.lines(self.begun))
+        return _Text(self._content, self.begun + len(first), self.line_begun + 1)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._lines)
+
+    def _split(self, lines: Iterator[bytes]) -> Iterator[str]:
+        for raw in lines:
+            text = raw.decode(errors="surrogateescape")
+            if not text.isascii():
+                self.encoding_fault = self.encoding_fault or find_fault(raw)
+            if "\r" not in text.removesuffix("\r\n"):
+                self.at += len(raw)
+                self.line += 1
+                yield text
+                continue
+            for piece in io.StringIO(text, newline=""):  # a lone carriage return ends a line as well
+                self.at += len(piece.encode(errors="surrogateescape"))
+                self.line += 1
+                yield piece
+
+
+def _check_header(header: list[str], text: _Text) -> Iterator[Fault]:
+    if text.encoding_fault:
+        yield Fault(1, text.encoding_fault, whole=True)
+    for number, name in enumerate(header, start=1):
+        if not name.strip():
+            yield Fault(1, f"column {number} has no name", whole=True)
+        elif name in header[: number - 1]:
+            yield Fault(1, f"two columns are named {name}", whole=True)

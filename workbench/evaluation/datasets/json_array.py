@@ -1,0 +1,131 @@
+"""JSON: a list of objects of column and value, alone in its file or under a key of one object.
+
+Several lists under keys are splits. While it is opened, the whole file is in memory; afterwards only where each object
+begins. Values become text as in json_lines.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from workbench.errors import DatasetError
+from workbench.evaluation.datasets.content import Content, find_fault
+from workbench.evaluation.datasets.json_lines import decode_cells, read_object
+from workbench.evaluation.datasets.source import Fault, Row
+
+_GAP = re.compile(rb"[\s,]*")
+_KEY = re.compile(rb'[\s,]*"(?:[^"\\]|\\.)*"\s*:\s*')
+
+
+class Part(NamedTuple):
+    """A list of the file: its key ("" where the file is the list) and where its text lies."""
+
+    key: str
+    start: int
+    stop: int
+
+
+class JsonArray:
+    """A source."""
+
+    format = "json"
+    unit = "line"
+    blank_is_answer = True
+    sound = False
+
+    def __init__(self, content: Content, part: Part) -> None:
+        self.path = content.path
+        self.columns: tuple[str, ...] = ()
+        self._content = content
+        self._part = part
+        self._starts = array("Q")
+        self._stops = array("Q")
+        self._lines = array("Q")
+
+    def scan(self) -> Iterator[Row | Fault]:
+        self._starts, self._stops, self._lines = array("Q"), array("Q"), array("Q")
+        known = dict.fromkeys(self.columns)
+        base = self._part.start
+        line = 1 + self._content.read(0, base).count(b"\n")
+        text = self._content.read(base, self._part.stop)
+        at, counted = 1, 0
+        for raw in msgspec.json.decode(text, type=list[msgspec.Raw]):
+            start = _skip(_GAP, text, at)
+            at = start + len(memoryview(raw))
+            line += text.count(b"\n", counted, start)
+            counted = start
+            self._starts.append(base + start)
+            self._stops.append(base + at)
+            self._lines.append(line)
+            row = read_object(line, bytes(raw))
+            if isinstance(row, Row) and not row.cells.keys() <= known.keys():
+                known.update(dict.fromkeys(row.cells))
+                self.columns = tuple(known)
+            yield row
+
+    def rows(self, start: int, stop: int) -> Iterator[Row]:
+        for index in range(start, stop):
+            text = self._content.read(self._starts[index], self._stops[index])
+            yield Row(self._lines[index], decode_cells(text))
+
+    def digest(self) -> str:
+        return self._content.digest()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+
+def find_parts(content: Content) -> tuple[Part, ...]:
+    """The lists of objects that the file holds. Raises DatasetError with line and column when it is not JSON."""
+    text = content.read(content.begin, content.size)
+    try:
+        text.decode()
+        kind = text.lstrip()[:1]
+        if kind == b"[":
+            msgspec.json.decode(text, type=list[msgspec.Raw])
+            start = content.begin + text.index(b"[")
+            return (Part("", start, content.size),)
+        values = msgspec.json.decode(text, type=dict[str, msgspec.Raw]) if text.strip() else {}
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{content.path} is no list of objects: {error}.", _HINT) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{content.path} cannot be read:\n  {_locate(text)}") from error
+    return tuple(_find_lists(text, values, content.begin))
+
+
+_HINT = 'Expected [{"column": "value"}, ...], or such lists under keys.'
+
+
+def _find_lists(text: bytes, values: dict[str, msgspec.Raw], base: int) -> Iterator[Part]:
+    at = text.index(b"{") + 1 if values else 0
+    for key, raw in values.items():
+        start = _skip(_KEY, text, at)
+        at = start + len(memoryview(raw))
+        if re.match(rb"\[\s*\{", raw):
+            yield Part(key, base + start, base + at)
+
+
+def _skip(pattern: re.Pattern[bytes], text: bytes, at: int) -> int:
+    found = pattern.match(text, at)
+    assert found is not None  # the text was decoded already
+    return found.end()
+
+
+def _locate(text: bytes) -> str:
+    for number, line in enumerate(text.split(b"\n"), start=1):
+        fault = find_fault(line)
+        if fault:
+            return f"line {number}{fault}"
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return "a value that is no JSON, such as NaN"

@@ -1,0 +1,106 @@
+"""JSON lines: one object of column and value a line; read by where each line begins.
+
+Values that are not strings become their JSON text, exactly as written; null is the same as no value.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator
+
+import msgspec
+
+from workbench.evaluation.datasets.content import Content, find_fault
+from workbench.evaluation.datasets.source import Fault, Row
+
+_AT_ONCE = 256  # rows read from the disk together
+
+
+class JsonLines:
+    """A source."""
+
+    format = "jsonl"
+    unit = "line"
+    blank_is_answer = True
+    sound = False
+
+    def __init__(self, content: Content) -> None:
+        self.path = content.path
+        self.columns: tuple[str, ...] = ()
+        self._content = content
+        self._starts = array("Q")
+        self._lines = array("Q")
+
+    def scan(self) -> Iterator[Row | Fault]:
+        content, known = self._content, dict.fromkeys(self.columns)
+        self._starts, self._lines = array("Q"), array("Q")
+        start = content.begin
+        for number, line in enumerate(content.lines(start), start=1):
+            if not line.isspace():
+                self._starts.append(start)
+                self._lines.append(number)
+                row = read_object(number, line)
+                if isinstance(row, Row) and not row.cells.keys() <= known.keys():
+                    known.update(dict.fromkeys(row.cells))
+                    self.columns = tuple(known)
+                yield row
+            start += len(line)
+
+    def rows(self, start: int, stop: int) -> Iterator[Row]:
+        for first in range(start, stop, _AT_ONCE):
+            last = min(first + _AT_ONCE, stop)
+            base = self._starts[first]
+            block = self._content.read(base, self._end(last - 1))
+            for index in range(first, last):
+                line = block[self._starts[index] - base : self._end(index) - base]
+                yield Row(self._lines[index], decode_cells(line))
+
+    def digest(self) -> str:
+        return self._content.digest()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def _end(self, index: int) -> int:
+        """Where the row ends; what follows it is blank."""
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self._content.size
+
+
+_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def read_object(line: int, text: bytes) -> Row | Fault:
+    """A row from the text of one JSON object."""
+    try:
+        if not text.isascii():
+            text.decode()  # the decoder looks into no value, and so would let pass what is no text
+        return Row(line, decode_cells(text))
+    except msgspec.ValidationError as error:
+        return Fault(line, f"{error}; each line is one object of column and value")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Fault(line, find_fault(text) or explain(text.decode(), error))
+
+
+def decode_cells(text: bytes) -> dict[str, str]:
+    """The object's values as text. Raises msgspec.DecodeError or ValidationError when it is no object."""
+    cells = {}
+    for column, raw in _DECODER.decode(text).items():
+        value = bytes(raw)
+        if value[:1] == b'"':
+            # most strings hold nothing escaped and can be taken as they stand
+            cells[column] = value[1:-1].decode() if b"\\" not in value else msgspec.json.decode(value, type=str)
+        elif value != b"null":
+            cells[column] = value.decode()
+    return cells
+
+
+def explain(text: str, error: Exception) -> str:
+    """What is wrong with a line, and at which character, in the words of Python's own reader where it agrees."""
+    try:
+        json.loads(text.rstrip())
+    except json.JSONDecodeError as fault:
+        return f", column {fault.colno}: {fault.msg}"
+    except (ValueError, RecursionError) as fault:
+        return f", {fault}"
+    return f", {error}"

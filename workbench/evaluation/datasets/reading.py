@@ -1,0 +1,104 @@
+"""Reading: rows as cases, the way a bench maps them or their layout means them.
+
+Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+from workbench.errors import DatasetError
+from workbench.evaluation.bench import Dataset
+from workbench.evaluation.datasets.case import Case
+from workbench.evaluation.datasets.layouts import NAMES, PLAIN, Cells, Conversation, Layout, Meaning, named, recognize
+from workbench.evaluation.datasets.source import Row
+
+_USUAL = Dataset("").expected
+
+
+class LackError(ValueError):
+    """A row has no value in a column that it needs."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"no value in column {column}")
+        self.column = column
+
+
+class Reader:
+    """Turns rows into cases.
+
+    layout: what was chosen or recognised, `columns` where the columns mean nothing but themselves.
+    """
+
+    def __init__(self, dataset: Dataset, layout: Layout | None, blank_is_answer: bool) -> None:
+        self.layout = layout.name if layout else PLAIN
+        self._meaning = layout
+        self._columns = dataset.columns
+        self._expected = dataset.expected
+        self._blank_is_answer = blank_is_answer
+        self.offered: dict[str, None] = {}  # variables that the layout makes and that are no columns of the file
+
+    @property
+    def checks(self) -> bool:
+        """Whether a row that its file can hold may still be no case."""
+        return bool(self._columns) or self._meaning is not None
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The columns that a person named."""
+        named = self._columns.values()
+        return (*named, *([self._expected] if self._expected != _USUAL else []))
+
+    def read(self, number: int, row: Row) -> Case:
+        """The case of that number. Raises ValueError that says why a row is none; LackError for a missing value."""
+        if self._meaning is None:
+            meaning = Meaning(row.cells, row.cells.get(self._expected))
+        else:
+            meaning = self._meaning.read(row.cells)
+            self.offered.update(dict.fromkeys(meaning.variables))
+        variables, expected, also = meaning
+        cells = {**row.cells, **variables}
+        if self._meaning is None or self._expected != _USUAL:
+            expected, also = cells.get(self._expected), ()
+            variables = {name: text for name, text in variables.items() if name != self._expected}
+        if self._columns:
+            variables = {name: _get(cells, column) for name, column in self._columns.items()}
+        answer = expected if expected or self._blank_is_answer else None
+        return Case(number, variables, answer, row.line, also)
+
+
+def _get(cells: Cells, column: str) -> str:
+    if column not in cells:
+        raise LackError(column)
+    return cells[column]
+
+
+def choose_layout(dataset: Dataset, columns: Collection[str], rows: Sequence[Cells], where: str) -> Layout | None:
+    """What the columns mean: as the bench says, else as they look; None for nothing but themselves.
+
+    A column with the expected answer's name keeps flat columns as they are. Raises DatasetError for a layout that is
+    unknown, or that the columns do not have; `where` names the file.
+    """
+    if dataset.layout == PLAIN or not rows:
+        return None
+    if not dataset.layout:
+        found = recognize(columns, rows)
+        plain = dataset.expected in columns or dataset.expected != _USUAL
+        return None if plain and not isinstance(found, Conversation) else found
+    if dataset.layout not in NAMES:
+        raise DatasetError(f"{dataset.layout} is no layout of a dataset.", f"Expected {', '.join(NAMES)}.")
+    chosen = named(dataset.layout, columns, rows)
+    if chosen is None:
+        raise DatasetError(
+            f"{where} is not laid out as {dataset.layout}: its columns are {', '.join(columns)}.",
+            "Take the line `layout` out of the bench, or name another one.",
+        )
+    return chosen
+
+
+def describe_missing(column: str, known: Collection[str]) -> str:
+    """That there is no such column, with the nearest that there is."""
+    near = get_close_matches(column, known, 1)
+    guess = f"; did you mean {near[0]}?" if near else "."
+    return f"no column {column}{guess} The columns are: {', '.join(sorted(known))}."
