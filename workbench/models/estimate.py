@@ -5,14 +5,16 @@ Knows nothing of engines; it counts what the files say and adds nothing for what
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import psutil
 
 from workbench.errors import ModelError
-from workbench.models.adapter import AdapterInfo
-from workbench.models.reference import ModelInfo
+from workbench.models.adapter import AdapterInfo, inspect_adapter
+from workbench.models.precision import expect_in_memory
+from workbench.models.reference import Adapter, Model, ModelInfo
 
 
 class Estimate(NamedTuple):
@@ -56,6 +58,21 @@ def estimate_memory(
     free = psutil.virtual_memory().available if free_bytes is None else free_bytes
     caches = info.cell_bytes * context_tokens * (1 + sets)
     return Estimate(info.file_bytes, caches, sum(adapter.parameters * 4 for adapter in adapters), free)
+
+
+def estimate_pane(
+    model: Model, adapters: Sequence[Adapter], context_tokens: int, free_bytes: int | None = None
+) -> Estimate:
+    """The memory of a model that is not loaded yet, with a pane's adapters laid over it.
+
+    Adapters that cannot be read count for nothing; what is wrong with them is told elsewhere. Raises ModelError for a
+    model that cannot be read.
+    """
+    known = []
+    for adapter in {adapter.path: adapter for adapter in adapters}.values():
+        with contextlib.suppress(ModelError):
+            known.append(inspect_adapter(adapter))
+    return estimate_memory(expect_in_memory(model), context_tokens, known, int(bool(known)), free_bytes)
 
 
 def _size(count: int) -> str:

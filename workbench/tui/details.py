@@ -5,15 +5,18 @@ Reads headers, so it may take a moment: call it off the screen's thread. Whateve
 
 from __future__ import annotations
 
-import psutil
+from collections.abc import Sequence
+
 from textual.content import Content
 
+from workbench.engines.sizes import context_size
 from workbench.errors import WorkbenchError
 from workbench.hosting.pool import Pool
 from workbench.inert import make_inert
 from workbench.models.adapter import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
-from workbench.models.inspect import inspect
+from workbench.models.estimate import Estimate, estimate_pane
+from workbench.models.precision import expect_in_memory
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.tui.figures import show_bytes, show_count
 
@@ -21,46 +24,59 @@ Part = str | tuple[str, str]
 _BAR_CELLS = 40
 
 
-def describe_model(model: Model, pool: Pool) -> Content:
-    """Size, quantisation, context, and whether it fits into memory now."""
+def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), most_tokens: int = 8192) -> Content:
+    """Size, quantisation, context, and whether it fits into memory now, with a pane's adapters laid over it."""
+    loaded = pool.info(model)
     try:
-        info = pool.info(model) or inspect(model)
+        info = loaded or expect_in_memory(model)
+        tokens = context_size(model, info, most_tokens)
+        estimate = estimate_pane(model, adapters, tokens) if model.format != "scripted" else None
     except WorkbenchError as error:
         return _wrong(model.name, str(model.path), error)
     rows = [
         ("architecture", info.architecture),
         ("parameters", show_count(info.parameters)),
-        ("quantisation", info.quantization),
+        ("quantisation", info.quantization if loaded else model.quantization or info.quantization),
+        ("computed in", _precision(model, info)),
         ("context", f"{info.context_trained_tokens:,} tokens trained"),
         ("vocabulary", f"{info.vocabulary:,}"),
         ("chat template", "its own" if info.has_chat_template else "none: a plain one is laid around messages"),
         ("file", f"{show_bytes(info.file_bytes)}  {model.path}"),
     ]
     if info.context_tokens:
-        rows.append(("open with", f"{info.context_tokens:,} tokens, {info.engine} on {info.device}"))
-    return Content.assemble(*_page(model.name, rows), *_memory(info))
+        rows.append(("open with", f"{info.context_tokens:,} tokens, {info.engine} on {info.device or 'cpu'}"))
+    return Content.assemble(*_page(model.name, rows), *(_memory(estimate, tokens) if estimate else ()))
 
 
-def _memory(info: ModelInfo) -> list[Part]:
+def _precision(model: Model, info: ModelInfo) -> str:
+    if model.format != "hf":
+        return "what the file holds"
+    return f"{info.dtype}{' (your choice)' if model.dtype else ''}" if info.dtype else "what the checkpoint says"
+
+
+def _memory(estimate: Estimate, tokens: int) -> list[Part]:
     """The estimate as a bar against what is free."""
-    free = psutil.virtual_memory().available
-    weights, whole = info.file_bytes, max(info.memory_bytes, info.file_bytes)
-    scale = max(free, whole, 1)
-    cells = [round(part / scale * _BAR_CELLS) for part in (weights, whole - weights)]
-    fits = whole <= free
-    words = f"weights {show_bytes(weights)}, context {show_bytes(whole - weights)}, free {show_bytes(free)}"
+    scale = max(estimate.free, estimate.total, 1)
+    sizes = (estimate.weights, estimate.caches, estimate.adapters)
+    cells = [round(size / scale * _BAR_CELLS) for size in sizes]
+    laid = f", adapters {show_bytes(estimate.adapters)}" if estimate.adapters else ""
+    words = f"weights {show_bytes(estimate.weights)}, {tokens:,} tokens {show_bytes(estimate.caches)}{laid}"
     return [
         ("\nmemory         ", "$foreground 60%"),
         ("█" * max(cells[0], 1), "$primary"),
         ("█" * cells[1], "$secondary"),
+        ("█" * cells[2], "$warning"),
         ("░" * max(_BAR_CELLS - sum(cells), 0), "$border"),
-        ("  ✓ fits" if fits else "  ✗ too big", "$text-success" if fits else "$text-error"),
+        ("  ✓ fits" if estimate.fits else "  ✗ too big", "$text-success" if estimate.fits else "$text-error"),
         (f"\n               {words}\n", "$foreground 60%"),
+        (f"               {show_bytes(estimate.total)} of {show_bytes(estimate.free)} free\n", "$foreground 60%"),
     ]
 
 
-def describe_adapter(adapter: Adapter, base: Model | None) -> Content:
-    """Rank, scale, targets, and every reason why it does not go with the base."""
+def describe_adapter(
+    adapter: Adapter, base: Model | None, adapters: Sequence[Adapter] = (), most_tokens: int = 8192
+) -> Content:
+    """Rank, scale, targets, every reason why it does not go with the base, and what both take with a pane's others."""
     try:
         info = inspect_adapter(adapter)
         check_values(adapter)
@@ -81,10 +97,19 @@ def describe_adapter(adapter: Adapter, base: Model | None) -> Content:
     parts += [(f"\n{note}", "$text-warning") for note in info.notes]
     if base is not None:
         parts.append((f"\n\nover {base.name}\n", "bold $primary"))
-        parts += [(f"  ✗ {problem}\n", "$text-error") for problem in problems] or [
-            ("  ✓ goes with it\n", "$text-success")
-        ]
+        parts += [(f"  ✗ {problem}\n", "$text-error") for problem in problems]
+    if base is not None and not problems:
+        parts.append(("  ✓ goes with it\n", "$text-success"))
+        parts += _memory_over(base, (*adapters, adapter), most_tokens)
     return Content.assemble(*parts)
+
+
+def _memory_over(base: Model, adapters: Sequence[Adapter], most_tokens: int) -> list[Part]:
+    try:
+        tokens = context_size(base, expect_in_memory(base), most_tokens)
+        return _memory(estimate_pane(base, adapters, tokens), tokens)
+    except WorkbenchError:
+        return []  # what is wrong with the base stands on its own page
 
 
 def _page(title: str, rows: list[tuple[str, str]]) -> list[Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -88,18 +89,19 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
 async def browse_models(screen: BenchScreen) -> None:
     """The models and adapters on this machine; enter takes one for the chosen pane."""
     index, session = screen.chosen, screen.session
-    try:
+    base, laid = None, []
+    with contextlib.suppress(WorkbenchError):
         base = session.model(index)
-    except WorkbenchError:
-        base = None
-    taken = await cast("WorkbenchApp", screen.app).browse_models(session, screen.pool, base)
-    if taken is None:
-        return
-    if taken.kind == "model":
+    with contextlib.suppress(WorkbenchError):
+        laid = [one.adapter for one in session.draft(index).adapters]
+    before = session.bench.models
+    taken = await cast("WorkbenchApp", screen.app).browse_models(session, screen.pool, base, laid)
+    if taken is not None and taken.kind == "model":
         session.change_variant(index, model=taken.name)
-    else:
+    elif taken is not None:
         session.add_adapter(index, taken.name)
-    await screen.refresh_after_change()
+    if taken is not None or session.bench.models != before:
+        await screen.refresh_after_change()
 
 
 @flow

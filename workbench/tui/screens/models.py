@@ -5,8 +5,11 @@ Headers are read in the background, one at a time, as one walks over them. Dismi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+import msgspec
 import psutil
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,15 +20,28 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from workbench.errors import WorkbenchError
+from workbench.evaluation.bench import ModelChoice
 from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.inert import make_inert
-from workbench.models.reference import Model
+from workbench.models.reference import Adapter, Model, resolve_model
 from workbench.tui.details import describe_adapter, describe_model
+from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.figures import show_bytes
 from workbench.tui.widgets.filtered_list import FilteredList
 
 REFRESH_SECONDS = 1.0
+
+PRECISIONS = (
+    Choice("/", "as suits this machine", "the checkpoint's own, where the device computes in it"),
+    Choice("float32/", "float32", "exact, and the largest"),
+    Choice("bfloat16/", "bfloat16", "half the memory; quick where the processor or card computes in it"),
+    Choice("float16/", "float16", "half the memory; numbers beyond 65,504 overflow"),
+    Choice("/8bit", "8 bit", "a quarter of float32, by bitsandbytes"),
+    Choice("/4bit", "4 bit", "an eighth of float32, by bitsandbytes; answers change a little"),
+)
+"""What a model can be opened in; the id is dtype/quantization."""
 
 
 class Taken(NamedTuple):
@@ -42,18 +58,20 @@ class ModelsScreen(Screen[Taken | None]):
     HELP_TEXT: ClassVar[str] = """\
 Every model and adapter that was found, with what its header says. The bar compares what a model needs with the memory
 that is free; an adapter is checked against the model of the pane you came from. Enter takes what you stand on for that
-pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory.
+pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory. A Hugging Face model can be opened in
+another precision, which the bench remembers: p.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="models.back"),
+        Binding("p", "precision", "precision", id="models.precision"),
         Binding("f7", "load", "load", id="models.load", priority=True),
         Binding("f8", "unload", "unload", id="models.unload", priority=True),
     ]
 
-    def __init__(self, session: Session, pool: Pool, base: Model | None) -> None:
-        """base: what the pane runs on now; adapters are checked against it."""
+    def __init__(self, session: Session, pool: Pool, base: Model | None, laid: Sequence[Adapter]) -> None:
+        """base: what the pane runs on now; adapters are checked against it. laid: the pane's own."""
         super().__init__(id="models")
-        self._session, self._pool, self._base = session, pool, base
+        self._session, self._pool, self._base, self._laid = session, pool, base, tuple(laid)
         self.bases = FilteredList("bases", "Models")
         self.adapters = FilteredList("adapters", "Adapters")
 
@@ -89,7 +107,10 @@ pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory
 
     def _fill(self, query: str) -> None:
         loaded = {resident.model.path for resident in self._pool.residents() if resident.state == "ready"}
-        self.bases.fill([(model.name, model.path in loaded) for model in self._session.models], query)
+        found = [(model.name, model.path in loaded) for model in self._session.models]
+        names = {name for name, _ in found}
+        own = [name for name in self._session.bench.models if name not in names]
+        self.bases.fill([*((name, self._is_loaded(name, loaded)) for name in own), *found], query)
         self.adapters.fill([(adapter.name, False) for adapter in self._session.adapters], query)
 
     @on(Input.Changed, "#models-search")
@@ -113,13 +134,13 @@ pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory
     @work(thread=True, group="details", exclusive=True)
     def _describe(self, adapter: bool, option: Option) -> None:
         """Read the header of what one stands on; big ones take a moment."""
-        name = option.id or ""
+        name, most = option.id or "", self._session.settings.max_context_tokens
         if adapter:
             found = next((one for one in self._session.adapters if one.name == name), None)
-            text = describe_adapter(found, self._base) if found else Content("")
+            text = describe_adapter(found, self._base, self._laid, most) if found else Content("")
         else:
             model = self._find(name)
-            text = describe_model(model, self._pool) if model else Content("")
+            text = describe_model(model, self._pool, self._laid, most) if model else Content("")
         self.app.call_from_thread(self.query_one("#models-text", Static).update, text)
 
     @on(OptionList.OptionSelected)
@@ -137,9 +158,38 @@ pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory
         if model is not None:
             self._pool.unload(model)
 
+    @work(group="precision", exclusive=True)
+    async def action_precision(self) -> None:
+        """Choose what the model one stands on is computed in, and how it is packed; the bench remembers it."""
+        model = self._standing_on()
+        if model is None:
+            return
+        if model.format != "hf":
+            self.notify("Only a Hugging Face folder can be opened in another precision.", timeout=4)
+            return
+        current = f"{model.dtype}/{model.quantization}"
+        chosen = await self.app.push_screen_wait(Picker(f"Precision of {model.name}", PRECISIONS, "", (), current))
+        if chosen is None or chosen.id == current:
+            return
+        known = self._session.bench.models.get(model.name) or ModelChoice(model.name)
+        dtype, _, packing = chosen.id.partition("/")
+        wanted = {"dtype": dtype, "quantization": packing}
+        choice = msgspec.convert({**msgspec.structs.asdict(known), **wanted}, ModelChoice)
+        self._pool.unload(model)  # in the old precision nobody asks for it any more
+        self._session.remember_model(model.name, choice)
+        if self.bases.highlighted is not None:
+            self._describe(False, self.bases.get_option_at_index(self.bases.highlighted))
+
     def _standing_on(self) -> Model | None:
         index = self.bases.highlighted
         return self._find(self.bases.get_option_at_index(index).id or "") if index is not None else None
 
     def _find(self, name: str) -> Model | None:
-        return next((model for model in self._session.models if model.name == name), None)
+        try:
+            return resolve_model(name, self._session.bench.models, self._session.path.parent, self._session.models)
+        except WorkbenchError:
+            return None
+
+    def _is_loaded(self, name: str, loaded: Collection[Path]) -> bool:
+        model = self._find(name)
+        return model is not None and model.path in loaded

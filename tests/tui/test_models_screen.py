@@ -1,0 +1,75 @@
+"""The browser of models and adapters: what it says, and what a person changes in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import settled, until
+from textual.widgets import Static
+
+from workbench.evaluation.bench import ModelChoice, load_bench
+from workbench.models.reference import Adapter, Model
+from workbench.tui.dialogs.picker import Picker
+from workbench.tui.screens.models import ModelsScreen
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+@pytest.fixture
+def models() -> tuple[Model, ...]:
+    return (Model("desk", ASSETS / "desk", "hf"), Model("desk-q8_0", ASSETS / "desk-q8_0.gguf"))
+
+
+async def browse(pilot, screen, models, name: str) -> ModelsScreen:
+    screen.take_models(models, (Adapter("queues-lora", ASSETS / "queues-lora"),))
+    await pilot.press("ctrl+b")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
+    pilot.app.screen.bases.stand_on(name)
+    return pilot.app.screen
+
+
+def said(browser: ModelsScreen) -> str:
+    return str(browser.query_one("#models-text", Static).visual)
+
+
+async def test_a_precision_is_chosen_for_a_folder_and_remembered_in_the_bench(app, models, folder):
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = await settled(pilot)
+        browser = await browse(pilot, screen, models, "desk")
+        await until(pilot, lambda: "float32" in said(browser))
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, Picker))
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: "bfloat16 (your choice)" in said(browser))
+        assert screen.session.bench.models == {"desk": ModelChoice("desk", dtype="bfloat16")}
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not screen.session.unsaved)
+    assert load_bench(folder / "demo.bench.yaml").models["desk"].dtype == "bfloat16"
+
+
+async def test_a_file_says_that_its_precision_is_its_own(app, models):
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = await settled(pilot)
+        browser = await browse(pilot, screen, models, "desk-q8_0")
+        await until(pilot, lambda: "what the file holds" in said(browser))
+        await pilot.press("p")
+        await until(pilot, lambda: bool(app._notifications))
+        assert app.screen is browser
+        assert screen.session.bench.models == {}
+
+
+async def test_the_estimate_counts_what_is_laid_over_the_pane(app, models):
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = await settled(pilot)
+        screen.take_models(models, (Adapter("queues-lora", ASSETS / "queues-lora"),))
+        screen.session.change_variant(0, model="desk")
+        browser = await browse(pilot, screen, models, "desk")
+        await until(pilot, lambda: "✓ fits" in said(browser))
+        assert "adapters" not in said(browser)
+        await pilot.press("escape")
+        screen.session.add_adapter(0, "queues-lora")
+        browser = await browse(pilot, screen, models, "desk")
+        await until(pilot, lambda: ", adapters " in said(browser))
