@@ -225,5 +225,5 @@ def test_two_scorers_of_a_kind_go_by_names_of_their_own():
 
 def test_scorers_are_listed_with_a_line_each():
     listed = list_scorers()
-    assert list(listed) == [spec if isinstance(spec, str) else "regex" for spec in EVERY]
+    assert {spec if isinstance(spec, str) else "regex" for spec in EVERY} < set(listed)
     assert all(line and "\n" not in line for line in listed.values())

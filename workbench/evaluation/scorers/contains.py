@@ -7,23 +7,39 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
 from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
 
 
 class Contains(Judging, frozen=True, kw_only=True):
-    """the expected answer, or the option `text`, stands in the answer; case and spaces aside unless strict"""
+    """the expected answer, or the option `text`, stands in the answer; case and spaces aside unless strict
+
+    all_of, any_of: several texts, of which all or at least one must be there.
+    """
 
     traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "contains"
     strict: bool = False
     text: str | None = None
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.text is not None) + bool(self.all_of) + bool(self.any_of) > 1:
+            raise ScorerError("expected only one of text, all_of and any_of")
 
     def score(self, text: str, case: Case) -> Score:
-        wanted = case.expected if self.text is None else self.text
-        if wanted is None:
+        wanted = self.all_of or self.any_of or (case.expected if self.text is None else self.text,)
+        if None in wanted:
             return no_answer(self.name, text)
-        found = wanted in text if self.strict else normalize(wanted) in " ".join(normalize(text).split())
-        explanation = f"Found {wanted!r}." if found else f"{wanted!r} is not in the answer."
-        return Score(self.name, float(found), wanted if found else "", explanation)
+        there = [each for each in wanted if each is not None and self._stands(each, text)]
+        missing = [each for each in wanted if each not in there]
+        passed = bool(there) if self.any_of else not missing
+        told, verb = (there, "Found {}.") if passed else (missing, "{} is not in the answer.")
+        explanation = verb.format(", ".join(map(repr, told)))
+        return Score(self.name, float(passed), ", ".join(there) if passed else "", explanation)
+
+    def _stands(self, wanted: str, text: str) -> bool:
+        return wanted in text if self.strict else normalize(wanted) in " ".join(normalize(text).split())

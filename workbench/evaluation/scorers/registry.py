@@ -14,24 +14,55 @@ import msgspec
 
 from workbench.errors import ScorerError
 from workbench.evaluation.problem import find_problems
+from workbench.evaluation.scorers.accuracy import Accuracy
 from workbench.evaluation.scorers.adjustment import Adjusted, Adjustment
+from workbench.evaluation.scorers.combined import Combination
 from workbench.evaluation.scorers.contains import Contains
+from workbench.evaluation.scorers.edit_distance import EditDistance, EditSimilarity
+from workbench.evaluation.scorers.effort import Cost, Latency, OutputLength
 from workbench.evaluation.scorers.exact_match import ExactMatch
 from workbench.evaluation.scorers.json_fields import JsonFields
+from workbench.evaluation.scorers.json_schema import JsonSchema
 from workbench.evaluation.scorers.json_valid import JsonValid
+from workbench.evaluation.scorers.likelihoods import LogLikelihood, Perplexity
+from workbench.evaluation.scorers.multiple_choice import MultipleChoice
+from workbench.evaluation.scorers.normalized_match import NormalizedMatch
+from workbench.evaluation.scorers.numeric_match import NumericMatch
 from workbench.evaluation.scorers.pattern import Regex
+from workbench.evaluation.scorers.python_function import PythonFunction
+from workbench.evaluation.scorers.rouge import Rouge1, Rouge2, RougeL
 from workbench.evaluation.scorers.scorer import Scorer
 from workbench.evaluation.scorers.token_f1 import TokenF1
+from workbench.evaluation.scorers.translation import Bleu, ChrF
 
 Spec = str | dict[str, dict[str, Any]]
 
 _KINDS: dict[str, type[Any]] = {
     "exact_match": ExactMatch,
+    "normalized_match": NormalizedMatch,
+    "numeric_match": NumericMatch,
     "contains": Contains,
     "regex": Regex,
-    "json_valid": JsonValid,
-    "json_fields": JsonFields,
+    "accuracy": Accuracy,
     "token_f1": TokenF1,
+    "bleu": Bleu,
+    "chrf": ChrF,
+    "rouge1": Rouge1,
+    "rouge2": Rouge2,
+    "rougeL": RougeL,
+    "edit_distance": EditDistance,
+    "edit_similarity": EditSimilarity,
+    "json_valid": JsonValid,
+    "json_schema": JsonSchema,
+    "json_fields": JsonFields,
+    "python": PythonFunction,
+    "log_likelihood": LogLikelihood,
+    "perplexity": Perplexity,
+    "multiple_choice": MultipleChoice,
+    "latency": Latency,
+    "output_length": OutputLength,
+    "cost": Cost,
+    "combined": Combination,
 }
 
 
@@ -47,29 +78,34 @@ def make_scorers(specs: Sequence[Spec], folder: Path | None = None) -> tuple[Sco
     folder: the bench's, from which files that scorers name are looked up first.
     Raises ScorerError with every problem of the list.
     """
-    problems: list[str] = []
-    scorers: list[Scorer] = []
-    for spec in specs:
-        try:
-            scorers.append(make_scorer(spec, folder or Path.cwd()))
-        except ScorerError as error:
-            problems.append(error.message)
-    problems.extend(
+    scorers, problems = _make_all(specs, folder or Path.cwd())
+    problems += [
         f"{name}: a weight counts only among the parts of `combined`" for name in map(_weighted, specs) if name
-    )
-    names = [scorer.name for scorer in scorers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    problems.extend(f"two scorers are called {name}: give one of them the option `name`" for name in twice)
+    ]
     if problems:
-        known = ", ".join(_KINDS)
         raise ScorerError(
             "Scorers cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems),
-            f"The scorers are: {known}. `workbench scorers` says more about each.",
+            f"The scorers are: {', '.join(_KINDS)}. `workbench scorers` says more about each.",
         )
     return tuple(scorers)
 
 
-def make_scorer(spec: Spec, folder: Path) -> Scorer:
+def _make_all(specs: Sequence[Spec], folder: Path) -> tuple[list[Scorer], list[str]]:
+    """The scorers, and everything that is wrong with the list."""
+    problems: list[str] = []
+    scorers: list[Scorer] = []
+    for spec in specs:
+        try:
+            scorers.append(_make_one(spec, folder))
+        except ScorerError as error:
+            problems.append(error.message)
+    names = [scorer.name for scorer in scorers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems.extend(f"two scorers are called {name}: give one of them the option `name`" for name in twice)
+    return scorers, problems
+
+
+def _make_one(spec: Spec, folder: Path) -> Scorer:
     """One scorer. Raises ScorerError with all that is wrong with it."""
     items = [(spec, {})] if isinstance(spec, str) else list(spec.items())
     if len(items) != 1:
@@ -90,12 +126,20 @@ def _make(name: str, options: dict[str, Any], folder: Path) -> Scorer:
     kind = _KINDS[name]
     common = {key: value for key, value in options.items() if key in Adjustment.__struct_fields__}
     own = {key: value for key, value in options.items() if key not in common}
-    inner: Scorer = _convert(own, kind).locate(folder)
+    made = _convert(own, kind)
+    inner = _combine(made, folder) if isinstance(made, Combination) else made.locate(folder)
     if not common:
         return inner
     adjustment: Adjustment = _convert(common, Adjustment)
     turned = adjustment.negate and "name" not in own
     return Adjusted(inner=inner, adjustment=adjustment, label=f"not_{inner.name}" if turned else "")
+
+
+def _combine(combination: Combination, folder: Path) -> Scorer:
+    scorers, problems = _make_all(combination.parts, folder)
+    if problems:
+        raise ScorerError("parts: " + "; ".join(problems))
+    return combination.combine(scorers)
 
 
 def _convert(options: dict[str, Any], kind: type[Any]) -> Any:

@@ -95,7 +95,7 @@ class Worker:
         except Empty:
             return self._lose(task.scorer, f"It took more than {limit:g} s on this answer and was stopped.")
         if score is None:
-            return self._lose(task.scorer, "It brought its process down.")
+            return self._lose(task.scorer, f"It brought its process down ({child.describe_end()}).")
         self._ends[task.scorer] = 0
         return score
 
@@ -151,21 +151,26 @@ class _Child:
     def kill(self) -> None:
         self._process.kill()
 
-    def end(self) -> str:
-        """Kill it and whatever it started; its last words, and how it ended."""
-        code = self._process.poll()
+    def describe_end(self) -> str:
+        """How it ended by itself."""
         try:
+            code = self._process.wait(5)  # its output has ended already
+        except subprocess.TimeoutExpired:
+            return "it closed its output"
+        return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
+
+    def end(self) -> str:
+        """Kill it and whatever it started; its last words."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
+        self._process.kill()
         self._process.wait()
         for thread in self._threads:
             thread.join(2)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
                 cast(BinaryIO, pipe).close()
-        ending = "" if code is None else f"exit code {code}"
-        return "\n".join([*self._words, ending]).strip()
+        return "\n".join(self._words)
 
     def _write(self, frame: bytes) -> None:
         stdin = cast(BinaryIO, self._process.stdin)

@@ -1,0 +1,64 @@
+"""Accuracy: the answer names the right class; for a whole dataset also F1, precision and recall of each class.
+
+Knows nothing of how the classes' figures are computed (see classification.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from workbench.errors import ScorerError
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.classification import Classification, classify
+from workbench.evaluation.scorers.normalization import normalize
+from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, no_answer
+
+
+class Accuracy(Judging, frozen=True, kw_only=True):
+    """the answer is the expected class; the dataset also gets macro and micro F1, precision and recall of each
+    class, and a confusion matrix
+
+    labels: the classes; left out, they are the expected answers of the dataset.
+    within: take the class that is named somewhere in the answer, where it is the only one; needs labels.
+    """
+
+    traits: ClassVar[Traits] = Traits(binary=True)
+    name: str = "accuracy"
+    labels: tuple[str, ...] = ()
+    within: bool = False
+
+    def __post_init__(self) -> None:
+        if self.within and not self.labels:
+            raise ScorerError("within needs the option labels, to know what to look for")
+        twice = sorted(
+            {label for label in self.labels if [normalize(each) for each in self.labels].count(normalize(label)) > 1}
+        )
+        if twice:
+            raise ScorerError(f"labels: {', '.join(twice)} are the same once case and punctuation are put aside")
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        found = self.find_label(text)
+        same = normalize(found) == normalize(case.expected)
+        explanation = "The right class." if same else f"Expected {case.expected!r}, got {found!r}."
+        return Score(self.name, float(same), case.expected if same else found, explanation)
+
+    def find_label(self, text: str) -> str:
+        """The class an answer names, as the labels spell it; the whole answer where it names none of them."""
+        whole = {normalize(label): label for label in self.labels}.get(normalize(text))
+        if whole is not None or not self.within:
+            return whole if whole is not None else text.strip()
+        plain = " ".join(normalize(text).split())
+        named = [label for label in self.labels if re.search(rf"(?<!\w){re.escape(normalize(label))}(?!\w)", plain)]
+        return named[0] if len(named) == 1 else text.strip()
+
+    def classify(self, judged: Sequence[Judged]) -> Classification:
+        """The confusion matrix and all that follows from it."""
+        pairs = [(one.expected, one.score.extracted) for one in judged if one.expected is not None]
+        return classify([expected for expected, _ in pairs], [found for _, found in pairs], self.labels)
+
+    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
+        return self.classify(judged).values() if judged else {}

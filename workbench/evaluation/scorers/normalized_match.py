@@ -1,0 +1,26 @@
+"""Normalised match: the whole answer is the expected one, but for what SQuAD's evaluation leaves out.
+
+Knows nothing of answers that are only partly right (see token_f1.py).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.normalization import split_squad_tokens
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+
+
+class NormalizedMatch(Judging, frozen=True, kw_only=True):
+    """the words equal those of the expected answer; case, punctuation, spaces and articles aside, as in SQuAD"""
+
+    traits: ClassVar[Traits] = Traits(binary=True)
+    name: str = "normalized_match"
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        found, expected = (" ".join(split_squad_tokens(each)) for each in (text, case.expected))
+        explanation = "The same." if found == expected else f"Expected {expected!r}, got {found!r}."
+        return Score(self.name, float(found == expected), found, explanation)

@@ -1,0 +1,45 @@
+"""Numeric match: the answer is the expected number, however it is written.
+
+Knows nothing of where in an answer a number stands: the option `extract` says that.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from workbench.errors import ScorerError
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+
+
+class NumericMatch(Judging, frozen=True, kw_only=True):
+    """the answer is the expected number: 1,200 and 1200.0 are the same; `tolerance` says how far it may be off"""
+
+    traits: ClassVar[Traits] = Traits(binary=True)
+    name: str = "numeric_match"
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.tolerance >= 0:
+            raise ScorerError(f"tolerance is {self.tolerance:g}; it must not be less than 0")
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        expected, found = _read(case.expected), _read(text)
+        if expected is None:
+            return Score(self.name, 0.0, "", f"The expected answer {case.expected!r} is no number.", applies=False)
+        if found is None:
+            return Score(self.name, 0.0, "", "The answer is no number; `extract: last_number` finds one in a text.")
+        same = math.isclose(found, expected, rel_tol=1e-9, abs_tol=self.tolerance)
+        explanation = "The same." if same else f"Expected {expected:g}, got {found:g}."
+        return Score(self.name, float(same), f"{found:g}", explanation)
+
+
+def _read(text: str) -> float | None:
+    try:
+        value = float(text.strip().rstrip(".").lstrip("$€£").rstrip("%€$£ ").replace(",", "").replace("_", ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,161 @@
+"""Python function: a file of a person's own judges the answer.
+
+The file is read for what it defines when the bench is opened, and run only where answers are judged: in the
+scoring process. Knows nothing of time limits (see scoring/).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import math
+import sys
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+from workbench import files, paths
+from workbench.errors import FileError, ScorerError
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.scorer import Judging, Scale, Score, Traits
+
+_KEYS = {"score", "value", "explanation", "reason", "extracted"}
+
+
+class PythonFunction(Judging, frozen=True, kw_only=True):
+    """what the `function` of a Python `file` says of the answer, in a process of its own
+
+    The function takes (answer), (answer, expected) or (answer, expected, variables), and returns a number, true or
+    false, a number with an explanation, or {"score": ..., "explanation": ..., "extracted": ...}.
+
+    scale: `free` for numbers beyond 0 to 1. lower_is_better: of two numbers the smaller one is better.
+    timeout_seconds: for one answer; a function that takes longer is stopped, and the run goes on.
+    """
+
+    traits: ClassVar[Traits] = Traits(heavy=True)
+    file: str
+    function: str = "score"
+    name: str = "python"
+    scale: Scale = "unit"
+    lower_is_better: bool = False
+    timeout_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.timeout_seconds > 0:
+            raise ScorerError(f"timeout_seconds is {self.timeout_seconds:g}; it must be more than 0")
+
+    @property
+    def time_limit_seconds(self) -> float:
+        return self.timeout_seconds
+
+    def locate(self, folder: Path) -> Self:
+        try:
+            path = paths.find_input(self.file, folder).absolute()
+            _check(path, files.read_text(path), self.function)
+        except FileError as error:
+            raise ScorerError(error.message, error.hint) from error
+        return msgspec.structs.replace(self, file=str(path))
+
+    def score(self, text: str, case: Case) -> Score:
+        path = Path(self.file)
+        try:
+            function = _load(path, self.function)
+            given = (text, case.expected, dict(case.variables))
+            found = function(*given[: _count_arguments(function)])
+            return self._read(found)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a person's code may raise anything
+            where = _find_line(error, path)
+            explanation = f"{self.function} raised {type(error).__name__}: {error}{where}"
+            return Score(self.name, 0.0, "", explanation, applies=False, details=traceback.format_exc())
+
+    def _read(self, found: Any) -> Score:
+        """The score that a function's result means; one that does not apply, with the reason, where it means none."""
+        value, explanation, extracted = _take_apart(found)
+        if isinstance(value, bool):
+            explanation = explanation or ("Passed." if value else "Failed.")
+        elif not isinstance(value, (int, float)) or not math.isfinite(value):
+            return self._refuse(f"{found!r}; expected a number")
+        elif self.scale != "free" and not 0 <= value <= (1 if self.scale == "unit" else 100):
+            return self._refuse(f"{value!r}; expected 0 to {1 if self.scale == 'unit' else 100}, or `scale: free`")
+        return Score(self.name, float(value), extracted, explanation or f"{self.function} says {value:g}.")
+
+    def _refuse(self, found: str) -> Score:
+        return Score(self.name, 0.0, "", f"{self.function} returned {found}.", applies=False)
+
+
+def _take_apart(found: Any) -> tuple[Any, str, str]:
+    """Value, explanation and what was extracted."""
+    if hasattr(found, "item") and not isinstance(found, (dict, tuple, list)):
+        found = found.item()  # a number of numpy's
+    if isinstance(found, dict) and not set(found) - _KEYS:
+        value = found.get("score", found.get("value"))
+        return value, str(found.get("explanation", found.get("reason", ""))), str(found.get("extracted", ""))
+    if isinstance(found, (tuple, list)) and len(found) == 2:
+        return found[0], str(found[1]), ""
+    return found, "", ""
+
+
+@cache
+def _load(path: Path, function: str) -> Callable[..., Any]:
+    """The function, from the file run once. Raises whatever the file raises."""
+    sys.path.insert(0, str(path.parent))  # its neighbours may be imported
+    spec = importlib.util.spec_from_file_location(f"scorer_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found: Callable[..., Any] = getattr(module, function)
+    return found
+
+
+def _count_arguments(function: Callable[..., Any]) -> int:
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 3
+    taken = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in taken for kind in kinds)
+
+
+def _find_line(error: BaseException, path: Path) -> str:
+    """Where in the person's file it happened."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f" ({path.name}, line {lines[-1]})" if lines else ""
+
+
+def _check(path: Path, text: str, function: str) -> None:
+    """Read the file without running it. Raises ScorerError when it is no Python or does not define the function."""
+    try:
+        tree = ast.parse(text, str(path))
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ScorerError(f"{path}{line}: {getattr(error, 'msg', error)}") from error
+    names, certain = _find_names(tree)
+    if certain and function not in names:
+        defined = ", ".join(names) or "nothing"
+        raise ScorerError(f"{path} defines no `{function}`; it defines {defined}. Name it in the option `function`")
+
+
+def _find_names(tree: ast.Module) -> tuple[list[str], bool]:
+    """The names a file defines at its top, and whether there can be no others."""
+    names: list[str] = []
+    certain = True
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.append(name)
+            case ast.Assign(targets=targets):
+                names.extend(target.id for target in targets if isinstance(target, ast.Name))
+            case ast.ImportFrom(names=aliases) | ast.Import(names=aliases):
+                names.extend(alias.asname or alias.name for alias in aliases)
+                certain = certain and all(alias.name != "*" for alias in aliases)
+            case ast.Expr():
+                pass
+            case _:
+                certain = False
+    return names, certain

@@ -1,0 +1,96 @@
+"""BLEU and chrF: how much of the expected text's wording the answer has, as sacrebleu counts.
+
+Knows nothing of meaning. A case has its sentence value; the dataset has the corpus value, which is no mean of
+them, with sacrebleu's signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, no_answer
+
+Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
+
+
+class Bleu(Judging, frozen=True, kw_only=True):
+    """BLEU of the answer against the expected one, 0 to 100 (sacrebleu); the dataset gets the corpus BLEU
+
+    tokenize: sacrebleu's tokenizer. lowercase: case aside.
+    """
+
+    traits: ClassVar[Traits] = Traits(heavy=True, scale="percent")
+    name: str = "bleu"
+    tokenize: Tokenizer = "13a"
+    lowercase: bool = False
+
+    @property
+    def signature(self) -> str:
+        return _sign(self._metric())
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        found = self._metric(effective_order=True).sentence_score(text, [case.expected])
+        precisions = "/".join(f"{each:.0f}" for each in found.precisions)
+        explanation = f"Precisions of 1 to 4 words {precisions}, brevity penalty {found.bp:.2f}."
+        return Score(self.name, _limit(found.score), text.strip(), explanation)
+
+    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
+        return _compute_corpus(self._metric(), judged)
+
+    def _metric(self, **options: Any) -> Any:
+        from sacrebleu.metrics import BLEU
+
+        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase, **options)
+
+
+class ChrF(Judging, frozen=True, kw_only=True):
+    """chrF of the answer against the expected one, 0 to 100 (sacrebleu); the dataset gets the corpus chrF
+
+    word_order: 2 is chrF++. lowercase: case aside.
+    """
+
+    traits: ClassVar[Traits] = Traits(heavy=True, scale="percent")
+    name: str = "chrf"
+    word_order: int = 0
+    lowercase: bool = False
+
+    @property
+    def signature(self) -> str:
+        return _sign(self._metric())
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        found = self._metric().sentence_score(text, [case.expected])
+        words = f", {found.word_order} words" if found.word_order else ""
+        explanation = f"chrF{found.beta} over {found.char_order} characters{words}."
+        return Score(self.name, _limit(found.score), text.strip(), explanation)
+
+    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
+        return _compute_corpus(self._metric(), judged)
+
+    def _metric(self) -> Any:
+        from sacrebleu.metrics import CHRF
+
+        return CHRF(word_order=self.word_order, lowercase=self.lowercase)
+
+
+def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
+    pairs = [(one.text, one.expected) for one in judged if one.expected is not None]
+    if not pairs:
+        return {}
+    found = metric.corpus_score([text for text, _ in pairs], [[expected for _, expected in pairs]])
+    return {"corpus": _limit(found.score)}
+
+
+def _sign(metric: Any) -> str:
+    metric.corpus_score(["a"], [["a"]])  # the signature names what a computation has shown, such as its references
+    return str(metric.get_signature())
+
+
+def _limit(value: float) -> float:
+    return min(float(value), 100.0)  # logarithms make a perfect one 100.00000000000004
