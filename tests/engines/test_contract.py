@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -357,3 +358,13 @@ def test_a_weighing_that_does_not_fit_is_refused_with_the_numbers(bench: Bench) 
     with pytest.raises(EngineError, match="empty"):
         bench.engine.weigh(Weighing(1, (), ("yes",), "completion"))
     assert not bench.engine.busy
+
+
+def test_an_answer_is_json_of_the_wanted_form_where_the_engine_can(bench: Bench) -> None:
+    schema = {"type": "object", "properties": {"sent": {"type": "boolean"}}, "required": ["sent"]}
+    completion = bench.complete(bench.request(json_schema=schema, max_tokens=100))
+    if "json_schema" in bench.engine.info.unsupported_sampling:
+        assert completion.text == bench.complete(bench.request(2, max_tokens=100)).text
+    else:
+        assert isinstance(json.loads(completion.text)["sent"], bool)
+        assert completion.stop_reason == "eos"

@@ -33,6 +33,8 @@ def check_sampling(sampling: Sampling) -> None:
     ]
     if not math.isfinite(sampling.temperature):
         wrong.append(f"temperature is {sampling.temperature!r}, expected a number")
+    if sampling.grammar and sampling.json_schema is not None:
+        wrong.append("it has both a grammar and a json_schema, expected one of them at most")
     if wrong:
         raise EngineError(f"The sampling cannot be used: {'; '.join(wrong)}.", "Correct the pane's settings.")
 

@@ -174,6 +174,7 @@ class ScriptedEngine:
             context_tokens=script.context_tokens,
             memory_bytes=script.memory_bytes,
             engine="scripted",
+            unsupported_sampling=("grammar", "json_schema"),
             device="none",
         )
 

@@ -153,4 +153,4 @@ def test_the_device_and_the_precision_are_named(engine: TransformersEngine) -> N
     assert engine.info.engine == "transformers"
     assert engine.info.device in ("cpu", "cuda", "mps")
     assert engine.info.dtype == "float32"
-    assert engine.info.unsupported_sampling == ()
+    assert engine.info.unsupported_sampling == ("grammar", "json_schema")

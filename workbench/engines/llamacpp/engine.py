@@ -18,12 +18,13 @@ from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.llamacpp.adapters import Adapters, Laid
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.contexts import Contexts
-from workbench.engines.llamacpp.sampler import Sampler
+from workbench.engines.llamacpp.grammar import Grammar, write_grammar
 from workbench.engines.llamacpp.scheduler import LlamaRow, Scheduler, WeighingRow
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.prompts import Prompts
+from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
     SEQUENCES,
     SHARED_CONTEXTS,
@@ -123,7 +124,7 @@ class LlamaEngine:
         biases = find_biases(request.sampling, tokenize, self._vocabulary.size)
         answer = self._prompts.begin_answer(request, self._clock())
         laid = self._adapters.lay(request.adapters)
-        sampler = Sampler(request.sampling, biases, self._vocabulary.size, prompt)
+        sampler = Sampler(request.sampling, biases, prompt, self._read_grammar(request.sampling))
         self._contexts.add(laid, LlamaRow(answer, sampler))
 
     def weigh(self, weighing: Weighing) -> None:
@@ -131,8 +132,7 @@ class LlamaEngine:
         branches = Branches(weighing, self._prompts, self._info.context_tokens)
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         laid = self._adapters.lay(weighing.adapters)
-        sampler = Sampler(Sampling(), {}, self._vocabulary.size, ())
-        self._contexts.add(laid, WeighingRow(answer, sampler, branches))
+        self._contexts.add(laid, WeighingRow(answer, Sampler(Sampling(), {}, ()), branches))
 
     def cancel(self, request_id: int) -> None:
         self._contexts.cancel(request_id)
@@ -149,6 +149,10 @@ class LlamaEngine:
     def close(self) -> None:
         self._contexts.close()
         self._weights.close()
+
+    def _read_grammar(self, sampling: Sampling) -> Grammar | None:
+        text = write_grammar(sampling)
+        return Grammar(text, self._vocabulary.handle, self._vocabulary.size) if text else None
 
 
 def _free_bytes() -> int:

@@ -14,8 +14,8 @@ from workbench.engines.answer import Answer
 from workbench.engines.engine import Outcome, Progress
 from workbench.engines.likelihood import weigh
 from workbench.engines.llamacpp.context import Context, Run
-from workbench.engines.llamacpp.sampler import Sampler
 from workbench.engines.rows import Row, Rows
+from workbench.engines.sampler import Sampler
 from workbench.engines.vocabulary import Vocabulary
 from workbench.engines.weighing import Branches
 from workbench.errors import EngineError
@@ -168,7 +168,7 @@ class Scheduler:
     def _write(self, row: LlamaRow, index: int) -> Sequence[Outcome]:
         answer = row.answer
         try:
-            token = row.sampler.choose(self._context, index)
+            token = row.sampler.choose(self._context.logits(index))
         except EngineError as error:
             return self._rows.fail(row, error)
         if answer.request.guesses:

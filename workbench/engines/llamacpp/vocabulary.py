@@ -13,18 +13,18 @@ from workbench.engines.vocabulary import Vocabulary
 
 
 class LlamaVocabulary(Vocabulary):
-    """The vocabulary of loaded weights, which must stay loaded."""
+    """The vocabulary of loaded weights, which must stay loaded. handle: the native one."""
 
     def __init__(self, weights: Weights) -> None:
-        self._vocab = native.llama_model_get_vocab(weights.model)
-        size = int(native.llama_vocab_n_tokens(self._vocab))
-        bos, eos = native.llama_vocab_bos(self._vocab), native.llama_vocab_eos(self._vocab)
+        self.handle = native.llama_model_get_vocab(weights.model)
+        size = int(native.llama_vocab_n_tokens(self.handle))
+        bos, eos = native.llama_vocab_bos(self.handle), native.llama_vocab_eos(self.handle)
         super().__init__(
             size,
             bos if 0 <= bos < size else None,
             eos if 0 <= eos < size else None,
             self._find_controls(size),
-            bool(native.llama_vocab_get_add_bos(self._vocab)),
+            bool(native.llama_vocab_get_add_bos(self.handle)),
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -49,17 +49,17 @@ class LlamaVocabulary(Vocabulary):
 
     def ends(self, token: int) -> bool:
         """Whether the token ends an answer."""
-        return bool(native.llama_vocab_is_eog(self._vocab, token))
+        return bool(native.llama_vocab_is_eog(self.handle, token))
 
     def _tokenize(self, raw: bytes, tokens: np.ndarray[tuple[int], np.dtype[np.int32]], special: bool) -> int:
         pointer = tokens.ctypes.data_as(native.llama_token_p)
-        return int(native.llama_tokenize(self._vocab, raw, len(raw), pointer, len(tokens), False, special))
+        return int(native.llama_tokenize(self.handle, raw, len(raw), pointer, len(tokens), False, special))
 
     def _spell(self, token: int, buffer: np.ndarray[tuple[int], np.dtype[np.int8]]) -> int:
         pointer = buffer.ctypes.data_as(native.ctypes.c_char_p)
-        return int(native.llama_token_to_piece(self._vocab, token, pointer, len(buffer), 0, True))
+        return int(native.llama_token_to_piece(self.handle, token, pointer, len(buffer), 0, True))
 
     def _find_controls(self, size: int) -> dict[int, str]:
         wanted = native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_UNKNOWN
-        controls = (token for token in range(size) if native.llama_vocab_get_attr(self._vocab, token) & wanted)
+        controls = (token for token in range(size) if native.llama_vocab_get_attr(self.handle, token) & wanted)
         return {token: text for token in controls if (text := self.text(token))}

@@ -13,19 +13,22 @@ import msgspec
 import psutil
 import torch
 
-from workbench.engines.engine import Event, Request, Tokenized
+from workbench.engines.answer import Answer
+from workbench.engines.engine import Outcome, Request, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.prompts import Prompts
+from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import SEQUENCES, cache_cells, choose_threads, context_size, prompt_pace
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
 from workbench.engines.transformers.memory import Memory, choose_memory
-from workbench.engines.transformers.sampler import Sampler
-from workbench.engines.transformers.scheduler import MemoryRow, Scheduler
+from workbench.engines.transformers.scheduler import MemoryRow, Scheduler, WeighingRow
 from workbench.engines.transformers.vocabulary import TransformersVocabulary
+from workbench.engines.weighing import Branches
 from workbench.models.folder import inspect_folder
 from workbench.models.inspect import check_fits
+from workbench.models.precision import size_in_memory
 from workbench.models.reference import Model, ModelInfo
 
 
@@ -57,10 +60,11 @@ class TransformersEngine:
         info = inspect_folder(model.path)
         size = context_size(model, info, max_context_tokens)
         device = checkpoint.choose_device()
-        info = _in_memory(info, device)
+        dtype = checkpoint.choose_dtype(info.quantization, device, model.dtype)
+        info = size_in_memory(model, info, _name(dtype))
         check_fits(info, size, checkpoint.free_bytes(device))
         torch.set_num_threads(choose_threads(info, threads))
-        loaded = load_checkpoint(model.path, info, device, advance)
+        loaded = load_checkpoint(model, dtype, device, advance)
         advance(0.9)
         free = checkpoint.free_bytes(device) or psutil.virtual_memory().available + info.file_bytes
         head = loaded.model.get_output_embeddings()
@@ -72,7 +76,10 @@ class TransformersEngine:
             memory_bytes=info.file_bytes + info.cell_bytes * size,
             has_chat_template=bool(model.chat_template or loaded.chat_template),
             engine="transformers",
-            device=f"{device.type} ({str(loaded.model.dtype).removeprefix('torch.')})",
+            unsupported_sampling=("grammar", "json_schema"),
+            device=device.type,
+            dtype=_name(loaded.model.dtype),
+            quantization=loaded.packed or info.quantization,
         )
         rows = min(SEQUENCES, cache_cells(info, size, free) // size)
         return cls(model, opened, loaded, choose_memory(loaded.model), rows)
@@ -97,10 +104,18 @@ class TransformersEngine:
         answer = self._prompts.begin_answer(request, self._clock())
         self._scheduler.add(MemoryRow(answer, Sampler(request.sampling, biases, prompt), overlay))
 
+    def weigh(self, weighing: Weighing) -> None:
+        """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
+        branches = Branches(weighing, self._prompts, self._info.context_tokens)
+        overlay = self._adapters.lay(weighing.adapters, self._scheduler.overlays)
+        check_length(branches.longest + overlay.tokens, self._info.context_tokens)
+        answer = Answer(branches.request, branches.shared, self._clock(), (), None)
+        self._scheduler.add(WeighingRow(answer, overlay, branches))
+
     def cancel(self, request_id: int) -> None:
         self._scheduler.cancel(request_id)
 
-    def step(self) -> Sequence[Event]:
+    def step(self) -> Sequence[Outcome]:
         return self._scheduler.step()
 
     def tokenize(self, request: Request) -> Tokenized:
@@ -113,12 +128,5 @@ class TransformersEngine:
         self._scheduler.close()
 
 
-def _in_memory(info: ModelInfo, device: torch.device) -> ModelInfo:
-    """The same model with its sizes as it will lie in memory, where its precision may be another than on disk."""
-    stored = 4 if info.quantization == "F32" else 2
-    wanted = checkpoint.choose_dtype(info.quantization, device).itemsize
-    if info.quantization not in ("F32", "F16", "BF16"):
-        return info
-    return msgspec.structs.replace(
-        info, file_bytes=info.file_bytes * wanted // stored, cell_bytes=info.cell_bytes * wanted // stored
-    )
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -16,9 +16,9 @@ from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Outcome, Progress
 from workbench.engines.likelihood import weigh
 from workbench.engines.rows import Row, Rows
+from workbench.engines.sampler import Sampler
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
-from workbench.engines.transformers.sampler import Sampler
 from workbench.engines.vocabulary import Vocabulary
 from workbench.engines.weighing import Branch, Branches
 from workbench.errors import EngineError
