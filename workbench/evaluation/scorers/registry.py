@@ -24,10 +24,12 @@ from workbench.evaluation.scorers.exact_match import ExactMatch
 from workbench.evaluation.scorers.json_fields import JsonFields
 from workbench.evaluation.scorers.json_schema import JsonSchema
 from workbench.evaluation.scorers.json_valid import JsonValid
+from workbench.evaluation.scorers.judge import Judge
 from workbench.evaluation.scorers.likelihoods import LogLikelihood, Perplexity
 from workbench.evaluation.scorers.multiple_choice import MultipleChoice
 from workbench.evaluation.scorers.normalized_match import NormalizedMatch
 from workbench.evaluation.scorers.numeric_match import NumericMatch
+from workbench.evaluation.scorers.pairwise import Pairwise
 from workbench.evaluation.scorers.pattern import Regex
 from workbench.evaluation.scorers.python_function import PythonFunction
 from workbench.evaluation.scorers.rouge import Rouge1, Rouge2, RougeL
@@ -59,6 +61,8 @@ _KINDS: dict[str, type[Any]] = {
     "log_likelihood": LogLikelihood,
     "perplexity": Perplexity,
     "multiple_choice": MultipleChoice,
+    "judge": Judge,
+    "pairwise": Pairwise,
     "latency": Latency,
     "output_length": OutputLength,
     "cost": Cost,

@@ -1,0 +1,136 @@
+"""Jury: the models that judge, how they are asked, and how far they agree.
+
+Knows nothing of what they are asked about. Their replies are held to a JSON schema, so that even a small model
+can be read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench import paths
+from workbench.engines.engine import Sampling
+from workbench.errors import FileError, ScorerError, WorkbenchError
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.json_text import find_object
+from workbench.evaluation.scorers.question import Ask, Reply
+from workbench.library.opened import open_prompt
+from workbench.prompting.prompt import Prompt
+from workbench.prompting.render import render
+
+_LONGEST_REASON = 240  # characters; a small model that may go on for ever does
+SAMPLING = Sampling(max_tokens=256)
+
+
+class Jury(msgspec.Struct, frozen=True):
+    """models: as a bench names them. prompt: what each is asked. reason: let it say why before it decides.
+
+    constrain: hold the reply to the schema; some engines cannot.
+    """
+
+    models: tuple[str, ...]
+    prompt: Prompt
+    sampling: Sampling
+    reason: bool
+    constrain: bool
+
+    def ask(self, values: Mapping[str, str], key: str, choices: Sequence[Any]) -> tuple[Ask, ...]:
+        """A question to each model, whose reply is an object with one of the choices under the key."""
+        messages = render(self.prompt, values, self.prompt.examples)
+        sampling = self.sampling
+        if self.constrain:
+            sampling = msgspec.structs.replace(sampling, json_schema=self._describe(key, choices))
+        return tuple(Ask(model, messages, sampling, self.prompt.mode) for model in self.models)
+
+    def _describe(self, key: str, choices: Sequence[Any]) -> dict[str, Any]:
+        reason = {"reason": {"type": "string", "maxLength": _LONGEST_REASON}} if self.reason else {}
+        properties = {**reason, key: {"enum": list(choices)}}
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a judge chose and why; choice is None, with the problem as reason, where its reply could not be read."""
+
+    choice: Any
+    reason: str
+
+
+def seat(models: str | tuple[str, ...], prompt: str, sampling: Sampling, reason: bool, constrain: bool) -> Jury:
+    """A jury whose prompt is not opened yet. Raises ScorerError for one without models."""
+    names = (models,) if isinstance(models, str) else models
+    if not names or not all(name.strip() for name in names) or len(set(names)) < len(names):
+        raise ScorerError("model: expected the name of a model, or a list of different ones")
+    return Jury(names, Prompt(prompt, ""), sampling, reason, constrain)
+
+
+def open_judge_prompt(name: str, folder: Path, variables: Sequence[str]) -> Prompt:
+    """The prompt of a judge: a path, or a name in the bench's library or the shipped one.
+
+    variables: what will be filled in. Raises ScorerError when it is not there, or asks for something else.
+    """
+    try:
+        prompt = open_prompt(_find(name, folder), name, read_only=True).prompt
+        render(prompt, dict.fromkeys(variables, "text"), prompt.examples)
+    except WorkbenchError as error:
+        raise ScorerError(f"prompt {name}: {error.message} It may use {', '.join(variables)}", error.hint) from error
+    return prompt
+
+
+def describe_input(case: Case) -> str:
+    """What a case asks, for a judge: its only variable, or each under its name."""
+    if len(case.variables) == 1:
+        return next(iter(case.variables.values()))
+    return "\n".join(f"{name}: {value}" for name, value in case.variables.items())
+
+
+def read_verdict(reply: Reply, key: str, choices: Sequence[Any]) -> Verdict:
+    """What a judge's reply says."""
+    if reply.completion is None:
+        return Verdict(None, reply.problem or "it gave no reply")
+    text = reply.completion.text
+    found = find_object(text).value
+    if isinstance(found, dict):
+        for choice in choices:
+            if str(found.get(key)).casefold() == str(choice).casefold():
+                return Verdict(choice, str(found.get("reason", "")).strip())
+    if reply.completion.stop_reason == "length":
+        return Verdict(
+            None, f"its reply ended after {reply.completion.output_tokens} tokens; raise sampling.max_tokens"
+        )
+    return Verdict(None, f"its reply cannot be read: {text.strip()[:200]!r}")
+
+
+def compute_agreement(ratings: Sequence[Mapping[str, float]], judges: Sequence[str]) -> dict[str, float]:
+    """Krippendorff's alpha (ordinal) over the judges; nothing where it is not defined.
+
+    ratings: of each case, by judge; a judge may be missing. 1 is full agreement, 0 as by chance.
+    """
+    rows = [[case.get(judge, math.nan) for case in ratings] for judge in judges]
+    paired = [case for case in ratings if sum(judge in case for judge in judges) > 1]
+    values = {case[judge] for case in paired for judge in judges if judge in case}
+    if len(judges) < 2 or len(values) < 2:
+        return {}
+    import krippendorff
+
+    return {"krippendorff_alpha": float(krippendorff.alpha(rows, level_of_measurement="ordinal"))}
+
+
+def _find(name: str, folder: Path) -> Path:
+    for place in (name, f"{name}.prompty", f"prompts/{name}.prompty"):
+        try:
+            path = paths.find_input(place, folder)
+        except FileError:
+            continue
+        if path.is_file():
+            return path
+    raise ScorerError(f"there is no such file or library name near {folder}.")
