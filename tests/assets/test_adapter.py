@@ -15,8 +15,9 @@ from assets.recipe.tokenizer import load_tokenizer
 from workbench.evaluation.agreement import Side, measure_agreement
 from workbench.evaluation.bench import Bench, Dataset, Variant
 from workbench.evaluation.cell import CellFinished
+from workbench.evaluation.comparison import compare
 from workbench.evaluation.datasets import Case, load_cases
-from workbench.evaluation.run import Sources, compare
+from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool
 from workbench.library.library import Library
 from workbench.models.adapter import inspect_adapter

@@ -65,23 +65,13 @@ def main(
 
 def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
     from workbench.evaluation.cell import CellFinished
-    from workbench.evaluation.opening import open_library
-    from workbench.evaluation.run import Sources, compare
+    from workbench.evaluation.comparison import compare
+    from workbench.evaluation.sources import find_sources
     from workbench.hosting.pool import Pool
-    from workbench.models.discover import default_folders, discover_adapters, discover_models
-    from workbench.models.reference import resolve_adapters, resolve_model
     from workbench.settings import load_settings
 
     settings = load_settings()
-    library = open_library(settings, bench, file.parent)
-    folders = default_folders(settings, file.parent)
-    known = discover_models(folders)
-    adapters = discover_adapters(folders) if any(variant.adapters for variant in bench.variants) else ()
-    sources = Sources(
-        lambda name: library.open(name).prompt,
-        lambda name: resolve_model(name, bench.models, file.parent, known),
-        lambda choices: resolve_adapters(choices, file.parent, adapters),
-    )
+    sources = find_sources(bench, file.parent, settings)
     strategy = bench.context_strategy or settings.context_strategy
     pool = Pool(settings.threads, settings.max_context_tokens)
     cells: list[Cell] = []

@@ -17,6 +17,7 @@ from workbench import files
 from workbench.engines.engine import Sampling
 from workbench.errors import BenchError
 from workbench.evaluation import document
+from workbench.evaluation.cost import Price
 from workbench.models.reference import Dtype, Quantization
 
 Wanted = str | int | float | bool | None
@@ -88,6 +89,17 @@ class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     quantization: Quantization = ""
 
 
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a metric must reach for a run to count as passed: at least `min`, at most `max`.
+
+    variant: the one it is asked of; empty: every one.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    variant: str = ""
+
+
 class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Variants, cases and scorers.
 
@@ -97,6 +109,9 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     case: the case the screen stands on, from 1. inputs: variables a person typed over that case, kept across
         sessions.
     context_strategy: what happens to a prompt that does not fit; None: as the settings say.
+    repeats: how often each variant answers each case; one that draws by a seed draws by another each time.
+    thresholds: metric -> what it must reach; a run that misses one ends with exit code 1.
+    prices: model, as the variants name it, or `*` -> what it costs.
     """
 
     variants: tuple[Variant, ...]
@@ -108,6 +123,9 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     inputs: dict[str, str] = {}
     live: bool | None = None
     context_strategy: Literal["refuse", "drop"] | None = None
+    repeats: int = 1
+    thresholds: dict[str, Threshold | tuple[Threshold, ...]] = {}
+    prices: dict[str, Price] = {}
 
 
 def load_bench(path: Path) -> Bench:
@@ -150,6 +168,9 @@ def _check(bench: Bench) -> list[str]:
     problems.extend(_check_counts(bench.dataset))
     if bench.case < 1:
         problems.append(f"case: expected a number from 1, found {bench.case}")
+    if bench.repeats < 1:
+        problems.append(f"repeats: expected a number from 1, found {bench.repeats}")
+    problems.extend(_check_thresholds(bench, names))
     return problems
 
 
@@ -158,6 +179,21 @@ def _check_counts(dataset: Dataset | None) -> Iterator[str]:
     for name, count in counts.items():
         if count is not None and count < 1:
             yield f"dataset.{name}: expected a number from 1, found {count}"
+
+
+def list_thresholds(bench: Bench) -> Iterator[tuple[str, Threshold]]:
+    """Each metric with each of its thresholds."""
+    for metric, given in bench.thresholds.items():
+        for threshold in given if isinstance(given, tuple) else (given,):
+            yield metric, threshold
+
+
+def _check_thresholds(bench: Bench, names: list[str]) -> Iterator[str]:
+    for metric, threshold in list_thresholds(bench):
+        if threshold.min is None and threshold.max is None:
+            yield f"thresholds.{metric}: expected min or max, found neither"
+        if threshold.variant and threshold.variant not in names:
+            yield f"thresholds.{metric}: no variant is named {threshold.variant!r}; there are {', '.join(names)}"
 
 
 def _check_adapters(where: str, choices: tuple[AdapterChoice, ...]) -> Iterator[str]:

@@ -5,7 +5,21 @@ Knows nothing of carrying it out (run.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import msgspec
+import psutil
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.bench import Bench
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.lane import Column, Lane
+from workbench.store.origins import digest_origin, estimate_pace
+from workbench.store.store import Store
+
+if TYPE_CHECKING:
+    from workbench.evaluation.ledger import Ledger
 
 
 class PlannedModel(msgspec.Struct, frozen=True):
@@ -42,3 +56,93 @@ class Plan(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     free_bytes: int = 0
     problems: tuple[str, ...] = ()
+
+
+SAMPLE = 300
+"""cases of a variant that are looked up in the cache, where there are more of them"""
+
+
+def make_plan(
+    lanes: Sequence[Lane],
+    cases: Sequence[Case],
+    bench: Bench,
+    ledger: Ledger,
+    store: Store,
+    known: Callable[[Column, Sequence[Case]], int],
+    retry_failed: bool,
+) -> Plan:
+    """What the lanes are about to do; sets how many cells each of them has left.
+
+    known: for a column, how many of these cases have their answer already.
+    """
+    cells = len(cases) * bench.repeats
+    sample = cases if len(cases) <= SAMPLE else [cases[len(cases) * place // SAMPLE] for place in range(SAMPLE)]
+    models, done = [], 0
+    for lane in lanes:
+        finished = [ledger.count_finished(column, retry_failed) for column in lane.columns]
+        done += sum(finished)
+        left = [cells - count for count in finished]
+        lane.left = sum(left)
+        models.append(_plan_lane(lane, left, sample, store, known))
+    memory = [model.memory_bytes for model in models]
+    seconds = [model.seconds for model in models if model.cells]
+    return Plan(
+        cells * len(bench.variants),
+        len(cases),
+        len(bench.variants),
+        bench.repeats,
+        done,
+        sum(model.cached for model in models),
+        len(sample) < len(cases),
+        tuple(models),
+        None if None in seconds else sum(one for one in seconds if one is not None),
+        max(memory, default=0),
+        psutil.virtual_memory().available,
+        tuple(dict.fromkeys(model.problem for model in models if model.problem)),
+    )
+
+
+def _plan_lane(
+    lane: Lane,
+    left: Sequence[int],
+    sample: Sequence[Case],
+    store: Store,
+    known: Callable[[Column, Sequence[Case]], int],
+) -> PlannedModel:
+    names = tuple(column.variant.name for column in lane.columns)
+    if lane.model is None:
+        problem = "; ".join(dict.fromkeys(column.error.message for column in lane.columns if column.error))
+        return PlannedModel(lane.name, names, sum(left), seconds=0.0, problem=problem)
+    cached, seconds = 0, 0.0
+    unknown = False
+    for column, count in zip(lane.columns, left, strict=True):
+        own = round(count * known(column, sample) / max(len(sample), 1)) if count else 0
+        cached += own
+        assert column.provenance is not None
+        origin = digest_origin(column.provenance.encode())
+        pace = estimate_pace(store, origin, column.provenance.model.fingerprint) if count > own else 0.0
+        unknown = unknown or pace is None
+        seconds += (pace or 0.0) * (count - own)
+    memory, problem = _measure(lane)
+    return PlannedModel(lane.name, names, sum(left), cached, memory, None if unknown else seconds, problem)
+
+
+def _measure(lane: Lane) -> tuple[int, str]:
+    """The memory that a lane's model takes with its adapters; what keeps it from loading, as far as one can see."""
+    from workbench.models.adapter import inspect_adapter
+    from workbench.models.estimate import estimate_memory
+    from workbench.models.inspect import USUAL_CONTEXT_TOKENS, inspect
+
+    assert lane.model is not None
+    if lane.model.format == "scripted":
+        return 0, ""
+    sets = [column.provenance.adapters for column in lane.columns if column.provenance]
+    adapters = {str(one.path): one.applied.adapter for laid in sets for one in laid}
+    try:
+        info = inspect(lane.model)
+        context = lane.model.context_tokens or min(info.context_trained_tokens, USUAL_CONTEXT_TOKENS)
+        kinds = {tuple((str(one.path), one.applied.scale) for one in laid) for laid in sets if laid}
+        estimate = estimate_memory(info, context, [inspect_adapter(one) for one in adapters.values()], len(kinds))
+    except WorkbenchError as error:
+        return 0, error.message
+    return estimate.total, ""

@@ -1,34 +1,44 @@
-"""A bench carried out without a screen: cells run side by side, told as small events.
+"""Run: a bench carried out on a whole dataset, into the store, told as small events.
 
-Knows nothing of terminals or files of results. Everything happens on the caller's thread: engines only put
-their events into one queue.
+Knows nothing of terminals. Everything but `pause`, `go_on` and `cancel` happens on the thread that reads the events;
+engines and scorers only put messages into one queue.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
-from typing import NamedTuple
+from queue import Empty, SimpleQueue
 
 import msgspec
 
-from workbench.engines.engine import Chunk, Event, Failure, fold
-from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, Bench, Variant
-from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
+from workbench.errors import DatasetError, StoreError, WorkbenchError
+from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell
+from workbench.evaluation.bench import Bench, parse_bench
+from workbench.evaluation.cell import CellFinished, CellStarted, CellText
+from workbench.evaluation.cost import find_price
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.launch import Draft, Launch
-from workbench.evaluation.plan import Plan
-from workbench.evaluation.progress import RunEvent
-from workbench.evaluation.scorers import Scorer, make_scorers
+from workbench.evaluation.lane import Column, Job, Lane, make_lanes
+from workbench.evaluation.ledger import Ledger
+from workbench.evaluation.plan import Plan, make_plan
+from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress, RunStarted
+from workbench.evaluation.provenance import trace
+from workbench.evaluation.scoring import Scoring
+from workbench.evaluation.sources import Sources as Sources
 from workbench.hosting.pool import Pool
-from workbench.models.reference import Applied, Model, resolve_adapters
+from workbench.models.reference import Model
 from workbench.prompting.budget import Strategy
-from workbench.prompting.prompt import Prompt
+from workbench.store.cells import count_answers
+from workbench.store.origins import add_pace, digest_origin
 from workbench.store.store import Store
+
+_MOST_AT_A_TIME = 256
+"""finished cells that share a transaction"""
+
+_PROGRESS_SECONDS = 0.25
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -36,7 +46,8 @@ class Options(msgspec.Struct, frozen=True):
 
     at_once: cells in flight on one model. cache: take answers that are known already. unload: end a model's engine
     when its cells are done, where the run was what loaded it. retry_failed: run failed cells again when resuming.
-    texts: tell the pieces of answers as they come (CellText). note: kept with the run.
+    texts: tell the pieces of answers as they come (CellText). name: of the bench, where its file has none. note: kept
+    with the run.
     """
 
     strategy: Strategy = "refuse"
@@ -49,103 +60,7 @@ class Options(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def _find_paths(choices: tuple[AdapterChoice, ...]) -> tuple[Applied, ...]:
-    return resolve_adapters(choices, Path.cwd(), ())
-
-
-class Sources(NamedTuple):
-    """Where the parts of a bench come from; all raise WorkbenchError for what they do not have."""
-
-    open_prompt: Callable[[str], Prompt]
-    find_model: Callable[[str], Model]
-    find_adapters: Callable[[tuple[AdapterChoice, ...]], tuple[Applied, ...]] = _find_paths
-
-
-def compare(
-    bench: Bench,
-    cases: Sequence[Case],
-    pool: Pool,
-    sources: Sources,
-    strategy: Strategy = "refuse",
-    at_once: int = 8,
-) -> Iterator[CellEvent]:
-    """Run every variant on every case, case by case, up to `at_once` cells at a time.
-
-    Each cell gives CellStarted, any number of CellText and one CellFinished; a cell that fails says so in its
-    Cell and stops no other. Closing the iterator cancels what is running.
-    Raises ScorerError before anything runs.
-    """
-    scorers = make_scorers(bench.scorers)
-    sources = Sources(  # one reading for the whole run
-        cache(sources.open_prompt), cache(sources.find_model), cache(sources.find_adapters)
-    )
-    happened: SimpleQueue[tuple[_Job, Event]] = SimpleQueue()
-    waiting = deque(_Job(variant, case) for case in cases for variant in bench.variants)
-    running: set[_Job] = set()
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.popleft()
-                yield CellStarted(job.variant.name, job.case.number)
-                running.add(job)
-                job.start(pool, sources, strategy, happened)
-            job, event = happened.get()
-            yield from job.take(event)
-            if job.done:
-                running.discard(job)
-                yield CellFinished(job.finish(scorers))
-    finally:
-        for job in running:
-            job.cancel()
-
-
-class _Job:
-    """One cell under way."""
-
-    def __init__(self, variant: Variant, case: Case) -> None:
-        self.variant = variant
-        self.case = case
-        self.done = False
-        self._chunks: list[Chunk] = []
-        self._failure: Failure | None = None
-        self._launch: Launch | None = None
-
-    def start(
-        self, pool: Pool, sources: Sources, strategy: Strategy, happened: SimpleQueue[tuple[_Job, Event]]
-    ) -> None:
-        """Ask the engine; what comes of it, an error at once included, goes into the queue."""
-        try:
-            prompt = sources.open_prompt(self.variant.prompt)
-            model = sources.find_model(self.variant.model)
-            adapters = sources.find_adapters(self.variant.adapters)
-            draft = Draft.of(self.variant, prompt, self.case, strategy, model, adapters)
-            self._launch = Launch(pool, draft, lambda event: happened.put((self, event)))
-        except WorkbenchError as error:
-            happened.put((self, Failure(0, error.message, error.hint, error.details)))
-
-    def take(self, event: Event) -> Iterator[CellEvent]:
-        """Go on with what the engine said."""
-        if isinstance(event, Failure):
-            self._failure, self.done = event, True
-        elif isinstance(event, Chunk):
-            self._chunks.append(event)
-            self.done = event.stop_reason is not None
-            if event.text:
-                yield CellText(self.variant.name, self.case.number, event.text, event.thinking)
-
-    def finish(self, scorers: Sequence[Scorer]) -> Cell:
-        """The cell as it ended; the text of a failed one is what there was until then."""
-        completion = fold(self._chunks)
-        if self._failure:
-            completion = msgspec.structs.replace(completion, stop_reason="error")
-            error, hint = self._failure.message, self._failure.hint
-            return Cell(self.variant.name, self.case.number, completion, error=error, hint=hint)
-        scores = tuple(scorer.score(completion.text, self.case) for scorer in scorers)
-        return Cell(self.variant.name, self.case.number, completion, scores)
-
-    def cancel(self) -> None:
-        if self._launch:
-            self._launch.cancel()
+USUAL = Options()
 
 
 class Evaluation:
@@ -159,22 +74,61 @@ class Evaluation:
         pool: Pool,
         sources: Sources,
         store: Store,
-        options: Options = Options(),
+        options: Options = USUAL,
+        ledger: Ledger | None = None,
     ) -> None:
-        """path: the bench's file (it need not be saved). Raises ScorerError when its scorers cannot be made."""
-        raise NotImplementedError
+        """path: the bench's file (it need not be saved). ledger: of an earlier run that is gone on with.
+
+        Raises ScorerError when its scorers cannot be made, DatasetError when there are no cases.
+        """
+        if not len(cases):
+            raise DatasetError("There are no cases to run.", "Give the bench a dataset, or take another part of it.")
+        self._scoring = Scoring(bench.scorers, path.absolute().parent)
+        self._bench = bench
+        self._cases = cases
+        self._pool = pool
+        self._sources = Sources(cache(sources.open_prompt), cache(sources.find_model), cache(sources.find_adapters))
+        self._store = store
+        self._options = options
+        self._ledger = ledger or Ledger.new(
+            store, bench, path, cases, self._scoring.scorers, options.name, options.note
+        )
+        self._tools = Tools(pool, self._sources, store, self._scoring, options.cache)
+        self._plan: Plan | None = None
+        self._lanes: list[Lane] = []
+        self._inbox: SimpleQueue[tuple[Attempt, Said] | None] = SimpleQueue()
+        self._running: set[Attempt] = set()
+        self._finished: list[Attempt] = []
+        self._paused = False
+        self._cancelled = False
+        self._told = 0.0
 
     @classmethod
-    def resume(cls, run: str, pool: Pool, sources: Sources, store: Store, options: Options = Options()) -> Evaluation:
+    def resume(cls, run: str, pool: Pool, sources: Sources, store: Store, options: Options = USUAL) -> Evaluation:
         """An earlier run, to be gone on with: its bench, its cases, its prompts as they were then.
 
-        Raises StoreError for an unknown run, or one that another process is carrying out.
+        run: as for RunView. Raises StoreError for an unknown run, one that another process is carrying out, or one
+        whose models have changed since.
         """
-        raise NotImplementedError
+        ledger = Ledger.open(store, run)
+        bench = parse_bench(ledger.run.text, f"the bench of run {ledger.run.id}")
+        return cls(bench, ledger.path, ledger.cases(bench), pool, sources, store, options, ledger)
+
+    @property
+    def run(self) -> str:
+        """The run's id; "" until it is in the store."""
+        return self._ledger.run.id
 
     def plan(self) -> Plan:
         """What is about to happen. May read large files the first time (a model's fingerprint)."""
-        raise NotImplementedError
+        if self._plan is None:
+            columns = [self._trace(place) for place in range(len(self._bench.variants))]
+            self._lanes = make_lanes(columns, _key)
+            retry = self._options.retry_failed
+            self._plan = make_plan(
+                self._lanes, self._cases, self._bench, self._ledger, self._store, self._count_known, retry
+            )
+        return self._plan
 
     def events(self) -> Iterator[RunEvent]:
         """Carry it out: RunStarted, then cells and progress, RunFinished last. A CellFinished is told when its cell is
@@ -183,16 +137,224 @@ class Evaluation:
         Raises StoreError when the store cannot take a cell (a full disk): what it took before stays, and the run can
         be resumed.
         """
-        raise NotImplementedError
+        plan = self.plan()
+        resident = {_key(one.model) for one in self._pool.residents()}
+        whole = False
+        try:
+            self._ledger.begin(self._cases, [column for lane in self._lanes for column in lane.columns])
+            for lane in self._lanes:
+                done = self._ledger.finished_reader(self._bench.repeats, self._options.retry_failed)
+                lane.fill(self._cases, self._bench.repeats, done)
+            yield RunStarted(self.run, plan)
+            yield from self._carry_out(resident)
+            whole = not self._cancelled
+        finally:
+            self._stop()
+            with contextlib.suppress(StoreError):  # the error that ended it says more
+                self._ledger.end(whole)
+        yield RunFinished(self.run, whole)
 
     def pause(self, model: str | None = None) -> None:
         """Start no further cells (of one model, by its name in the plan); those in flight end. From any thread."""
-        raise NotImplementedError
+        self._turn(model, True)
 
     def go_on(self, model: str | None = None) -> None:
         """Undo `pause`. From any thread."""
-        raise NotImplementedError
+        self._turn(model, False)
 
     def cancel(self) -> None:
         """End the run soon: cells in flight are called off, everything finished is kept. From any thread."""
-        raise NotImplementedError
+        self._cancelled = True
+        self._inbox.put(None)
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, resident: set[Model]) -> Iterator[RunEvent]:
+        while not self._cancelled:
+            yield from self._fill()
+            if self._finished:
+                yield from self._keep()
+                continue
+            if not self._running and not any(lane.waiting for lane in self._lanes):
+                break
+            yield from self._listen()
+            yield from self._keep()
+            self._unload(resident)
+            yield from self._tell()
+        yield self._progress()
+
+    def _fill(self) -> Iterator[RunEvent]:
+        """Start what may start: one model at a time, unless its cells are paused."""
+        if self._paused:
+            return
+        for lane in self._lanes:
+            while lane.waiting and not lane.paused and lane.running < self._options.at_once:
+                if len(self._finished) >= _MOST_AT_A_TIME:
+                    return
+                yield self._start(lane)
+            if lane.running or (lane.waiting and not lane.paused):
+                return
+
+    def _start(self, lane: Lane) -> CellStarted:
+        job = lane.take()
+        assert job is not None
+        attempt = Attempt(job, lane, self._tools, self._post)
+        lane.running += 1
+        self._running.add(attempt)
+        attempt.start()
+        self._settle(attempt)
+        return CellStarted(job.column.variant.name, job.case.number, job.repeat)
+
+    def _post(self, attempt: Attempt, said: Said) -> None:
+        self._inbox.put((attempt, said))
+
+    def _listen(self) -> Iterator[RunEvent]:
+        """Wait for a message, then take all that came, up to a transaction's worth of finished cells."""
+        try:
+            message = self._inbox.get(timeout=_PROGRESS_SECONDS)
+            while True:
+                if message:
+                    attempt, said = message
+                    text = attempt.take(said)
+                    if text and self._options.texts:
+                        job = attempt.job
+                        thinking = bool(getattr(said, "thinking", False))
+                        yield CellText(job.column.variant.name, job.case.number, text, thinking, job.repeat)
+                    self._settle(attempt)
+                if len(self._finished) >= _MOST_AT_A_TIME:
+                    return
+                message = self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _settle(self, attempt: Attempt) -> None:
+        if attempt.done and attempt in self._running:
+            self._running.discard(attempt)
+            attempt.lane.running -= 1
+            model = attempt.lane.model
+            if attempt.error and model and self._pool.info(model) is None:
+                attempt.lane.broken = attempt.error  # it could not be loaded: the rest need not try
+            self._finished.append(attempt)
+
+    def _keep(self) -> Iterator[RunEvent]:
+        """Put finished cells into the store, then tell of them."""
+        if not self._finished:
+            return
+        finished, self._finished = self._finished, []
+        self._ledger.add(finished)
+        for attempt in finished:
+            assert attempt.cell is not None
+            attempt.lane.count(attempt.cell.cached)
+            yield CellFinished(attempt.cell)
+
+    def _tell(self) -> Iterator[RunEvent]:
+        now = time.monotonic()
+        if now - self._told >= _PROGRESS_SECONDS:
+            self._told = now
+            yield self._progress()
+
+    def _progress(self) -> RunProgress:
+        active = next((lane for lane in self._lanes if lane.running), None)
+        waiting = next((lane for lane in self._lanes if lane.waiting), None)
+        paused = tuple(lane.name for lane in self._lanes if lane.paused)
+        counts = self._ledger
+        state = "running"
+        if self._cancelled:
+            state = "stopping"
+        elif active is None and waiting is not None and (self._paused or waiting.paused):
+            state = "paused"
+        elif active and active.model and self._pool.info(active.model) is None:
+            state = "loading"
+        lane = active or waiting
+        return RunProgress(
+            self.run,
+            counts.done,
+            counts.failed,
+            counts.cached,
+            counts.total,
+            lane.rate if lane else 0.0,
+            self._seconds_left(),
+            lane.name if lane else "",
+            state,  # type: ignore[arg-type]
+            paused,
+        )
+
+    def _seconds_left(self) -> float | None:
+        """By each lane's own speed, else by what the plan expected of it."""
+        assert self._plan is not None
+        seconds = 0.0
+        known = [lane.rate for lane in self._lanes if lane.rate]
+        for lane, planned in zip(self._lanes, self._plan.models, strict=True):
+            if not lane.left:
+                continue
+            rate = lane.rate or (known[-1] if known and planned.seconds is None else 0.0)
+            if rate:
+                seconds += lane.left / rate
+            elif planned.seconds is not None:
+                seconds += planned.seconds
+            elif lane.model:
+                return None
+        return seconds
+
+    def _unload(self, resident: set[Model]) -> None:
+        """Free the memory of models that are done with, where the run was what loaded them."""
+        if not self._options.unload:
+            return
+        for lane in self._lanes:
+            if lane.model and not lane.waiting and not lane.running and not lane.ended:
+                lane.ended = True
+                if _key(lane.model) not in resident:
+                    self._pool.unload(lane.model)
+
+    def _stop(self) -> None:
+        for attempt in self._running:
+            attempt.cancel()
+        self._running.clear()
+        self._scoring.close()
+        with contextlib.suppress(StoreError):
+            for column, cells, seconds in self._ledger.paces():
+                assert column.provenance is not None
+                add_pace(
+                    self._store,
+                    digest_origin(column.provenance.encode()),
+                    column.provenance.model.fingerprint,
+                    cells,
+                    seconds,
+                )
+
+    # --- the columns ---------------------------------------------------------------------------------------------
+
+    def _trace(self, place: int) -> Column:
+        variant = self._bench.variants[place]
+        try:
+            own = self._ledger.origin(place) or trace(variant, self._sources, self._options.strategy, self._store)
+            price = find_price(self._bench.prices, variant.model, own.base.name)
+            return Column(place, variant, own, None, price)
+        except StoreError:
+            raise
+        except WorkbenchError as error:
+            return Column(place, variant, None, error)
+
+    def _count_known(self, column: Column, cases: Sequence[Case]) -> int:
+        """How many of these cases a column has an answer to already."""
+        own = column.provenance
+        if own is None or not self._options.cache or not self._scoring.needs_answer:
+            return 0
+        digests = []
+        for case in cases:
+            with contextlib.suppress(WorkbenchError):  # a cell that cannot be asked tells so when its turn comes
+                digests.append(digest_cell(own, Job(column, case, 0)))
+        return count_answers(self._store, [digest for digest in digests if digest])
+
+    def _turn(self, model: str | None, paused: bool) -> None:
+        if model is None:
+            self._paused = paused
+        for lane in self._lanes:
+            if lane.name == model:
+                lane.paused = paused
+        self._inbox.put(None)
+
+
+def _key(model: Model) -> Model:
+    """Two names for the same model are one lane."""
+    return msgspec.structs.replace(model, name="", path=model.path.absolute())

@@ -6,16 +6,32 @@ thread, also in another process than the one that runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+import threading
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from workbench.evaluation.bench import Bench
+from workbench.errors import StoreError
+from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import Cell
-from workbench.evaluation.dataset import Case
-from workbench.store.runs import Run
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.record import preview_case, read_case, read_cell
+from workbench.store import cells as kept
+from workbench.store import matrix
+from workbench.store.origins import get_origins
+from workbench.store.runs import Run, find_run, get_metrics, get_run, get_variants
 from workbench.store.store import Store
+
+_PREVIEW = 160
+"""characters of a text that a row shows"""
+
+_MOST_ANSWERS = 100
+_ORDERS_KEPT = 4
+_PATIENCE = 10
+"""a row order that took long is worked out anew only after this many times as long, while its run goes on"""
 
 Show = Literal["all", "failures", "errors", "different"]
 """failures: a cell failed or scored below its threshold (1 where it has none) on the metric; errors: a cell
@@ -105,62 +121,201 @@ class Reading(msgspec.Struct, frozen=True):
     cost: float
 
 
+ALL = Filter()
+BY_CASE = Sort()
+
+
+class _Order(NamedTuple):
+    """The rows of one query. version: of the run when they were worked out; cost: the seconds that took."""
+
+    numbers: array[int]
+    version: int
+    made: float
+    cost: float
+
+
 class RunView:
     """See the module. Every method may raise StoreError."""
 
     def __init__(self, store: Store, run: str) -> None:
         """run: an id, the beginning of one, `last`, `last~1`, `baseline`. Raises StoreError for none or several."""
-        raise NotImplementedError
+        found = find_run(store, run)
+        self.store = store
+        self.id = found.id
+        self._key = found.key
+        self._text = found.text
+        self._bench: Bench | None = None
+        self._variants = get_variants(store, found.key)
+        self._metrics = get_metrics(store, found.key)
+        self._orders: dict[matrix.Query, _Order] = {}
+        self._lock = threading.Lock()
 
     @property
     def run(self) -> Run:
         """The run's record as it is now."""
-        raise NotImplementedError
+        return get_run(self.store, self._key)
 
     @property
     def bench(self) -> Bench:
         """The bench as it was run."""
-        raise NotImplementedError
+        if self._bench is None:
+            self._bench = parse_bench(self._text, f"the bench of run {self.id}")
+        return self._bench
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names, in the person's order."""
-        raise NotImplementedError
+        return self._variants
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The bench's scorers, in its order."""
-        raise NotImplementedError
+        return tuple(
+            Metric(one.name, one.lower_is_better, one.binary, one.free, place == 0)
+            for place, one in enumerate(self._metrics)
+        )
 
     @property
     def answers(self) -> tuple[str, ...]:
         """The different expected answers, the most frequent first, at most a hundred: the classes to filter by."""
-        raise NotImplementedError
+        return tuple(matrix.list_expected(self.store, self._key, _MOST_ANSWERS))
 
-    def count(self, filter: Filter = Filter()) -> int:
+    def count(self, filter: Filter = ALL) -> int:
         """The number of rows."""
-        raise NotImplementedError
+        return len(self._order(self._query(filter, BY_CASE)))
 
-    def rows(self, filter: Filter = Filter(), sort: Sort = Sort(), offset: int = 0, limit: int = 50) -> list[Row]:
+    def rows(self, filter: Filter = ALL, sort: Sort = BY_CASE, offset: int = 0, limit: int = 50) -> list[Row]:
         """A page."""
-        raise NotImplementedError
+        return self._page(self._order(self._query(filter, sort))[offset : offset + limit])
+
+    def place(self, number: int, filter: Filter = ALL, sort: Sort = BY_CASE) -> int | None:
+        """The position of a case among the rows; None where the filter leaves it out."""
+        try:
+            return self._order(self._query(filter, sort)).index(number)
+        except ValueError:
+            return None
 
     def case(self, number: int) -> Case:
         """The case as it was run. Raises StoreError when the run has none of this number."""
-        raise NotImplementedError
+        found = kept.get_input(self.store, self._key, number)
+        if found is None:
+            raise StoreError(f"Run {self.id} has no case {number}.", f"It has {self.run.cases} cases.")
+        return read_case(found)
+
+    def cases(self) -> Iterator[Case]:
+        """Every case, by number; held a few hundred at a time."""
+        return (read_case(found) for found in kept.read_inputs(self.store, self._key))
 
     def cell(self, variant: str, case: int, repeat: int = 0) -> Cell | None:
         """The whole cell; None while it is not finished."""
-        raise NotImplementedError
+        place = self._place(variant)
+        found = kept.get_cell(self.store, self._key, case, place, repeat)
+        if found is None:
+            return None
+        return read_cell(found, self._variants, self._names, get_origins(self.store, self._key)[place])
 
     def cells(self) -> Iterator[Cell]:
-        """Every finished cell, by case, then in the person's order of variants; held a few hundred at a time."""
-        raise NotImplementedError
+        """Every finished cell, by case, then in the person's order of variants; held a few hundred at a time.
+
+        Without provenance, which is the same for all cells of a variant: see `provenance`.
+        """
+        for found in kept.read_cells(self.store, self._key):
+            yield read_cell(found, self._variants, self._names)
+
+    def provenance(self, variant: str) -> str:
+        """JSON of a Provenance: what a variant's answers come from; "" where it is not known."""
+        return get_origins(self.store, self._key)[self._place(variant)]
 
     def judgements(self, metric: str) -> Iterator[Judgement]:
         """Every value of a metric that applies, by case."""
-        raise NotImplementedError
+        rows = matrix.read_values(self.store, self._key, self._metric(metric))
+        return (Judgement(self._variants[variant], number, repeat, value) for number, variant, repeat, value in rows)
 
     def readings(self) -> Iterator[Reading]:
         """Every finished cell's numbers, by case."""
-        raise NotImplementedError
+        for number, variant, repeat, failed, cached, *numbers in matrix.read_numbers(self.store, self._key):
+            yield Reading(self._variants[variant], number, repeat, bool(failed), bool(cached), *numbers)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(metric.name for metric in self._metrics)
+
+    def _place(self, variant: str) -> int:
+        if variant not in self._variants:
+            raise StoreError(f"Run {self.id} has no variant {variant!r}.", f"It has: {', '.join(self._variants)}.")
+        return self._variants.index(variant)
+
+    def _metric(self, name: str) -> int:
+        """The place of a metric, the first for ""; one that the run does not have matches nothing."""
+        return self._names.index(name) if name in self._names else -1 if name else 0
+
+    def _query(self, filter: Filter, sort: Sort) -> matrix.Query:
+        metric = self._metric(filter.metric)
+        own = self._metrics[metric] if 0 <= metric < len(self._metrics) else None
+        return matrix.Query(
+            show=filter.show,
+            metric=metric,
+            threshold=own.threshold if own else None,
+            lower=bool(own and own.lower_is_better),
+            expected=filter.expected,
+            text=filter.text.casefold(),
+            by=sort.by,
+            variant=self._place(sort.variant) if sort.variant else 0,
+            sort_metric=self._metric(sort.metric),
+            descending=sort.descending,
+        )
+
+    def _order(self, query: matrix.Query) -> array[int]:
+        """The cases that a query asks for. Worked out once, and again when the run went on; not so often that it
+        would take up the time."""
+        run = self.run
+        version = run.cases if query.plain else run.version
+        with self._lock:
+            known = self._orders.get(query)
+            if known and known.version == version:
+                return known.numbers
+            begun = time.monotonic()
+            if known and run.state == "running" and begun - known.made < _PATIENCE * known.cost:
+                return known.numbers
+            numbers = matrix.order_rows(self.store, self._key, query)
+            now = time.monotonic()
+            self._orders.pop(query, None)
+            self._orders[query] = _Order(numbers, version, now, now - begun)
+            while len(self._orders) > _ORDERS_KEPT:
+                del self._orders[next(iter(self._orders))]
+            return numbers
+
+    def _page(self, numbers: Sequence[int]) -> list[Row]:
+        if not numbers:
+            return []
+        cases, cells, scores = matrix.read_page(self.store, self._key, numbers, _PREVIEW)
+        values: dict[tuple[int, int], dict[str, float]] = {}
+        for number, variant, metric, value in scores:
+            values.setdefault((number, variant), {})[self._names[metric]] = value
+        lines: dict[tuple[int, int], list[matrix.CellLine]] = {}
+        for cell in cells:
+            lines.setdefault((cell.number, cell.variant), []).append(cell)
+        known = {case.number: case for case in cases}
+        return [
+            Row(
+                number,
+                preview_case(known[number].body, _PREVIEW),
+                known[number].expected,
+                tuple(
+                    _preview(name, lines.get((number, place), []), values.get((number, place), {}))
+                    for place, name in enumerate(self._variants)
+                ),
+            )
+            for number in numbers
+            if number in known
+        ]
+
+
+def _preview(variant: str, repeats: list[matrix.CellLine], scores: dict[str, float]) -> Preview:
+    """A cell of a row, from its finished repeats: the text of the first, the error of the first that failed."""
+    if not repeats:
+        return Preview(variant)
+    error = next((one.error for one in repeats if one.failed), None)
+    text = " ".join((repeats[0].text or "").split())
+    state: CellState = "done" if error is None else "failed"
+    return Preview(variant, state, text, scores, error or "", all(one.cached for one in repeats), len(repeats))

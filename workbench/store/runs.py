@@ -5,12 +5,27 @@ Knows nothing of what a bench means: its text is kept as it is.
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
+from workbench.errors import StoreError
+from workbench.store.store import Store
+
 State = Literal["running", "paused", "stopped", "interrupted", "finished"]
 """stopped: by a person, or by an error that ended it; interrupted: its process is gone. Both can be resumed."""
+
+_EPOCH = 1_704_067_200  # 2024: six signs last until 2092
+_SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_COLUMNS = (
+    "id, bench, text, folder, dataset, digest, started, finished, state, total, done, failed, cached, pinned, note,"
+    " options, key, cases, version, owner"
+)
+
+_NAMES = _COLUMNS.replace(",", " ").split()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -20,6 +35,8 @@ class Run(msgspec.Struct, frozen=True):
         which its paths are resolved. dataset: path; digest: of its content. started, finished: seconds since 1970.
     total, done, failed, cached: cells; `done` counts all that are finished, the failed ones among them.
     note: a person's own words. pinned: a baseline that later runs are compared with.
+    options: JSON of how it was asked for. key: the store's own number of it. cases: how many are in the store.
+    version: grows with each change of its cells. owner: the process that carries it out.
     """
 
     id: str
@@ -37,3 +54,129 @@ class Run(msgspec.Struct, frozen=True):
     cached: int = 0
     pinned: bool = False
     note: str = ""
+    options: str = "{}"
+    key: int = 0
+    cases: int = 0
+    version: int = 0
+    owner: str = ""
+
+
+class MetricRecord(msgspec.Struct, frozen=True):
+    """A scorer as the store keeps it. threshold: below it (above it, where lower is better) a cell counts as a
+    failure; None: no value does."""
+
+    name: str
+    lower_is_better: bool = False
+    binary: bool = False
+    free: bool = False
+    threshold: float | None = None
+
+
+def create_run(store: Store, run: Run, variants: Sequence[str], metrics: Sequence[MetricRecord]) -> Run:
+    """A new run with its columns; the record, with its id and key."""
+    with store.write() as connection:
+        moment = int(run.started) - _EPOCH
+        while connection.execute("SELECT 1 FROM runs WHERE id = ?", (_write_number(moment),)).fetchone():
+            moment += 1
+        values = (run.bench, run.text, run.folder, run.dataset, run.digest, run.options, run.started, run.total)
+        key = connection.execute(
+            "INSERT INTO runs (id, bench, text, folder, dataset, digest, options, started, total, note, owner, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+            (_write_number(moment), *values, run.note, run.owner),
+        ).lastrowid
+        connection.executemany(
+            "INSERT INTO variants (run, place, name) VALUES (?, ?, ?)",
+            [(key, place, name) for place, name in enumerate(variants)],
+        )
+        connection.executemany(
+            "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (key, place, one.name, one.lower_is_better, one.binary, one.free, one.threshold)
+                for place, one in enumerate(metrics)
+            ],
+        )
+    assert key is not None
+    return get_run(store, key)
+
+
+def get_run(store: Store, key: int) -> Run:
+    """The record as it is now. Raises StoreError when the run was removed for good."""
+    rows = store.read(f"SELECT {_COLUMNS} FROM runs WHERE key = ?", (key,))
+    if not rows:
+        raise StoreError("This run is no longer in the store.", "`workbench runs` lists those that are.")
+    return _to_run(rows[0])
+
+
+def list_runs(store: Store, removed: bool = False) -> list[Run]:
+    """Every run, the newest first; with `removed`, those in the trash instead."""
+    where = "removed IS NOT NULL" if removed else "removed IS NULL"
+    return [_to_run(row) for row in store.read(f"SELECT {_COLUMNS} FROM runs WHERE {where} ORDER BY id DESC")]
+
+
+def find_run(store: Store, wanted: str, removed: bool = False) -> Run:
+    """The run that a person means: an id or the beginning of one, `last`, `last~1` (the one before), `baseline` (the
+    pinned one, the newest of several).
+
+    Raises StoreError for none or several.
+    """
+    runs = list_runs(store, removed)
+    back = re.fullmatch(r"last(?:~(\d+))?", wanted)
+    if back:
+        found = runs[int(back[1] or 0) :][:1]
+    elif wanted == "baseline":
+        found = [run for run in runs if run.pinned][:1]
+    else:
+        exact = [run for run in runs if run.id == wanted]
+        found = exact or [run for run in runs if wanted and run.id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise StoreError(f"{wanted} begins several runs: {', '.join(run.id for run in found)}.", "Write one sign more.")
+    place = "in the trash" if removed else "in the store"
+    near = f"the newest are {', '.join(run.id for run in runs[:5])}" if runs else "there is none at all"
+    hint = "Pin one: workbench runs --pin RUN" if wanted == "baseline" else "`workbench runs` lists them all."
+    raise StoreError(f"No run {place} is called {wanted!r}; {near}.", hint)
+
+
+def change_run(store: Store, key: int, **values: Any) -> None:
+    """Set columns of a run."""
+    names = ", ".join(f"{name} = ?" for name in values)
+    with store.write() as connection:
+        connection.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), key))
+
+
+def remove_run(store: Store, key: int) -> None:
+    """Put a run into the trash."""
+    change_run(store, key, removed=time.time(), pinned=False)
+
+
+def restore_run(store: Store, key: int) -> None:
+    """Take a run out of the trash."""
+    change_run(store, key, removed=None)
+
+
+def get_variants(store: Store, key: int) -> tuple[str, ...]:
+    """The names of a run's variants, in the person's order."""
+    return tuple(name for (name,) in store.read("SELECT name FROM variants WHERE run = ? ORDER BY place", (key,)))
+
+
+def get_metrics(store: Store, key: int) -> tuple[MetricRecord, ...]:
+    """A run's metrics, in the bench's order."""
+    query = "SELECT name, lower_is_better, is_binary, is_free, threshold FROM metrics WHERE run = ? ORDER BY place"
+    return tuple(
+        MetricRecord(name, bool(lower), bool(binary), bool(free), threshold)
+        for name, lower, binary, free, threshold in store.read(query, (key,))
+    )
+
+
+def _to_run(row: tuple[Any, ...]) -> Run:
+    values = dict(zip(_NAMES, row, strict=True))
+    return Run(**{**values, "pinned": bool(values["pinned"])})
+
+
+def _write_number(number: int) -> str:
+    signs = ""
+    for _ in range(6):
+        number, rest = divmod(number, len(_SIGNS))
+        signs = _SIGNS[rest] + signs
+    return signs

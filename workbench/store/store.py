@@ -1,19 +1,157 @@
 """The store's file: opened, brought up to date, read and written safely by several threads and processes.
 
-Knows nothing of what is kept in it.
+Knows nothing of what is kept in it. A change is on the disk's way before `write` returns: a killed process loses
+nothing of it; a power cut may take the last moments, and never leaves the file torn.
 """
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from workbench.errors import StoreError
+from workbench.store.schema import MIGRATIONS
+
+_RETRY_SECONDS = 0.02
 
 
 class Store:
-    """One SQLite file."""
+    """One SQLite file; every method may be called from any thread."""
 
     def __init__(self, path: Path, busy_seconds: float = 10.0) -> None:
-        """Open it, made new where there is none. Raises StoreError."""
-        raise NotImplementedError
+        """Open it, made new where there is none.
+
+        busy_seconds: how long to wait for another process that is writing.
+        Raises StoreError when it cannot be opened, is no store, or was made by a newer workbench.
+        """
+        self.path = path
+        self._busy_seconds = busy_seconds
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"Cannot make the folder {path.parent}: {error.strerror}.", "Check its rights.") from error
+        with self._explained():
+            self._migrate()
+
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows of a query."""
+        with self._explained():
+            return self._connection().execute(query, values).fetchall()
+
+    def read_many(self, query: str, values: Sequence[Any] = (), at_once: int = 500) -> Iterator[Any]:
+        """The rows of a query of any size, held a few at a time, as they stood when it began."""
+        with self._explained():
+            cursor = self._connection().execute(query, values)
+            while rows := cursor.fetchmany(at_once):
+                yield from rows
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all that is done in it is kept when it ends, or nothing of it when it fails."""
+        with self._explained():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")  # a full disk may have done so already
+                raise
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Close the file; no method may be called after it."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+            self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's own connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+            )
+            with self._lock:
+                self._connections.append(connection)
+            connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
+            connection.create_function("holds", 2, _holds, deterministic=True)
+            self._local.connection = connection
+        return connection
+
+    def _migrate(self) -> None:
+        connection = self._connection()
+        version = self._version()
+        if version < len(MIGRATIONS):
+            self._use_wal(connection)
+            with self.write():
+                for step in MIGRATIONS[self._version() :]:  # another process may have gone ahead meanwhile
+                    for statement in step.split(";\n"):
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _version(self) -> int:
+        """The file's version. Raises StoreError for one from the future, before anything is touched."""
+        version = int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path} was written by a newer workbench: its version is {version}, and this one reads up to"
+                f" {len(MIGRATIONS)}.",
+                "Update the workbench, or set WORKBENCH_HOME to another folder. Nothing was changed in the file.",
+            )
+        return version
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Let readers and a writer work side by side. SQLite does not wait by itself where two processes do this."""
+        deadline = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: sqlite3.Error) -> StoreError:
+        said = str(error)
+        if "full" in said:
+            return StoreError(
+                f"The disk is full: {self.path} cannot take any more.",
+                "Free some space. All that was stored before is safe; go on with `workbench eval --resume`.",
+            )
+        if "locked" in said or "busy" in said:
+            return StoreError(
+                f"Another process has kept {self.path} busy for more than {self._busy_seconds:g} s.",
+                "Try again when it is done.",
+            )
+        if "not a database" in said or "malformed" in said:
+            return StoreError(
+                f"{self.path} is not a store of the workbench, or it is damaged: {said}.",
+                "Move the file away; a new one is made.",
+            )
+        if "readonly" in said or "unable to open" in said:
+            return StoreError(f"{self.path} cannot be opened or written: {said}.", "Check the file's rights.")
+        return StoreError(f"{self.path} cannot be used: {said}.", "Run again.", repr(error))
+
+
+def _holds(text: str | None, wanted: str) -> bool:
+    """Whether a text contains another one, given in folded case. SQLite's own LIKE folds only English letters."""
+    return text is not None and wanted in text.casefold()

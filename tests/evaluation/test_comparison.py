@@ -10,9 +10,10 @@ from workbench.engines.engine import Chunk, Sampling
 from workbench.errors import ModelError, PromptError, ScorerError
 from workbench.evaluation.bench import AdapterChoice, Bench, Variant
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
+from workbench.evaluation.comparison import compare
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
-from workbench.evaluation.run import Sources, compare
+from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Example, Prompt

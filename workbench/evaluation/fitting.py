@@ -1,0 +1,68 @@
+"""Fitting: the messages that a question sends, once a model's tokenizer has counted them.
+
+Knows nothing of answers. The same rules as for a live pane (launch.py), with one count instead of one for each example
+where that is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.bench import Variant
+from workbench.evaluation.launch import Draft, enabled_examples
+from workbench.hosting.pool import Pool
+from workbench.models.reference import ModelInfo
+from workbench.prompting.prompt import Message
+from workbench.prompting.render import render
+
+Counts = tuple[int, ...]
+
+
+def fit_messages(pool: Pool, draft: Draft) -> Future[tuple[Message, ...]]:
+    """The messages to send; loads the model. The future fails with a WorkbenchError where they do not fit.
+
+    Raises PromptError at once when the prompt cannot be rendered.
+    """
+    fitted: Future[tuple[Message, ...]] = Future()
+    fitted.set_running_or_notify_cancel()
+    variant = Variant("", "", "", examples_off=tuple(draft.examples_off))
+    whole = render(draft.prompt, draft.case.variables, enabled_examples(variant, draft.prompt))
+
+    def check(counts: Counts, info: ModelInfo) -> None:
+        if counts[0] + draft.sampling.max_tokens <= info.context_tokens:
+            fitted.set_result(whole)
+            return
+        measure = draft.measure()
+
+        def drop(counts: Counts, info: ModelInfo) -> None:
+            fitted.set_result(draft.messages(measure, counts, info))
+
+        _count(pool, draft, measure.drafts, drop, fitted)
+
+    _count(pool, draft, (whole,), check, fitted)
+    return fitted
+
+
+def _count(
+    pool: Pool,
+    draft: Draft,
+    conversations: tuple[tuple[Message, ...], ...],
+    go_on: Callable[[Counts, ModelInfo], None],
+    fitted: Future[tuple[Message, ...]],
+) -> None:
+    """Count, then go on; whatever goes wrong is told to the one who waits."""
+
+    def take(counting: Future[Counts]) -> None:
+        try:
+            info = pool.info(draft.model)
+            counts = counting.result()
+            assert info is not None  # counting loaded the model
+            go_on(counts, info)
+        except WorkbenchError as error:
+            fitted.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - on a thread of its own nobody else would hear of it
+            fitted.set_exception(WorkbenchError(f"The prompt could not be counted: {error!r}.", "Run again."))
+
+    pool.count(draft.model, conversations, draft.prompt.mode).add_done_callback(take)

@@ -1,0 +1,251 @@
+"""Ledger: a run's entries in the store, from its first line to its last.
+
+Knows nothing of engines. One process at a time keeps a run's ledger; others may read it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psutil
+
+from workbench.errors import DatasetError, StoreError
+from workbench.evaluation import document
+from workbench.evaluation.bench import Bench
+from workbench.evaluation.datasets import Case, load_cases
+from workbench.evaluation.lane import Column
+from workbench.evaluation.provenance import Provenance
+from workbench.evaluation.record import read_case, write_case, write_cell
+from workbench.evaluation.scorers import Scorer
+from workbench.store import cells
+from workbench.store.origins import get_origins, set_origin
+from workbench.store.runs import (
+    MetricRecord,
+    Run,
+    change_run,
+    create_run,
+    find_run,
+    get_metrics,
+    get_run,
+    get_variants,
+)
+from workbench.store.store import Store
+
+if TYPE_CHECKING:
+    from workbench.evaluation.attempt import Attempt
+
+_GROUP = 1000
+_SUFFIX = ".bench.yaml"
+
+
+class _Wish(msgspec.Struct, omit_defaults=True):
+    """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
+    before they were all written down."""
+
+    file: str = ""
+    cases: int = 0
+
+
+class Ledger:
+    """See the module."""
+
+    def __init__(self, store: Store, run: Run, variants: Sequence[str], metrics: Sequence[MetricRecord]) -> None:
+        self.run = run
+        self._store = store
+        self._variants = tuple(variants)
+        self._metrics = tuple(metrics)
+        self._names = tuple(metric.name for metric in metrics)
+        self._wish = msgspec.json.decode(run.options, type=_Wish)
+        self._origins = get_origins(store, run.key) if run.id else ()
+        self._paces: dict[int, tuple[Column, int, float]] = {}
+        self.done, self.failed, self.cached, self.total = run.done, run.failed, run.cached, run.total
+
+    @classmethod
+    def new(
+        cls,
+        store: Store,
+        bench: Bench,
+        path: Path,
+        cases: Sequence[Case],
+        scorers: Sequence[Scorer],
+        name: str = "",
+        note: str = "",
+    ) -> Ledger:
+        """For a run that is not in the store before `begin`."""
+        wish = _Wish(path.name, len(cases))
+        run = Run(
+            "",
+            name or path.name.removesuffix(_SUFFIX),
+            document.encode(bench),
+            str(path.absolute().parent),
+            str(getattr(cases, "path", bench.dataset.path if bench.dataset else "")),
+            total=len(cases) * len(bench.variants) * bench.repeats,
+            note=note,
+            options=msgspec.json.encode(wish).decode(),
+        )
+        metrics = [_describe(scorer) for scorer in scorers]
+        return cls(store, run, [variant.name for variant in bench.variants], metrics)
+
+    @classmethod
+    def open(cls, store: Store, wanted: str) -> Ledger:
+        """Of an earlier run. Raises StoreError when there is none, or when another process keeps it."""
+        run = find_run(store, wanted)
+        if run.state == "running" and is_alive(run.owner) and run.owner != _myself():
+            raise StoreError(
+                f"Run {run.id} is being carried out by another process ({run.owner.split()[0]}).",
+                "Wait for its end, or end that process first.",
+            )
+        return cls(store, run, get_variants(store, run.key), get_metrics(store, run.key))
+
+    @property
+    def path(self) -> Path:
+        """The bench's file."""
+        return Path(self.run.folder) / (self._wish.file or f"{self.run.bench}{_SUFFIX}")
+
+    def cases(self, bench: Bench) -> Sequence[Case]:
+        """The run's cases as they were then; from the dataset where the store does not have them all yet.
+
+        Raises DatasetError when that is no longer the same.
+        """
+        if self.run.cases >= self._wish.cases or bench.dataset is None:
+            return _KeptCases(self._store, self.run)
+        cases = load_cases(bench.dataset, Path(self.run.folder))
+        if len(cases) != self._wish.cases or (self.run.digest and _digest(cases) != self.run.digest):
+            raise DatasetError(
+                f"{self.run.dataset} has changed since run {self.run.id} began, and not all of its cases were kept.",
+                "Start a new run.",
+            )
+        return cases
+
+    def origin(self, place: int) -> Provenance | None:
+        """What a variant of an earlier run came from. Raises StoreError when that is no longer what it was."""
+        if not self._origins or not self._origins[place]:
+            return None
+        known = Provenance.decode(self._origins[place])
+        known.check(self._store)
+        return known
+
+    def begin(self, cases: Sequence[Case], columns: Sequence[Column]) -> None:
+        """Write down the run, its cases and what its answers come from."""
+        if self.run.id:
+            change_run(self._store, self.run.key, state="running", owner=_myself(), finished=None)
+            self.run = get_run(self._store, self.run.key)
+        else:
+            fresh = msgspec.structs.replace(
+                self.run, started=time.time(), owner=_myself(), digest=_digest(cases), state="running"
+            )
+            self.run = create_run(self._store, fresh, self._variants, self._metrics)
+        for column in columns:
+            if column.provenance:
+                set_origin(self._store, self.run.key, column.place, column.provenance.encode())
+        if self.run.cases < len(cases):
+            group = []
+            for case in cases:
+                group.append(write_case(case))
+                if len(group) == _GROUP:
+                    cells.add_inputs(self._store, self.run.key, group)
+                    group = []
+            cells.add_inputs(self._store, self.run.key, group)
+
+    def finished_reader(self, repeats: int, retry_failed: bool) -> Callable[[Column], Callable[[int, int], bool]]:
+        """For a column, whether a case and repeat of it need not be run any more; read when its turn comes."""
+
+        def read(column: Column) -> Callable[[int, int], bool]:
+            if not self.run.id or not self.done:
+                return lambda number, repeat: False
+            marks = bytearray()
+            for number, repeat in cells.read_places(self._store, self.run.key, column.place, not retry_failed):
+                at = number * repeats + repeat
+                if at >= len(marks):
+                    marks.extend(bytes(at + 1024 - len(marks)))
+                marks[at] = 1
+            return lambda number, repeat: (at := number * repeats + repeat) < len(marks) and bool(marks[at])
+
+        return read
+
+    def count_finished(self, column: Column, retry_failed: bool) -> int:
+        """How many cells of a column need not be run any more."""
+        return cells.count_places(self._store, self.run.key, column.place, not retry_failed) if self.run.id else 0
+
+    def add(self, finished: Sequence[Attempt]) -> None:
+        """Keep finished cells, all or none."""
+        records = []
+        for attempt in finished:
+            assert attempt.cell is not None
+            records.append(write_cell(attempt.cell, attempt.answer, self._variants, self._names))
+        added = cells.add_cells(self._store, self.run.key, records)
+        self.done += added.done
+        self.failed += added.failed
+        self.cached += added.cached
+        for attempt in finished:
+            self._time(attempt)
+
+    def end(self, whole: bool) -> None:
+        """Write down how it ended."""
+        if self.run.id:
+            change_run(
+                self._store, self.run.key, state="finished" if whole else "stopped", finished=time.time(), owner=""
+            )
+
+    def paces(self) -> Iterator[tuple[Column, int, float]]:
+        """How many cells of each column were answered, and the seconds they took."""
+        return (pace for pace in self._paces.values() if pace[0].provenance and pace[1])
+
+    def _time(self, attempt: Attempt) -> None:
+        if attempt.cell and not attempt.cell.cached and not attempt.cell.error:
+            column, cells, seconds = self._paces.get(attempt.job.column.place, (attempt.job.column, 0, 0.0))
+            self._paces[column.place] = (column, cells + 1, seconds + attempt.answer.share_seconds)
+
+
+class _KeptCases(Sequence[Case]):
+    """A run's cases, read from the store a few at a time."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self._run = store, run
+        self.path = run.dataset
+        self.digest = run.digest
+
+    def __len__(self) -> int:
+        return self._run.cases
+
+    def __iter__(self) -> Iterator[Case]:
+        return (read_case(record) for record in cells.read_inputs(self._store, self._run.key))
+
+    def __getitem__(self, at: Any) -> Any:
+        found = cells.read_inputs_at(self._store, self._run.key, range(len(self))[at])
+        return read_case(found[0]) if isinstance(at, int) else [read_case(one) for one in found]
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the process that kept a ledger still runs; a later one with the same number does not count."""
+    number, _, started = owner.partition(" ")
+    try:
+        return bool(number) and f"{psutil.Process(int(number)).create_time():.2f}" == started
+    except (psutil.Error, ValueError):
+        return False
+
+
+def actual_state(run: Run) -> str:
+    """A run's state; `interrupted` where its process is gone."""
+    return "interrupted" if run.state == "running" and not is_alive(run.owner) else run.state
+
+
+def _myself() -> str:
+    return f"{os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def _digest(cases: Sequence[Case]) -> str:
+    return str(getattr(cases, "digest", ""))
+
+
+def _describe(scorer: Scorer) -> MetricRecord:
+    """threshold: a score of 1 is the only one that is no failure, where values go from 0 to 1."""
+    whole = scorer.scale == "unit" and not scorer.lower_is_better
+    return MetricRecord(
+        scorer.name, scorer.lower_is_better, scorer.binary, scorer.scale == "free", 1.0 if whole else None
+    )

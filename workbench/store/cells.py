@@ -1,0 +1,283 @@
+"""Cells: what came of each case on each variant, written in groups and read one by one.
+
+Knows nothing of the order in which they are shown (matrix.py). Variants and metrics are told by their place in the
+run; answers are kept once, however many cells share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from workbench.store.store import Store
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A completion as the store keeps it. digest: of all that determines it. kept: later cells may take it as theirs.
+
+    share_seconds: its part of the time that all requests side by side took. key: the store's number; 0 when it is
+    not there yet.
+    """
+
+    text: str = ""
+    thinking: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    first_seconds: float = 0.0
+    rate: float = 0.0
+    seconds: float = 0.0
+    share_seconds: float = 0.0
+    stop_reason: str | None = None
+    digest: bytes | None = None
+    kept: bool = False
+    key: int = 0
+
+
+class ScoreRecord(msgspec.Struct, frozen=True):
+    """One judgement; metric: its place in the run's list. more: what else is known of it, in words that the store does
+    not read."""
+
+    metric: int
+    value: float
+    applies: bool = True
+    extracted: str = ""
+    explanation: str = ""
+    more: str = ""
+
+
+class CellRecord(msgspec.Struct, frozen=True):
+    """One finished cell; number: the case's, variant: its place in the run's list."""
+
+    number: int
+    variant: int
+    repeat: int
+    answer: Answer
+    failed: bool = False
+    cached: bool = False
+    cost: float = 0.0
+    error: str = ""
+    hint: str = ""
+    scores: tuple[ScoreRecord, ...] = ()
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """One case. body: all of it but the expected answer, in words that the store does not read."""
+
+    number: int
+    body: str
+    expected: str | None = None
+    line: int = 0
+
+
+_ANSWER = (
+    "text, thinking, prompt_tokens, cached_tokens, output_tokens, first_seconds, rate, seconds, share_seconds,"
+    " stop_reason, digest, kept"
+)
+_ANSWER_OF = ", ".join(f"completions.{name.strip()}" for name in _ANSWER.split(","))
+_CELL = f"number, variant, repeat, failed, cached, cost, error, hint, completion, {_ANSWER_OF}"
+_SCORE = "metric, value, applies, extracted, explanation, more"
+_FROM = "cells LEFT JOIN completions ON completions.key = cells.completion"
+
+
+class Added(NamedTuple):
+    """How many more cells are done, failed and cached than before."""
+
+    done: int
+    failed: int
+    cached: int
+
+
+def add_cells(store: Store, run: int, cells: Sequence[CellRecord]) -> Added:
+    """Keep finished cells, all of them or none; one that is there already is replaced."""
+    with store.write() as connection:
+        done = failed = cached = 0
+        for cell in cells:
+            place = (run, cell.number, cell.variant, cell.repeat)
+            old = _remove(connection, place)
+            done += old is None
+            failed += cell.failed - (old[0] if old else 0)
+            cached += cell.cached - (old[1] if old else 0)
+            key = cell.answer.key or _add_answer(connection, cell.answer)
+            values = (key, cell.failed, cell.cached, cell.cost, _fingerprint(cell), cell.error or None)
+            connection.execute(
+                "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*place, *values, cell.hint or None)
+            )
+        connection.executemany(
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(run, cell.number, cell.variant, cell.repeat, *_values(score)) for cell in cells for score in cell.scores],
+        )
+        connection.execute(
+            "UPDATE runs SET done = done + ?, failed = failed + ?, cached = cached + ?, version = version + 1"
+            " WHERE key = ?",
+            (done, failed, cached, run),
+        )
+    return Added(done, failed, cached)
+
+
+def add_inputs(store: Store, run: int, cases: Sequence[InputRecord]) -> None:
+    """Keep cases of a run, those that are there already left as they are; equal texts are kept once."""
+    with store.write() as connection:
+        for case in cases:
+            digest = _digest(case.body, case.expected)
+            found = connection.execute("SELECT key FROM inputs WHERE digest = ?", (digest,)).fetchone()
+            key = (
+                found[0]
+                if found
+                else connection.execute(
+                    "INSERT INTO inputs (digest, body, expected) VALUES (?, ?, ?)", (digest, case.body, case.expected)
+                ).lastrowid
+            )
+            connection.execute("INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?)", (run, case.number, key, case.line))
+        connection.execute(
+            "UPDATE runs SET cases = (SELECT count(*) FROM cases WHERE run = runs.key) WHERE key = ?", (run,)
+        )
+
+
+def get_input(store: Store, run: int, number: int) -> InputRecord | None:
+    """A case of a run."""
+    query = (
+        "SELECT body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ? AND number = ?"
+    )
+    rows = store.read(query, (run, number))
+    return InputRecord(number, rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def read_inputs(store: Store, run: int) -> Iterator[InputRecord]:
+    """Every case of a run, by number."""
+    query = "SELECT number, body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ?"
+    return (InputRecord(*row) for row in store.read_many(f"{query} ORDER BY number", (run,)))
+
+
+def read_inputs_at(store: Store, run: int, places: int | range) -> list[InputRecord]:
+    """The cases at these places of a run's list, which goes by number."""
+    query = (
+        "SELECT number, body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ?"
+        " ORDER BY number LIMIT 1 OFFSET ?"
+    )
+    wanted = (places,) if isinstance(places, int) else places
+    return [InputRecord(*row) for place in wanted for row in store.read(query, (run, place))]
+
+
+def get_cell(store: Store, run: int, number: int, variant: int, repeat: int) -> CellRecord | None:
+    """A finished cell with all its texts."""
+    place = (run, number, variant, repeat)
+    where = "run = ? AND number = ? AND variant = ? AND repeat = ?"
+    rows = store.read(f"SELECT {_CELL} FROM {_FROM} WHERE {where}", place)
+    if not rows:
+        return None
+    query = f"SELECT {_SCORE} FROM scores WHERE {where} ORDER BY metric"
+    return _to_cell(rows[0], tuple(_to_score(row) for row in store.read(query, place)))
+
+
+def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
+    """Every finished cell of a run, by case, variant and repeat."""
+    where = "WHERE run = ? ORDER BY number, variant, repeat"
+    scores = store.read_many(
+        f"SELECT {_SCORE}, number, variant, repeat FROM scores {where}, metric",
+        (run,),
+    )
+    score = next(scores, None)
+    for row in store.read_many(f"SELECT {_CELL} FROM {_FROM} {where}", (run,)):
+        own: list[ScoreRecord] = []
+        while score is not None and score[6:] <= row[:3]:
+            if score[6:] == row[:3]:
+                own.append(_to_score(score))
+            score = next(scores, None)
+        yield _to_cell(row, tuple(own))
+
+
+def read_places(store: Store, run: int, variant: int, failed: bool = True) -> Iterator[tuple[int, int]]:
+    """Case and repeat of every finished cell of a variant; failed: those that failed as well."""
+    query = "SELECT number, repeat FROM cells WHERE run = ? AND variant = ?" + ("" if failed else " AND NOT failed")
+    return store.read_many(query, (run, variant), 5000)
+
+
+def count_places(store: Store, run: int, variant: int, failed: bool = True) -> int:
+    """How many there are of those that `read_places` gives."""
+    query = "SELECT count(*) FROM cells WHERE run = ? AND variant = ?" + ("" if failed else " AND NOT failed")
+    return int(store.read(query, (run, variant))[0][0])
+
+
+def find_answer(store: Store, digest: bytes) -> Answer | None:
+    """The answer that was kept for exactly this question."""
+    query = f"SELECT {_ANSWER}, key FROM completions WHERE digest = ? AND kept"
+    rows = store.read(query, (digest,))
+    return _to_answer(rows[0]) if rows else None
+
+
+def count_answers(store: Store, digests: Sequence[bytes]) -> int:
+    """How many of these questions have an answer."""
+    found = 0
+    for start in range(0, len(digests), 500):
+        part = digests[start : start + 500]
+        marks = ", ".join("?" * len(part))
+        rows = store.read(f"SELECT count(*) FROM completions WHERE kept AND digest IN ({marks})", part)
+        found += rows[0][0]
+    return found
+
+
+def _remove(connection: sqlite3.Connection, place: tuple[int, int, int, int]) -> tuple[int, int] | None:
+    """Take a cell out; whether it had failed and was cached, None when there was none."""
+    where = "WHERE run = ? AND number = ? AND variant = ? AND repeat = ?"
+    old: tuple[int, int] | None = connection.execute(f"SELECT failed, cached FROM cells {where}", place).fetchone()
+    if old:
+        connection.execute(f"DELETE FROM cells {where}", place)
+        connection.execute(f"DELETE FROM scores {where}", place)
+    return old
+
+
+def _add_answer(connection: sqlite3.Connection, answer: Answer) -> int | None:
+    """The answer's key; an empty one needs none. Where another one is kept for the same question already, it stays."""
+    if answer == _NONE:
+        return None
+    values = tuple(getattr(answer, name.strip()) for name in _ANSWER.split(","))
+    marks = ", ".join("?" * len(values))
+    insert = f"INTO completions ({_ANSWER}) VALUES ({marks})"
+    cursor = connection.execute(f"INSERT OR IGNORE {insert}", values)
+    if cursor.rowcount == 0:
+        cursor = connection.execute(f"INSERT {insert}", (*values[:-1], False))
+    return cursor.lastrowid
+
+
+_NONE = Answer()
+
+
+def _to_answer(row: tuple[Any, ...]) -> Answer:
+    """row: _ANSWER and the key."""
+    return Answer(*(*row[:11], bool(row[11]), row[12]))
+
+
+def _to_cell(row: tuple[Any, ...], scores: tuple[ScoreRecord, ...]) -> CellRecord:
+    number, variant, repeat, failed, cached, cost, error, hint, key = row[:9]
+    answer = Answer() if key is None else _to_answer((*row[9:], key))
+    return CellRecord(
+        number, variant, repeat, answer, bool(failed), bool(cached), cost, error or "", hint or "", scores
+    )
+
+
+def _to_score(row: tuple[Any, ...]) -> ScoreRecord:
+    return ScoreRecord(row[0], row[1], bool(row[2]), row[3] or "", row[4] or "", row[5] or "")
+
+
+def _values(score: ScoreRecord) -> tuple[Any, ...]:
+    texts = (score.extracted or None, score.explanation or None, score.more or None)
+    return (score.metric, score.value, score.applies, *texts)
+
+
+def _fingerprint(cell: CellRecord) -> int | None:
+    """A number that is the same for the same answer, white space around it aside; None for a cell that failed."""
+    if cell.failed:
+        return None
+    return int.from_bytes(
+        hashlib.blake2b(cell.answer.text.strip().encode(errors="surrogatepass"), digest_size=6).digest(), "big"
+    )
+
+
+def _digest(body: str, expected: str | None) -> bytes:
+    told = body if expected is None else f"{body}\0{expected}"
+    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
