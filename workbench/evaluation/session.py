@@ -14,7 +14,7 @@ import msgspec
 from workbench import files, paths
 from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice, Variant, load_bench, save_bench
-from workbench.evaluation.datasets import Case, load_cases
+from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts
@@ -102,23 +102,15 @@ class Session:
     @property
     def case(self) -> Case:
         """The current case, with what a person typed over it; an empty one when there is no dataset."""
-        number = self.bench.case
-        base = (
-            self.cases[number - 1] if number <= len(self.cases) else Case(number=1, variables={}, expected=None, line=0)
-        )
-        typed = self._inputs.get(number, {})
-        variables = (
-            {**dict.fromkeys(self._wanted_variables(), ""), **base.variables}
-            if not self.cases
-            else dict(base.variables)
-        )
-        variables.update({name: text for name, text in typed.items() if name != "expected"})
-        return Case(
-            number=base.number,
-            variables=variables,
-            expected=typed.get("expected", base.expected),
-            line=base.line,
-        )
+        base = self._find_row(self.number) or Case(number=1, variables={}, expected=None, line=0)
+        if not self.cases:
+            base = msgspec.structs.replace(base, variables=dict.fromkeys(self._wanted_variables(), ""))
+        return overlay(base, self._inputs.get(self.number, {}))
+
+    @property
+    def number(self) -> int:
+        """The number of the current case: the bench's own, or the next there is among the chosen rows."""
+        return self.cases.nearest(self.bench.case, True) if isinstance(self.cases, Cases) else self.bench.case
 
     def shown_variables(self) -> dict[str, str]:
         """Those variables of the current case that a prompt of this bench asks for; all of them when none does."""
@@ -129,11 +121,11 @@ class Session:
     @property
     def case_is_typed(self) -> bool:
         """Whether the current case differs from its row in the dataset."""
-        return bool(self._inputs.get(self.bench.case))
+        return bool(self._inputs.get(self.number))
 
     def go_to_case(self, number: int) -> bool:
-        """Stand on another case (clamped to the dataset); whether that moved."""
-        number = max(1, min(number, len(self.cases) or 1))
+        """Stand on another case, by its number, or the next there is in that direction; whether that moved."""
+        number = self.cases.nearest(number, number > self.number) if isinstance(self.cases, Cases) else 1
         if number == self.bench.case:
             return False
         self._set(case=number, inputs=dict(self._inputs.get(number, {})))
@@ -141,8 +133,8 @@ class Session:
 
     def type_input(self, variable: str, text: str) -> bool:
         """Overwrite a variable (or `expected`) of the current case; the dataset stays as it is."""
-        number = self.bench.case
-        row = self.cases[number - 1] if number <= len(self.cases) else None
+        number = self.number
+        row = self._find_row(number)
         original = (row.expected if variable == "expected" else row.variables.get(variable)) if row else None
         typed = dict(self._inputs.get(number, {}))
         if text == (original or ""):
@@ -152,7 +144,7 @@ class Session:
         if typed == self._inputs.get(number, {}):
             return False
         self._inputs[number] = typed
-        self._set(inputs=typed)
+        self._set(case=number, inputs=typed)
         return True
 
     # --- variants ------------------------------------------------------------------------------------------------
@@ -331,7 +323,10 @@ class Session:
     def _set(self, **changes: object) -> None:
         self.bench = msgspec.structs.replace(self.bench, **changes)
 
-    def _load_cases(self) -> tuple[Case, ...]:
+    def _find_row(self, number: int) -> Case | None:
+        return self.cases.find(number) if isinstance(self.cases, Cases) else None
+
+    def _load_cases(self) -> Cases | tuple[()]:
         if self.bench.dataset is None:
             return ()
         try:

@@ -90,6 +90,13 @@ class Cases(Sequence[Case]):
         """Where the case of that number stands, or the first one after it; the length where there is none."""
         return bisect_left(self._chosen, number - 1)
 
+    def nearest(self, number: int, forward: bool) -> int:
+        """The case number, or the next one there is in that direction, or else the outermost."""
+        place = self.place(number)
+        exact = place < len(self) and self._chosen[place] == number - 1
+        place = place if exact or forward else place - 1
+        return self._chosen[max(0, min(place, len(self) - 1))] + 1
+
     def find(self, number: int) -> Case | None:
         """The case of that number; None where it is not among these."""
         place = self.place(number)
