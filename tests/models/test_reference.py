@@ -30,6 +30,19 @@ def test_a_choice_may_name_a_model_that_was_found(tmp_path, known):
     assert (model.name, model.path, model.context_tokens) == ("short", known[1].path, 64)
 
 
+def test_a_choice_may_name_a_precision_for_a_folder_alone(tmp_path, known):
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").touch()
+    choices = {
+        "packed": ModelChoice("hf", dtype="bfloat16", quantization="4bit"),
+        "file": ModelChoice("desk-q8_0.gguf", dtype="float16"),
+    }
+    model = resolve_model("packed", choices, tmp_path, known)
+    assert (model.dtype, model.quantization) == ("bfloat16", "4bit")
+    with pytest.raises(ModelError, match="file cannot be opened with float16"):
+        resolve_model("file", choices, tmp_path, known)
+
+
 @pytest.mark.parametrize("given", ["sub/own.gguf", "{folder}/sub/own.gguf"])
 def test_a_path_is_a_model_too(tmp_path, given):
     (tmp_path / "sub").mkdir()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.about import Wish, tell
+from workbench.errors import ModelError
 
 if TYPE_CHECKING:
     from workbench.models.reference import Adapter, Model
@@ -24,13 +26,37 @@ def main(
         list[Path] | None, typer.Argument(metavar="FOLDER", help="Look here instead of in the usual places.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    about: Annotated[str, typer.Option(metavar="MODEL", help="Only this one, with all that is known of it.")] = "",
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --about: laid over it, and checked; may be given several times."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="With --about: float32, float16 or bfloat16.")] = "",
+    quantization: Annotated[str, typer.Option(help="With --about: 8bit or 4bit, by bitsandbytes.")] = "",
+    load: Annotated[bool, typer.Option("--load", help="With --about: load it, and say how it was opened.")] = False,
 ) -> None:
     """List the models and adapters that can be seen.
 
     GGUF files, Hugging Face folders and adapters are looked for in the settings' model_folders, ./models, the
     shipped assets, and what Hugging Face, LM Studio, llama.cpp and Ollama have fetched. A broken file is listed
     with what is wrong with it.
+
+    \b
+      workbench models ~/models
+      workbench models --about desk --adapter queues-lora
+      workbench models --about ~/models/Qwen2.5-0.5B --dtype bfloat16 --load
+
+    \b
+    Exit codes: 0 all went well; 2 the model of --about cannot be read, does not
+    fit into memory, or an adapter does not go with it.
     """
+    wish = Wish(about, tuple(adapter or ()), dtype, quantization, load)
+    if about:
+        raise typer.Exit(tell(wish, json))
+    if wish != Wish(""):
+        raise ModelError(
+            "--adapter, --dtype, --quantization and --load say more of one model.", "Name it with --about."
+        )
     from workbench.models.discover import default_folders, discover_adapters, discover_models
     from workbench.settings import load_settings
 

@@ -35,6 +35,8 @@ def main(
         list[str] | None,
         typer.Option(metavar="NAME[=SCALE]", help="An adapter to lay over the model; may be given several times."),
     ] = None,
+    dtype: Annotated[str, typer.Option(help="Of a Hugging Face model: float32, float16 or bfloat16.")] = "",
+    quantization: Annotated[str, typer.Option(help="Of a Hugging Face model: 8bit or 4bit, by bitsandbytes.")] = "",
     var: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; may be given several times.")
     ] = None,
@@ -51,6 +53,7 @@ def main(
       workbench run queues/plain --var message="Where is my parcel?"
       workbench run mine.prompty --model ~/models/other.gguf --var name=Ada
       workbench run mine.prompty --adapter runs/calm=0.5 --var name=Ada
+      workbench run mine.prompty --model ~/models/Qwen2.5-0.5B --dtype bfloat16
       echo "Say hello to {{ name }}." | workbench run - --var name=Ada
 
     \b
@@ -61,7 +64,7 @@ def main(
     from workbench.evaluation.datasets import Case
     from workbench.evaluation.launch import Draft
     from workbench.models.discover import default_folders, discover_adapters, discover_models
-    from workbench.models.reference import resolve_adapters, resolve_model
+    from workbench.models.reference import resolve_adapters, resolve_model, with_precision
     from workbench.paths import find_shipped
     from workbench.settings import load_settings
 
@@ -72,7 +75,8 @@ def main(
     choices = _read_adapters(adapter or [])
     known = discover_models(folders)
     laid = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
-    chosen = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
+    named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
+    chosen = with_precision(named, dtype, quantization)
     sampling = Sampling(
         temperature=temperature, max_tokens=max_tokens, seed=0 if seed is None else seed, stop=tuple(stop or [])
     )
