@@ -19,7 +19,7 @@ from workbench.errors import ModelError
 from workbench.models.reference import Quantization
 
 _ELSE = (
-    "Leave the quantization out, or make a GGUF file, which is small everywhere: workbench convert MODEL small.gguf"
+    "leave the quantization out, or make a GGUF file, which is small everywhere: workbench convert MODEL small.gguf"
     " --type q4_k_m"
 )
 
@@ -45,25 +45,25 @@ def check_packing(kind: str, device: torch.device) -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             f"Loading in {kind} needs bitsandbytes, which is not installed.",
-            f"Install it with: pip install 'bitsandbytes>={BITSANDBYTES_MIN_VERSION}'. {_ELSE}",
+            f"Install it with `pip install 'bitsandbytes>={BITSANDBYTES_MIN_VERSION}'`. Or {_ELSE}",
         )
     found = version("bitsandbytes")
     if not is_bitsandbytes_available():
         raise ModelError(
             f"Loading in {kind} needs bitsandbytes {BITSANDBYTES_MIN_VERSION} or newer; found {found}.",
-            f"Update it with: pip install -U bitsandbytes. {_ELSE}",
+            f"Update it with `pip install -U bitsandbytes`. Or {_ELSE}",
         )
     try:
         bitsandbytes = importlib.import_module("bitsandbytes")
     except Exception as error:
         raise ModelError(
             f"bitsandbytes {found} cannot be loaded here: {type(error).__name__}: {error}.",
-            f"Install it again. {_ELSE}",
+            f"Install it again. Or {_ELSE}",
         ) from error
     devices = {str(name) for name in getattr(bitsandbytes, "supported_torch_devices", {"cuda"})}
     if device.type not in devices:
         raise ModelError(
             f"Loading in {kind} cannot be done here: bitsandbytes {found} runs on {', '.join(sorted(devices))}, and"
             f" this model would run on {device.type}.",
-            _ELSE,
+            f"Instead, {_ELSE}",
         )
