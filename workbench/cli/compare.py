@@ -17,7 +17,7 @@ from workbench.errors import BenchError
 if TYPE_CHECKING:
     from workbench.evaluation.bench import Bench, Variant
     from workbench.evaluation.cell import Cell
-    from workbench.evaluation.datasets import Case
+    from workbench.evaluation.datasets import Case, Cases
 
 
 def main(
@@ -92,27 +92,32 @@ def _tell(cell: Cell, done: int, total: int) -> None:
     terminal.say(f"[{done}/{total}] case {cell.case}, {cell.variant}: {outcome or 'done'}")
 
 
-def _load_cases(bench: Bench, file: Path) -> tuple[Case, ...]:
-    """The dataset's cases; without a dataset the one that a person typed."""
-    from workbench.evaluation.datasets import Case, load_cases, overlay
+def _load_cases(bench: Bench, file: Path) -> Cases | None:
+    from workbench.evaluation.datasets import load_cases
 
-    if bench.dataset is None:
-        return (overlay(Case(1, {}), bench.inputs),)
-    cases = load_cases(bench.dataset, file.parent)
-    return tuple(overlay(case, bench.inputs) if case.number == bench.case else case for case in cases)
+    return load_cases(bench.dataset, file.parent) if bench.dataset else None
 
 
-def _choose_cases(bench: Bench, cases: tuple[Case, ...], wanted: str) -> list[Case]:
-    if wanted == "all":
-        return list(cases)
+def _choose_cases(bench: Bench, cases: Cases | None, wanted: str) -> list[Case]:
+    """The wanted cases, with what a person typed over one of them; without a dataset the one that was typed."""
+    from workbench.evaluation.datasets import Case, overlay
+
+    if cases is None:
+        return [overlay(Case(1, {}), bench.inputs)]
+    chosen = cases if wanted == "all" else _find_cases(bench, cases, wanted)
+    return [overlay(case, bench.inputs) if case.number == bench.case else case for case in chosen]
+
+
+def _find_cases(bench: Bench, cases: Cases, wanted: str) -> Cases:
     asked = re.fullmatch(r"(\d+)(?:-(\d+))?", wanted or str(bench.case))
     if not asked:
         raise BenchError(f"--case {wanted} names no case.", "Expected a number (3), a range (1-20), or all.")
     low, high = int(asked[1]), int(asked[2] or asked[1])
-    chosen = [case for case in cases if low <= case.number <= high]
-    if low < 1 or high > len(cases) or not chosen:
+    chosen = cases[cases.place(low) : cases.place(high + 1)]
+    first, last = cases.numbers[0], cases.numbers[-1]
+    if low < 1 or high > last or not chosen:
         named = f"--case {wanted}" if wanted else f"The bench's case {bench.case}"
-        raise BenchError(f"{named} does not exist.", f"The dataset has the cases 1 to {len(cases)}.")
+        raise BenchError(f"{named} does not exist.", f"The dataset has the cases {first} to {last}.")
     return chosen
 
 
