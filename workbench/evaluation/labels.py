@@ -10,43 +10,42 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from workbench.evaluation.scorers.normalization import normalize
+from workbench.store.answers import AnswerCount
 
-_MOST = 50
+MOST_LABELS = 50
 _CASES_A_LABEL = 2  # fewer, and the expected answers are texts rather than labels
 
 
-class Answer(NamedTuple):
-    """One judged answer: what it was taken to say, and whether that counted as right."""
-
-    variant: str
-    expected: str
-    extracted: str
-    right: bool
-
-
 class LabelCounts(NamedTuple):
-    """counts[variant][expected][answered]; the last column is any other answer."""
+    """counts[variant's place][expected][answered]; the last column is any other answer."""
 
     labels: tuple[str, ...]
-    counts: dict[str, list[list[int]]]
+    counts: dict[int, list[list[int]]]
 
 
-def count_labels(answers: Iterable[Answer]) -> LabelCounts | None:
+def count_labels(answers: Iterable[AnswerCount]) -> LabelCounts | None:
     """The answers as labels, most frequent label first; None where the expected answers are no labels."""
-    tally = Counter((one.variant, one.expected, one.right, one.extracted) for one in answers)
+    answers = list(answers)
+    variants = sorted({one.variant for one in answers})
     expected: Counter[str] = Counter()
-    for (_, wanted, _, _), count in tally.items():
-        expected[wanted] += count
-    variants = list(dict.fromkeys(key[0] for key in tally))
-    cases = sum(expected.values()) / max(1, len(variants))
-    if not 2 <= len(expected) <= _MOST or cases < _CASES_A_LABEL * len(expected):
+    for one in answers:
+        expected[one.expected] += one.cells
+    cases = expected.total() / max(1, len(variants))
+    if not 2 <= len(expected) <= MOST_LABELS or cases < _CASES_A_LABEL * len(expected):
         return None
     labels = tuple(sorted(expected, key=lambda label: (-expected[label], label)))
     place = {label: at for at, label in enumerate(labels)}
     known = {normalize(label): at for label, at in place.items()}
-    counts = {name: [[0] * (len(labels) + 1) for _ in labels] for name in variants}
-    for (variant, wanted, right, extracted), count in tally.items():
-        row = place[wanted]
-        said = row if right else known.get(normalize(extracted), len(labels))
-        counts[variant][row][len(labels) if said == row and not right else said] += count
+    counts = {variant: [[0] * (len(labels) + 1) for _ in labels] for variant in variants}
+    for one in answers:
+        row = place[one.expected]
+        counts[one.variant][row][_find_column(one, row, known, len(labels))] += one.cells
     return LabelCounts(labels, counts)
+
+
+def _find_column(one: AnswerCount, right: int, known: dict[str, int], other: int) -> int:
+    """An answer that looks right to the eye and was judged wrong is another answer, so that the sums agree."""
+    if one.right:
+        return right
+    said = known.get(normalize(one.extracted), other)
+    return other if said == right else said

@@ -26,7 +26,7 @@ class Table(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What the cells of one variant took; NaN where no cell says."""
+    """What the cells of one variant took; 0 where no cell says."""
 
     n: int
     failed: int
@@ -103,8 +103,8 @@ def _add_up(rows: NDArray[np.float64]) -> Costs:
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _quantile(values: NDArray[np.float64], share: float) -> float:
-    return float(np.quantile(values, share)) if len(values) else float("nan")
+    return float(np.quantile(values, share)) if len(values) else 0.0

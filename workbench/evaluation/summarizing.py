@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.measurements import Costs, Table, add_up, tabulate
+from workbench.evaluation.roles import find_role
 from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
 from workbench.evaluation.statistics.paired import Contrast, contrast
-from workbench.evaluation.summary import Effect, Estimate, PairSummary, Summary, VariantSummary
+from workbench.evaluation.summary import Effect, Estimate, PairSummary, Role, Summary, VariantSummary
 from workbench.evaluation.view import Metric, RunView
 from workbench.evaluation.whole import Whole, read_whole
 from workbench.store.store import Store
@@ -36,7 +37,10 @@ def compute_summary(view: RunView) -> Summary:
     costs = add_up(view.readings(), names)
     whole = read_whole(view)
     estimates = {metric.name: estimate(tables[metric.name], metric) for metric in metrics}
-    variants = tuple(_describe(name, at, costs[name], estimates, whole) for at, name in enumerate(names))
+    variants = tuple(
+        _describe(name, at, costs[name], estimates, whole, find_role(view.provenance(name)))
+        for at, name in enumerate(names)
+    )
     return Summary(
         run=run.id,
         bench=run.bench,
@@ -109,14 +113,14 @@ def find_best(variants: Sequence[VariantSummary], metric: Metric) -> str:
 
 
 def _describe(
-    name: str, at: int, costs: Costs, estimates: Mapping[str, Sequence[Estimate]], whole: Whole
+    name: str, at: int, costs: Costs, estimates: Mapping[str, Sequence[Estimate]], whole: Whole, role: Role
 ) -> VariantSummary:
     return VariantSummary(
         name=name,
         scores={metric: own[at] for metric, own in estimates.items() if own[at].n},
         dataset_scores=whole.scores.get(name, {}),
         dataset_intervals=whole.intervals.get(name, {}),
-        role=whole.roles.get(name, ""),
+        role=role,
         **costs._asdict(),
     )
 

@@ -5,7 +5,6 @@ Knows nothing of how cells came about, how the numbers are computed (summarizing
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -35,7 +34,7 @@ class VariantSummary(msgspec.Struct, frozen=True):
     dataset_scores: values that only a whole dataset has, such as macro F1, by their name; dataset_intervals: the
     same with intervals, as far as they can be computed by drawing the cases again.
     latency: seconds for the whole answer; tokens: means. cost_per_thousand: money for a thousand requests, by the
-    price table of the bench. NaN where no cell says.
+    price table of the bench. 0 where no cell says.
     role: what kind of variant it is; "" where that cannot be told.
     """
 
@@ -46,12 +45,12 @@ class VariantSummary(msgspec.Struct, frozen=True):
     scores: dict[str, Estimate] = {}
     dataset_scores: dict[str, float] = {}
     dataset_intervals: dict[str, Estimate] = {}
-    latency_p50: float = math.nan
-    latency_p95: float = math.nan
-    tokens_in: float = math.nan
-    tokens_out: float = math.nan
-    tokens_per_second: float = math.nan
-    cost_per_thousand: float = math.nan
+    latency_p50: float = 0.0
+    latency_p95: float = 0.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    tokens_per_second: float = 0.0
+    cost_per_thousand: float = 0.0
     role: Role = ""
 
 

@@ -59,8 +59,10 @@ def contrast(
         return []
     differences = np.stack([values[:, b] - values[:, a] for a, b in pairs], axis=1)
     intervals = mean_intervals(differences, binary, seed=seed)
-    flipped = flip_signs(differences, seed)
-    plain = [_Plain.of(differences[:, at], binary, float(flipped[at])) for at in range(len(pairs))]
+    plain = [_Plain.of(differences[:, at], binary) for at in range(len(pairs))]
+    flipped = flip_signs(differences[:, [not one.rightness for one in plain]], seed)
+    tested = iter(flipped)
+    plain = [one if one.rightness else one._replace(p=float(next(tested))) for one in plain]
     adjusted = holm([one.p for one in plain])
     level = SIGNIFICANT / len(pairs)
     return [
@@ -74,16 +76,17 @@ class _Plain(NamedTuple):
 
     differences: NDArray[np.float64]
     rightness: bool
+    """whether each case is right or wrong, and nothing between"""
     a_only: int
     b_only: int
     p: float
 
     @classmethod
-    def of(cls, column: NDArray[np.float64], binary: bool, flipped: float) -> _Plain:
+    def of(cls, column: NDArray[np.float64], binary: bool) -> _Plain:
         own = column[~np.isnan(column)]
         rightness = binary and bool(np.isin(own, (-1.0, 0.0, 1.0)).all())
         a_only, b_only = (int((own < 0).sum()), int((own > 0).sum())) if rightness else (0, 0)
-        return cls(own, rightness, a_only, b_only, mcnemar(a_only, b_only) if rightness else flipped)
+        return cls(own, rightness, a_only, b_only, mcnemar(a_only, b_only) if rightness else math.nan)
 
     def conclude(
         self, pair: tuple[int, int], interval: Interval, p_adjusted: float, lower_is_better: bool, level: float

@@ -1,0 +1,1 @@
+"""Reports: a summary and its cells as files for people and for machines."""

@@ -1,0 +1,73 @@
+"""JSON: a summary for other programs.
+
+Knows nothing of cells. The keys are a promise: others build on them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from workbench.evaluation.summary import Estimate, PairSummary, Summary, VariantSummary
+
+
+def render_json(summary: Summary) -> str:
+    """`{"run", "variants": [{"name", "n", "scores": {metric: {"value", "low", "high"}}}], "pairs": [{"a", "b",
+    "metric", "difference", "low", "high", "p", "verdict"}]}`.
+
+    difference: b minus a; verdict: of b; p: after Holm's correction, as the verdict goes by. null: not known.
+    """
+    described = {
+        "run": summary.run,
+        "variants": [_describe_variant(one) for one in summary.variants],
+        "pairs": [_describe_pair(one) for one in summary.pairs],
+    }
+    return _lay_out(described)
+
+
+def render_details(summary: Summary) -> str:
+    """Everything that the summary holds, under its own names."""
+    return _lay_out(_clean(msgspec.to_builtins(summary)))
+
+
+def _describe_variant(one: VariantSummary) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "n": one.n,
+        "scores": {metric: _describe_estimate(found) for metric, found in one.scores.items()},
+    }
+
+
+def _describe_estimate(found: Estimate) -> dict[str, float | None]:
+    return {"value": _know(found.value), "low": _know(found.low), "high": _know(found.high)}
+
+
+def _describe_pair(one: PairSummary) -> dict[str, Any]:
+    return {
+        "a": one.a,
+        "b": one.b,
+        "metric": one.metric,
+        "difference": _know(one.difference),
+        "low": _know(one.low),
+        "high": _know(one.high),
+        "p": one.p_adjusted,
+        "verdict": one.verdict,
+    }
+
+
+def _know(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(one) for one in value]
+    return _know(value) if isinstance(value, float) else value
+
+
+def _lay_out(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"

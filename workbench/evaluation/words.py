@@ -1,0 +1,160 @@
+"""Words: what a summary says, as a person would say it: which variant is best, and whether that is real.
+
+Knows nothing of screens or files. Every sentence is built from the numbers; where they do not tell, it says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from workbench.evaluation.summary import PairSummary, Role, Summary, VariantSummary
+from workbench.evaluation.view import Metric
+
+_KINDS: dict[Role, str] = {
+    "zero-shot": "zero-shot",
+    "few-shot": "few-shot",
+    "adapter": "with the adapter",
+    "adapter, few-shot": "with adapter and examples",
+}
+_QUESTIONS: tuple[tuple[Role, Role], ...] = (
+    ("zero-shot", "few-shot"),
+    ("zero-shot", "adapter"),
+    ("few-shot", "adapter"),
+    ("adapter", "adapter, few-shot"),
+)
+_ENDLESS = 100_000
+_MANY = 1_000  # cases from which a third digit means something
+
+
+def tell(summary: Summary, metric: str = "") -> str:
+    """The findings by one metric, the first unless named, in a paragraph."""
+    chosen = next((one for one in summary.metrics if metric in ("", one.name)), None)
+    ranked = rank(summary, chosen) if chosen else []
+    if chosen is None or not ranked:
+        return "Nothing has been scored yet, so there is nothing to say."
+    sentences = [_tell_best(ranked, chosen), *_answer(summary, ranked, chosen), *_tell_cost(summary, ranked)]
+    return " ".join(sentences)
+
+
+def rank(summary: Summary, metric: Metric) -> list[VariantSummary]:
+    """The variants that have a value of a metric, the best first."""
+    scored = [one for one in summary.variants if metric.name in one.scores]
+    scored = [one for one in scored if not math.isnan(one.scores[metric.name].value)]
+    return sorted(scored, key=lambda one: one.scores[metric.name].value, reverse=not metric.lower_is_better)
+
+
+def tell_pair(
+    pair: PairSummary, metric: Metric, summary: Summary, labels: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """One comparison in a sentence, about `b`. labels: what to call variants instead of by their bare names."""
+    left, right = labels.get(pair.a, pair.a), labels.get(pair.b, pair.b)
+    a, b = (summary.variant(name).scores[pair.metric].value for name in (pair.a, pair.b))
+    digits = count_digits(metric, pair.n)
+    numbers = f"{format_value(b, metric, pair.n)} against {format_value(a, metric, pair.n)}"
+    if pair.difference == 0:
+        return f"{right} and {left} have the same value here: {numbers}."
+    known = "" if math.isnan(pair.low) else f"95% interval {pair.low:+.{digits}f} to {pair.high:+.{digits}f}, "
+    evidence = f"{pair.difference:+.{digits}f} ({known}{format_p(pair.p_adjusted)})"
+    if pair.verdict == "not distinguishable":
+        told = f"a difference of {evidence} may be chance"
+        return f"{right} and {left} cannot be told apart here: {numbers}; {told}{_tell_needed(pair)}."
+    return f"{right} is {pair.verdict} than {left}: {numbers}, a real difference of {evidence}."
+
+
+def format_value(value: float, metric: Metric, n: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{count_digits(metric, n)}f}"
+
+
+def count_digits(metric: Metric, n: int) -> int:
+    """Digits behind the point that mean something for so many cases."""
+    return 3 if n >= _MANY and not metric.free else 2
+
+
+def format_p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def name_metric(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def list_names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _tell_best(ranked: Sequence[VariantSummary], metric: Metric) -> str:
+    best = ranked[0]
+    found = best.scores[metric.name]
+    digits = count_digits(metric, found.n)
+    interval = "" if math.isnan(found.low) else f" (95% interval {found.low:.{digits}f} to {found.high:.{digits}f})"
+    cases = "case" if found.n == 1 else "cases"
+    value = f"{name_metric(metric.name)} {format_value(found.value, metric, found.n)}{interval} on {found.n:,} {cases}"
+    level = [one.name for one in ranked[1:] if one.scores[metric.name].value == found.value]
+    if level:
+        return f"{list_names([best.name, *level])} share the best value: {value}."
+    return f"{best.name} has the best value: {value}." if len(ranked) > 1 else f"{best.name}: {value}."
+
+
+def _answer(summary: Summary, ranked: Sequence[VariantSummary], metric: Metric) -> Iterator[str]:
+    """The questions that the kinds of variants raise; without known kinds, the best against the others."""
+    strongest: dict[Role, VariantSummary] = {}
+    for one in reversed(ranked):
+        if one.role:
+            strongest[one.role] = one
+    asked = [(strongest[a].name, strongest[b].name) for a, b in _QUESTIONS if a in strongest and b in strongest]
+    told = [pair for a, b in asked if (pair := summary.pair(a, b, metric.name)) is not None and pair.n]
+    labels = {one.name: _name_kind(one) for one in strongest.values()}
+    for pair in told:
+        yield tell_pair(pair, metric, summary, labels)
+        labels = {name: label for name, label in labels.items() if name not in (pair.a, pair.b)}
+    best = ranked[0].name
+    covered = {name for pair in told for name in (pair.a, pair.b) if best in (pair.a, pair.b)}
+    yield from _tell_rest(summary, [one.name for one in ranked if one.name not in {best, *covered}], best, metric)
+
+
+def _name_kind(one: VariantSummary) -> str:
+    """The name, and what kind of variant it is where the name does not say so."""
+    kind = _KINDS.get(one.role, "")
+    return f"{one.name} ({kind})" if kind and kind not in one.name.casefold() else one.name
+
+
+def _tell_rest(summary: Summary, others: Sequence[str], best: str, metric: Metric) -> Iterator[str]:
+    pairs = [pair for name in others if (pair := summary.pair(name, best, metric.name)) is not None and pair.n]
+    beaten = [pair.a for pair in pairs if pair.verdict == "better"]
+    level = [pair for pair in pairs if pair.verdict != "better"]
+    if beaten:
+        also = " as well" if len(others) < len(summary.variants) - 1 else ""
+        yield f"{best} is better than {list_names(beaten)}{also}."
+    yield from (tell_pair(pair, metric, summary) for pair in level)
+
+
+def _tell_needed(pair: PairSummary) -> str:
+    if not pair.needed_cases:
+        return ""
+    if pair.needed_cases > _ENDLESS:
+        return f"; if it is the true one, no fewer than {_ENDLESS:,} cases would tell"
+    return f"; if it is the true one, about {_round(pair.needed_cases):,} cases would tell"
+
+
+def _round(count: int) -> int:
+    """Two digits: more would be pretence."""
+    scale: int = 10 ** max(0, len(str(count)) - 2)
+    return math.ceil(count / scale) * scale
+
+
+def _tell_cost(summary: Summary, ranked: Sequence[VariantSummary]) -> Iterator[str]:
+    """What the best one takes, beside the others."""
+    best = ranked[0]
+    others = [one for one in ranked[1:] if one.tokens_in and best.tokens_in]
+    if not others:
+        return
+    time = f", {format_seconds(best.latency_p50)} at the median" if best.latency_p50 else ""
+    takes = f"A request to {best.name} takes {best.tokens_in:.0f} tokens in and {best.tokens_out:.0f} out{time}"
+    low, high = (f"{pick(one.tokens_in for one in others):.0f}" for pick in (min, max))
+    yield f"{takes}; the others take {low if low == high else f'{low} to {high}'} tokens in."
+
+
+def format_seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
