@@ -12,6 +12,7 @@
     ├── BenchError             a bench file does not describe a comparison
     ├── ScorerError            a scorer is unknown or wrongly configured
     ├── StoreError             the store of runs cannot be opened, read or written
+    ├── TrainingError          a recipe cannot be trained, or its training cannot go on
     ├── ModelError             a model cannot be found, read or loaded
     └── EngineError            an engine refused a request, or its process died
 
@@ -91,6 +92,10 @@ class ScorerError(WorkbenchError):
 
 class StoreError(WorkbenchError):
     """The store of runs cannot be opened, read or written; what was in it is still there."""
+
+
+class TrainingError(WorkbenchError):
+    """A recipe cannot be trained, or its training cannot go on; what was saved of it is still there."""
 
 
 class ModelError(WorkbenchError):

@@ -15,6 +15,7 @@ from workbench.engines.engine import Request, Tokenized
 from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.engines.vocabulary import Vocabulary
 from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Segment, render_segments
+from workbench.prompting.prompt import Message
 
 _REMEMBERED = 256
 
@@ -65,6 +66,21 @@ class Prompts:
         if shared_length(prompt, joined):
             return joined
         return prompt + self._vocabulary.continue_text(answer, special=request.mode == "completion")
+
+    def close(self, messages: Sequence[Message], answer: str) -> tuple[Segment, ...]:
+        """The final text of a conversation that ends with this answer, its turn finished. Raises TemplateError."""
+        begun = messages[-1].content if messages and messages[-1].role == "assistant" else None
+        whole = (
+            (*messages, Message("assistant", answer))
+            if begun is None
+            else (*messages[:-1], Message("assistant", begun + answer))
+        )
+        return render_segments(self._template, whole, self._vocabulary.control, closed=True)
+
+    def tokenize_closed(self, segments: Sequence[Segment]) -> list[int]:
+        """The token ids of a finished conversation's text."""
+        ids = self._tokenize(segments)
+        return self._vocabulary.begin(ids) if self._completes_template else ids
 
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""

@@ -63,23 +63,25 @@ class ChatTemplate:
                 error.lineno,
             ) from error
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], closed: bool = False) -> str:
         """The text for these messages, up to where the model is to write.
 
-        A last assistant message is left open, to be continued. For templates that refuse a system message it
-        is put before the first user message. Raises TemplateError with what the template complains of.
+        A last assistant message is left open, to be continued, or `closed` as a finished turn. For templates that
+        refuse a system message it is put before the first user message. Raises TemplateError with what the template
+        complains of.
         """
-        open_end = bool(messages) and messages[-1].role == "assistant"
+        answered = bool(messages) and messages[-1].role == "assistant"
+        open_end = answered and not closed
         marker = _unused_character(messages)
         if open_end:
             messages = [*messages[:-1], Message("assistant", messages[-1].content + marker)]
         try:
-            text = self._fill(messages, not open_end)
+            text = self._fill(messages, not answered)
         except TemplateError:
             merged = _merge_system(messages)
             if merged is None:
                 raise
-            text = self._fill(merged, not open_end)
+            text = self._fill(merged, not answered)
         if not open_end:
             return text
         if marker not in text:
@@ -106,7 +108,7 @@ class ChatTemplate:
 
 
 def render_segments(
-    template: ChatTemplate, messages: Sequence[Message], control: re.Pattern[str] | None
+    template: ChatTemplate, messages: Sequence[Message], control: re.Pattern[str] | None, closed: bool = False
 ) -> tuple[Segment, ...]:
     """The final text, with the control tokens that stand inside message contents kept apart as literal
     segments.
@@ -122,9 +124,9 @@ def render_segments(
         return f"{opening}{len(found) - 1}{closing}"
 
     if control is None or not any(control.search(message.content) for message in messages):
-        return (Segment(template.render(messages)),)
+        return (Segment(template.render(messages, closed)),)
     hidden = [Message(message.role, control.sub(hide, message.content)) for message in messages]
-    pieces = re.split(f"{opening}(\\d+){closing}", template.render(hidden))
+    pieces = re.split(f"{opening}(\\d+){closing}", template.render(hidden, closed))
     segments = (
         Segment(found[int(piece)], True) if position % 2 else Segment(piece) for position, piece in enumerate(pieces)
     )
