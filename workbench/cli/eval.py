@@ -1,0 +1,301 @@
+"""`workbench eval`: a bench on its whole dataset, into the store, and what came of it.
+
+Knows nothing of how cells are run (evaluation/run.py) or how results are laid out (results.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from workbench.cli import terminal
+from workbench.errors import BenchError, StoreError
+
+if TYPE_CHECKING:
+    from workbench.cli.results import Formats
+    from workbench.evaluation.bench import Bench
+    from workbench.evaluation.datasets import Case
+    from workbench.evaluation.run import Evaluation, Options
+    from workbench.hosting.pool import Pool
+    from workbench.settings import Settings
+    from workbench.store.runs import Run
+    from workbench.store.store import Store
+
+
+class _Part(NamedTuple):
+    """Which part of a bench to run."""
+
+    variants: Sequence[str] = ()
+    cases: str = ""
+    split: str = ""
+    sample: int | None = None
+    limit: int | None = None
+    repeats: int | None = None
+
+
+def main(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FILE.bench.yaml | RUN]",
+            help="The bench, else the one of this folder; with --resume, --retry-failed and --again a run.",
+        ),
+    ] = "",
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
+    ] = None,
+    case: Annotated[str, typer.Option(metavar="N|N-M|N,M", help="Only these cases, by their numbers.")] = "",
+    split: Annotated[str, typer.Option(metavar="NAME", help="Which part of the dataset, such as test.")] = "",
+    sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="How often each cell is run.")] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the run is called; else as its bench.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="A word of your own, kept with the run.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run, the last unfinished one if none is named.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="The same, and run its failed cells again.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask one cell of a run exactly as it was asked; see --case, --variant.")
+    ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask every cell anew, also where the answer is known.")
+    ] = False,
+    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Cells in flight on one model.")] = 16,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print every cell as CSV.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the results as Markdown.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report with charts, in one file.")] = None,
+    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every cell as Parquet.")] = None,
+) -> None:
+    """Run every variant of a bench on its whole dataset.
+
+    Results go to stdout, progress to stderr. Each finished cell is kept at once: a run that was stopped, or killed,
+    goes on where it was. Answers that are known already are not asked for again.
+
+    \b
+      workbench eval prompts/demo.bench.yaml
+      workbench eval prompts/demo.bench.yaml --limit 20 --variant plain
+      workbench eval prompts/demo.bench.yaml --json > results.json
+      workbench eval prompts/demo.bench.yaml --html report.html
+      workbench eval --resume
+      workbench eval --retry-failed 1ieuo0
+      workbench eval --again last --case 7 --variant plain
+
+    \b
+    Exit codes: 0 all went well; 1 a threshold of the bench was missed, some
+    cells failed, or (--again) the answer is another one; 2 the bench cannot be
+    used; 130 interrupted.
+    """
+    from workbench import paths
+    from workbench.cli.results import Formats
+    from workbench.evaluation.run import Options
+    from workbench.hosting.pool import Pool
+    from workbench.settings import load_settings
+    from workbench.store.store import Store
+
+    formats = Formats(json, csv, markdown, html, parquet)
+    formats.check()
+    settings = load_settings()
+    part = _Part(variant or [], case, split, sample, limit, repeats)
+    options = Options(
+        strategy=settings.context_strategy,
+        at_once=at_once,
+        cache=not no_cache,
+        unload=True,
+        retry_failed=retry_failed,
+        name=name,
+        note=note,
+    )
+    pool = Pool(settings.threads, settings.max_context_tokens)
+    store = Store(paths.data_folder() / "workbench.sqlite")
+    try:
+        if again:
+            raise typer.Exit(_ask_again(file, part, pool, store))
+        going_on = resume or retry_failed
+        make = _go_on if going_on else _begin
+        evaluation = make(file, part, options, settings, pool, store)
+        if plan:
+            _say_plan(evaluation)
+            return
+        _carry_out(evaluation)
+        raise typer.Exit(_conclude(evaluation.run, store, formats))
+    finally:
+        pool.close()
+        store.close()
+
+
+def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+    import msgspec
+
+    from workbench.evaluation.bench import load_bench
+    from workbench.evaluation.opening import choose_bench
+    from workbench.evaluation.run import Evaluation
+    from workbench.evaluation.sources import find_sources
+
+    path = Path(file) if file else choose_bench(Path.cwd())
+    bench = _choose_part(load_bench(path), part)
+    cases = _choose_cases(_load_cases(bench, path), part.cases)
+    strategy = bench.context_strategy or options.strategy
+    sources = find_sources(bench, path.absolute().parent, settings)
+    return Evaluation(bench, path, cases, pool, sources, store, msgspec.structs.replace(options, strategy=strategy))
+
+
+def _go_on(wanted: str, part: _Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+    from workbench.evaluation.bench import parse_bench
+    from workbench.evaluation.run import Evaluation
+    from workbench.evaluation.sources import find_sources
+
+    if part._replace(variants=tuple(part.variants)) != _Part():
+        raise BenchError(
+            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit and --repeats belong"
+            " to a new one.",
+            "Leave them out.",
+        )
+    run = _find_unfinished(wanted, options.retry_failed, store)
+    bench = parse_bench(run.text, f"the bench of run {run.id}")
+    sources = find_sources(bench, Path(run.folder), settings)
+    return Evaluation.resume(run.id, pool, sources, store, options)
+
+
+def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
+    """The run that a person means to go on with."""
+    from workbench.store.runs import find_run, list_runs
+
+    if wanted and not Path(wanted).is_file():
+        return find_run(store, wanted)
+    runs = list_runs(store)
+    if wanted:
+        name = Path(wanted).name.removesuffix(".bench.yaml")
+        runs = [run for run in runs if run.bench == name]
+    open_ones = [run for run in runs if run.state != "finished" or (retry_failed and run.failed)]
+    if not open_ones:
+        raise StoreError(
+            "Every run is finished.", "`workbench runs` lists them; name one to run its failed cells again."
+        )
+    return open_ones[0]
+
+
+def _say_plan(evaluation: Evaluation) -> None:
+    from workbench.cli.progress import describe_plan
+
+    for line in describe_plan(evaluation.plan()):
+        terminal.say(line)
+
+
+def _carry_out(evaluation: Evaluation) -> None:
+    from workbench.cli.progress import ProgressLine
+    from workbench.evaluation.progress import RunProgress
+
+    _say_plan(evaluation)
+    line = ProgressLine()
+    told: RunProgress | None = None
+    try:
+        for event in evaluation.events():
+            if isinstance(event, RunProgress):
+                told = event
+                line.show(event)
+    except BaseException as error:
+        line.end()
+        if evaluation.run:
+            kept = f" {told.done:,} of {told.total:,} cells are kept." if told else ""
+            stopped = "Stopped." if isinstance(error, KeyboardInterrupt) else "The run ended early."
+            terminal.say(f"{stopped}{kept} Go on with: workbench eval --resume {evaluation.run}")
+        raise
+    if told:
+        line.show(told, last=True)
+    line.end()
+
+
+def _conclude(run: str, store: Store, formats: Formats) -> int:
+    """Show the results; the exit code."""
+    from workbench.cli.results import report
+    from workbench.evaluation.summary import summarize
+    from workbench.evaluation.thresholds import find_misses
+    from workbench.evaluation.view import RunView
+
+    view = RunView(store, run)
+    summary = summarize(view)
+    report(view, summary, formats)
+    misses = find_misses(view.bench, summary)
+    for miss in misses:
+        terminal.say(f"Missed: {miss}")
+    failed = view.run.failed
+    if failed:
+        terminal.say(f"{failed:,} cells failed. Run them again with: workbench eval --retry-failed {run}")
+    return terminal.FAILED if misses or failed else terminal.OK
+
+
+def _ask_again(wanted: str, part: _Part, pool: Pool, store: Store) -> int:
+    from workbench.evaluation.again import run_again
+    from workbench.evaluation.view import RunView
+
+    view = RunView(store, wanted or "last")
+    names = part.variants or (view.variants if len(view.variants) == 1 else ())
+    if len(names) != 1 or not part.cases.isdigit():
+        raise BenchError(
+            "One cell is asked again: name its case and its variant.",
+            f"workbench eval --again {view.id} --case 1 --variant {view.variants[0]!r}",
+        )
+    done = run_again(view, names[0], int(part.cases), 0, pool)
+    terminal.write(done.now.text + "\n")
+    if done.engines[0] != done.engines[1]:
+        terminal.say(f"It was {done.engines[0]} that answered then, and {done.engines[1]} now.")
+    terminal.say(
+        "The same answer as then." if done.same else f"Another answer. Then it was:\n{done.before.completion.text}"
+    )
+    return terminal.OK if done.same else terminal.FAILED
+
+
+def _choose_part(bench: Bench, part: _Part) -> Bench:
+    import msgspec
+
+    names = [variant.name for variant in bench.variants]
+    unknown = [name for name in part.variants if name not in names]
+    if unknown:
+        raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
+    changes: dict[str, object] = {}
+    if part.variants:
+        changes["variants"] = tuple(variant for variant in bench.variants if variant.name in part.variants)
+    if part.repeats:
+        changes["repeats"] = part.repeats
+    named = {"split": part.split or None, "sample": part.sample, "limit": part.limit}
+    wishes = {key: value for key, value in named.items() if value is not None}
+    if wishes:
+        if bench.dataset is None:
+            raise BenchError("This bench has no dataset to take a part of.", "Add `dataset:` to it.")
+        changes["dataset"] = msgspec.structs.replace(bench.dataset, **wishes)
+    return msgspec.structs.replace(bench, **changes)
+
+
+def _load_cases(bench: Bench, path: Path) -> Sequence[Case]:
+    """The dataset's cases; without a dataset the one that a person typed."""
+    from workbench.evaluation.datasets import Case, load_cases, overlay
+
+    if bench.dataset is None:
+        return (overlay(Case(1, {}), bench.inputs),)
+    return load_cases(bench.dataset, path.absolute().parent)
+
+
+def _choose_cases(cases: Sequence[Case], wanted: str) -> Sequence[Case]:
+    if wanted in ("", "all"):
+        return cases
+    numbers: set[int] = set()
+    for piece in wanted.split(","):
+        asked = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
+        if not asked:
+            raise BenchError(
+                f"--case {wanted} names no case.", "Expected a number (3), a range (1-20) or several (1,5-9)."
+            )
+        numbers.update(range(int(asked[1]), int(asked[2] or asked[1]) + 1))
+    chosen = [case for case in cases if case.number in numbers]
+    if not chosen:
+        raise BenchError(f"--case {wanted} names no case of this dataset.", f"It has {len(cases)} cases.")
+    return chosen

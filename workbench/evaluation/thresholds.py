@@ -1,0 +1,60 @@
+"""Thresholds: what a bench asks its variants to reach, held against what they did.
+
+Knows nothing of how a summary is worked out or shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from workbench.errors import BenchError
+from workbench.evaluation.bench import Bench, list_thresholds
+from workbench.evaluation.summary import Summary, VariantSummary
+
+_FIGURES = ("failed", "latency_p50", "latency_p95", "tokens_in", "tokens_out", "tokens_per_second", "cost_per_thousand")
+
+
+class Miss(NamedTuple):
+    """A threshold that was not reached. value: NaN where there was nothing to measure."""
+
+    metric: str
+    variant: str
+    value: float
+    wanted: str
+
+    def __str__(self) -> str:
+        found = "nothing to measure" if math.isnan(self.value) else f"{self.value:.4g}"
+        return f"{self.metric} of {self.variant}: expected {self.wanted}, found {found}"
+
+
+def find_misses(bench: Bench, summary: Summary) -> list[Miss]:
+    """Every threshold that a variant misses. A value that could not be measured misses.
+
+    Raises BenchError for a threshold on something that is no metric of this run.
+    """
+    return list(_find(bench, summary))
+
+
+def _find(bench: Bench, summary: Summary) -> Iterator[Miss]:
+    for metric, threshold in list_thresholds(bench):
+        for variant in summary.variants:
+            if threshold.variant not in ("", variant.name):
+                continue
+            value = _read(variant, metric)
+            if threshold.min is not None and not value >= threshold.min:
+                yield Miss(metric, variant.name, value, f"at least {threshold.min:g}")
+            if threshold.max is not None and not value <= threshold.max:
+                yield Miss(metric, variant.name, value, f"at most {threshold.max:g}")
+
+
+def _read(variant: VariantSummary, metric: str) -> float:
+    if metric in variant.scores:
+        return variant.scores[metric].value
+    if metric in variant.dataset_scores:
+        return variant.dataset_scores[metric]
+    if metric in _FIGURES:
+        return float(getattr(variant, metric))
+    known = ", ".join((*variant.scores, *variant.dataset_scores, *_FIGURES))
+    raise BenchError(f"thresholds: nothing is called {metric!r} in this run.", f"There are: {known}.")
