@@ -98,13 +98,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def make_app(folder: Path):
     """Make an app on the project's bench; its engines are closed afterwards."""
+    apps: list[WorkbenchApp] = []
     pools: list[Pool] = []
 
     def make(settings: Settings = Settings(live_delay_ms=1), bench: str = "demo.bench.yaml") -> WorkbenchApp:
         pools.append(Pool())
-        return WorkbenchApp(settings, lambda: Desk(Session(folder / bench, settings), pools[-1], (), complete=True))
+        app = WorkbenchApp(settings, lambda: Desk(Session(folder / bench, settings), pools[-1], (), complete=True))
+        apps.append(app)
+        return app
 
     yield make
+    for app in apps:
+        app.close_engines()
     for pool in pools:
         pool.close()
 

@@ -6,7 +6,7 @@ what happens on one is the screen's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
     from workbench.tui.desk import Desk
+    from workbench.tui.evaluations import Evaluations
     from workbench.tui.screens.bench import BenchScreen
+    from workbench.tui.screens.matrix import Shown
     from workbench.tui.screens.models import Taken
 
 
@@ -49,6 +51,7 @@ class WorkbenchApp(App[None]):
         super().__init__()
         self._open_desk = open_desk
         self._desk: Desk | None = None
+        self._evaluations: Evaluations | None = None
         self.problem: WorkbenchError | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -86,14 +89,25 @@ class WorkbenchApp(App[None]):
         """The bench screen, once it is open."""
         return next((screen for screen in self.screen_stack if screen.id == "bench"), None)  # type: ignore[return-value]
 
-    async def browse_models(self, session: Session, pool: Pool, base: Model | None) -> Taken | None:
+    async def browse_models(
+        self, session: Session, pool: Pool, base: Model | None, laid: Sequence[Adapter]
+    ) -> Taken | None:
         """Open the browser of models and adapters; what a person took, when they come back."""
         from workbench.tui.screens.models import ModelsScreen
 
-        return await self.push_screen_wait(ModelsScreen(session, pool, base))
+        return await self.push_screen_wait(ModelsScreen(session, pool, base, laid))
+
+    async def show_matrix(self, evaluations: Evaluations, run: str = "") -> Shown | None:
+        """Open the matrix of a run; what a person wants to see on the bench, when they come back."""
+        from workbench.tui.screens.matrix import MatrixScreen
+
+        self._evaluations = evaluations
+        return await self.push_screen_wait(MatrixScreen(evaluations, run))
 
     def close_engines(self) -> None:
-        """End every engine; quick, and safe to call at any time."""
+        """End every engine, a run that uses them first; quick, and safe to call at any time."""
+        if self._evaluations is not None:
+            self._evaluations.close()
         if self._desk is not None:
             self._desk.pool.close()
 

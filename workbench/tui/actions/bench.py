@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import FileChangedError
+from workbench.errors import FileChangedError, WorkbenchError
 from workbench.tui.actions.flow import ask, flow
 from workbench.tui.dialogs.name_input import NameInput
 
@@ -74,6 +74,22 @@ async def turn_strategy(screen: BenchScreen) -> None:
 
 
 @flow
+async def evaluate(screen: BenchScreen) -> None:
+    """Every case against every variant, as a matrix; a run that goes on is shown as it is."""
+    if not screen.session.cases:
+        raise WorkbenchError(
+            "This bench has no dataset to run.", "Name one in its file: dataset: {path: cases.jsonl}."
+        )
+    screen.runner.stop()
+    shown = await screen.app.show_matrix(screen.evaluations)
+    if shown is not None:
+        await screen.go_to_case(shown.case)
+        names = [variant.name for variant in screen.session.variants]
+        if shown.variant in names:
+            await screen.action_choose(names.index(shown.variant))
+
+
+@flow
 async def leave(screen: BenchScreen) -> None:
     """Quit, unless something is unsaved and a person wants to stay."""
     unsaved = screen.session.unsaved
@@ -89,4 +105,5 @@ async def leave(screen: BenchScreen) -> None:
         if answer == "quit":
             screen.session.prompts.revert_all()
     screen.runner.stop()
+    screen.evaluations.close()
     screen.app.exit()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from textual.screen import Screen
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+S = TypeVar("S", bound=Screen[Any])
 Start = Callable[["BenchScreen"], None]
 
 
-def flow(action: Callable[Concatenate[BenchScreen, P], Awaitable[None]]) -> Callable[Concatenate[BenchScreen, P], None]:
+def flow(action: Callable[Concatenate[S, P], Awaitable[None]]) -> Callable[Concatenate[S, P], None]:
     """Run an action beside the screen, so that it may wait for dialogs; its errors become toasts."""
 
-    def start(screen: BenchScreen, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def start(screen: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         async def guarded() -> None:
             try:
                 await action(screen, *args, **kwargs)
@@ -39,19 +40,19 @@ def flow(action: Callable[Concatenate[BenchScreen, P], Awaitable[None]]) -> Call
     return start
 
 
-def say(screen: Screen[None], error: WorkbenchError) -> None:
+def say(screen: Screen[Any], error: WorkbenchError) -> None:
     """Show an error as a toast: what happened, then what to do."""
     screen.notify(make_inert(error.hint), title=make_inert(error.message), severity="error", timeout=10, markup=False)
 
 
-async def ask(screen: BenchScreen, title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:
+async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:
     """The id of the answer; escape is the last one, or `safe`."""
     if safe:
         answers = [
             *(answer for answer in answers if answer[0] != safe),
             *(a for a in answers if a[0] == safe),
         ]
-    return await screen.app.push_screen_wait(Question(title, make_inert(text), answers))
+    return str(await screen.app.push_screen_wait(Question(title, make_inert(text), answers)))
 
 
 async def pick_file(screen: BenchScreen, title: str, suffixes: tuple[str, ...]) -> Path | None:

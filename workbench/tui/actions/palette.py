@@ -41,6 +41,7 @@ ACTIONS: dict[str, Action] = {
     "view": Action("View answer", "On the whole screen", answers.view),
     "copy": Action("Copy answer", "To the clipboard, over SSH too", answers.copy),
     "final_prompt": Action("Show the final prompt", "Exactly what is sent, token by token", answers.final_prompt),
+    "evaluate": Action("Evaluate", "Every case of the dataset against every variant", bench.evaluate),
     "go_to_case": Action("Go to case…", "By its number", bench.go_to_case),
     "turn_strategy": Action("Too long a prompt: refuse or drop examples", "Turns the strategy", bench.turn_strategy),
     "leave": Action("Quit", "Asks when something is unsaved", bench.leave),

@@ -32,6 +32,7 @@ from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
+from workbench.tui.evaluations import Evaluations
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.widgets.case_view import CaseView
@@ -65,6 +66,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+o", "do('open_prompt')", "open", id="bench.open", priority=True),
         Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
         Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
+        Binding("ctrl+e", "do('evaluate')", "evaluate", id="bench.evaluate", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
@@ -98,6 +100,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.session = desk.session
         self.session.know(desk.models, desk.adapters)
         self.pool = desk.pool
+        self.evaluations = Evaluations(self.session, self.pool)
         self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))

@@ -21,16 +21,17 @@ class ContextMeter(Static):
     def __init__(self) -> None:
         super().__init__(id="meter")
         self._budget: Budget | None = None
+        self._problem = ""
 
     @property
     def known(self) -> bool:
         """Whether there is a budget to show."""
         return self._budget is not None
 
-    def show(self, budget: Budget | None) -> None:
-        """Show a budget; None while it is not known, because the model is still loading."""
-        if budget != self._budget:
-            self._budget = budget
+    def show(self, budget: Budget | None, problem: str = "") -> None:
+        """Show a budget; None while it is not known, because of a `problem` or because the model is still loading."""
+        if (budget, problem) != (self._budget, self._problem):
+            self._budget, self._problem = budget, problem
             self._draw()
 
     def on_mount(self) -> None:
@@ -42,7 +43,8 @@ class ContextMeter(Static):
     def _draw(self) -> None:
         budget = self._budget
         if budget is None:
-            self.update(Content.from_markup("[$foreground 60%]context  counted once the model is loaded[/]"))
+            waits = "counted once the prompt can be read" if self._problem else "counted once the model is loaded"
+            self.update(Content.assemble((f"context  {waits}", "$foreground 60%")))
             return
         figure = f" {budget.used}/{budget.limit}"
         if budget.over:

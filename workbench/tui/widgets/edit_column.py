@@ -58,7 +58,7 @@ class EditColumn(Vertical):
     def show_budget(self, budget: Budget | None, problem: str = "") -> None:
         """What the prompt takes of the context; None when that is not known, with the reason in the editor."""
         self.editor.show_problem(problem)
-        self.meter.show(budget)
+        self.meter.show(budget, problem)
         self.examples.show_costs(budget.per_example if budget else {})
 
     def widen(self, step: int) -> None:

@@ -1,0 +1,154 @@
+"""The matrix screen on a scripted model: a run begun by one key, looked at from all sides."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import bench_of, settled, until
+from textual.widgets import Input, Static
+
+from workbench.tui.dialogs.cell_view import CellView
+from workbench.tui.dialogs.confusion import ConfusionView
+from workbench.tui.dialogs.picker import Picker
+from workbench.tui.dialogs.plots import Plots
+from workbench.tui.screens.matrix import MatrixScreen
+
+WIDE, NARROW = (160, 45), (80, 24)
+
+
+async def matrix(pilot) -> MatrixScreen:
+    """The matrix of a finished run of the whole dataset."""
+    await settled(pilot)
+    await pilot.press("ctrl+e")
+    await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
+    screen = pilot.app.screen
+    await until(pilot, lambda: screen.evaluations.current is not None and not screen.evaluations.current.running)
+    await until(pilot, lambda: screen.table.count == 3 and screen.row_at(0) is not None)
+    return screen
+
+
+def signs(screen) -> list[str]:
+    """The signs of each row, such as ✗✓✓✗."""
+    return ["".join(mark.sign for mark in screen._line(index).marks) for index in range(screen.table.count)]
+
+
+async def test_one_key_runs_every_case_against_every_variant(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: signs(screen) == ["✗✓✓✗", "✓✗✓✓", "✗✗✗✗"])
+        assert screen.names == ("plain", "listed", "bare", "warm")
+
+
+async def test_the_figures_come_from_a_process_of_their_own(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[1].n == 3)
+        assert screen.summary.best == "bare"
+        assert "0.67" in str(screen.strip.visual)
+
+
+async def test_filters_search_and_classes_narrow_the_rows(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await pilot.press("f")
+        await until(pilot, lambda: screen.filter.show == "failures" and screen.table.count == 3)
+        await pilot.press("f", "f")
+        await until(pilot, lambda: screen.filter.show == "different" and screen.table.count == 3)
+        await pilot.press("f")
+        await until(pilot, lambda: screen.table.count == 3)
+        await pilot.press("slash", *"morning")
+        await until(pilot, lambda: screen.table.count == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.table.count == 3)
+        assert not screen.query_one("#matrix-search", Input).has_class("-open")
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
+        await pilot.press(*"Abacus", "enter")
+        await until(pilot, lambda: screen.table.count == 1 and screen.filter.expected == "Abacus")
+
+
+async def test_the_order_can_be_changed(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
+        await pilot.press(*"listed lowest", "enter")
+        await until(pilot, lambda: screen.row_at(0) is not None and screen.row_at(0).number == 2)
+
+
+async def test_a_cell_tells_everything_and_opens_on_the_bench(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await pilot.press("down", "right", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CellView))
+        text = pilot.app.screen.query_one("#cell-text", Static)
+        await until(pilot, lambda: "Abacus" in str(text.visual))
+        assert "You charged my card two times." in str(text.visual)
+        assert "Queues: Lantern, Abacus" in str(text.visual)
+        await pilot.press("o")
+        await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
+        await until(pilot, lambda: bench_of(pilot.app).session.bench.case == 2)
+        await until(pilot, lambda: bench_of(pilot.app).chosen == 1)
+
+
+async def test_plots_and_the_confusion_matrix_open(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Plots))
+        await pilot.press("right", "escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        if screen.summary.confusion:
+            await pilot.press("t")
+            await until(pilot, lambda: isinstance(pilot.app.screen, ConfusionView))
+
+
+async def test_a_second_look_shows_the_run_that_was_and_answers_come_from_the_cache(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        first = screen.run
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
+        screen = pilot.app.screen
+        await until(pilot, lambda: screen.run == first)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.run not in ("", first))
+        await until(pilot, lambda: not screen.evaluations.current.running)
+        assert screen.evaluations.current.progress.cached == 12
+
+
+async def test_a_run_can_be_stopped_and_gone_on_with(app, folder):
+    script = json.loads((folder / "desk.script.json").read_text())
+    script["rules"].insert(0, {"contains": "morning", "hold": "running"})
+    (folder / "desk.script.json").write_text(json.dumps(script))
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
+        screen = pilot.app.screen
+        evaluations = screen.evaluations
+        await until(pilot, lambda: evaluations.current is not None and evaluations.current.version == 8)
+        await pilot.press("x")
+        await until(pilot, lambda: not evaluations.current.running)
+        run = evaluations.current.run
+        assert screen.view.run.state == "stopped"
+        assert screen.view.run.done == 8
+        script["rules"].pop(0)
+        (folder / "desk.script.json").write_text(json.dumps(script))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.view is not None and screen.view.run.state == "finished")
+        assert evaluations.current.run == run
+
+
+async def test_a_bench_without_a_dataset_says_how_to_get_one(make_app, folder):
+    (folder / "bare.bench.yaml").write_text(
+        "variants:\n  - name: plain\n    prompt: queues/plain\n    model: desk.script.json\n"
+    )
+    app = make_app(bench="bare.bench.yaml")
+    async with app.run_test(size=NARROW) as pilot:
+        await until(pilot, lambda: pilot.app.bench_screen is not None and bool(pilot.app.bench_screen.panes))
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: any("no dataset" in notice.title for notice in pilot.app._notifications))

@@ -1,0 +1,234 @@
+"""What a person does with a run: begin, pause and stop it, look at it from all sides, keep what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.bench import Variant
+from workbench.evaluation.cell import Cell
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.launch import enabled_examples
+from workbench.evaluation.plan import Plan
+from workbench.evaluation.provenance import Provenance
+from workbench.evaluation.view import RunView, Sort
+from workbench.prompting.render import render
+from workbench.tui.actions.flow import ask, flow
+from workbench.tui.cell_text import describe_cell
+from workbench.tui.dialogs.cell_view import CellPage, CellView, Wanted
+from workbench.tui.dialogs.confusion import ConfusionView
+from workbench.tui.dialogs.picker import Choice, Picker
+from workbench.tui.dialogs.plots import Dot, Plots
+from workbench.tui.figures import show_bytes, show_seconds
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.matrix import MatrixScreen
+
+LONG_SECONDS = 60.0
+MANY_CELLS = 5_000
+"""a run that may take longer, or has more cells and no estimate, asks before it begins"""
+
+
+@flow
+async def run(screen: MatrixScreen) -> None:
+    """Begin a run of the bench, or go on with the one on show if it was stopped."""
+    evaluations = screen.evaluations
+    if evaluations.current is not None and evaluations.current.running:
+        screen.notify("The run goes on: space pauses it, x stops it.", timeout=3)
+        return
+    stopped = screen.view is not None and screen.view.run.state in ("stopped", "interrupted", "paused")
+    prepare = (lambda: evaluations.prepare_again(screen.run)) if stopped else evaluations.prepare
+    evaluation, plan = await asyncio.to_thread(prepare)
+    screen.tell("\n".join([*plan.problems, *await asyncio.to_thread(evaluations.find_leaks)]))
+    if _is_long(plan):
+        answer = await ask(screen, "Run the whole dataset", describe_plan(plan), [("run", "Run"), ("stay", "Not now")])
+        if answer == "stay":
+            return
+    screen.run = ""
+    evaluations.begin(evaluation, plan)
+
+
+def _is_long(plan: Plan) -> bool:
+    left = plan.cells - plan.done - plan.cached
+    return left > MANY_CELLS if plan.seconds is None else plan.seconds > LONG_SECONDS
+
+
+def describe_plan(plan: Plan) -> str:
+    """What a run is about to do, in a few lines."""
+    about = "about " if plan.estimated else ""
+    lines = [f"{plan.cases:,} cases × {plan.variants} variants" + (f" × {plan.repeats}" if plan.repeats > 1 else "")]
+    lines.append(f"{plan.cells:,} cells, {plan.done:,} done, {about}{plan.cached:,} answers known already")
+    lines += [
+        f"{model.model}: {model.cells:,} cells ({', '.join(model.variants)}), {show_bytes(model.memory_bytes)}"
+        for model in plan.models
+    ]
+    lines.append(f"time: about {show_seconds(plan.seconds)}" if plan.seconds is not None else "time: not known yet")
+    lines.append(f"memory: {show_bytes(plan.memory_bytes)} at most; {show_bytes(plan.free_bytes)} are free")
+    return "\n".join([*lines, *plan.problems])
+
+
+def pause(screen: MatrixScreen) -> None:
+    """Pause the run, or go on with it."""
+    current = screen.evaluations.current
+    if current is not None and current.running:
+        current.turn_pause()
+    else:
+        screen.notify("Nothing runs; ctrl+r begins.", timeout=3)
+
+
+@flow
+async def stop(screen: MatrixScreen) -> None:
+    """End the run; what is finished is kept."""
+    current = screen.evaluations.current
+    if current is None or not current.running:
+        screen.notify("Nothing runs.", timeout=3)
+        return
+    current.stop()
+    screen.notify("Stopping. Finished cells are kept; ctrl+r goes on later.", timeout=4)
+
+
+@flow
+async def choose_class(screen: MatrixScreen) -> None:
+    """Only the cases with one expected answer."""
+    view = _view(screen)
+    answers = await asyncio.to_thread(lambda: view.answers)
+    choices = [Choice("all", "all classes"), *(Choice(f"={answer}", answer or "(empty)") for answer in answers)]
+    picked = await screen.app.push_screen_wait(Picker("Only this expected answer", choices, "No case names one."))
+    if picked is not None:
+        screen.change_filter(expected=None if picked.id == "all" else picked.id.removeprefix("="))
+
+
+@flow
+async def choose_order(screen: MatrixScreen) -> None:
+    """By case, by a variant's score, or by how much the variants disagree."""
+    choices = [Choice("case", "as in the file"), Choice("disagreement", "most disagreement first")]
+    choices += [Choice(f"+{name}", f"{name}: lowest score first") for name in screen.names]
+    choices += [Choice(f"-{name}", f"{name}: highest score first") for name in screen.names]
+    picked = await screen.app.push_screen_wait(Picker("Sort", choices, ""))
+    if picked is None:
+        return
+    if picked.id == "case":
+        screen.sort = Sort()
+    elif picked.id == "disagreement":
+        screen.sort = Sort("disagreement", metric=screen.metric, descending=True)
+    else:
+        screen.sort = Sort("score", picked.id[1:], screen.metric, descending=picked.id[0] == "-")
+    screen.look_anew()
+
+
+@flow
+async def plot(screen: MatrixScreen) -> None:
+    """Scores with their intervals, against time and tokens."""
+    if screen.summary is None:
+        raise WorkbenchError("There are no figures yet.", "They come with the first finished cells.")
+    dots = [
+        Dot(
+            variant.name,
+            variant.scores[screen.metric].value,
+            variant.scores[screen.metric].low,
+            variant.scores[screen.metric].high,
+            variant.latency_p50,
+            variant.tokens_in + variant.tokens_out,
+        )
+        for variant in screen.summary.variants
+        if screen.metric in variant.scores and variant.scores[screen.metric].n
+    ]
+    if not dots:
+        raise WorkbenchError(f"No cell has a value of {screen.metric} yet.", "m turns to another metric.")
+    await screen.app.push_screen_wait(Plots(screen.metric.replace("_", " "), dots))
+
+
+@flow
+async def confusion(screen: MatrixScreen) -> None:
+    """What was answered for what."""
+    tables = screen.summary.confusion if screen.summary is not None else ()
+    if not tables:
+        raise WorkbenchError(
+            "There is no confusion matrix.", "It needs finished cells and expected answers that repeat, as labels do."
+        )
+    names = [table.variant for table in tables]
+    here = screen.names[screen.table.column]
+    await screen.app.push_screen_wait(ConfusionView(tables, names.index(here) if here in names else 0))
+
+
+@flow
+async def open_run(screen: MatrixScreen) -> None:
+    """An earlier run of any bench."""
+    picked = await _pick_run(screen, "Runs")
+    if picked:
+        screen.show_run(picked)
+
+
+async def _pick_run(screen: MatrixScreen, title: str) -> str:
+    from workbench.tui.run_list import list_choices
+
+    choices = await asyncio.to_thread(list_choices, screen.evaluations.store)
+    picked = await screen.app.push_screen_wait(Picker(title, choices, "No run yet: ctrl+r begins one.", (), screen.run))
+    return picked.id if picked is not None else ""
+
+
+@flow
+async def open_cell(screen: MatrixScreen, row: int, column: int) -> None:
+    """A cell in full, and what a person then wants with it."""
+    view = _view(screen)
+    names = screen.names
+
+    def read(row: int, column: int) -> CellPage:
+        found = view.rows(screen.filter, screen.sort, row, 1)
+        if not found:
+            return CellPage("gone", describe_cell(view.case(1), None, ""))
+        number = found[0].number
+        cell, case = view.cell(names[column], number), view.case(number)
+        sent = tell_prompt(cell, case) if cell is not None else ""
+        return CellPage(f"case {number}, {names[column]}", describe_cell(case, cell, sent))
+
+    wanted = await screen.app.push_screen_wait(CellView(read, row, column, screen.table.count, len(names)))
+    if wanted is not None:
+        screen.table.go_to(wanted.row, wanted.column)
+        await _carry_out(screen, wanted)
+
+
+async def _carry_out(screen: MatrixScreen, wanted: Wanted) -> None:
+    """What a person wants with the cell they looked at."""
+    from workbench.tui.screens.matrix import Shown
+
+    view, name = _view(screen), screen.names[wanted.column]
+    found = await asyncio.to_thread(view.rows, screen.filter, screen.sort, wanted.row, 1)
+    number = found[0].number
+    cell = await asyncio.to_thread(view.cell, name, number)
+    if wanted.wish == "pane":
+        screen.dismiss(Shown(number, name))
+    elif cell is None:
+        raise WorkbenchError("This cell is not finished yet.", "Wait for it, or choose another.")
+    elif wanted.wish == "copy":
+        screen.app.copy_to_clipboard(cell.completion.text)
+        screen.notify(f"Copied the answer of {name}.", timeout=2, markup=False)
+    elif wanted.wish == "expect":
+        await _make_expected(screen, number, cell)
+    else:
+        await _run_again(screen, cell)
+
+
+async def _make_expected(screen: MatrixScreen, number: int, cell: Cell) -> None:
+    raise WorkbenchError("not yet")
+
+
+async def _run_again(screen: MatrixScreen, cell: Cell) -> None:
+    raise WorkbenchError("not yet")
+
+
+def tell_prompt(cell: Cell, case: Case) -> str:
+    """The messages that a cell's prompt became, role by role; "" where its provenance was not kept."""
+    if not cell.provenance:
+        return ""
+    draft = Provenance.decode(cell.provenance).draft(case, cell.repeat)
+    variant = Variant("", "", "", examples_off=tuple(draft.examples_off))
+    messages = render(draft.prompt, case.variables, enabled_examples(variant, draft.prompt))
+    return "\n\n".join(f"{message.role}:\n{message.content}" for message in messages)
+
+
+def _view(screen: MatrixScreen) -> RunView:
+    if screen.view is None:
+        raise WorkbenchError("There is no run to look at yet.", "ctrl+r begins one; o opens an earlier one.")
+    return screen.view

@@ -1,0 +1,85 @@
+"""CellView: one cell of a run on the whole screen; arrows walk to its neighbours. Dismissed with what to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, NamedTuple
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from workbench.inert import make_inert
+
+Wish = Literal["again", "pane", "expect", "copy"]
+
+
+class CellPage(NamedTuple):
+    """What the dialog shows of one cell."""
+
+    title: str
+    text: Content
+
+
+class Wanted(NamedTuple):
+    """What a person wants to do with the cell they stood on."""
+
+    wish: Wish
+    row: int
+    column: int
+
+
+class CellView(ModalScreen[Wanted | None]):
+    """Reads cells one at a time, each on a thread: a slow disk never holds up the keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss(None)", "leave", id="cell.leave"),
+        Binding("right,l", "step(0, 1)", "next variant", id="cell.right", priority=True),
+        Binding("left,h", "step(0, -1)", "previous variant", id="cell.left", priority=True),
+        Binding("n,j", "step(1, 0)", "next case", id="cell.next"),
+        Binding("b,k", "step(-1, 0)", "previous case", id="cell.previous"),
+        Binding("r", "wish('again')", "run again", id="cell.again"),
+        Binding("o", "wish('pane')", "open on the bench", id="cell.pane"),
+        Binding("e", "wish('expect')", "make it the expected answer", id="cell.expect"),
+        Binding("y", "wish('copy')", "copy", id="cell.copy"),
+    ]
+
+    def __init__(self, read: Callable[[int, int], CellPage], row: int, column: int, rows: int, columns: int) -> None:
+        """read: the page of a cell; may be slow. rows and columns: how many there are to walk over."""
+        super().__init__()
+        self._read, self._rows, self._columns = read, rows, columns
+        self.row, self.column = row, column
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -whole"):
+            with VerticalScroll():
+                yield Static(id="cell-text")
+            keys = "left/right variant   n/b case   r run again   o on the bench   e make expected   y copy   esc leave"
+            yield Label(keys, classes="muted", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self._load(self.row, self.column)
+
+    def action_step(self, rows: int, columns: int) -> None:
+        self.row = max(0, min(self.row + rows, self._rows - 1))
+        self.column = (self.column + columns) % self._columns
+        self._load(self.row, self.column)
+
+    def action_wish(self, wish: Wish) -> None:
+        self.dismiss(Wanted(wish, self.row, self.column))
+
+    @work(thread=True, group="cell", exclusive=True)
+    def _load(self, row: int, column: int) -> None:
+        page = self._read(row, column)
+        self.app.call_from_thread(self._show, row, column, page)
+
+    def _show(self, row: int, column: int, page: CellPage) -> None:
+        if self.is_attached and (row, column) == (self.row, self.column):
+            self.query_one(".dialog").border_title = make_inert(page.title)
+            self.query_one("#cell-text", Static).update(page.text)
+            self.query_one(VerticalScroll).scroll_home(animate=False)

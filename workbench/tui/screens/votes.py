@@ -1,0 +1,142 @@
+"""VoteScreen: two answers to one case, side by side, whose they are unknown; one key decides.
+
+Knows nothing of how pairs are chosen or counted (evaluation/votes.py). Reading and writing happen on a thread.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.votes import Ballot, Choice, Rating, Votes
+from workbench.inert import make_inert
+from workbench.tui.actions.flow import say
+
+
+class VoteScreen(Screen[None]):
+    """One ballot after the other."""
+
+    HELP_TEXT: ClassVar[str] = """\
+Two answers to the same case, in a random order, without names. Say which is better; the votes become ratings with
+intervals (r shows them, and so the names), and pairs of a preferred and a rejected answer for preference training:
+`workbench votes` exports them. Pairs that were never judged come first, and only where the answers differ.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "back", id="vote.back"),
+        Binding("1,left", "cast('left')", "left is better", id="vote.left", priority=True),
+        Binding("2,right", "cast('right')", "right is better", id="vote.right", priority=True),
+        Binding("0,space,equals_sign", "cast('tie')", "equally good", id="vote.tie", priority=True),
+        Binding("u", "undo", "undo", id="vote.undo"),
+        Binding("x", "turn_expected", "expected", id="vote.expected"),
+        Binding("r", "turn_ratings", "ratings", id="vote.ratings"),
+    ]
+
+    def __init__(self, votes: Votes) -> None:
+        super().__init__(id="votes")
+        self._votes = votes
+        self.ballot: Ballot | None = None
+        self._busy = False
+        self._expected_shown = self._ratings_shown = False
+        self._count = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="vote-title")
+        yield Static(id="vote-case")
+        with Horizontal(id="vote-answers"):
+            for side in ("left", "right"):
+                with Vertical(classes="vote-side") as column:
+                    column.border_title = f"{'1' if side == 'left' else '2'}  {side}"
+                    with VerticalScroll():
+                        yield Static(id=f"vote-{side}")
+        yield Static(id="vote-ratings")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self._work("next")
+
+    @work(thread=True, group="votes")
+    def _work(self, what: str, ballot: Ballot | None = None, choice: Choice = "tie") -> None:
+        """Cast or take back, then see what is next and how things stand."""
+        try:
+            if what == "cast" and ballot is not None:
+                self._votes.cast(ballot, choice)
+            elif what == "undo":
+                self._votes.undo()
+            coming, ratings, count = self._votes.next(), self._votes.ratings(), len(self._votes.list())
+        except WorkbenchError as error:
+            self.app.call_from_thread(self._fail, error)
+            return
+        self.app.call_from_thread(self._show, coming, ratings, count)
+
+    def _fail(self, error: WorkbenchError) -> None:
+        self._busy = False
+        say(self, error)
+
+    def _show(self, ballot: Ballot | None, ratings: tuple[Rating, ...], count: int) -> None:
+        if not self.is_attached:
+            return
+        self.ballot, self._count, self._busy = ballot, count, False
+        self._expected_shown = False
+        self._draw()
+        self.query_one("#vote-ratings", Static).update(draw_ratings(ratings))
+
+    def _draw(self) -> None:
+        ballot = self.ballot
+        title = Content.assemble((" blind vote  ", "bold $primary"), f"{self._count} votes so far")
+        self.query_one("#vote-title", Static).update(title)
+        if ballot is None:
+            done = "Every pair of different answers has been judged. r shows the ratings, u takes the last vote back."
+            self.query_one("#vote-case", Static).update(done)
+        else:
+            self.query_one("#vote-case", Static).update(self._case(ballot))
+        for side in ("left", "right"):
+            text = make_inert(getattr(ballot, side)) if ballot else ""
+            self.query_one(f"#vote-{side}", Static).update(Content(text or ("(empty)" if ballot else "")))
+
+    def _case(self, ballot: Ballot) -> Content:
+        parts: list[str | tuple[str, str]] = [(f"case {ballot.case}", "bold")]
+        for name, value in ballot.variables.items():
+            parts += [(f"\n{make_inert(name)}  ", "$foreground 60%"), make_inert(value)]
+        if self._expected_shown:
+            parts += [("\nexpected  ", "$foreground 60%"), make_inert(ballot.expected or "(the case names none)")]
+        return Content.assemble(*parts)
+
+    def action_cast(self, choice: Choice) -> None:
+        if self.ballot is not None and not self._busy:
+            self._busy = True
+            self._work("cast", self.ballot, choice)
+
+    def action_undo(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self._work("undo")
+
+    def action_turn_expected(self) -> None:
+        self._expected_shown = not self._expected_shown
+        self._draw()
+
+    def action_turn_ratings(self) -> None:
+        self.query_one("#vote-ratings").toggle_class("-shown")
+
+
+def draw_ratings(ratings: tuple[Rating, ...]) -> Content:
+    """The variants, best first, with the interval of each."""
+    if not ratings:
+        return Content("No votes yet.")
+    width = max(len(rating.variant) for rating in ratings)
+    parts: list[str | tuple[str, str]] = [("ratings (Bradley-Terry, 95%)\n", "bold $primary")]
+    for rating in ratings:
+        interval = f"{rating.low:5.0f} – {rating.high:5.0f}"
+        parts += [
+            f"{make_inert(rating.variant):<{width}}  ", (f"{rating.rating:5.0f}", "bold"), f"   {interval}   ",
+            (f"{rating.wins} won, {rating.losses} lost, {rating.ties} tied\n", "$foreground 60%"),
+        ]  # fmt: skip
+    return Content.assemble(*parts)

@@ -1,0 +1,83 @@
+"""MatrixTitle: which run is shown, how far it is and how long it takes, over a slim progress line."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import set_cell_size
+from textual.content import Content
+from textual.widgets import Static
+
+from workbench.evaluation.progress import RunProgress
+from workbench.inert import make_inert
+from workbench.tui.figures import show_seconds
+
+
+class RunTitle(NamedTuple):
+    """What stands above the matrix. rows: those that the filter lets through; looking: the filter in words."""
+
+    bench: str
+    run: str
+    cases: int
+    variants: int
+    rows: int
+    looking: str
+    progress: RunProgress | None
+    running: bool
+
+
+class MatrixTitle(Static):
+    """Two rows: facts, progress."""
+
+    def __init__(self) -> None:
+        super().__init__(id="matrix-title")
+        self._title: RunTitle | None = None
+
+    def show(self, title: RunTitle) -> None:
+        if title != self._title:
+            self._title = title
+            self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        title, width = self._title, self.size.width
+        if title is None or width < 20:
+            return
+        facts = f"{title.bench} · {title.cases:,} cases × {title.variants}"
+        left = Content.assemble((" matrix  ", "bold $primary"), make_inert(facts))
+        state = Content.assemble((_state(title), "$foreground 60%"))
+        looking = f"{title.looking} ({title.rows:,})  " if title.looking else ""
+        right = Content.assemble((make_inert(looking), "$accent"), state, " ")
+        if left.cell_length + right.cell_length >= width:
+            left = Content.assemble((" matrix  ", "bold $primary"))
+        if left.cell_length + right.cell_length >= width:
+            right = Content(set_cell_size(right.plain, max(width - left.cell_length - 1, 0)))
+        gap = " " * max(width - left.cell_length - right.cell_length, 1)
+        self.update(Content.assemble(left, gap, right, "\n", _line(title, width)), layout=False)
+
+
+def _state(title: RunTitle) -> str:
+    """How the run stands, in words."""
+    progress = title.progress
+    if progress is None:
+        return "opening" if title.running else f"run {title.run}"
+    share = progress.done / progress.total if progress.total else 1.0
+    failed = f"  {progress.failed:,} failed" if progress.failed else ""
+    cached = f"  {progress.cached:,} cached" if progress.cached else ""
+    if not title.running:
+        return f"run {title.run}  {share:.0%}{cached}{failed}" + ("" if share == 1 else "  stopped: ctrl+r goes on")
+    if progress.state in ("paused", "loading", "stopping"):
+        what = f"{progress.state} {make_inert(progress.model)}" if progress.state == "loading" else progress.state
+        return f"{share:.0%}  {what}{failed}"
+    left = f"  {show_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    return f"{share:.0%}  {progress.rate:.0f} cells/s{left}{failed}"
+
+
+def _line(title: RunTitle, width: int) -> Content:
+    progress = title.progress
+    if progress is None or not progress.total or not title.running:
+        return Content.assemble(("─" * width, "$border-blurred"))
+    filled = width * progress.done // progress.total
+    return Content.assemble(("━" * filled, "$primary"), ("─" * (width - filled), "$primary 40%"))
