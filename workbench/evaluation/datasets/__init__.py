@@ -5,5 +5,6 @@
 
 from workbench.evaluation.datasets.case import Case, overlay
 from workbench.evaluation.datasets.cases import Cases, load_cases
+from workbench.evaluation.datasets.preview import Preview, describe
 
-__all__ = ["Case", "Cases", "load_cases", "overlay"]
+__all__ = ["Case", "Cases", "Preview", "describe", "load_cases", "overlay"]

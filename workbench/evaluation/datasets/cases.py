@@ -185,14 +185,15 @@ def _choose_rows(dataset: Dataset, source: Source, scan: Scan) -> Sequence[int]:
         row += 1
         if isinstance(item, Fault):
             scan.skips.add(item.line, item.message)
-        elif (not wants or wants(item.cells)) and (not scan.reader.checks or _is_case(item, scan)):
+        elif (not wants or wants(item.cells)) and (not scan.reader.checks or is_case(item, scan)):
             chosen.append(row)
             if len(chosen) == most:
                 break
     return range(row + 1) if len(chosen) == row + 1 else chosen
 
 
-def _is_case(row: Row, scan: Scan) -> bool:
+def is_case(row: Row, scan: Scan) -> bool:
+    """Whether a row can be used; if not, why is noted in the scan."""
     try:
         scan.reader.read(1, row)
     except LackError as error:

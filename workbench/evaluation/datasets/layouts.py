@@ -26,18 +26,19 @@ class Meaning(NamedTuple):
 
 
 class Layout(Protocol):
-    """name: as a bench names it. answer: the column that the expected answer comes from, "" without any."""
+    """name: as a bench names it."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def answer(self) -> str: ...
 
     def fits(self, columns: Collection[str], rows: Sequence[Cells]) -> bool:
         """Whether these columns and first rows look like it."""
 
     def read(self, cells: Cells) -> Meaning:
         """What a row says. Raises ValueError that says what is wrong with it."""
+
+    def origin(self, variable: str) -> str:
+        """Where a variable comes from, or the answer where `variable` is empty: a column, or a phrase about one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class Flat:
         answers = _read_answers(answer)
         return Meaning(variables, answers[0] if answers else None, answers[1:])
 
+    def origin(self, variable: str) -> str:
+        return variable or self.answer
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -90,7 +94,6 @@ class Conversation:
     column: str
     replies: tuple[str, ...] = ("expected",)
     hidden: tuple[str, ...] = ()
-    answer: str = ""
 
     def fits(self, columns: Collection[str], rows: Sequence[Cells]) -> bool:
         usual = self.replies[1:]
@@ -111,6 +114,15 @@ class Conversation:
         reply = next((cells[name] for name in self.replies if name in cells), None)
         variables = {"system": talk.system, "history": talk.history, **others, "input": talk.input}
         return Meaning(variables, talk.expected if reply is None else last_answer(reply))
+
+    def origin(self, variable: str) -> str:
+        made = {
+            "": f"the last answer in {self.column}, or {' or '.join(self.replies)}",
+            "input": f"what the user said last in {self.column}",
+            "history": f"the turns before it in {self.column}",
+            "system": f"the instructions in {self.column}",
+        }
+        return made.get(variable, variable)
 
 
 LAYOUTS: tuple[Layout, ...] = (

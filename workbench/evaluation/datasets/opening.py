@@ -47,6 +47,14 @@ class Opened(NamedTuple):
     split: str = ""
 
 
+class SplitError(DatasetError):
+    """There are several splits and none is chosen, or one that there is not; splits: those there are."""
+
+    def __init__(self, message: str, hint: str, splits: tuple[str, ...]) -> None:
+        super().__init__(message, hint)
+        self.splits = splits
+
+
 def open_source(dataset: Dataset, folder: Path) -> Opened:
     """The rows that a bench's dataset means, not scanned yet.
 
@@ -191,4 +199,4 @@ def _choose(wanted: str, splits: Iterable[str] | Mapping[str, object], path: Pat
         told = f"{path} has no split {wanted}: it is one whole." if wanted else f"{path} holds no list of objects."
         raise DatasetError(told, "Leave `split` out." if wanted else 'Expected [{"column": "value"}, ...].')
     said = f"has no split {wanted}" if wanted else "has several splits"
-    raise DatasetError(f"{path} {said}.", f"Say which, by `split:`: {', '.join(names)}.")
+    raise SplitError(f"{path} {said}.", f"Say which, by `split:`: {', '.join(names)}.", tuple(names))

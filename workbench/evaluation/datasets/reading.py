@@ -50,6 +50,13 @@ class Reader:
         named = self._columns.values()
         return (*named, *([self._expected] if self._expected != _USUAL else []))
 
+    def origin(self, variable: str) -> str:
+        """Where a variable comes from, in words; the expected answer where `variable` is empty."""
+        column = self._columns.get(variable, variable) if variable else self._expected
+        if self._meaning is None or (not variable and self._expected != _USUAL):
+            return column
+        return self._meaning.origin(column if variable else "")
+
     def read(self, number: int, row: Row) -> Case:
         """The case of that number. Raises ValueError that says why a row is none; LackError for a missing value."""
         if self._meaning is None:

@@ -1,0 +1,154 @@
+"""Preview: what a dataset looks like, for a person who is about to use it.
+
+Looks at the first rows; at all of them where the file is small or it is asked for. Knows nothing of how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from workbench.evaluation.bench import Dataset
+from workbench.evaluation.datasets.case import Case
+from workbench.evaluation.datasets.cases import PEEKED, Scan, is_case
+from workbench.evaluation.datasets.layouts import NAMES, named
+from workbench.evaluation.datasets.opening import Opened, SplitError, open_source
+from workbench.evaluation.datasets.reading import describe_missing
+from workbench.evaluation.datasets.source import Fault, Row, Source
+
+_SAMPLES = 3
+_LONGEST = 200
+_SMALL = 8 << 20  # bytes of a file that is read to its end
+_LIKELY = ("test", "validation", "valid", "dev", "val", "eval")
+
+
+class Column(msgspec.Struct, frozen=True):
+    """samples: its first values, shortened."""
+
+    name: str
+    samples: tuple[str, ...]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a variable comes from: a column, or a phrase about one."""
+
+    variable: str
+    source: str
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a dataset looks like, and how it would be read.
+
+    layout: what the columns mean, `columns` for nothing but themselves; layouts: others that would fit as well.
+    expected: where the right answer comes from, "" where no row that was looked at has one.
+    splits: those there are; split: the one that was looked at, the likeliest where none was chosen.
+    rows: how many the file has, None where it was not read to its end; complete: whether every row was looked at.
+    problems: what is wrong with it, as far as it was read. cases: the first ones, as a prompt would get them.
+    """
+
+    path: str
+    format: str
+    layout: str
+    layouts: tuple[str, ...]
+    columns: tuple[Column, ...]
+    mapping: tuple[Origin, ...]
+    expected: str
+    splits: tuple[str, ...]
+    split: str
+    rows: int | None
+    complete: bool
+    problems: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+
+def describe(dataset: Dataset, folder: Path, thorough: bool = False) -> Preview:
+    """Look at a dataset. Its `where`, `sample` and `limit` do not matter here.
+
+    thorough: read it to its end, however long that takes.
+    Raises FileError when there is no such file and DatasetError when it is none of the known formats.
+    """
+    opened = _open(dataset, folder)
+    source = opened.source
+    scan = Scan.begin(dataset, source)
+    whole = thorough or (not source.sound and _is_small(source))
+    found = _collect(scan, whole)
+    cases, rows = _make_cases(scan, found), tuple(found.values())
+    columns = source.columns or tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    _note_missing(scan, columns)
+    cells = [row.cells for row in rows]
+    others = tuple(name for name in NAMES if name != scan.reader.layout and named(name, columns, cells))
+    first = cases[0].variables if cases else dataset.columns
+    return Preview(
+        path=str(source.path),
+        format=source.format,
+        layout=scan.reader.layout,
+        layouts=others,
+        columns=tuple(Column(name, _sample(name, rows)) for name in columns),
+        mapping=tuple(Origin(name, scan.reader.origin(name)) for name in first),
+        expected=scan.reader.origin("") if any(case.expected is not None for case in cases) else "",
+        splits=opened.splits,
+        split=opened.split,
+        rows=len(source) if whole or source.sound else None,
+        complete=whole,
+        problems=scan.problems.joined(scan.skips).lines(),
+        cases=tuple(cases[:_SAMPLES]),
+    )
+
+
+def _open(dataset: Dataset, folder: Path) -> Opened:
+    try:
+        return open_source(dataset, folder)
+    except SplitError as error:
+        if dataset.split:
+            raise
+        likely = next((name for name in _LIKELY if name in error.splits), error.splits[0])
+        return open_source(msgspec.structs.replace(dataset, split=likely), folder)
+
+
+def _is_small(source: Source) -> bool:
+    return source.path.is_file() and source.path.stat().st_size <= _SMALL
+
+
+def _collect(scan: Scan, whole: bool) -> dict[int, Row]:
+    """The first rows by case number; on the way problems are noted, of the first rows or of all."""
+    kept: dict[int, Row] = {}
+    number = 0
+    for item in scan.rows:
+        number += 1
+        if isinstance(item, Fault):
+            (scan.problems if item.whole else scan.skips).add(item.line, item.message)
+            number -= item.whole
+            continue
+        if len(kept) < PEEKED:
+            kept[number] = item
+        elif not whole:
+            break
+        if scan.reader.checks:
+            is_case(item, scan)
+    return kept
+
+
+def _make_cases(scan: Scan, rows: Mapping[int, Row]) -> list[Case]:
+    cases = []
+    for number, row in rows.items():
+        try:
+            cases.append(scan.reader.read(number, row))
+        except ValueError:
+            continue
+    return cases
+
+
+def _note_missing(scan: Scan, columns: Sequence[str]) -> None:
+    known = {*columns, *scan.reader.offered}
+    for column in dict.fromkeys(scan.reader.wanted):
+        if known and column not in known:
+            scan.skips.forget(column)
+            scan.problems.add(0, describe_missing(column, known))
+
+
+def _sample(column: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    values = (row.cells[column] for row in rows if column in row.cells)
+    told = dict.fromkeys(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…" for value in values)
+    return tuple(told)[:_SAMPLES]

@@ -1,0 +1,163 @@
+"""Leaks: examples or training rows that also stand among the test cases, so that a score flatters.
+
+Knows nothing of files or of how leaks are shown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from workbench.evaluation.datasets import Case
+from workbench.prompting.prompt import Example
+
+Kind = Literal["exact", "normalised", "near"]
+
+_AT_ONCE = 2048  # cases compared together
+_NO_WORD = re.compile(r"[\W_]+")
+_IDENTIFIER = re.compile(r"(id|idx|index|uid|uuid|guid|number|key)$|.*_id$", re.IGNORECASE)
+
+
+class Leak(msgspec.Struct, frozen=True):
+    """An example that a case repeats.
+
+    kind: exact; normalised: the same but for case, spaces and punctuation; near: nearly the same text.
+    example: its id, or `row 7` of a training file. case: the case's number. similarity: 1 for the same text.
+    """
+
+    kind: Kind
+    example: str
+    case: int
+    similarity: float
+    example_text: str
+    case_text: str
+
+
+class _Known(NamedTuple):
+    """An example as it is compared."""
+
+    id: str
+    values: tuple[str, ...]
+    text: str
+    words: str
+
+
+def find_leaks(
+    examples: Iterable[Example | Case],
+    cases: Iterable[Case],
+    threshold: float = 0.9,
+    variables: Sequence[str] = (),
+) -> tuple[Leak, ...]:
+    """Every pair of an example and a case that repeats it, in the order of the examples, then of the cases.
+
+    threshold: how much of two texts must agree for a near duplicate (1 minus the insertions and deletions that lead
+        from one to the other over the length of both), in every variable that either fills.
+    variables: those that are compared; none named: those that an example and the first case share, without ids.
+    """
+    examples, walk = list(examples), iter(cases)
+    first = list(islice(walk, _AT_ONCE))
+    names = tuple(variables) or _shared(examples, first)
+    known = [known for known in (_know(_name(item), item.variables, names) for item in examples) if known.words]
+    if not known or not names:
+        return ()
+    finder = _Finder(known, names, threshold)
+    leaks: list[tuple[int, Leak]] = []
+    while first:
+        leaks += finder.compare(first)
+        first = list(islice(walk, _AT_ONCE))
+    return tuple(leak for _, leak in sorted(leaks, key=lambda item: (item[0], item[1].case)))
+
+
+class _Finder:
+    """The examples, laid out so that many cases can be compared with them together."""
+
+    def __init__(self, known: Sequence[_Known], names: tuple[str, ...], threshold: float) -> None:
+        self._known = sorted(known, key=lambda item: len(item.words))
+        order = {id(item): place for place, item in enumerate(known)}
+        self._order = [order[id(item)] for item in self._known]
+        self._names = names
+        self._threshold = threshold
+        self._same: dict[str, list[int]] = {}
+        for place, item in enumerate(self._known):
+            self._same.setdefault(item.words, []).append(place)
+        self._lengths = [len(item.words) for item in self._known]
+
+    def compare(self, cases: Sequence[Case]) -> Iterator[tuple[int, Leak]]:
+        asked = [_know(str(case.number), case.variables, self._names) for case in cases]
+        numbered = sorted(
+            ((case, item) for case, item in zip(cases, asked, strict=True) if item.words),
+            key=lambda pair: len(pair[1].words),
+        )
+        for case, item in numbered:
+            for place in self._same.get(item.words, ()):
+                kind: Kind = "exact" if self._known[place].values == item.values else "normalised"
+                yield self._order[place], self._leak(kind, place, case, item, 1.0)
+        if self._threshold < 1:
+            for place, row, similarity in self._near([item.words for _, item in numbered]):
+                case, item = numbered[row]
+                alike = self._confirm(place, item, similarity)
+                if alike >= self._threshold:
+                    yield self._order[place], self._leak("near", place, case, item, alike)
+
+    def _near(self, texts: Sequence[str]) -> Iterator[tuple[int, int, float]]:
+        """Pairs of unequal texts that are nearly the same; both sides are sorted by length, so that only those are
+        compared that are nearly as long."""
+        from bisect import bisect_left, bisect_right
+
+        import numpy as np
+        from rapidfuzz import fuzz, process
+
+        reach = self._threshold / (2 - self._threshold)  # no text can be further in length and still as similar
+        for begin in range(0, len(texts), 256):
+            block = texts[begin : begin + 256]
+            low = bisect_left(self._lengths, len(block[0]) * reach - 1)
+            high = bisect_right(self._lengths, len(block[-1]) / reach + 1)
+            some = [known.words for known in self._known[low:high]]
+            if not some:
+                continue
+            found: Any = process.cdist(some, block, scorer=fuzz.ratio, score_cutoff=self._threshold * 100, workers=-1)
+            for place, row in np.argwhere(found > 0):
+                if some[place] != block[row]:
+                    yield low + int(place), begin + int(row), float(found[place, row]) / 100
+
+    def _confirm(self, place: int, item: _Known, similarity: float) -> float:
+        """How alike they are in the variable in which they differ most."""
+        if len(self._names) == 1:
+            return similarity
+        from rapidfuzz import fuzz
+
+        pairs = zip(self._known[place].values, item.values, strict=True)
+        return min(fuzz.ratio(_normalise(mine), _normalise(theirs)) / 100 for mine, theirs in pairs if mine or theirs)
+
+    def _leak(self, kind: Kind, place: int, case: Case, item: _Known, similarity: float) -> Leak:
+        known = self._known[place]
+        return Leak(kind, known.id, case.number, round(similarity, 4), known.text, item.text)
+
+
+def _name(item: Example | Case) -> str:
+    return item.id if isinstance(item, Example) else f"row {item.number}"
+
+
+def _know(id: str, variables: Mapping[str, str], names: tuple[str, ...]) -> _Known:
+    values = tuple(variables.get(name, "") for name in names)
+    text = "\n".join(value for value in values if value)
+    return _Known(id, values, text, _normalise(text))
+
+
+def _normalise(text: str) -> str:
+    """Without case, punctuation and repeated spaces; a text without letters and digits stays as it is."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _NO_WORD.sub(" ", text.casefold()).strip() or text.strip()
+
+
+def _shared(examples: Sequence[Example | Case], cases: Sequence[Case]) -> tuple[str, ...]:
+    theirs = {name for case in cases[:1] for name in case.variables}
+    ours = dict.fromkeys(name for item in examples[:50] for name in item.variables)
+    shared = tuple(name for name in ours if name in theirs)
+    return tuple(name for name in shared if not _IDENTIFIER.match(name)) or shared
