@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from workbench.errors import ScorerError
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.classification import Classification, classify
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Judged, Score, Traits
 
 
-class Accuracy(Judging, frozen=True, kw_only=True):
+class Accuracy(Comparing, frozen=True, kw_only=True):
     """the answer is the expected class; the dataset also gets macro and micro F1, precision and recall of each
     class, and a confusion matrix
 
@@ -38,13 +37,11 @@ class Accuracy(Judging, frozen=True, kw_only=True):
         if twice:
             raise ScorerError(f"labels: {', '.join(twice)} are the same once case and punctuation are put aside")
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
+    def compare(self, text: str, expected: str) -> Score:
         found = self.find_label(text)
-        same = normalize(found) == normalize(case.expected)
-        explanation = "The right class." if same else f"Expected {case.expected!r}, got {found!r}."
-        return Score(self.name, float(same), case.expected if same else found, explanation)
+        same = normalize(found) == normalize(expected)
+        explanation = "The right class." if same else f"Expected {expected!r}, got {found!r}."
+        return Score(self.name, float(same), expected if same else found, explanation)
 
     def find_label(self, text: str) -> str:
         """The class an answer names, as the labels spell it; the whole answer where it names none of them."""

@@ -66,9 +66,7 @@ class Adjusted(Judging, frozen=True, kw_only=True):
 
     @property
     def lower_is_better(self) -> bool:
-        if self.adjustment.threshold is not None:
-            return False
-        return self.inner.lower_is_better != self.adjustment.negate
+        return self.inner.lower_is_better and self.adjustment.threshold is None and not self.adjustment.negate
 
     @property
     def scale(self) -> Scale:
@@ -106,7 +104,12 @@ class Adjusted(Judging, frozen=True, kw_only=True):
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         seen = [
-            Judged(extract_text(self._steps(), one.text)[0] or "", self._expect(one.expected), one.score)
+            msgspec.structs.replace(
+                one,
+                text=extract_text(self._steps(), one.text)[0] or "",
+                expected=self._expect(one.expected),
+                also=self._expect_also(one.also),
+            )
             for one in judged
         ]
         return self.inner.summarize(seen)
@@ -136,7 +139,10 @@ class Adjusted(Judging, frozen=True, kw_only=True):
         return msgspec.structs.replace(score, scorer=self.name, value=value, explanation=explanation)
 
     def _case(self, case: Case) -> Case:
-        return msgspec.structs.replace(case, expected=self._expect(case.expected))
+        return msgspec.structs.replace(case, expected=self._expect(case.expected), also=self._expect_also(case.also))
+
+    def _expect_also(self, answers: Sequence[str]) -> tuple[str, ...]:
+        return tuple(answer for answer in map(self._expect, answers) if answer is not None)
 
     def _expect(self, expected: str | None) -> str | None:
         if expected is None or self.adjustment.extract_expected is None:

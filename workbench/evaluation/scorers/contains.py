@@ -31,12 +31,14 @@ class Contains(Judging, frozen=True, kw_only=True):
             raise ScorerError("expected only one of text, all_of and any_of")
 
     def score(self, text: str, case: Case) -> Score:
-        wanted = self.all_of or self.any_of or (case.expected if self.text is None else self.text,)
-        if None in wanted:
+        own = () if self.text is None else (self.text,)
+        answers = () if case.expected is None else (case.expected, *case.also)
+        wanted = self.all_of or self.any_of or own or answers
+        if not wanted:
             return no_answer(self.name, text)
-        there = [each for each in wanted if each is not None and self._stands(each, text)]
+        there = [each for each in wanted if self._stands(each, text)]
         missing = [each for each in wanted if each not in there]
-        passed = bool(there) if self.any_of else not missing
+        passed = bool(there) if self.any_of or wanted is answers else not missing
         told, verb = (there, "Found {}.") if passed else (missing, "{} is not in the answer.")
         explanation = verb.format(", ".join(map(repr, told)))
         return Score(self.name, float(passed), ", ".join(there) if passed else "", explanation)

@@ -7,32 +7,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
-class EditDistance(Judging, frozen=True, kw_only=True):
+class EditDistance(Comparing, frozen=True, kw_only=True):
     """characters to insert, delete or replace until the answer is the expected one (Levenshtein); fewer is better"""
 
     traits: ClassVar[Traits] = Traits(scale="free", lower_is_better=True)
     name: str = "edit_distance"
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        edits = _count(text.strip(), case.expected.strip())
-        return Score(self.name, float(edits), text.strip(), f"{edits} edits to {case.expected.strip()!r}.")
+    def compare(self, text: str, expected: str) -> Score:
+        edits = _count(text.strip(), expected.strip())
+        return Score(self.name, float(edits), text.strip(), f"{edits} edits to {expected.strip()!r}.")
 
 
-class EditSimilarity(Judging, frozen=True, kw_only=True):
+class EditSimilarity(Comparing, frozen=True, kw_only=True):
     """1 less the edit distance over the longer text's length: 1 is the same text, 0 nothing in common"""
 
     name: str = "edit_similarity"
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found, expected = text.strip(), case.expected.strip()
+    def compare(self, text: str, expected: str) -> Score:
+        found, expected = text.strip(), expected.strip()
         edits, longest = _count(found, expected), max(len(found), len(expected))
         explanation = f"{edits} edits to {expected!r}, over {longest} characters."
         return Score(self.name, 1 - edits / longest if longest else 1.0, found, explanation)

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
-class ExactMatch(Judging, frozen=True, kw_only=True):
+class ExactMatch(Comparing, frozen=True, kw_only=True):
     """the whole answer equals the expected one; case, spaces and punctuation around it aside unless strict"""
 
     traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "exact_match"
     strict: bool = False
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
+    def compare(self, text: str, expected: str) -> Score:
         extracted = text if self.strict else text.strip()
-        same = text == case.expected if self.strict else normalize(text) == normalize(case.expected)
-        explanation = "The same." if same else f"Expected {case.expected!r}, got {extracted!r}."
+        same = text == expected if self.strict else normalize(text) == normalize(expected)
+        explanation = "The same." if same else f"Expected {expected!r}, got {extracted!r}."
         return Score(self.name, float(same), extracted, explanation)

@@ -9,23 +9,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.json_text import find_object, read_json
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judging, Score, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score
 
 
-class JsonFields(Judging, frozen=True, kw_only=True):
+class JsonFields(Comparing, frozen=True, kw_only=True):
     """the share of the expected JSON object's fields that the answer has right; `fields` limits them"""
 
     name: str = "json_fields"
     strict: bool = False
     fields: tuple[str, ...] = ()
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        expected = read_json(case.expected).value
+    def compare(self, text: str, expected: str) -> Score:
+        expected = read_json(expected).value
         if not isinstance(expected, dict):
             return Score(self.name, 0.0, "", "The expected answer is not a JSON object.", applies=False)
         wanted = {key: expected.get(key) for key in self.fields or expected}

@@ -7,6 +7,7 @@ can be read.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from workbench.library.opened import open_prompt
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import render
 
+_CONTROLS = re.compile(r"[\x00-\x1f]")
 _LONGEST_REASON = 240  # characters; a small model that may go on for ever does
 SAMPLING = Sampling(max_tokens=256)
 
@@ -97,7 +99,7 @@ def read_verdict(reply: Reply, key: str, choices: Sequence[Any]) -> Verdict:
     """What a judge's reply says."""
     if reply.completion is None:
         return Verdict(None, reply.problem or "it gave no reply")
-    text = reply.completion.text
+    text = _CONTROLS.sub(" ", reply.completion.text)  # a grammar may let line breaks into strings
     found = find_object(text).value
     if isinstance(found, dict):
         for choice in choices:

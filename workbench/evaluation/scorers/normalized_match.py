@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import split_squad_tokens
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
-class NormalizedMatch(Judging, frozen=True, kw_only=True):
+class NormalizedMatch(Comparing, frozen=True, kw_only=True):
     """the words equal those of the expected answer; case, punctuation, spaces and articles aside, as in SQuAD"""
 
     traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "normalized_match"
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found, expected = (" ".join(split_squad_tokens(each)) for each in (text, case.expected))
+    def compare(self, text: str, expected: str) -> Score:
+        found, expected = (" ".join(split_squad_tokens(each)) for each in (text, expected))
         explanation = "The same." if found == expected else f"Expected {expected!r}, got {found!r}."
         return Score(self.name, float(found == expected), found, explanation)

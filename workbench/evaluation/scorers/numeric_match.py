@@ -9,11 +9,10 @@ import math
 from typing import ClassVar
 
 from workbench.errors import ScorerError
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
-class NumericMatch(Judging, frozen=True, kw_only=True):
+class NumericMatch(Comparing, frozen=True, kw_only=True):
     """the answer is the expected number: 1,200 and 1200.0 are the same; `tolerance` says how far it may be off"""
 
     traits: ClassVar[Traits] = Traits(binary=True)
@@ -24,16 +23,14 @@ class NumericMatch(Judging, frozen=True, kw_only=True):
         if not self.tolerance >= 0:
             raise ScorerError(f"tolerance is {self.tolerance:g}; it must not be less than 0")
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        expected, found = _read(case.expected), _read(text)
-        if expected is None:
-            return Score(self.name, 0.0, "", f"The expected answer {case.expected!r} is no number.", applies=False)
+    def compare(self, text: str, expected: str) -> Score:
+        wanted, found = _read(expected), _read(text)
+        if wanted is None:
+            return Score(self.name, 0.0, "", f"The expected answer {expected!r} is no number.", applies=False)
         if found is None:
             return Score(self.name, 0.0, "", "The answer is no number; `extract: last_number` finds one in a text.")
-        same = math.isclose(found, expected, rel_tol=1e-9, abs_tol=self.tolerance)
-        explanation = "The same." if same else f"Expected {expected:g}, got {found:g}."
+        same = math.isclose(found, wanted, rel_tol=1e-9, abs_tol=self.tolerance)
+        explanation = "The same." if same else f"Expected {wanted:g}, got {found:g}."
         return Score(self.name, float(same), f"{found:g}", explanation)
 
 

@@ -44,9 +44,12 @@ class Regex(Judging, frozen=True, kw_only=True):
             return Score(self.name, 0.0, "", f"Nothing matches {self.pattern!r}.")
         if not self.compare or case.expected is None:
             return Score(self.name, 1.0, found, "The pattern matches.")
-        same = found == case.expected if self.strict else normalize(found) == normalize(case.expected)
+        same = any(self._same(found, answer) for answer in (case.expected, *case.also))
         explanation = "The same." if same else f"Expected {case.expected!r}, found {found!r}."
         return Score(self.name, float(same), found, explanation)
+
+    def _same(self, found: str, answer: str) -> bool:
+        return found == answer if self.strict else normalize(found) == normalize(answer)
 
     def _search(self) -> Search:
         return Search(self.pattern, self.group, self.last, self.timeout_seconds)

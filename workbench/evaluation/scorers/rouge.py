@@ -8,21 +8,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Literal
 
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
-class _Rouge(Judging, frozen=True, kw_only=True):
+class _Rouge(Comparing, frozen=True, kw_only=True):
     traits: ClassVar[Traits] = Traits(heavy=True)
     kind: ClassVar[str]
     name: str
     measure: Literal["fmeasure", "precision", "recall"] = "fmeasure"
     stemmer: bool = False
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found = _make(self.kind, self.stemmer).score(case.expected, text)[self.kind]
+    def compare(self, text: str, expected: str) -> Score:
+        found = _make(self.kind, self.stemmer).score(expected, text)[self.kind]
         explanation = f"Precision {found.precision:.2f}, recall {found.recall:.2f}, F {found.fmeasure:.2f}."
         return Score(self.name, float(getattr(found, self.measure)), text.strip(), explanation)
 

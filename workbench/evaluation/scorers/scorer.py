@@ -58,6 +58,7 @@ class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     expected: str | None
     score: Score
+    also: tuple[str, ...] = ()
 
 
 class Scorer(Protocol):
@@ -173,6 +174,26 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return {}
+
+
+class Comparing(Judging, frozen=True, kw_only=True):
+    """A scorer that compares the answer with the expected one; where several are right, the best comparison counts."""
+
+    name: str
+
+    def compare(self, text: str, expected: str) -> Score:
+        raise NotImplementedError
+
+    def score(self, text: str, case: Case) -> Score:
+        if case.expected is None:
+            return no_answer(self.name, text)
+        best = self.compare(text, case.expected)
+        for other in case.also:
+            score = self.compare(text, other)
+            gain = score.value - best.value
+            if score.applies and (not best.applies or (gain < 0 if self.lower_is_better else gain > 0)):
+                best = score
+        return best
 
 
 def no_answer(scorer: str, text: str) -> Score:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import split_squad_tokens
-from workbench.evaluation.scorers.scorer import Judging, Score, no_answer
+from workbench.evaluation.scorers.scorer import Comparing, Score
 
 
-class TokenF1(Judging, frozen=True, kw_only=True):
+class TokenF1(Comparing, frozen=True, kw_only=True):
     """harmonic mean of precision and recall over the words shared with the expected answer, as in SQuAD"""
 
     name: str = "token_f1"
 
-    def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found, expected = split_squad_tokens(text), split_squad_tokens(case.expected)
-        shared = (Counter(found) & Counter(expected)).total()
-        if not found or not expected:
-            return Score(self.name, float(found == expected), " ".join(found), "One side has no words.")
-        precision, recall = shared / len(found), shared / len(expected)
+    def compare(self, text: str, expected: str) -> Score:
+        found, wanted = split_squad_tokens(text), split_squad_tokens(expected)
+        shared = (Counter(found) & Counter(wanted)).total()
+        if not found or not wanted:
+            return Score(self.name, float(found == wanted), " ".join(found), "One side has no words.")
+        precision, recall = shared / len(found), shared / len(wanted)
         value = 2 * precision * recall / (precision + recall) if shared else 0.0
         explanation = f"{shared} shared words; precision {precision:.2f}, recall {recall:.2f}."
         return Score(self.name, value, " ".join(found), explanation)

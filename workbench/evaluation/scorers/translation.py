@@ -33,7 +33,7 @@ class Bleu(Judging, frozen=True, kw_only=True):
     def score(self, text: str, case: Case) -> Score:
         if case.expected is None:
             return no_answer(self.name, text)
-        found = self._metric(effective_order=True).sentence_score(text, [case.expected])
+        found = self._metric(effective_order=True).sentence_score(text, [case.expected, *case.also])
         precisions = "/".join(f"{each:.0f}" for each in found.precisions)
         explanation = f"Precisions of 1 to 4 words {precisions}, brevity penalty {found.bp:.2f}."
         return Score(self.name, _limit(found.score), text.strip(), explanation)
@@ -65,7 +65,7 @@ class ChrF(Judging, frozen=True, kw_only=True):
     def score(self, text: str, case: Case) -> Score:
         if case.expected is None:
             return no_answer(self.name, text)
-        found = self._metric().sentence_score(text, [case.expected])
+        found = self._metric().sentence_score(text, [case.expected, *case.also])
         words = f", {found.word_order} words" if found.word_order else ""
         explanation = f"chrF{found.beta} over {found.char_order} characters{words}."
         return Score(self.name, _limit(found.score), text.strip(), explanation)
@@ -80,11 +80,12 @@ class ChrF(Judging, frozen=True, kw_only=True):
 
 
 def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
-    pairs = [(one.text, one.expected) for one in judged if one.expected is not None]
-    if not pairs:
+    rows = [(one.text, (one.expected, *one.also)) for one in judged if one.expected is not None]
+    if not rows:
         return {}
-    found = metric.corpus_score([text for text, _ in pairs], [[expected for _, expected in pairs]])
-    return {"corpus": _limit(found.score)}
+    most = max(len(references) for _, references in rows)
+    streams = [[references[at] if at < len(references) else None for _, references in rows] for at in range(most)]
+    return {"corpus": _limit(metric.corpus_score([text for text, _ in rows], streams).score)}
 
 
 def _sign(metric: Any) -> str:
