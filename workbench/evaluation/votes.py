@@ -6,12 +6,23 @@ vote, so that a liking for the left side can be told from a liking for a variant
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Literal, cast
 
 import msgspec
 
+from workbench.evaluation.view import RunView
+from workbench.store.store import Store
+from workbench.store.votes import VoteRecord, add_vote, read_differing, read_votes, take_back_vote
+
 Choice = Literal["left", "right", "tie"]
+
+_ELO = 173.7177927613007  # 400 / ln 10: a strength of 1 on Elo's scale
+_AVERAGE = 1000.0
 
 
 class Ballot(msgspec.Struct, frozen=True):
@@ -40,6 +51,15 @@ class Vote(msgspec.Struct, frozen=True):
     at: float = 0.0
     id: int = 0
 
+    @property
+    def winner(self) -> str:
+        """The variant that was preferred; "" for a tie."""
+        return {"left": self.left_variant, "right": self.right_variant, "tie": ""}[self.choice]
+
+    @property
+    def loser(self) -> str:
+        return {"left": self.right_variant, "right": self.left_variant, "tie": ""}[self.choice]
+
 
 class Rating(msgspec.Struct, frozen=True):
     """A variant's strength by Bradley and Terry's model, on Elo's scale around 1000, with a 95% interval.
@@ -58,32 +78,104 @@ class Rating(msgspec.Struct, frozen=True):
 
 
 class Votes:
-    """The blind vote on one run: what to judge next, and what was judged.
+    """The blind vote on one run: what to judge next, and what was judged. Every method may raise StoreError.
 
-    store: what keeps the votes (workbench/store). view: the run's answers. seed: decides order and sides.
+    seed: decides order and sides. clock: seconds since 1970.
     """
 
-    def __init__(self, store: Any, view: Any, seed: int = 0) -> None: ...
+    def __init__(self, store: Store, view: RunView, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._view, self._seed, self._clock = store, view, seed, clock
+        self._run = view.run.key
+        self._again: Ballot | None = None
 
     def next(self) -> Ballot | None:
         """The next ballot: pairs with the fewest votes first, only where the answers differ; None when all is done."""
-        raise NotImplementedError
+        if self._again is not None:
+            return self._again
+        votes = Counter(frozenset((one.left, one.right)) for one in read_votes(self._store, self._run))
+        pairs = combinations(range(len(self._view.variants)), 2)
+        for pair in sorted(pairs, key=lambda pair: (votes[frozenset(pair)], self._draw(votes.total(), *pair))):
+            open_cases = read_differing(self._store, self._run, *pair)
+            if open_cases:
+                number, repeat = min(open_cases, key=lambda case: self._draw(*case, *pair))
+                return self._make(number, repeat, pair)
+        return None
 
     def cast(self, ballot: Ballot, choice: Choice) -> Vote:
         """Keep a vote."""
-        raise NotImplementedError
+        self._again = None
+        places = self._place(ballot.left_variant), self._place(ballot.right_variant)
+        record = VoteRecord(0, ballot.case, ballot.repeat, *places, choice, self._clock())
+        return self._read(record._replace(key=add_vote(self._store, self._run, record)))
 
     def undo(self) -> Vote | None:
         """Take the last vote of this run back, and put its ballot up again; None when there is none."""
-        raise NotImplementedError
+        record = take_back_vote(self._store, self._run)
+        if record is None:
+            return None
+        self._again = self._show(record.number, record.repeat, record.left, record.right)
+        return self._read(record)
 
     def list(self) -> tuple[Vote, ...]:
-        raise NotImplementedError
+        """Every vote, in the order they were cast."""
+        return tuple(map(self._read, read_votes(self._store, self._run)))
 
     def ratings(self) -> tuple[Rating, ...]:
         """The variants, best first; empty without votes."""
-        raise NotImplementedError
+        return rate_votes(self.list(), self._view.variants)
 
-    def preferences(self) -> Iterator[dict[str, Any]]:
-        """Each decided vote as `prompt`, `chosen` and `rejected`, as TRL's preference trainers read them."""
-        raise NotImplementedError
+    def _make(self, number: int, repeat: int, pair: tuple[int, int]) -> Ballot | None:
+        turned = self._draw(number, repeat, *pair)[0] & 1
+        return self._show(number, repeat, *(reversed(pair) if turned else pair))
+
+    def _show(self, number: int, repeat: int, left: int, right: int) -> Ballot | None:
+        names = self._view.variants[left], self._view.variants[right]
+        texts = [cell.completion.text for name in names if (cell := self._view.cell(name, number, repeat)) is not None]
+        if len(texts) < 2:
+            return None
+        case = self._view.case(number)
+        return Ballot(self._view.id, number, repeat, case.variables, case.expected, texts[0], texts[1], *names)
+
+    def _read(self, record: VoteRecord) -> Vote:
+        names = self._view.variants[record.left], self._view.variants[record.right]
+        choice = cast(Choice, record.choice)
+        return Vote(self._view.id, record.number, record.repeat, *names, choice, record.at, record.key)
+
+    def _place(self, variant: str) -> int:
+        return self._view.variants.index(variant)
+
+    def _draw(self, *what: int) -> bytes:
+        """A fixed lot for anything, by the seed and the run."""
+        told = repr((self._seed, self._view.id, what)).encode()
+        return hashlib.blake2b(told, digest_size=8).digest()
+
+
+def rate_votes(votes: Sequence[Vote], variants: Sequence[str]) -> tuple[Rating, ...]:
+    """The variants that were voted on, best first."""
+    if not votes:
+        return ()
+    import numpy as np
+
+    from workbench.evaluation.statistics.rating import rate
+
+    voted = [name for name in variants if any(name in (one.left_variant, one.right_variant) for one in votes)]
+    place = {name: at for at, name in enumerate(voted)}
+    wins = np.zeros((len(voted), len(voted)))
+    for one in votes:
+        left, right = place[one.left_variant], place[one.right_variant]
+        share = {"left": 1.0, "right": 0.0, "tie": 0.5}[one.choice]
+        wins[left, right] += share
+        wins[right, left] += 1 - share
+    values, errors = rate(wins)
+    rated = [_rate(name, float(values[at]), float(errors[at]), votes) for name, at in place.items()]
+    return tuple(sorted(rated, key=lambda one: -one.rating))
+
+
+def _rate(name: str, value: float, error: float, votes: Sequence[Vote]) -> Rating:
+    import math
+
+    own = [one for one in votes if name in (one.left_variant, one.right_variant)]
+    wins, losses = sum(one.winner == name for one in own), sum(one.loser == name for one in own)
+    low, middle, high = (_AVERAGE + _ELO * (value + side * 1.959963984540054 * error) for side in (-1, 0, 1))
+    chance = 1 / (1 + math.exp(-value))
+    return Rating(name, middle, low, high, chance, wins, losses, len(own) - wins - losses)

@@ -50,3 +50,15 @@ def take_back_vote(store: Store, run: int) -> VoteRecord | None:
             return None
         connection.execute("DELETE FROM votes WHERE key = ?", (row[0],))
     return VoteRecord(*row)
+
+
+def read_differing(store: Store, run: int, left: int, right: int) -> list[tuple[int, int]]:
+    """Case and repeat of every pair of answers of two variants that differ and were not voted on yet."""
+    pairs: list[tuple[int, int]] = store.read(
+        "SELECT one.number, one.repeat FROM cells AS one JOIN cells AS other USING (run, number, repeat)"
+        " WHERE run = ? AND one.variant = ? AND other.variant = ? AND one.answer != other.answer AND NOT EXISTS"
+        " (SELECT 1 FROM votes WHERE votes.run = one.run AND votes.number = one.number AND votes.repeat = one.repeat"
+        " AND min(left_variant, right_variant) = ? AND max(left_variant, right_variant) = ?)",
+        (run, left, right, min(left, right), max(left, right)),
+    )
+    return pairs
