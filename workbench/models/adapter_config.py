@@ -14,6 +14,7 @@ import regex
 
 from workbench.errors import ModelError
 from workbench.models.reference import ADAPTER_CONFIG
+from workbench.models.unfinished import find_unfinished
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -116,6 +117,11 @@ def find_weights(folder: Path) -> Path:
         raise ModelError(
             f"{folder / pickled} is pickled, and opening such a file can run any code.",
             f"Where you trust it, write it anew: workbench convert {folder} {folder}-safe --allow-pickle",
+        )
+    unfinished = find_unfinished(WEIGHTS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else None
+    if unfinished:
+        raise ModelError(
+            f"{folder / unfinished} is a download that has not finished.", "Wait until it is whole, or fetch it again."
         )
     raise ModelError(f"{folder} has no {WEIGHTS}.", "Fetch the adapter again, whole.")
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from workbench.models.ollama import find_in_ollama, is_ollama
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
+from workbench.models.unfinished import finished_name
 from workbench.paths import find_shipped
 from workbench.settings import Settings
 
@@ -117,15 +118,29 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _find_here(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[tuple[Path, Kind]]:
     names = {entry.name for entry in entries}
-    if "config.json" in names and any(_WEIGHTS.match(name) for name in names):
+    if "config.json" in names and (any(_WEIGHTS.match(name) for name in names) or _is_fetched(folder, names)):
         yield Path(folder), "hf"
     if ADAPTER_CONFIG in names:
         yield Path(folder), "peft"
     for entry in entries:
         lower = entry.name.lower()
         # a vision projector and the later parts of a split file cannot answer by themselves
-        if lower.endswith(".gguf") and not lower.startswith("mmproj") and not _LATER_SHARD.search(lower):
+        if lower.startswith("mmproj"):
+            continue
+        if lower.endswith(".gguf") and not _LATER_SHARD.search(lower):
             yield Path(entry.path), "gguf adapter" if _is_adapter(entry.path) else "gguf"
+        elif ".gguf" in lower and (finished_name(lower) or "").endswith(".gguf") and not _is_folder(entry):
+            yield Path(entry.path), "gguf"  # its header says that it is not whole
+
+
+def _is_fetched(folder: str, names: set[str]) -> bool:
+    """Whether weights are on their way into a folder, as far as names tell."""
+    if any(".safetensors" in name and _WEIGHTS.match(finished_name(name) or "") for name in names):
+        return True
+    place = Path(folder)
+    if place.parent.name != "snapshots" or ADAPTER_CONFIG in names:
+        return False
+    return any(entry.name.endswith(".incomplete") for entry in _list(str(place.parent.parent / "blobs"), _MOST_ENTRIES))
 
 
 def _is_adapter(path: str) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from workbench.errors import ModelError
 from workbench.models.reference import ModelInfo
 from workbench.models.tensors import Tensor, read_tensors
+from workbench.models.unfinished import find_unfinished
 
 INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
@@ -61,7 +62,7 @@ def find_weights(path: Path, problems: list[str]) -> list[Path]:
     if single.is_file():
         return [single]
     if not (path / INDEX).is_file():
-        problems.append("there are no weights (model.safetensors)")
+        problems.append(f"there are no weights (model.safetensors){_name_unfinished(path, single.name)}")
         return []
     try:
         places = msgspec.json.decode((path / INDEX).read_bytes(), type=dict[str, Any])["weight_map"]
@@ -74,8 +75,20 @@ def find_weights(path: Path, problems: list[str]) -> list[Path]:
     if outside:
         problems.append(f"{INDEX} points outside the folder ({outside[0]})")
     if missing:
-        problems.append(f"parts of the weights are missing: {', '.join(missing[:5])}")
+        problems.append(
+            f"parts of the weights are missing: {', '.join(missing[:5])}{_name_unfinished(path, missing[0])}"
+        )
     return [path / name for name in names if name not in outside and name not in missing]
+
+
+def _name_unfinished(path: Path, name: str) -> str:
+    """What tells that a file is still being fetched, as the end of a sentence; empty where nothing does."""
+    entries = [entry.name for entry in path.iterdir()]
+    cached = path.parent.parent / "blobs"  # the Hugging Face cache keeps them elsewhere until they are whole
+    if path.parent.name == "snapshots" and cached.is_dir():
+        entries += [entry.name for entry in cached.iterdir() if entry.name.endswith(".incomplete")]
+    found = find_unfinished(name, entries) or next((one for one in entries if one.endswith(".incomplete")), None)
+    return f"; a download has not finished ({found})" if found else ""
 
 
 def _describe(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], file_bytes: int) -> ModelInfo:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import ModelError
+from workbench.models.unfinished import check_finished
 
 Value = str | int | float | bool | tuple[int | float | bool, ...]
 
@@ -76,6 +77,7 @@ def read_header(path: Path) -> Header:
     try:
         if path.is_dir():
             raise ModelError(f"{path} is a folder, not a GGUF file.", "Choose the file inside it.")
+        check_finished(path)
         with path.open("rb") as stream:
             size = path.stat().st_size
             if size < 24:

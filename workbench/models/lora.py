@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import paths
 from workbench.errors import ModelError
 from workbench.models.adapter import Contents, read_contents
+from workbench.models.adapter_cache import fetch
 from workbench.models.adapter_config import find_weights
 from workbench.models.arrays import read_array
 from workbench.models.compatibility import check_compatible
@@ -35,9 +36,7 @@ def find_gguf(adapter: Adapter, base: Path) -> Path:
     """A PEFT LoRA's GGUF form for a base, converted once and kept by its content. Raises ModelError."""
     header = read_parts(base)[0]
     path = paths.cache_folder() / "adapters" / f"{_digest(adapter, header)}.gguf"
-    if not path.is_file():
-        convert_lora(adapter, Model(base.stem, base), path)
-    return path
+    return fetch(path, lambda out: convert_lora(adapter, Model(base.stem, base), out))
 
 
 def convert_lora(adapter: Adapter, base: Model, out: Path, kind: Literal["f32", "f16"] = "f32") -> None:

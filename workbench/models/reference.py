@@ -15,6 +15,7 @@ from typing import Literal, Protocol, cast, get_args
 import msgspec
 
 from workbench.errors import FileError, ModelError
+from workbench.models.unfinished import check_finished
 from workbench.paths import find_input
 
 Format = Literal["gguf", "hf", "scripted"]
@@ -203,6 +204,8 @@ def adapter_at(path: Path, name: str = "") -> Adapter:
         return Adapter(name or path.name, path, "peft")
     if path.is_file() and path.suffix.lower() == ".gguf":
         return Adapter(name or path.stem, path, "gguf")
+    if path.exists():
+        check_finished(path)
     if path.is_file() and path.parent.joinpath(ADAPTER_CONFIG).is_file():
         raise ModelError(f"{path} is part of a PEFT adapter.", f"Choose its folder: {path.parent}")
     found = "nothing is there" if not path.exists() else "this is something else"
@@ -215,6 +218,8 @@ def adapter_at(path: Path, name: str = "") -> Adapter:
 def model_at(path: Path, name: str = "") -> Model:
     """The model in a file or folder, judged by its form alone. Raises ModelError when it is none."""
     kind = recognize(path)
+    if kind is None and path.exists():
+        check_finished(path)
     if kind is None:
         found = "nothing is there" if not path.exists() else "this is something else"
         raise ModelError(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from workbench.errors import ModelError
+from workbench.models.unfinished import check_finished
 
 LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
@@ -43,6 +44,7 @@ class Tensors(NamedTuple):
 
 def read_tensors(path: Path) -> Tensors:
     """The tensors of a safetensors file. Raises ModelError: not there, not such a file, cut off, damaged."""
+    check_finished(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
