@@ -52,20 +52,27 @@ class JsonSchema(Judging, frozen=True, kw_only=True):
         found = read_json(text)
         if found.problem:
             return Score(self.name, 0.0, found.text, f"Not JSON: {found.problem}.")
-        problems = [f"{error.json_path}: {error.message}" for error in self._validator().iter_errors(found.value)]
+        from referencing.exceptions import Unresolvable
+
+        try:
+            problems = self._find_problems(found.value)
+        except (Unresolvable, RecursionError) as error:
+            return Score(self.name, 0.0, found.text, f"The schema cannot be applied: {error}", applies=False)
         if not problems:
             return Score(self.name, 1.0, found.text, "As the schema says.")
         more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         told = "\n".join([f"{len(problems)} things are not as the schema says.", *problems[:_SHOWN], *more])
         return Score(self.name, 0.0, found.text, told)
 
-    def _validator(self) -> Any:
+    def _find_problems(self, value: Any) -> list[str]:
+        """Raises Unresolvable for a reference that leads nowhere."""
         from jsonschema.validators import Draft202012Validator, validator_for
         from referencing import Registry
 
         assert self.schema is not None  # located
         kind = validator_for(self.schema, default=Draft202012Validator)
-        return kind(self.schema, registry=Registry())
+        errors = kind(self.schema, registry=Registry()).iter_errors(value)
+        return [f"{error.json_path}: {error.message}" for error in errors]
 
 
 def _check(schema: dict[str, Any] | bool) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from workbench.evaluation.scorers import make_scorers
+from workbench.evaluation.scorers import Score, make_scorers
 from workbench.evaluation.scoring.scoring import judge_safely
-from workbench.evaluation.scoring.wire import Job, Setup, pack, read, read_one
+from workbench.evaluation.scoring.wire import READY, Job, Setup, pack, read, read_one
 
 
 def main() -> None:
@@ -34,11 +34,15 @@ def main() -> None:
     inbox: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, inbox), daemon=True).start()
     scorers = make_scorers(setup.specs, Path(setup.folder))
+    _send(scores, READY)
     while True:
         job = inbox.get()
-        score = judge_safely(scorers[job.scorer], job.evidence)
-        scores.write(pack(score))
-        scores.flush()
+        _send(scores, judge_safely(scorers[job.scorer], job.evidence))
+
+
+def _send(scores: BinaryIO, score: Score) -> None:
+    scores.write(pack(score))
+    scores.flush()
 
 
 def _receive(jobs: BinaryIO, inbox: SimpleQueue[Job]) -> None:

@@ -15,6 +15,10 @@ from workbench.evaluation.scorers import Evidence, Score
 T = TypeVar("T")
 
 
+READY = Score("", 0.0, "", "ready")
+"""The first frame back: from now on the time of an answer is its scorer's."""
+
+
 class Setup(msgspec.Struct, frozen=True):
     """The first frame: the bench's scorers and the folder their paths are resolved from."""
 

@@ -23,6 +23,7 @@ from workbench.evaluation.scoring.wire import Job, Setup, pack, read
 
 _START = "import sys; sys.path.append(sys.argv[1]); from workbench.evaluation.scoring.child import main; main()"
 _LAST_WORDS = 40
+_START_SECONDS = 120.0
 _PATIENCE = 3  # ends in a row after which a scorer is not tried again
 Taker = Callable[[Score], None]
 
@@ -89,6 +90,8 @@ class Worker:
     def _carry_out(self, task: _Task) -> Score:
         frame = pack(Job(task.scorer, task.evidence))
         child = self._start()
+        if not child.wait_until_ready(_START_SECONDS):
+            return self._lose(task.scorer, "The process for scoring could not be started.")
         limit = self._scorers[task.scorer].time_limit_seconds
         try:
             score = child.ask(frame, limit)
@@ -141,7 +144,15 @@ class _Child:
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._listen)]
         for thread in self._threads:
             thread.start()
+        self._ready = False
         self._write(pack(setup))
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Whether it takes answers; False when it ended, or did not begin in time."""
+        if not self._ready:
+            with contextlib.suppress(Empty):
+                self._ready = self._scores.get(timeout=seconds) is not None
+        return self._ready
 
     def ask(self, frame: bytes, seconds: float) -> Score | None:
         """The score; None when the process ended instead. Raises Empty when it takes longer."""
