@@ -15,8 +15,8 @@ import msgspec
 from workbench.errors import StoreError
 from workbench.store.store import Store
 
-State = Literal["running", "paused", "stopped", "interrupted", "finished"]
-"""stopped: by a person, or by an error that ended it; interrupted: its process is gone. Both can be resumed."""
+State = Literal["running", "stopped", "finished"]
+"""stopped: by a person, or by an error that ended it; it can be resumed, as can one whose process is gone."""
 
 _EPOCH = 1_704_067_200  # 2024: six signs last until 2092
 _SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -153,6 +153,24 @@ def remove_run(store: Store, key: int) -> None:
 def restore_run(store: Store, key: int) -> None:
     """Take a run out of the trash."""
     change_run(store, key, removed=None)
+
+
+def erase_removed(store: Store) -> tuple[str, ...]:
+    """Delete what is in the trash for good, and the cases that no other run has; the ids. Answers stay: they are what
+    later runs need not ask for again."""
+    erased = list_runs(store, removed=True)
+    with store.write() as connection:
+        for run in erased:
+            for table in ("scores", "cells", "cases", "metrics", "variants", "votes"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ?", (run.key,))
+            connection.execute("DELETE FROM runs WHERE key = ?", (run.key,))
+        if erased:
+            connection.execute("DELETE FROM inputs WHERE key NOT IN (SELECT input FROM cases)")
+            connection.execute(
+                "DELETE FROM completions WHERE NOT kept AND key NOT IN (SELECT completion FROM cells WHERE completion"
+                " IS NOT NULL)"
+            )
+    return tuple(run.id for run in erased)
 
 
 def get_variants(store: Store, key: int) -> tuple[str, ...]:
