@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from answers import ask, complete, open_engine
+from answers import ask, complete, open_engine, run
 from hf_fixture import LINEAR, write_adapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
-from workbench.engines.engine import Chunk, Event, Progress, Request, fold
+from workbench.engines.engine import Chunk, Event, Progress, Request, Sampling, fold
 from workbench.engines.transformers.engine import TransformersEngine
+from workbench.engines.transformers.turns import STEPS
+
+NEVER = {"<|end|>": -1000.0}
+"""keeps an answer from ending by itself"""
 
 OPERATIONS = st.lists(
     st.one_of(
@@ -82,7 +86,9 @@ def test_every_request_ends_once_and_answers_as_it_does_alone(
     for number, kind in enumerate(kinds):
         mine = [event for event in events if event.request == number]
         pieces = [event for event in mine if isinstance(event, Chunk)]
-        assert len(mine) - len(pieces) == sum(isinstance(event, Progress) for event in mine) <= 1
+        states = [event.state for event in mine if isinstance(event, Progress)]
+        assert len(mine) - len(pieces) == len(states)
+        assert states == ["running", "queued"] * (len(states) // 2) + ["running"] * (len(states) % 2)
         assert [piece.stop_reason is not None for piece in pieces] == [False] * (len(pieces) - 1) + [True]
         answer = fold(pieces)
         assert alone[kind].startswith(answer.text.rstrip("�"))
@@ -94,3 +100,32 @@ def test_a_row_that_ends_in_a_batch_leaves_the_later_ones_as_they_were(engine: T
     expected = complete(engine, ask(1, long, max_tokens=24))[0].text
     answers = complete(engine, ask(1, max_tokens=24), ask(2, max_tokens=4), ask(3, long, max_tokens=24))
     assert answers[2].text == expected
+
+
+def test_rows_that_cannot_share_a_pass_take_turns_and_say_that_they_wait(
+    engine: TransformersEngine, requests: list[Request]
+) -> None:
+    """Base and LoRA go together; the DoRA beside them is queued until it is its turn."""
+    laid = [requests[number].adapters for number in range(3)]
+    for number, adapters in enumerate(laid):
+        engine.submit(
+            Request(number, requests[0].messages, Sampling(max_tokens=STEPS * 2, logit_bias=NEVER), "chat", adapters)
+        )
+    steps = []
+    while engine.busy:
+        steps.append(list(engine.step()))
+    told = [[(event.request, event.state) for event in events if isinstance(event, Progress)] for events in steps]
+    assert told[0] == [(0, "running"), (1, "running")]
+    assert told[STEPS] == [(0, "queued"), (1, "queued"), (2, "running")]
+    for events, states in itertools.pairwise(steps):
+        wrote = {event.request for event in events if isinstance(event, Chunk) and event.text}
+        assert wrote <= {0, 1} or wrote <= {2}, states
+    assert any((0, "running") in states for states in told[STEPS:])
+
+
+def test_a_group_alone_is_never_queued(engine: TransformersEngine, requests: list[Request]) -> None:
+    engine.submit(
+        Request(1, requests[2].messages, Sampling(max_tokens=40, logit_bias=NEVER), "chat", requests[2].adapters)
+    )
+    states = [event.state for event in run(engine) if isinstance(event, Progress)]
+    assert states == ["running"]

@@ -1,36 +1,39 @@
 """The rows of one model: who waits, who reads its prompt, who writes, and what is evaluated next.
 
-Every step evaluates a token for each row that writes, all rows of the same module at once, and then a piece of a
-prompt, so that a long prompt neither holds up the others nor delays a cancel. Knows nothing of chat templates.
+Every step evaluates a token for each row that writes, and then a piece of a prompt, so that a long prompt neither holds
+up the others nor delays a cancel. Rows whose adapters keep them out of the others' pass take turns with them, and are
+queued until it is theirs. Knows nothing of chat templates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Event, Outcome, Progress
+from workbench.engines.engine import Event, Outcome, Progress, State
 from workbench.engines.likelihood import weigh
 from workbench.engines.rows import Row, Rows
 from workbench.engines.sampler import Sampler
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
+from workbench.engines.transformers.turns import Turns
 from workbench.engines.vocabulary import Vocabulary
 from workbench.engines.weighing import Branch, Branches
 from workbench.errors import EngineError
 
 
 class MemoryRow(Row):
-    """A request that is to get a place in the memory. overlay: the adapters it runs on."""
+    """A request that is to get a place in the memory. overlay: the adapters it runs on. state: as it was last told."""
 
     def __init__(self, answer: Answer, sampler: Sampler, overlay: Overlay) -> None:
         super().__init__(answer)
         self.sampler = sampler
         self.overlay = overlay
+        self.state: State = "queued"
         self.number = -1
 
     def run(self, tokens: Sequence[int]) -> Run:
@@ -65,6 +68,7 @@ class Scheduler:
         self._most = rows
         self._prompt_tokens = prompt_tokens
         self._rows = Rows[MemoryRow](vocabulary, context_tokens, clock, self._release)
+        self._turns = Turns[MemoryRow](self._group)
 
     @property
     def busy(self) -> bool:
@@ -86,10 +90,12 @@ class Scheduler:
     def step(self) -> Sequence[Outcome]:
         """A token for each row that writes, and a piece of prompt. A row that fails ends; the others go on."""
         events: list[Outcome] = [*self._rows.end_cancelled(), *self._admit()]
-        for rows in self._group():
-            rows.sort(key=lambda row: row.number)  # an earlier group's end may have moved them
-            events += self._evaluate(rows, [row.run(row.pending) for row in rows])
-        events += self._read_prompts()
+        on_turn = self._turns.take(self._rows.running)
+        events += self._tell(on_turn)
+        writing = sorted((row for row in on_turn if row.writing), key=lambda row: row.number)
+        if writing:
+            events += self._evaluate(writing, [row.run(row.pending) for row in writing])
+        events += self._read_prompts([row for row in on_turn if row not in writing])
         return events
 
     def close(self) -> None:
@@ -102,31 +108,36 @@ class Scheduler:
             row = waiting.popleft()
             row.number = len(running)
             running.append(row)
-            events.append(Progress(row.id, "running"))
             try:
                 row.position = row.overlay.begin(self._memory, row.number)
             except Exception as error:  # noqa: BLE001  an adapter's failure is its request's alone
                 events += self._rows.fail(row, _explain(error))
         return events
 
-    def _group(self) -> list[list[MemoryRow]]:
-        """The rows that write, in groups that one forward pass can evaluate."""
-        writing = [row for row in self._rows.running if row.writing]
+    def _group(self, row: MemoryRow) -> Hashable:
+        """What the rows that one forward pass can evaluate have in common."""
         if self._memory.longest is None:
-            return [[row] for row in writing]
-        groups: dict[int, list[MemoryRow]] = {}
-        for row in sorted(writing, key=lambda row: row.overlay.bare):
-            mixture = next((key for key, rows in groups.items() if rows[0].overlay.recipe), None)
-            key = mixture if row.overlay.bare and mixture else id(row.overlay.module)
-            groups.setdefault(key, []).append(row)
-        return list(groups.values())
+            return id(row)
+        if row.overlay.bare or row.overlay.recipe:
+            return None
+        return id(row.overlay.module)
 
-    def _read_prompts(self) -> Sequence[Outcome]:
+    def _tell(self, on_turn: Sequence[MemoryRow]) -> list[Event]:
+        """Say of each row whether it runs or waits for its turn, where that is new."""
+        events: list[Event] = []
+        for row in self._rows.running:
+            state: State = "running" if row in on_turn else "queued"
+            if row.state != state:
+                row.state = state
+                events.append(Progress(row.id, state))
+        return events
+
+    def _read_prompts(self, rows: Sequence[MemoryRow]) -> Sequence[Outcome]:
         """Evaluate prompts, the one that is soonest read first, as far as one step goes."""
         events: list[Outcome] = []
         budget = self._prompt_tokens
         longest = self._memory.longest
-        for row in sorted((row for row in self._rows.running if not row.writing), key=lambda row: len(row.pending)):
+        for row in sorted(rows, key=lambda row: len(row.pending)):
             if budget <= 0:
                 break
             tokens = row.pending if longest is None else row.pending[: min(budget, longest)]
@@ -199,6 +210,8 @@ class Scheduler:
             self._memory.move(last.number, row.number, last.position)
             self._rows.running[row.number] = last
             last.number = row.number
+        if not self._rows.running:
+            self._turns.clear()
 
 
 def _numbers(logits: torch.Tensor) -> NDArray[np.float32]:
