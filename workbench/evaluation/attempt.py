@@ -74,7 +74,6 @@ class Attempt:
         self.job = job
         self.lane = lane
         self.done = False
-        self.error: WorkbenchError | None = None
         self.cell: Cell | None = None
         self.answer = Answer()
         self._tools = tools
@@ -170,6 +169,8 @@ class Attempt:
                 )
             )
         except WorkbenchError as error:
+            if self._tools.pool.info(own.base) is None:
+                self.lane.broken = error  # it could not be loaded: the other cells need not try
             self._fail(error)
 
     def _answered(self, completion: Completion) -> None:
@@ -250,11 +251,11 @@ class Attempt:
         self._end(scores=scores)
 
     def _fail(self, error: WorkbenchError | None) -> None:
-        self.error = error or EngineError("It failed without a word.", "Run it again.")
+        told = error or EngineError("It failed without a word.", "Run it again.")
         completion = self._completion or Completion()
         self._completion = msgspec.structs.replace(completion, stop_reason="error")
         self.answer = write_answer(self._completion, self._digest, False, self._stop_meter())
-        self._end(error=self.error.message, hint=self.error.hint)
+        self._end(error=told.message or "It failed without a word.", hint=told.hint)
 
     def _end(self, **outcome: Any) -> None:
         job = self.job

@@ -231,9 +231,6 @@ class Evaluation:
         if attempt.done and attempt in self._running:
             self._running.discard(attempt)
             attempt.lane.running -= 1
-            model = attempt.lane.model
-            if attempt.error and model and self._pool.info(model) is None:
-                attempt.lane.broken = attempt.error  # it could not be loaded: the rest need not try
             self._finished.append(attempt)
 
     def _keep(self) -> Iterator[RunEvent]:

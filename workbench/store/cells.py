@@ -66,7 +66,7 @@ class CellRecord(msgspec.Struct, frozen=True):
 
 
 class InputRecord(msgspec.Struct, frozen=True):
-    """One case. body: all of it but the expected answer, in words that the store does not read."""
+    """One case. body: JSON of all of it but the expected answer."""
 
     number: int
     body: str

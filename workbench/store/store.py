@@ -7,6 +7,7 @@ nothing of it; a power cut may take the last moments, and never leaves the file 
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 import time
@@ -86,6 +87,7 @@ class Store:
                 self._connections.append(connection)
             connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
             connection.create_function("holds", 2, _holds, deterministic=True)
+            connection.create_function("holds_inside", 2, _holds_inside, deterministic=True)
             self._local.connection = connection
         return connection
 
@@ -155,3 +157,19 @@ class Store:
 def _holds(text: str | None, wanted: str) -> bool:
     """Whether a text contains another one, given in folded case. SQLite's own LIKE folds only English letters."""
     return text is not None and wanted in text.casefold()
+
+
+def _holds_inside(body: str, wanted: str) -> bool:
+    """The same for the values of a JSON text; its keys and its spelling do not count."""
+    plain = not set(wanted) & set('"\\\n\r\t')
+    if plain and wanted not in body.casefold():
+        return False
+    return any(wanted in text.casefold() for text in _leaves(json.loads(body)))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
