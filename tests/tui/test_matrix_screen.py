@@ -136,11 +136,13 @@ async def test_a_run_can_be_stopped_and_gone_on_with(app, folder):
         run = evaluations.current.run
         assert screen.view.run.state == "stopped"
         assert screen.view.run.done == 8
-        script["rules"].pop(0)
-        (folder / "desk.script.json").write_text(json.dumps(script))
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.view is not None and screen.view.run.state == "finished")
-        assert evaluations.current.run == run
+        await until(pilot, lambda: evaluations.current.running)
+        assert evaluations.current.plan.done == 8
+        await until(pilot, lambda: evaluations.current.run == run)
+        await pilot.press("x")
+        await until(pilot, lambda: not evaluations.current.running)
+        assert screen.view.run.done == 8
 
 
 async def test_a_bench_without_a_dataset_says_how_to_get_one(make_app, folder):

@@ -1,7 +1,7 @@
-"""Calculator: summaries worked out in a process of their own, so that whoever asks never waits for the libraries.
+"""Calculator: figures worked out in a process of their own, so that whoever asks never waits for the libraries.
 
 Questions go to the child's standard input, answers come from its standard output: four length bytes, then msgpack
-(JSON has no word for a value that is not a number). Knows nothing of what is in a summary.
+(JSON has no word for a value that is not a number). Knows nothing of what the figures mean.
 """
 
 from __future__ import annotations
@@ -12,27 +12,38 @@ import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, TypeVar
 
 import msgspec
 
 from workbench.errors import EngineError, WorkbenchError
+from workbench.evaluation.changes import RunComparison, compare_runs
 from workbench.evaluation.summary import Summary, summarize_run
+from workbench.evaluation.view import RunView
+from workbench.evaluation.votes import Rating, Votes
+from workbench.store.store import Store
+
+T = TypeVar("T")
 
 _START = "import sys; sys.path.append(sys.argv[1]); from workbench.evaluation.calculator import main; main()"
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Which run of which store."""
+    """What to work out of which run. other: an earlier run that it is held against."""
 
+    what: Literal["summary", "ratings", "changes"]
     store: str
     run: str
+    other: str = ""
+    metric: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The figures, or what went wrong, in the parts of a WorkbenchError."""
+    """The one that was asked for, or what went wrong, in the parts of a WorkbenchError."""
 
     summary: Summary | None = None
+    ratings: tuple[Rating, ...] | None = None
+    changes: RunComparison | None = None
     message: str = ""
     hint: str = ""
 
@@ -48,8 +59,17 @@ class Calculator:
         self._closed = False
 
     def summarize(self, run: str) -> Future[Summary]:
-        """The figures of a run as they stand now; the future fails with a WorkbenchError."""
-        return self._thread.submit(self._ask, Question(self._store, run))
+        """The figures of a run as they stand now; this and every other future may fail with a WorkbenchError."""
+        return self._thread.submit(lambda: _given(self._ask(Question("summary", self._store, run)).summary))
+
+    def rate(self, run: str) -> Future[tuple[Rating, ...]]:
+        """The ratings that the votes on a run come to."""
+        return self._thread.submit(lambda: _given(self._ask(Question("ratings", self._store, run)).ratings))
+
+    def compare(self, run: str, earlier: str, metric: str = "") -> Future[RunComparison]:
+        """What changed since an earlier run, by one metric, the first unless named."""
+        question = Question("changes", self._store, run, earlier, metric)
+        return self._thread.submit(lambda: _given(self._ask(question).changes))
 
     def close(self) -> None:
         """End the child; questions that wait are dropped."""
@@ -62,7 +82,7 @@ class Calculator:
         if child is not None:
             _end(child)
 
-    def _ask(self, question: Question) -> Summary:
+    def _ask(self, question: Question) -> Answer:
         child = self._start()
         assert child.stdin is not None and child.stdout is not None
         with contextlib.suppress(OSError):  # the answer that does not come tells of it
@@ -73,9 +93,9 @@ class Calculator:
             _end(child)
             raise EngineError("The process that works out the figures ended.", "It is started again for the next ones.")
         answer = msgspec.msgpack.decode(body, type=Answer)
-        if answer.summary is None:
+        if answer.message:
             raise WorkbenchError(answer.message, answer.hint)
-        return answer.summary
+        return answer
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -92,6 +112,11 @@ class Calculator:
                     start_new_session=True,
                 )
             return self._child
+
+
+def _given(value: T | None) -> T:
+    assert value is not None  # a child that has no answer says so in words
+    return value
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -125,9 +150,21 @@ def _read(stream: IO[bytes]) -> bytes | None:
 
 def _answer(body: bytes) -> Answer:
     try:
-        question = msgspec.msgpack.decode(body, type=Question)
-        return Answer(summarize_run(question.store, question.run))
+        return _work_out(msgspec.msgpack.decode(body, type=Question))
     except WorkbenchError as error:
-        return Answer(None, error.message, error.hint)
+        return Answer(message=error.message, hint=error.hint)
     except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-        return Answer(None, f"The figures could not be worked out: {error!r}")
+        return Answer(message=f"The figures could not be worked out: {error!r}.", hint="Please report this.")
+
+
+def _work_out(question: Question) -> Answer:
+    if question.what == "summary":
+        return Answer(summary=summarize_run(question.store, question.run))
+    store = Store(Path(question.store))
+    try:
+        view = RunView(store, question.run)
+        if question.what == "ratings":
+            return Answer(ratings=Votes(store, view).ratings())
+        return Answer(changes=compare_runs(RunView(store, question.other), view, question.metric))
+    finally:
+        store.close()

@@ -23,7 +23,10 @@ from workbench.settings import Settings, load_settings
 from workbench.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from workbench.evaluation.session import Session
+    from workbench.evaluation.votes import Rating, Votes
     from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
     from workbench.tui.desk import Desk
@@ -103,6 +106,12 @@ class WorkbenchApp(App[None]):
 
         self._evaluations = evaluations
         return await self.push_screen_wait(MatrixScreen(evaluations, run))
+
+    async def show_votes(self, votes: Votes, rate: Callable[[], Future[tuple[Rating, ...]]]) -> None:
+        """Put the answers of a run to a blind vote, until a person comes back."""
+        from workbench.tui.screens.votes import VoteScreen
+
+        await self.push_screen_wait(VoteScreen(votes, rate))
 
     def close_engines(self) -> None:
         """End every engine, a run that uses them first; quick, and safe to call at any time."""

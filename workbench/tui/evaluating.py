@@ -64,4 +64,3 @@ class Evaluating:
         finally:
             self.version += 1
             self.running = False
-

@@ -42,6 +42,11 @@ class Evaluations:
     def bench_name(self) -> str:
         return self._session.path.name
 
+    @cached_property
+    def asked(self) -> str:
+        """The first variable that the prompts ask for; "" where they ask for none."""
+        return next(iter(self._session.shown_variables()), "")
+
     @property
     def session(self) -> Session:
         return self._session

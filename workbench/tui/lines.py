@@ -9,9 +9,9 @@ from workbench.evaluation.view import Preview, Row
 from workbench.tui.widgets.matrix_table import Line, Mark
 
 
-def make_line(row: Row, metric: str, binary: bool, lower_is_better: bool = False) -> Line:
-    """The row of one case by one metric."""
-    preview = next(iter(row.variables.values()), "")
+def make_line(row: Row, metric: str, binary: bool, lower_is_better: bool = False, asked: str = "") -> Line:
+    """The row of one case by one metric. asked: the variable to show; where the case has none such, its longest."""
+    preview = row.variables.get(asked) or max(row.variables.values(), key=len, default="")
     marks = tuple(make_mark(cell, metric, binary, lower_is_better) for cell in row.cells)
     return Line(row.number, preview, row.expected or "", marks)
 

@@ -27,8 +27,8 @@ class Pages(Generic[Item]):
     def __init__(
         self,
         fetch: Callable[[int, int], Sequence[Item]],
-        arrived: Callable[[], None],
-        failed: Callable[[Exception], None],
+        arrived: Callable[[], object],
+        failed: Callable[[Exception], object],
     ) -> None:
         self._fetch, self._arrived, self._failed = fetch, arrived, failed
         self._pages: OrderedDict[int, Sequence[Item]] = OrderedDict()

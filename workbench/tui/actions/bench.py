@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workbench.errors import FileChangedError, WorkbenchError
 from workbench.tui.actions.flow import ask, flow
 from workbench.tui.dialogs.name_input import NameInput
 
 if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
     from workbench.tui.screens.bench import BenchScreen
 
 
@@ -77,11 +78,9 @@ async def turn_strategy(screen: BenchScreen) -> None:
 async def evaluate(screen: BenchScreen) -> None:
     """Every case against every variant, as a matrix; a run that goes on is shown as it is."""
     if not screen.session.cases:
-        raise WorkbenchError(
-            "This bench has no dataset to run.", "Name one in its file: dataset: {path: cases.jsonl}."
-        )
+        raise WorkbenchError("This bench has no dataset to run.", "Name one in its file: dataset: {path: cases.jsonl}.")
     screen.runner.stop()
-    shown = await screen.app.show_matrix(screen.evaluations)
+    shown = await cast("WorkbenchApp", screen.app).show_matrix(screen.evaluations)
     if shown is not None:
         await screen.go_to_case(shown.case)
         names = [variant.name for variant in screen.session.variants]

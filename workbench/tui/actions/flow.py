@@ -52,7 +52,8 @@ async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[st
             *(answer for answer in answers if answer[0] != safe),
             *(a for a in answers if a[0] == safe),
         ]
-    return str(await screen.app.push_screen_wait(Question(title, make_inert(text), answers)))
+    question: Screen[Any] = Question(title, make_inert(text), answers)
+    return str(await screen.app.push_screen_wait(question))
 
 
 async def pick_file(screen: BenchScreen, title: str, suffixes: tuple[str, ...]) -> Path | None:

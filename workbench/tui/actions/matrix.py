@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.again import run_again
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
@@ -13,16 +14,22 @@ from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.plan import Plan
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.view import RunView, Sort
+from workbench.evaluation.votes import Votes
+from workbench.evaluation.words import tell
 from workbench.prompting.render import render
 from workbench.tui.actions.flow import ask, flow
 from workbench.tui.cell_text import describe_cell
+from workbench.tui.change_text import describe_changes
 from workbench.tui.dialogs.cell_view import CellPage, CellView, Wanted
 from workbench.tui.dialogs.confusion import ConfusionView
+from workbench.tui.dialogs.difference import Answer, Difference
 from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.dialogs.plots import Dot, Plots
+from workbench.tui.dialogs.reader import Reader
 from workbench.tui.figures import show_bytes, show_seconds
 
 if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
     from workbench.tui.screens.matrix import MatrixScreen
 
 LONG_SECONDS = 60.0
@@ -191,14 +198,12 @@ async def open_cell(screen: MatrixScreen, row: int, column: int) -> None:
 
 async def _carry_out(screen: MatrixScreen, wanted: Wanted) -> None:
     """What a person wants with the cell they looked at."""
-    from workbench.tui.screens.matrix import Shown
-
     view, name = _view(screen), screen.names[wanted.column]
     found = await asyncio.to_thread(view.rows, screen.filter, screen.sort, wanted.row, 1)
     number = found[0].number
     cell = await asyncio.to_thread(view.cell, name, number)
     if wanted.wish == "pane":
-        screen.dismiss(Shown(number, name))
+        screen.show_on_bench(number, name)
     elif cell is None:
         raise WorkbenchError("This cell is not finished yet.", "Wait for it, or choose another.")
     elif wanted.wish == "copy":
@@ -215,7 +220,41 @@ async def _make_expected(screen: MatrixScreen, number: int, cell: Cell) -> None:
 
 
 async def _run_again(screen: MatrixScreen, cell: Cell) -> None:
-    raise WorkbenchError("not yet")
+    """Exactly this again, and whether the answer is the same."""
+    view = _view(screen)
+    done = await asyncio.to_thread(run_again, view, cell.variant, cell.case, cell.repeat, screen.evaluations.pool)
+    if done.same:
+        screen.notify("The same answer as then.", title=f"Case {cell.case}, {cell.variant}", markup=False)
+        return
+    then, now = Answer("then", done.before.completion.text), Answer("now", done.now.text)
+    await screen.app.push_screen_wait(Difference(then, [now]))
+
+
+@flow
+async def vote(screen: MatrixScreen) -> None:
+    """Which of two answers is better, without knowing whose they are."""
+    view, evaluations = _view(screen), screen.evaluations
+    votes = await asyncio.to_thread(Votes, evaluations.store, view)
+    await _app(screen).show_votes(votes, lambda: evaluations.figures.rate(view.id))
+
+
+@flow
+async def compare_runs(screen: MatrixScreen) -> None:
+    """What was fixed and what broke since an earlier run."""
+    view = _view(screen)
+    earlier = await _pick_run(screen, "Compare with which earlier run?")
+    if earlier:
+        asked = screen.evaluations.figures.compare(view.id, earlier, screen.metric)
+        changes = await asyncio.wrap_future(asked)
+        await screen.app.push_screen_wait(Reader(f"{view.id} against {earlier}", describe_changes(changes)))
+
+
+@flow
+async def in_words(screen: MatrixScreen) -> None:
+    """What the figures say, in a paragraph."""
+    if screen.summary is None:
+        raise WorkbenchError("There are no figures yet.", "They come with the first finished cells.")
+    await screen.app.push_screen_wait(Reader("What the figures say", tell(screen.summary, screen.metric)))
 
 
 def tell_prompt(cell: Cell, case: Case) -> str:
@@ -226,6 +265,10 @@ def tell_prompt(cell: Cell, case: Case) -> str:
     variant = Variant("", "", "", examples_off=tuple(draft.examples_off))
     messages = render(draft.prompt, case.variables, enabled_examples(variant, draft.prompt))
     return "\n\n".join(f"{message.role}:\n{message.content}" for message in messages)
+
+
+def _app(screen: MatrixScreen) -> WorkbenchApp:
+    return cast("WorkbenchApp", screen.app)
 
 
 def _view(screen: MatrixScreen) -> RunView:

@@ -20,7 +20,7 @@ from textual.widgets import Footer, Input, Static
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.summary import Summary
-from workbench.evaluation.view import Filter, Metric, Row, RunView, Sort
+from workbench.evaluation.view import Filter, Metric, Row, RunView, Show, Sort
 from workbench.tui.actions import matrix as actions
 from workbench.tui.actions.flow import say
 from workbench.tui.evaluations import Evaluations
@@ -31,7 +31,7 @@ from workbench.tui.widgets.matrix_title import MatrixTitle, RunTitle
 from workbench.tui.widgets.summary_strip import SummaryStrip
 
 LOOKS_PER_SECOND = 4
-_SHOWS = ("all", "failures", "errors", "different")
+_SHOWS: tuple[Show, ...] = ("all", "failures", "errors", "different")
 
 
 class Shown(NamedTuple):
@@ -59,6 +59,7 @@ whether its difference from the best is more than chance, on the same cases. Ent
         Binding("slash", "search", "search", id="evaluation.search"),
         Binding("s", "do('choose_order')", "sort", id="evaluation.sort"),
         Binding("m", "turn_metric", "metric", id="evaluation.metric"),
+        Binding("i", "do('in_words')", "in words", id="evaluation.words"),
         Binding("p", "do('plot')", "plots", id="evaluation.plots"),
         Binding("t", "do('confusion')", "confusion", id="evaluation.confusion"),
         Binding("v", "do('vote')", "vote", id="evaluation.vote"),
@@ -179,7 +180,9 @@ whether its difference from the best is more than chance, on the same cases. Ent
 
     def _line(self, index: int) -> Line | None:
         row = self._pages.get(index)
-        return None if row is None else make_line(row, self.metric, self._is_binary, self._lower_is_better)
+        if row is None:
+            return None
+        return make_line(row, self.metric, self._is_binary, self._lower_is_better, self.evaluations.asked)
 
     def row_at(self, index: int) -> Row | None:
         """The row at an index of the table, where it is known."""
@@ -239,7 +242,7 @@ whether its difference from the best is more than chance, on the same cases. Ent
     @property
     def _looking(self) -> str:
         """The filter and the order in words; empty when everything is shown as it comes."""
-        parts = [self.filter.show] if self.filter.show != "all" else []
+        parts: list[str] = [self.filter.show] if self.filter.show != "all" else []
         parts += [f"expected {self.filter.expected}"] if self.filter.expected is not None else []
         parts += [f"“{self.filter.text}”"] if self.filter.text else []
         parts += [f"by {self.sort.variant or self.sort.by}"] if self.sort != Sort() else []
@@ -328,6 +331,10 @@ whether its difference from the best is more than chance, on the same cases. Ent
     @on(MatrixTable.Opened)
     def _opened(self, event: MatrixTable.Opened) -> None:
         actions.open_cell(self, event.row, event.column)
+
+    def show_on_bench(self, case: int, variant: str) -> None:
+        """Leave, and let the bench show this cell."""
+        self.dismiss(Shown(case, variant))
 
     def tell(self, text: str) -> None:
         """A line under the title that stays: leaks, problems of the plan."""

@@ -5,6 +5,8 @@ Knows nothing of how pairs are chosen or counted (evaluation/votes.py). Reading 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import ClassVar
 
 from textual import work
@@ -39,12 +41,13 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         Binding("r", "turn_ratings", "ratings", id="vote.ratings"),
     ]
 
-    def __init__(self, votes: Votes) -> None:
+    def __init__(self, votes: Votes, rate: Callable[[], Future[tuple[Rating, ...]]]) -> None:
+        """rate: asks for the ratings, which take libraries that are slow to load."""
         super().__init__(id="votes")
-        self._votes = votes
+        self._votes, self._rate = votes, rate
         self.ballot: Ballot | None = None
         self._busy = False
-        self._expected_shown = self._ratings_shown = False
+        self._expected_shown = False
         self._count = 0
 
     def compose(self) -> ComposeResult:
@@ -70,23 +73,24 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
                 self._votes.cast(ballot, choice)
             elif what == "undo":
                 self._votes.undo()
-            coming, ratings, count = self._votes.next(), self._votes.ratings(), len(self._votes.list())
+            coming, count = self._votes.next(), len(self._votes.list())
         except WorkbenchError as error:
             self.app.call_from_thread(self._fail, error)
             return
-        self.app.call_from_thread(self._show, coming, ratings, count)
+        self.app.call_from_thread(self._show, coming, count)
 
     def _fail(self, error: WorkbenchError) -> None:
         self._busy = False
         say(self, error)
 
-    def _show(self, ballot: Ballot | None, ratings: tuple[Rating, ...], count: int) -> None:
+    def _show(self, ballot: Ballot | None, count: int) -> None:
         if not self.is_attached:
             return
         self.ballot, self._count, self._busy = ballot, count, False
         self._expected_shown = False
         self._draw()
-        self.query_one("#vote-ratings", Static).update(draw_ratings(ratings))
+        if self.query_one("#vote-ratings").has_class("-shown"):
+            self._ask_ratings()
 
     def _draw(self) -> None:
         ballot = self.ballot
@@ -124,7 +128,17 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         self._draw()
 
     def action_turn_ratings(self) -> None:
-        self.query_one("#vote-ratings").toggle_class("-shown")
+        if self.query_one("#vote-ratings").toggle_class("-shown").has_class("-shown"):
+            self._ask_ratings()
+
+    @work(thread=True, group="ratings", exclusive=True)
+    def _ask_ratings(self) -> None:
+        try:
+            ratings = self._rate().result()
+        except WorkbenchError as error:
+            self.app.call_from_thread(say, self, error)
+            return
+        self.app.call_from_thread(self.query_one("#vote-ratings", Static).update, draw_ratings(ratings))
 
 
 def draw_ratings(ratings: tuple[Rating, ...]) -> Content:

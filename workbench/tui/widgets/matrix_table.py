@@ -26,6 +26,8 @@ Tone = Literal["good", "bad", "part", "error", "wait", "plain"]
 
 NARROWEST = 12
 """cells of a variant's column, the gap before it included; more variants than fit are walked through"""
+COMFORTABLE = 18
+"""cells of a variant's column that leave room for what was asked"""
 _NUMBER = 7
 _EXPECTED = 14
 _LONGEST_PREVIEW = 44
@@ -65,8 +67,8 @@ def share_width(width: int, variants: int, at: int) -> Columns:
     shown = max(1, min(variants, room // NARROWEST))
     cell = room // shown
     preview = 0
-    if shown == variants and cell > 2 * NARROWEST:
-        preview = min(_LONGEST_PREVIEW, (cell - 2 * NARROWEST) * shown, room // 2)
+    if shown == variants and cell > COMFORTABLE:
+        preview = min(_LONGEST_PREVIEW, (cell - COMFORTABLE) * shown, room // 2)
         cell = (room - preview) // shown
     first = min(max(0, at - shown + 1), variants - shown)
     return Columns(preview, expected, cell, first, shown)

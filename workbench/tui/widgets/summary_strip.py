@@ -72,13 +72,17 @@ def _value(variant: VariantSummary, metric: str, best: str) -> Cell:
 
 def _interval(variant: VariantSummary, metric: str) -> Cell:
     estimate = variant.scores.get(metric)
-    return "" if estimate is None else (f"{estimate.low:.2f} – {estimate.high:.2f}", "$foreground 60%")
+    if estimate is None or isnan(estimate.value):
+        return ""
+    return (f"{estimate.low:.2f} – {estimate.high:.2f}", "$foreground 60%")
 
 
 def _verdict(summary: Summary, variant: VariantSummary, metric: str, best: str) -> Cell:
     """The verdict in a word, and where data is short how much of it would tell."""
     if variant.name == best:
         return ("best", "$text-success")
+    if metric not in variant.scores or not variant.scores[metric].n:
+        return ""
     pair = summary.pair(best, variant.name, metric)
     if pair is None:
         return ""
@@ -89,6 +93,8 @@ def _verdict(summary: Summary, variant: VariantSummary, metric: str, best: str) 
 
 
 def _cost(variant: VariantSummary) -> Cell:
+    if not variant.n:
+        return ""
     time = show_seconds(variant.latency_p50) if variant.latency_p50 else "cached"
     return (f"{time} {variant.tokens_in:.0f}→{variant.tokens_out:.0f}", "$foreground 60%")
 
