@@ -35,12 +35,41 @@ class AdapterChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     on: bool = True
 
 
+PerturbationKind = Literal["whitespace", "casing", "order", "typos", "paraphrase"]
+
+
+class Perturbation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an alternate says a variant's prompt a little differently; see perturbations.py.
+
+    of: the variant's name. order: of the examples. replace: for a paraphrase, what stands in the prompt -> what
+    stands there instead.
+    """
+
+    of: str
+    kind: PerturbationKind
+    seed: int = 0
+    replace: dict[str, str] = {}
+
+
+class Perturbations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The alternates that a run with --robustness adds: so many of each kind, drawn from `seed` on.
+
+    paraphrases: a sentence of the prompts -> other ways to say it.
+    """
+
+    kinds: tuple[PerturbationKind, ...] = ("whitespace", "casing", "order")
+    count: int = 2
+    seed: int = 0
+    paraphrases: dict[str, tuple[str, ...]] = {}
+
+
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One column: a prompt of the library on a model, with the examples that are switched off, the sampling and
     the adapters laid over the model.
 
     prompt: a library name such as `queues/few-shot`.
     model: a key of the bench's `models`, or a name or path that models/reference.py resolves.
+    perturbation: of an alternate, which a run with --robustness adds.
     """
 
     name: str
@@ -49,6 +78,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     sampling: Sampling = Sampling()
     examples_off: tuple[str, ...] = ()
     adapters: tuple[AdapterChoice, ...] = ()
+    perturbation: Perturbation | None = None
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,6 +142,7 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     repeats: how often each variant answers each case; one that draws by a seed draws by another each time.
     thresholds: metric -> what it must reach; a run that misses one ends with exit code 1.
     prices: model, as the variants name it, or `*` -> what it costs.
+    perturbations: how a run with --robustness says each prompt differently; a list of kinds, or more in detail.
     """
 
     variants: tuple[Variant, ...]
@@ -126,6 +157,7 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     repeats: int = 1
     thresholds: dict[str, Threshold | tuple[Threshold, ...]] = {}
     prices: dict[str, Price] = {}
+    perturbations: Perturbations | tuple[PerturbationKind, ...] | None = None
 
 
 def load_bench(path: Path) -> Bench:
@@ -170,6 +202,8 @@ def _check(bench: Bench) -> list[str]:
         problems.append(f"case: expected a number from 1, found {bench.case}")
     if bench.repeats < 1:
         problems.append(f"repeats: expected a number from 1, found {bench.repeats}")
+    if isinstance(bench.perturbations, Perturbations) and bench.perturbations.count < 1:
+        problems.append(f"perturbations.count: expected a number from 1, found {bench.perturbations.count}")
     problems.extend(_check_thresholds(bench, names))
     return problems
 

@@ -16,6 +16,7 @@ from workbench.errors import StoreError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
+from workbench.evaluation.perturbations import perturb
 from workbench.evaluation.sources import Sources
 from workbench.models.reference import Applied, Format, Model
 from workbench.prompting.budget import Strategy
@@ -101,7 +102,7 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
 
     Reads large files the first time, to know them by their content.
     """
-    prompt = sources.open_prompt(variant.prompt)
+    prompt = perturb(sources.open_prompt(variant.prompt), variant.perturbation)
     model = sources.find_model(variant.model)
     applied = sources.find_adapters(variant.adapters)
     return Provenance(
