@@ -34,8 +34,8 @@ class Cases(Sequence[Case]):
     """
 
     def __init__(self, source: Source, reader: Reader, opened: Opened, chosen: Sequence[int], skips: Problems) -> None:
-        self._source = source
-        self._reader = reader
+        self.source = source
+        self.reader = reader
         self._chosen = chosen
         self._opened = opened
         self._skips = skips
@@ -43,19 +43,19 @@ class Cases(Sequence[Case]):
 
     @property
     def path(self) -> Path:
-        return self._source.path
+        return self.source.path
 
     @property
     def format(self) -> str:
-        return self._source.format
+        return self.source.format
 
     @property
     def layout(self) -> str:
-        return self._reader.layout
+        return self.reader.layout
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self._source.columns
+        return self.source.columns
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Cases(Sequence[Case]):
     @property
     def digest(self) -> str:
         """The fingerprint of the whole content, whichever rows are wanted."""
-        self._digest = self._digest or self._source.digest()
+        self._digest = self._digest or self.source.digest()
         return self._digest
 
     @property
@@ -85,6 +85,11 @@ class Cases(Sequence[Case]):
         if isinstance(self._chosen, range):
             return range(self._chosen.start + 1, self._chosen.stop + 1, self._chosen.step)
         return [row + 1 for row in self._chosen]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows as the file holds them."""
+        for row in self._chosen:
+            yield next(iter(self.source.rows(row, row + 1)))
 
     def place(self, number: int) -> int:
         """Where the case of that number stands, or the first one after it; the length where there is none."""
@@ -112,18 +117,18 @@ class Cases(Sequence[Case]):
     def __getitem__(self, index: slice) -> Cases: ...
     def __getitem__(self, index: int | slice) -> Case | Cases:
         if isinstance(index, slice):
-            return Cases(self._source, self._reader, self._opened, self._chosen[index], self._skips)
+            return Cases(self.source, self.reader, self._opened, self._chosen[index], self._skips)
         row = self._chosen[index]
-        return self._read(row, next(iter(self._source.rows(row, row + 1))))
+        return self._read(row, next(iter(self.source.rows(row, row + 1))))
 
     def __iter__(self) -> Iterator[Case]:
         for at in range(0, len(self._chosen), _AT_ONCE):
             wanted = self._chosen[at : at + _AT_ONCE]
-            for row, found in _read_rows(self._source, wanted):
+            for row, found in _read_rows(self.source, wanted):
                 yield self._read(row, found)
 
     def _read(self, row: int, found: Row) -> Case:
-        return self._reader.read(row + 1, found)
+        return self.reader.read(row + 1, found)
 
 
 def load_cases(dataset: Dataset, folder: Path) -> Cases:

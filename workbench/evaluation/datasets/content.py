@@ -58,6 +58,14 @@ class Content:
         if rest:
             yield rest
 
+    def read_all(self) -> bytes:
+        """Every byte, the byte order mark among them."""
+        return self.read(0, self.size)
+
+    def count(self, part: bytes, stop: int) -> int:
+        """How often a byte stands before a place."""
+        return sum(self.read(at, min(at + _BLOCK, stop)).count(part) for at in range(0, stop, _BLOCK))
+
     def digest(self) -> str:
         """The fingerprint of all bytes, as files.digest gives it."""
         running = hashlib.blake2b(digest_size=16)

@@ -5,10 +5,13 @@ Knows nothing of files or columns.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+
+from workbench.errors import DatasetError
 
 _ROLES = {
     "human": "user",
@@ -60,6 +63,63 @@ def read_talk(value: str) -> Talk:
         raise ValueError("no turn of a user")
     history = said[:asked] + said[asked + 1 :]
     return Talk(said[asked][1], expected, "\n".join(f"{role}: {text}" for role, text in history), system)
+
+
+def write_talk(value: str | None, said: Mapping[str, str], expected: str | None, shared: bool) -> str:
+    """The cell of a conversation in which another thing is said last, or answered to it.
+
+    value: the cell as it is; None for a new one. said: what changes of input, system and history. expected: None
+    where the answer stays. shared: ShareGPT's names for roles, where there is nothing to go by.
+    Raises DatasetError for another history, which is no text that turns can be made of.
+    """
+    talk = read_talk(value) if value else Talk("", None, "", "")
+    if said.get("history", talk.history) != talk.history:
+        raise DatasetError("The turns before the last one cannot be written back from here.", "Edit them in the file.")
+    turns: list[dict[str, Any]] = msgspec.json.decode(value) if value else []
+    names = _names(turns, shared)
+    if value is None or said.get("system", talk.system) != talk.system:
+        turns = _set_system(turns, said.get("system", ""), names)
+    asked = _last(turns, "user")
+    answered = turns[-1] if turns and _role(turns[-1]) == "assistant" else None
+    if asked is None:
+        turns.append({names.role: names.user, names.content: said.get("input", "")})
+    elif "input" in said:
+        asked[names.content] = said["input"]
+    if expected is not None and answered is not None:
+        answered[names.content] = expected
+        answered.pop("tool_calls", None)
+    elif expected is not None:
+        turns.append({names.role: names.assistant, names.content: expected})
+    return json.dumps(turns, ensure_ascii=False)
+
+
+class _Names(NamedTuple):
+    """How a file calls things."""
+
+    role: str
+    content: str
+    user: str
+    assistant: str
+
+
+def _names(turns: list[dict[str, Any]], shared: bool) -> _Names:
+    if turns:
+        shared = "from" in turns[0]
+    return _Names("from", "value", "human", "gpt") if shared else _Names("role", "content", "user", "assistant")
+
+
+def _set_system(turns: list[dict[str, Any]], text: str, names: _Names) -> list[dict[str, Any]]:
+    others = [turn for turn in turns if _role(turn) != "system"]
+    return [{names.role: "system", names.content: text}, *others] if text else others
+
+
+def _last(turns: list[dict[str, Any]], role: str) -> dict[str, Any] | None:
+    return next((turn for turn in reversed(turns) if _role(turn) == role), None)
+
+
+def _role(turn: Mapping[str, Any]) -> str | None:
+    role = turn.get("role", turn.get("from"))
+    return _ROLES.get(role.lower()) if isinstance(role, str) else None
 
 
 def last_answer(value: str) -> str:

@@ -31,7 +31,7 @@ class Delimited:
         self.format = format
         self.delimiter = delimiter
         self.columns: tuple[str, ...] = ()
-        self._content = content
+        self.content = content
         self._starts = array("Q")
         self._lines = array("Q")
 
@@ -39,7 +39,7 @@ class Delimited:
         csv.field_size_limit(_LONGEST_FIELD)
         self._starts, self._lines = array("Q"), array("Q")
         self.columns = ()
-        text = _Text(self._content, self._content.begin, 1)
+        text = _Text(self.content, self.content.begin, 1)
         for restart in range(_MOST_RESTARTS + 1):
             yield from self._scan_on(text)
             if not text.unclosed:
@@ -87,31 +87,31 @@ class Delimited:
         for first in range(start, stop, _AT_ONCE):
             last = min(first + _AT_ONCE, stop)
             base = self._starts[first]
-            block = self._content.read(base, self._end(last - 1))
+            block = self.content.read(base, self._end(last - 1))
             for index in range(first, last):
                 text = block[self._starts[index] - base : self._end(index) - base].decode()
                 values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True))
                 yield Row(self._lines[index], dict(zip(self.columns, values, strict=True)))
 
-    def extent(self, index: int) -> tuple[int, int]:
+    def extent(self, row: int) -> tuple[int, int]:
         """Where a row lies in the file, in bytes, with the blank lines after it."""
-        return self._starts[index], self._end(index)
+        return self._starts[row], self._end(row)
 
     def digest(self) -> str:
-        return self._content.digest()
+        return self.content.digest()
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def _end(self, index: int) -> int:
-        return self._starts[index + 1] if index + 1 < len(self._starts) else self._content.size
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self.content.size
 
 
 class _Text:
     """The lines of a file from a place on, handed to the reader; remembers where the row under way began."""
 
     def __init__(self, content: Content, start: int, line: int) -> None:
-        self._content = content
+        self.content = content
         self._lines = self._split(content.lines(start))
         self.at, self.line = start, line
         self.begun, self.line_begun, self.encoding_fault = start, line, ""
@@ -127,8 +127,8 @@ class _Text:
 
     def after_first_line(self) -> _Text:
         """From the second line of the row under way on."""
-        first = next(self._content.lines(self.begun))
-        return _Text(self._content, self.begun + len(first), self.line_begun + 1)
+        first = next(self.content.lines(self.begun))
+        return _Text(self.content, self.begun + len(first), self.line_begun + 1)
 
     def __iter__(self) -> Iterator[str]:
         return self

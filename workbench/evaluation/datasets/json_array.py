@@ -42,7 +42,7 @@ class JsonArray:
     def __init__(self, content: Content, part: Part) -> None:
         self.path = content.path
         self.columns: tuple[str, ...] = ()
-        self._content = content
+        self.content = content
         self._part = part
         self._starts = array("Q")
         self._stops = array("Q")
@@ -52,8 +52,8 @@ class JsonArray:
         self._starts, self._stops, self._lines = array("Q"), array("Q"), array("Q")
         known = dict.fromkeys(self.columns)
         base = self._part.start
-        line = 1 + self._content.read(0, base).count(b"\n")
-        text = self._content.read(base, self._part.stop)
+        line = 1 + self.content.read(0, base).count(b"\n")
+        text = self.content.read(base, self._part.stop)
         at, counted = 1, 0
         for raw in msgspec.json.decode(text, type=list[msgspec.Raw]):
             start = _skip(_GAP, text, at)
@@ -71,11 +71,20 @@ class JsonArray:
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
         for index in range(start, stop):
-            text = self._content.read(self._starts[index], self._stops[index])
+            text = self.content.read(self._starts[index], self._stops[index])
             yield Row(self._lines[index], decode_cells(text))
 
+    @property
+    def begin(self) -> int:
+        """Where the list's text begins."""
+        return self._part.start
+
+    def extent(self, row: int) -> tuple[int, int]:
+        """Where an object's text lies in the file, in bytes."""
+        return self._starts[row], self._stops[row]
+
     def digest(self) -> str:
-        return self._content.digest()
+        return self.content.digest()
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -96,7 +105,10 @@ def find_parts(content: Content) -> tuple[Part, ...]:
         raise DatasetError(f"{content.path} is no list of objects: {error}.", _HINT) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DatasetError(f"{content.path} cannot be read:\n  {_locate(text)}") from error
-    return tuple(_find_lists(text, values, content.begin))
+    try:
+        return tuple(_find_lists(text, values, content.begin))
+    except ValueError as error:
+        raise DatasetError(f"{content.path} cannot be read:\n  {error}") from error
 
 
 _HINT = 'Expected [{"column": "value"}, ...], or such lists under keys.'
@@ -107,14 +119,15 @@ def _find_lists(text: bytes, values: dict[str, msgspec.Raw], base: int) -> Itera
     for key, raw in values.items():
         start = _skip(_KEY, text, at)
         at = start + len(memoryview(raw))
+        if text[start:at] != bytes(raw):
+            raise ValueError(f"the key {key} is there twice")
         if re.match(rb"\[\s*\{", raw):
             yield Part(key, base + start, base + at)
 
 
 def _skip(pattern: re.Pattern[bytes], text: bytes, at: int) -> int:
     found = pattern.match(text, at)
-    assert found is not None  # the text was decoded already
-    return found.end()
+    return found.end() if found else at
 
 
 def _locate(text: bytes) -> str:

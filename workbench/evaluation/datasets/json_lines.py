@@ -28,12 +28,12 @@ class JsonLines:
     def __init__(self, content: Content) -> None:
         self.path = content.path
         self.columns: tuple[str, ...] = ()
-        self._content = content
+        self.content = content
         self._starts = array("Q")
         self._lines = array("Q")
 
     def scan(self) -> Iterator[Row | Fault]:
-        content, known = self._content, dict.fromkeys(self.columns)
+        content, known = self.content, dict.fromkeys(self.columns)
         self._starts, self._lines = array("Q"), array("Q")
         start = content.begin
         for number, line in enumerate(content.lines(start), start=1):
@@ -51,20 +51,24 @@ class JsonLines:
         for first in range(start, stop, _AT_ONCE):
             last = min(first + _AT_ONCE, stop)
             base = self._starts[first]
-            block = self._content.read(base, self._end(last - 1))
+            block = self.content.read(base, self._end(last - 1))
             for index in range(first, last):
                 line = block[self._starts[index] - base : self._end(index) - base]
                 yield Row(self._lines[index], decode_cells(line))
 
+    def extent(self, row: int) -> tuple[int, int]:
+        """Where a row lies in the file, in bytes, with the blank lines after it."""
+        return self._starts[row], self._end(row)
+
     def digest(self) -> str:
-        return self._content.digest()
+        return self.content.digest()
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def _end(self, index: int) -> int:
         """Where the row ends; what follows it is blank."""
-        return self._starts[index + 1] if index + 1 < len(self._starts) else self._content.size
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self.content.size
 
 
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from workbench.evaluation.datasets.conversation import is_turns, last_answer, read_talk
+from workbench.evaluation.datasets.conversation import is_turns, last_answer, read_talk, write_talk
 
 Cells = Mapping[str, str]
 
@@ -36,6 +36,12 @@ class Layout(Protocol):
 
     def read(self, cells: Cells) -> Meaning:
         """What a row says. Raises ValueError that says what is wrong with it."""
+
+    def write(self, variables: Cells, expected: str | None, cells: Cells) -> dict[str, str]:
+        """The cells that say this; expected: None where it stays. cells: the row as it is, or one like it.
+
+        Raises DatasetError for what a row cannot hold.
+        """
 
     def origin(self, variable: str) -> str:
         """Where a variable comes from, or the answer where `variable` is empty: a column, or a phrase about one."""
@@ -79,6 +85,9 @@ class Flat:
         answers = _read_answers(answer)
         return Meaning(variables, answers[0] if answers else None, answers[1:])
 
+    def write(self, variables: Cells, expected: str | None, cells: Cells) -> dict[str, str]:
+        return {**variables, **({} if expected is None else {self.answer: expected})}
+
     def origin(self, variable: str) -> str:
         return variable or self.answer
 
@@ -114,6 +123,17 @@ class Conversation:
         reply = next((cells[name] for name in self.replies if name in cells), None)
         variables = {"system": talk.system, "history": talk.history, **others, "input": talk.input}
         return Meaning(variables, talk.expected if reply is None else last_answer(reply))
+
+    def write(self, variables: Cells, expected: str | None, cells: Cells) -> dict[str, str]:
+        said = {name: text for name, text in variables.items() if name in ("input", "system", "history")}
+        others = {name: text for name, text in variables.items() if name not in said}
+        reply = next((name for name in self.replies if name in cells), None)
+        if reply and expected is not None:
+            others, expected = {**others, reply: expected}, None
+        if not said and expected is None:
+            return others
+        talk = write_talk(cells.get(self.column), said, expected, shared=self.name == "sharegpt")
+        return {**others, self.column: talk}
 
     def origin(self, variable: str) -> str:
         made = {

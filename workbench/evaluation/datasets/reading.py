@@ -5,7 +5,7 @@ Knows nothing of files.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from workbench.errors import DatasetError
@@ -49,6 +49,17 @@ class Reader:
         """The columns that a person named."""
         named = self._columns.values()
         return (*named, *([self._expected] if self._expected != _USUAL else []))
+
+    def write(self, variables: Mapping[str, str], expected: str | None, cells: Cells) -> dict[str, str]:
+        """The cells that say this, by column; expected: None where it stays. cells: the row as it is, or one like it.
+
+        Raises DatasetError for what a row of this layout cannot hold.
+        """
+        own = {self._columns.get(name, name): text for name, text in variables.items()}
+        if self._meaning is None or self._expected != _USUAL:
+            answer = {} if expected is None else {self._expected: expected}
+            return {**(self._meaning.write(own, None, cells) if self._meaning else own), **answer}
+        return self._meaning.write(own, expected, cells)
 
     def origin(self, variable: str) -> str:
         """Where a variable comes from, in words; the expected answer where `variable` is empty."""
