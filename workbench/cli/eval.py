@@ -35,6 +35,7 @@ class _Part(NamedTuple):
     sample: int | None = None
     limit: int | None = None
     repeats: int | None = None
+    robustness: bool = False
 
 
 def main(
@@ -53,6 +54,9 @@ def main(
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="How often each cell is run.")] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also say each prompt a little differently; see `perturbations`.")
+    ] = False,
     name: Annotated[str, typer.Option(metavar="NAME", help="What the run is called; else as its bench.")] = "",
     note: Annotated[str, typer.Option(metavar="TEXT", help="A word of your own, kept with the run.")] = "",
     resume: Annotated[
@@ -85,6 +89,7 @@ def main(
       workbench eval prompts/demo.bench.yaml --limit 20 --variant plain
       workbench eval prompts/demo.bench.yaml --json > results.json
       workbench eval prompts/demo.bench.yaml --html report.html
+      workbench eval prompts/demo.bench.yaml --robustness
       workbench eval --resume
       workbench eval --retry-failed 1ieuo0
       workbench eval --again last --case 7 --variant plain
@@ -104,7 +109,7 @@ def main(
     formats = Formats(json, csv, markdown, html, parquet)
     formats.check()
     settings = load_settings()
-    part = _Part(variant or [], case, split, sample, limit, repeats)
+    part = _Part(variant or [], case, split, sample, limit, repeats, robustness)
     options = Options(
         strategy=settings.context_strategy,
         at_once=at_once,
@@ -137,6 +142,7 @@ def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: P
 
     from workbench.evaluation.bench import load_bench
     from workbench.evaluation.opening import choose_bench
+    from workbench.evaluation.perturbations import spread_out
     from workbench.evaluation.run import Evaluation
     from workbench.evaluation.sources import find_sources
 
@@ -145,6 +151,8 @@ def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: P
     cases = _choose_cases(_load_cases(bench, path), part.cases)
     strategy = bench.context_strategy or options.strategy
     sources = find_sources(bench, path.absolute().parent, settings)
+    if part.robustness:
+        bench = spread_out(bench, sources.open_prompt)
     return Evaluation(bench, path, cases, pool, sources, store, msgspec.structs.replace(options, strategy=strategy))
 
 
@@ -155,8 +163,8 @@ def _go_on(wanted: str, part: _Part, options: Options, settings: Settings, pool:
 
     if part._replace(variants=tuple(part.variants)) != _Part():
         raise BenchError(
-            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit and --repeats belong"
-            " to a new one.",
+            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit, --repeats and"
+            " --robustness belong to a new one.",
             "Leave them out.",
         )
     run = _find_unfinished(wanted, options.retry_failed, store)

@@ -62,9 +62,23 @@ def _print(summary: Summary) -> None:
         row += [f"{one.tokens_in:.0f}→{one.tokens_out:.0f}", *([f"{one.cost_per_thousand:.4g}"] if priced else [])]
         table.add_row(*(show(text) for text in row))
     console().print(table)
+    if summary.spreads:
+        _print_spreads(summary)
     console().print(show(tell(summary)))
     for note in summary.notes:
         console().print(show(f"Note: {note}"))
+
+
+def _print_spreads(summary: Summary) -> None:
+    """How far each score hangs on the wording of the prompt."""
+    from workbench.cli.table import console, make_table, show
+
+    numbers = ["as written", "mean", "lowest", "highest", "deviation", "wordings"]
+    table = make_table(["other wordings", "score", *numbers, "worst"], right=numbers)
+    for one in summary.spreads:
+        values = [_show(value) for value in (one.written, one.mean, one.low, one.high, one.deviation)]
+        table.add_row(*(show(text) for text in (one.variant, one.metric, *values, str(one.wordings), one.worst)))
+    console().print(table)
 
 
 def _show_score(one: VariantSummary, metric: Metric) -> str:

@@ -26,26 +26,24 @@ _TRIES = 8  # seeds tried for each alternate that is wanted, before there are no
 
 
 def spread_out(bench: Bench, open_prompt: Callable[[str], Prompt]) -> Bench:
-    """The bench with each variant followed by its alternates, named such as `few-shot ~ casing 1`.
+    """The bench with the alternates of its variants after them, named such as `few-shot ~ casing 1`.
 
     A perturbation that changes nothing, such as another order of no examples, gives no alternate.
     Raises what open_prompt raises.
     """
     wanted = bench.perturbations
     chosen = wanted if isinstance(wanted, Perturbations) else Perturbations(kinds=wanted or Perturbations().kinds)
-    variants: list[Variant] = []
-    for variant in bench.variants:
-        variants.append(variant)
-        if variant.perturbation is None:
-            variants += make_alternates(variant, open_prompt(variant.prompt), chosen)
-    return msgspec.structs.replace(bench, variants=tuple(variants))
+    written = [variant for variant in bench.variants if variant.perturbation is None]
+    alternates = [
+        alternate for variant in written for alternate in make_alternates(variant, open_prompt(variant.prompt), chosen)
+    ]
+    return msgspec.structs.replace(bench, variants=(*bench.variants, *alternates))
 
 
 def make_alternates(variant: Variant, prompt: Prompt, wanted: Perturbations) -> Iterator[Variant]:
     """Up to `count` alternates of each kind, all different from one another and from the variant."""
-    shown = msgspec.structs.replace(
-        prompt, examples=tuple(each for each in prompt.examples if each.id not in variant.examples_off)
-    )
+    examples = tuple(each for each in prompt.examples if each.id not in variant.examples_off)
+    shown = msgspec.structs.replace(prompt, examples=examples)
     kinds = (*wanted.kinds, *(("paraphrase",) if wanted.paraphrases and "paraphrase" not in wanted.kinds else ()))
     for kind in kinds:
         seen = [shown]

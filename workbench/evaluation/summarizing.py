@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluation.measurements import Costs, Table, add_up, tabulate
 from workbench.evaluation.roles import find_role
+from workbench.evaluation.spread import compute_spreads
 from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
 from workbench.evaluation.statistics.paired import Contrast, contrast
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Role, Summary, VariantSummary
@@ -37,9 +38,11 @@ def compute_summary(view: RunView) -> Summary:
     costs = add_up(view.readings(), names)
     whole = read_whole(view)
     estimates = {metric.name: estimate(tables[metric.name], metric) for metric in metrics}
+    alternates = {variant.name for variant in view.bench.variants if variant.perturbation}
+    places = [at for at, name in enumerate(names) if name not in alternates]
     variants = tuple(
-        _describe(name, at, costs[name], estimates, whole, find_role(view.provenance(name)))
-        for at, name in enumerate(names)
+        _describe(names[at], at, costs[names[at]], estimates, whole, find_role(view.provenance(names[at])))
+        for at in places
     )
     return Summary(
         run=run.id,
@@ -47,10 +50,13 @@ def compute_summary(view: RunView) -> Summary:
         cases=max((len(table.cases) for table in tables.values()), default=0),
         metrics=metrics,
         variants=variants,
-        pairs=tuple(pair for metric in metrics for pair in compare_variants(tables[metric.name], metric, names)),
-        confusion=whole.confusion,
+        pairs=tuple(
+            pair for metric in metrics for pair in compare_variants(tables[metric.name], metric, names, places)
+        ),
+        confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
         notes=tuple(_note(variants, tables, metrics)),
+        spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
 
@@ -78,9 +84,11 @@ def _mean(column: NDArray[np.float64]) -> float:
     return float(column.mean()) if len(column) else math.nan
 
 
-def compare_variants(table: Table, metric: Metric, names: Sequence[str]) -> Iterator[PairSummary]:
-    """Every pair of variants on the cases that both have."""
-    pairs = list(combinations(range(len(names)), 2))
+def compare_variants(
+    table: Table, metric: Metric, names: Sequence[str], places: Sequence[int]
+) -> Iterator[PairSummary]:
+    """Every pair of the variants at these places, on the cases that both have."""
+    pairs = list(combinations(places, 2))
     for one in contrast(table.means, pairs, metric.binary, metric.lower_is_better):
         yield to_pair(one, metric.name, names)
 

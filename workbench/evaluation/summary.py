@@ -95,8 +95,27 @@ class Confusion(msgspec.Struct, frozen=True):
     counts: tuple[tuple[int, ...], ...]
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """How far a variant's mean score by a metric hangs on the wording of its prompt.
+
+    written: as the prompt stands. mean, low, high, deviation (standard): over all wordings, the written one among them.
+    worst: the wording with the worst score.
+    """
+
+    variant: str
+    metric: str
+    written: float
+    wordings: int
+    mean: float
+    low: float
+    high: float
+    deviation: float
+    worst: str
+
+
 class Summary(msgspec.Struct, frozen=True):
-    """cases: those that any variant has a score for. best: the variant with the best first metric; "" when nothing was
+    """variants: without the alternates of a run with --robustness, which have spreads instead.
+    cases: those that any variant has a score for. best: the variant with the best first metric; "" when nothing was
     scored. notes: what a reader has to know before they believe the numbers."""
 
     run: str = ""
@@ -108,6 +127,7 @@ class Summary(msgspec.Struct, frozen=True):
     confusion: tuple[Confusion, ...] = ()
     best: str = ""
     notes: tuple[str, ...] = ()
+    spreads: tuple[Spread, ...] = ()
 
     def variant(self, name: str) -> VariantSummary:
         return next(variant for variant in self.variants if variant.name == name)

@@ -18,11 +18,13 @@ def render_json(summary: Summary) -> str:
     "metric", "difference", "low", "high", "p", "verdict"}]}`.
 
     difference: b minus a; verdict: of b; p: after Holm's correction, as the verdict goes by. null: not known.
+    A run with --robustness has `"robustness"` beside them, a Spread for each variant and metric.
     """
     described = {
         "run": summary.run,
         "variants": [_describe_variant(one) for one in summary.variants],
         "pairs": [_describe_pair(one) for one in summary.pairs],
+        **({"robustness": [_clean(msgspec.to_builtins(one)) for one in summary.spreads]} if summary.spreads else {}),
     }
     return _lay_out(described)
 

@@ -23,6 +23,7 @@ def render_markdown(summary: Summary) -> str:
         _lay_table(*_list_variants(summary)),
         *_list_whole(summary),
         *(part for metric in summary.metrics for part in _list_pairs(summary, metric)),
+        *_list_spreads(summary),
         *(part for one in summary.confusion for part in _list_confusion(one)),
         *_list_notes(summary),
         f"Run `{summary.run}`. Intervals are 95%; differences are paired by case; p is after Holm's correction over"
@@ -100,6 +101,25 @@ def _show_pair(pair: PairSummary, metric: Metric) -> list[str]:
         pair.verdict,
         f"{pair.needed_cases:,}" if pair.needed_cases and pair.verdict == "not distinguishable" else "",
     ]
+
+
+def _list_spreads(summary: Summary) -> Iterator[str]:
+    """How far each score hangs on the wording of the prompt."""
+    if not summary.spreads:
+        return
+    yield "## The same prompts, worded a little differently"
+    rows = [
+        [
+            escape(one.variant),
+            escape(name_metric(one.metric)),
+            *(f"{value:.3f}" for value in (one.written, one.mean, one.low, one.high, one.deviation)),
+            str(one.wordings),
+            escape(one.worst),
+        ]
+        for one in summary.spreads
+    ]
+    head = ["variant", "score", "as written", "mean", "lowest", "highest", "deviation", "wordings", "worst"]
+    yield _lay_table(head, rows)
 
 
 def _list_confusion(one: Confusion) -> Iterator[str]:
