@@ -1,0 +1,143 @@
+"""CSV, Parquet and HTML files of a run."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import re
+from html.parser import HTMLParser
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from stored_run import answer, make_cases, plain_variants, store_run
+
+from workbench.errors import FileError
+from workbench.evaluation.reports.csv import write_csv
+from workbench.evaluation.reports.html import render_html, write_html
+from workbench.evaluation.reports.parquet import write_parquet
+from workbench.evaluation.summary import summarize
+
+CASES = make_cases(12)
+EVIL = '</pre><script>alert("x")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \x1b[31m\u202e'
+
+
+def make_view(tmp_path, cells=None, cases=CASES, names=("a", "b")):
+    cells = cells or [answer(name, case, case.expected if name == "b" else "no") for case in cases for name in names]
+    return store_run(tmp_path / "s.sqlite", plain_variants(*names), cases, cells)
+
+
+class Page(HTMLParser):
+    """The tags of a page, and the texts that stand in `pre`."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self._open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._open.append(tag)
+        if tag == "pre":
+            self.texts.append("")
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] == "pre":
+            self.texts[-1] += data
+
+
+def test_csv_has_a_line_a_cell_with_all_its_numbers(tmp_path):
+    text = io.StringIO(newline="")
+    write_csv(make_view(tmp_path), text)
+    rows = list(csv.DictReader(io.StringIO(text.getvalue(), newline="")))
+    assert len(rows) == 24
+    assert rows[1]["variant"] == "b" and rows[1]["score.exact_match"] == "1.0"
+    assert (rows[0]["expected"], rows[0]["answer"], rows[0]["input.message"]) == ("Lantern", "no", "message 1")
+    assert (rows[0]["cached"], rows[0]["error"], rows[0]["prompt_tokens"]) == ("0", "", "50")
+
+
+def test_csv_keeps_line_breaks_quotes_and_commas(tmp_path):
+    said = 'one,\n"two"\r\nthree'
+    text = io.StringIO(newline="")
+    write_csv(make_view(tmp_path, [answer("a", CASES[0], said)]), text)
+    (row,) = csv.DictReader(io.StringIO(text.getvalue(), newline=""))
+    assert row["answer"] == said
+
+
+def test_parquet_has_the_same_rows_with_types(tmp_path):
+    view = make_view(tmp_path, [answer("a", CASES[0], "no"), answer("a", CASES[1], "", error="died")])
+    write_parquet(view, tmp_path / "out" / "cells.parquet")
+    table = pq.read_table(tmp_path / "out" / "cells.parquet")
+    rows = table.to_pylist()
+    assert (rows[0]["score.exact_match"], rows[0]["error"], rows[0]["cached"]) == (0.0, None, False)
+    assert (rows[1]["score.exact_match"], rows[1]["error"], rows[1]["case"]) == (None, "died", 2)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cells.parquet"]
+
+
+def test_a_parquet_file_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(FileError, match="Cannot write"):
+        write_parquet(make_view(tmp_path), tmp_path / "taken" / "cells.parquet")
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+    view = make_view(tmp_path)
+    write_html(view, summarize(view), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    tags = Page(page).tags
+    assert not [tag for tag, _ in tags if tag in ("link", "img", "iframe")]
+    assert not [values for _, values in tags if {"src", "href"} & values.keys()]
+    assert {"svg", "details", "table"} <= {tag for tag, _ in tags}
+
+
+def test_what_a_model_wrote_stays_text_on_the_page(tmp_path):
+    cases = [msgspec.structs.replace(CASES[0], variables={"message": EVIL}, expected=EVIL)]
+    cells = [answer(name, cases[0], EVIL, error=EVIL if name == "b" else "") for name in ("a", "b")]
+    view = make_view(tmp_path, cells, cases)
+    page = Page(render_html(view, summarize(view)))
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not [values for _, values in page.tags if any(name.startswith("on") for name in values)]
+    shown = EVIL.replace("\x1b", "␛").replace("\u202e", "\ufffd")
+    assert page.texts.count(shown) >= 3
+
+
+def test_only_the_pages_own_script_may_run(tmp_path):
+    view = make_view(tmp_path)
+    page = render_html(view, summarize(view))
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "default-src 'none'" in page
+
+
+def test_cases_carry_what_the_page_can_filter_by(tmp_path):
+    cells = [answer(name, case, case.expected) for case in CASES for name in ("a", "b")]
+    cells[0] = answer("a", CASES[0], "no")
+    cells[2] = answer("a", CASES[1], "", error="died")
+    view = make_view(tmp_path, cells)
+    kinds = [
+        values["data-kinds"]
+        for tag, values in Page(render_html(view, summarize(view))).tags
+        if tag == "details" and "data-kinds" in values
+    ]
+    assert kinds[:3] == ["different failure", "error", ""]
+
+
+def test_of_very_many_cases_those_that_differ_are_on_the_page(tmp_path):
+    cells = [answer(name, case, "same" if case.number < 10 else name) for case in CASES for name in ("a", "b")]
+    view = make_view(tmp_path, cells)
+    page = render_html(view, summarize(view), most_cases=4)
+    assert "4 of 12 cases" in page
+    assert page.count('<details class="case"') == 4
+    assert page.count('data-kinds="different failure"') == 3
+
+
+def test_a_page_of_a_run_without_cells_is_still_a_page(tmp_path):
+    view = store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, [])
+    assert "Nothing has been scored yet" in render_html(view, summarize(view))

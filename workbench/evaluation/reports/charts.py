@@ -1,0 +1,207 @@
+"""Charts: scores as pictures in SVG, drawn with the page's own colours, readable without any script.
+
+Knows nothing of runs. Every text is escaped; a chart is also told in words for those who cannot see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+_ROW = 34
+_TEXT = 8.2  # width of a character at the chart's size, bold ones too
+_LONGEST = 34  # characters of a name
+_LINE = 15.0  # least distance between two labels
+
+
+class Point(NamedTuple):
+    """A variant: its score with interval (NaN: none), its place on the other axis where there is one, and its score as
+    it is written."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    x: float = math.nan
+    best: bool = False
+    said: str = ""
+
+
+class Axis(NamedTuple):
+    """A scale from data to the picture."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def place(self, value: float) -> float:
+        span = self.high - self.low or 1.0
+        return self.start + (value - self.low) / span * (self.end - self.start)
+
+    @property
+    def ticks(self) -> list[float]:
+        return choose_ticks(self.low, self.high)
+
+
+def choose_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers between two values."""
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return [low]
+    rough = span / about
+    scale = 10.0 ** math.floor(math.log10(rough))
+    step = next(scale * size for size in (1, 2, 2.5, 5, 10) if rough <= scale * size * 1.0001)
+    first = math.ceil(low / step - 1e-9)
+    return [round((first + at) * step, 12) for at in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+def draw_intervals(points: Sequence[Point], metric: str, bounded: bool) -> Markup:
+    """A line a variant: the dot is the value, the bar its 95% interval."""
+    gutter = min(max((len(point.name) for point in points), default=0), _LONGEST) * _TEXT + 16
+    width, height = 720.0, len(points) * _ROW + 44.0
+    axis = Axis(*_span(points, bounded), gutter, width - 64)
+    parts = [_grid_down(axis, height - 34)]
+    for at, point in enumerate(points):
+        parts.append(_draw_row(point, axis, at * _ROW + 20.0, gutter))
+    told = f"{metric} of each variant with its 95% interval: " + "; ".join(map(_tell, points))
+    return _frame(parts, width, height, told)
+
+
+def draw_scatter(
+    points: Sequence[Point], metric: str, label: str, show: Callable[[float], str], bounded: bool
+) -> Markup:
+    """Score upwards, what an answer takes to the right; nothing when no variant says what it takes."""
+    placed = [point for point in points if math.isfinite(point.x)]
+    if not placed:
+        return Markup("")
+    width, height = 460.0, 300.0
+    across = Axis(0.0, max(point.x for point in placed) * 1.12 or 1.0, 46.0, width - 24)
+    up = Axis(*_span(placed, bounded), height - 44, 16.0)
+    parts = [_grid_across(up, 46.0, width - 24), _ticks_below(across, height - 44, show)]
+    parts.append(
+        Markup('<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+            _n((46 + width - 24) / 2), _n(height - 8), label
+        )
+    )
+    parts += [_draw_whisker(point, across, up) for point in placed]
+    parts += _draw_labels(placed, across, up)
+    parts += [_draw_dot(point, across.place(point.x), up.place(point.value)) for point in placed]
+    told = f"{metric} against {label}: " + "; ".join(
+        f"{point.name}: {point.value:.3g} at {show(point.x)}" for point in placed
+    )
+    return _frame(parts, width, height, told)
+
+
+def _span(points: Sequence[Point], bounded: bool) -> tuple[float, float]:
+    if bounded:
+        return 0.0, 1.0
+    ends = [value for point in points for value in (point.value, point.low, point.high) if math.isfinite(value)]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
+    return (0.0 if 0 <= low < (high - low) else low - margin), high + margin
+
+
+def _draw_row(point: Point, axis: Axis, y: float, gutter: float) -> Markup:
+    x = axis.place(point.value)
+    bar = Markup("")
+    if math.isfinite(point.low):
+        bar = Markup('<line class="bar{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+            " best" if point.best else "", _n(axis.place(point.low)), _n(axis.place(point.high)), _n(y), _n(y)
+        )
+    name = Markup('<text class="name{}" x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>').format(
+        " best" if point.best else "", _n(gutter - 12), _n(y + 4), _shorten(point.name), point.name
+    )
+    right = axis.place(point.high) if math.isfinite(point.high) else x
+    value = Markup('<text class="value" x="{}" y="{}">{}</text>').format(
+        _n(max(right, x) + 9), _n(y + 4), point.said or _show(point.value)
+    )
+    return name + bar + _draw_dot(point, x, y) + value
+
+
+def _draw_dot(point: Point, x: float, y: float) -> Markup:
+    return Markup('<circle class="dot{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>').format(
+        " best" if point.best else "", _n(x), _n(y), _tell(point)
+    )
+
+
+def _draw_whisker(point: Point, across: Axis, up: Axis) -> Markup:
+    if not math.isfinite(point.low):
+        return Markup("")
+    x = _n(across.place(point.x))
+    return Markup('<line class="bar thin" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+        x, x, _n(up.place(point.low)), _n(up.place(point.high))
+    )
+
+
+def _draw_labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[Markup]:
+    """Names beside their dots, moved down where they would lie on each other."""
+    taken: list[tuple[float, float, float]] = []
+    for point in sorted(points, key=lambda one: up.place(one.value)):
+        x, y = across.place(point.x), up.place(point.value)
+        left = x > (across.start + across.end) / 2
+        length = min(len(point.name), _LONGEST) * _TEXT
+        start = x - 10 - length if left else x + 10
+        while any(abs(y - other) < _LINE and start < end and begin < start + length for begin, end, other in taken):
+            y += 1.0
+        taken.append((start, start + length, y))
+        yield Markup('<text class="name{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+            " best" if point.best else "",
+            _n(x - 10 if left else x + 10),
+            _n(y + 4),
+            "end" if left else "start",
+            _shorten(point.name),
+        )
+
+
+def _grid_down(axis: Axis, bottom: float) -> Markup:
+    places = [(axis.place(tick), tick) for tick in axis.ticks]
+    return _join(_draw_line(x, x, 4, bottom) + _draw_tick(x, bottom + 18, "middle", _show(tick)) for x, tick in places)
+
+
+def _grid_across(axis: Axis, left: float, right: float) -> Markup:
+    places = [(axis.place(tick), tick) for tick in axis.ticks]
+    return _join(_draw_line(left, right, y, y) + _draw_tick(left - 8, y + 4, "end", _show(tick)) for y, tick in places)
+
+
+def _draw_line(x1: float, x2: float, y1: float, y2: float) -> Markup:
+    return Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(*map(_n, (x1, x2, y1, y2)))
+
+
+def _draw_tick(x: float, y: float, anchor: str, text: str) -> Markup:
+    return Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(_n(x), _n(y), anchor, text)
+
+
+def _ticks_below(axis: Axis, y: float, show: Callable[[float], str]) -> Markup:
+    return _join(_draw_tick(axis.place(tick), y + 18, "middle", show(tick)) for tick in axis.ticks)
+
+
+def _frame(parts: Sequence[Markup], width: float, height: float, told: str) -> Markup:
+    head = Markup('<svg viewBox="0 0 {} {}" style="max-width:{}px" role="img" aria-label="{}">').format(
+        _n(width), _n(height), _n(width), told
+    )
+    return head + _join(parts) + Markup("</svg>")
+
+
+def _join(parts: Sequence[Markup] | Iterator[Markup]) -> Markup:
+    return Markup("").join(parts)
+
+
+def _tell(point: Point) -> str:
+    interval = f" ({_show(point.low)} to {_show(point.high)})" if math.isfinite(point.low) else ""
+    return f"{point.name} {_show(point.value)}{interval}"
+
+
+def _shorten(name: str) -> Markup:
+    return escape(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
+
+
+def _show(value: float) -> str:
+    return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
