@@ -12,7 +12,10 @@ from workbench.engines.thinking import Piece, ThinkingFilter
 
 
 class Answer:
-    """Turns the bytes of tokens into chunks. Times are in seconds on the caller's clock."""
+    """Turns the bytes of tokens into chunks. Times are in seconds on the caller's clock.
+
+    cached_tokens, reproducible: what the chunks say of them.
+    """
 
     def __init__(
         self,
@@ -25,6 +28,8 @@ class Answer:
         self.request = request
         self.prompt = prompt
         self.output_tokens = 0
+        self.cached_tokens = 0
+        self.reproducible = False
         self._started = started
         self._first = 0.0
         self._last = started
@@ -75,10 +80,12 @@ class Answer:
             text,
             thinking,
             prompt_tokens=len(self.prompt),
+            cached_tokens=self.cached_tokens,
             output_tokens=self.output_tokens,
             seconds_to_first_token=self._first - self._started if self.output_tokens else 0.0,
             tokens_per_second=(self.output_tokens - 1) / spent if self.output_tokens > 1 and spent > 0 else 0.0,
             elapsed_seconds=self._last - self._started,
             stop_reason=reason,
             tokens=tokens,
+            reproducible=self.reproducible,
         )

@@ -66,6 +66,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """how many of the likeliest tokens to tell with each one that is written; 0 tells nothing"""
     priority: int = 0
     """0: someone looks on; 1: it waits while one of those is under way"""
+    reproducible: bool = False
+    """compute it by itself, with one thread: slower, but the same to the last bit each time"""
 
 
 class Weighing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +169,8 @@ class Chunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     stop_reason: StopReason | None = None
     tokens: tuple[TokenChoice, ...] = ()
     """those behind the text so far, where the request asked for them; the end token among them"""
+    reproducible: bool = False
+    """it was computed by itself; otherwise what ran beside it may have turned a choice between equals"""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):
@@ -204,6 +208,7 @@ class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_second: float = 0.0
     elapsed_seconds: float = 0.0
     stop_reason: StopReason | None = None
+    reproducible: bool = False
 
 
 def fold(chunks: Sequence[Chunk]) -> Completion:
@@ -219,6 +224,7 @@ def fold(chunks: Sequence[Chunk]) -> Completion:
         tokens_per_second=last.tokens_per_second,
         elapsed_seconds=last.elapsed_seconds,
         stop_reason=last.stop_reason,
+        reproducible=last.reproducible,
     )
 
 
@@ -254,6 +260,10 @@ class Engine(Protocol):
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing; its end comes from a later step. Raises what `submit` raises."""
+        ...
+
+    def interrupt(self, request_id: int) -> None:
+        """Leave a step early that computes for this request; its cancel follows. Any thread may call it."""
         ...
 
     def cancel(self, request_id: int) -> None:

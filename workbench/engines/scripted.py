@@ -204,6 +204,9 @@ class ScriptedEngine:
         check_length(tokens, self._script.context_tokens)
         return next((rule for rule in self._script.rules if matches(rule, request, text)), Rule()), tokens
 
+    def interrupt(self, request_id: int) -> None:
+        """Its steps are short."""
+
     def cancel(self, request_id: int) -> None:
         if request_id in self._answers:
             self._answers[request_id].cancelled = True

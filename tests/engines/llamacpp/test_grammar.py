@@ -109,4 +109,3 @@ def test_a_bad_schema_is_refused_at_once(engine: LlamaEngine, schema: dict[str, 
 def test_a_grammar_and_a_schema_together_are_refused(engine: LlamaEngine) -> None:
     with pytest.raises(EngineError, match="both a grammar and a json_schema"):
         answer(engine, grammar='root ::= "a"', json_schema=SCHEMA)
-

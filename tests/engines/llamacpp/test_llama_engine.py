@@ -248,7 +248,7 @@ def test_a_long_prompt_neither_holds_up_the_others_nor_a_cancel(open_tiny: Opene
     engine = open_tiny("roomy", context_tokens=4096)
     engine.submit(user("x", 1, max_tokens=64, logit_bias={str(END): -1000.0}))
     engine.step()
-    engine.submit(user("a " * 1500, 2))
+    engine.submit(user("a " * 3500, 2))
     for _ in range(5):
         events = engine.step()
         assert [event.request for event in events if isinstance(event, Chunk)].count(1) == 1

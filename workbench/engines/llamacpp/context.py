@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.native import LOG, native
 from workbench.engines.llamacpp.weights import Weights
 from workbench.errors import ModelError
@@ -42,16 +43,20 @@ class Context:
         batch_tokens: int,
         threads: int,
         adapters: Sequence[tuple[int, float]] = (),
+        outputs: int = 0,
+        interrupts: Interrupts | None = None,
     ) -> None:
         """Raises ModelError when there is not enough memory.
 
-        adapters: addresses of native adapters with their scales, laid over the weights.
+        adapters: addresses of native adapters with their scales, laid over the weights. outputs: tokens of a batch
+        whose logits are wanted at most; 0: one a sequence. interrupts: what may stop an evaluation in the middle.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_seq_max = sequences
         parameters.n_batch = parameters.n_ubatch = batch_tokens
-        parameters.n_outputs_max = sequences
+        parameters.n_outputs_max = outputs or sequences
+        parameters.swa_full = True
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
         self.ctx = native.llama_init_from_model(weights.model, parameters)
@@ -62,6 +67,9 @@ class Context:
                 "\n".join(LOG.lines),
             )
         self._memory = native.llama_get_memory(self.ctx)
+        self._threads = threads
+        if interrupts:
+            native.llama_set_abort_callback(self.ctx, interrupts.callback, interrupts.data)
         if adapters:
             self.lay(adapters)
         self._vocabulary = int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(weights.model)))
@@ -95,13 +103,44 @@ class Context:
         pointer = native.llama_get_logits_ith(self.ctx, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 
-    def copy(self, source: int, target: int, tokens: int) -> None:
-        """Let a sequence begin with what another one has seen; both may go on as they like."""
-        native.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on."""
+        if threads != self._threads:
+            native.llama_set_n_threads(self.ctx, threads, threads)
+            self._threads = threads
+
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        """Let a sequence have the tokens in these places as another one has seen them."""
+        native.llama_memory_seq_cp(self._memory, source, target, start, end)
+
+    def cut(self, sequence: int, start: int, end: int = -1) -> None:
+        """Forget a part of a sequence; recurrent models cannot do that."""
+        native.llama_memory_seq_rm(self._memory, sequence, start, end)
 
     def forget(self, sequence: int) -> None:
-        """Free a whole sequence; parts of one are never removed, since recurrent models cannot do that."""
+        """Free a whole sequence."""
         native.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def clear(self) -> None:
+        """Forget everything, so that what follows is computed as if nothing had been before."""
+        native.llama_memory_clear(self._memory, False)
+
+    def save(self, sequence: int) -> bytes:
+        """All that a sequence has seen; nothing where that fails."""
+        size = int(native.llama_state_seq_get_size(self.ctx, sequence))
+        state = np.empty(size, dtype=np.uint8)
+        kind = ctypes.POINTER(ctypes.c_uint8)
+        written = int(native.llama_state_seq_get_data(self.ctx, state.ctypes.data_as(kind), size, sequence))
+        return state[:written].tobytes()
+
+    def load(self, sequence: int, state: bytes) -> bool:
+        """Give an empty sequence what was saved; False where that fails, and the sequence is empty then."""
+        raw = np.frombuffer(state, dtype=np.uint8)
+        kind = ctypes.POINTER(ctypes.c_uint8)
+        if native.llama_state_seq_set_data(self.ctx, raw.ctypes.data_as(kind), len(raw), sequence):
+            return True
+        self.forget(sequence)
+        return False
 
     def close(self) -> None:
         if self.ctx:

@@ -16,21 +16,29 @@ from typing import NamedTuple
 from workbench.engines.engine import Failure, Outcome
 from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.scheduler import LlamaRow, Scheduler
+from workbench.engines.llamacpp.row import LlamaRow
+from workbench.engines.llamacpp.scheduler import Scheduler
 from workbench.errors import ModelError
 
 MOST_SETS = 8
 """Sets of adapters that have a context at the same time, besides the bare model."""
 
 
+class Use(NamedTuple):
+    """What a context is for. fresh: each request finds it as if it were new."""
+
+    laid: Laid = ()
+    fresh: bool = False
+
+
 class _Room(NamedTuple):
-    laid: Laid
+    use: Use
     context: Context
     scheduler: Scheduler
 
 
 class _Waiting(NamedTuple):
-    laid: Laid
+    use: Use
     row: LlamaRow
 
 
@@ -45,7 +53,7 @@ class Contexts:
         self,
         base: Context,
         open_context: Callable[[Laid], Context],
-        schedule: Callable[[Context], Scheduler],
+        schedule: Callable[[Context, Use], Scheduler],
         may_prepare: Callable[[], bool],
     ) -> None:
         self._open_context = open_context
@@ -55,7 +63,7 @@ class Contexts:
         self._spare: Context | None = None
         self._wants_spare = False
         self._waiting: deque[_Waiting] = deque()
-        self._rooms = [_Room((), base, schedule(base))]
+        self._rooms = [_Room(Use(), base, schedule(base, Use()))]
         """the one whose last turn, or last request, is longest ago comes first"""
 
     @property
@@ -69,19 +77,33 @@ class Contexts:
     @property
     def sets(self) -> tuple[Laid, ...]:
         """The sets that have a context now."""
-        return tuple(room.laid for room in self._rooms)
+        return tuple(room.use.laid for room in self._rooms)
 
-    def add(self, laid: Laid, row: LlamaRow) -> None:
+    @property
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        return tuple(room.scheduler for room in self._rooms)
+
+    @property
+    def contexts(self) -> tuple[Context, ...]:
+        """All that are open, those included that nobody uses yet."""
+        return (*(room.context for room in self._rooms), *([self._spare] if self._spare else []))
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a context."""
+        return len(self._waiting)
+
+    def add(self, use: Use, row: LlamaRow) -> None:
         """Queue a row where its adapters are laid over the model. Raises ModelError."""
         try:
-            room = self._find(laid)
+            room = self._find(use)
         except ModelError:
             row.sampler.close()
             raise
         if room:
             room.scheduler.add(row)
         else:
-            self._waiting.append(_Waiting(laid, row))
+            self._waiting.append(_Waiting(use, row))
 
     def cancel(self, request_id: int) -> None:
         for room in self._rooms:
@@ -100,7 +122,9 @@ class Contexts:
         events = self._admit()
         for room in self._rooms:
             events += room.scheduler.settle()
-        room_on_turn = next((room for room in self._rooms if room.scheduler.busy), None)
+        watched = any(room.scheduler.watched for room in self._rooms)
+        ready = (room for room in self._rooms if (room.scheduler.watched if watched else room.scheduler.busy))
+        room_on_turn = next(ready, None)
         if room_on_turn:
             self._move_back(room_on_turn)
             events += room_on_turn.scheduler.advance()
@@ -122,7 +146,7 @@ class Contexts:
         events: list[Outcome] = []
         for one in tuple(self._waiting):
             try:
-                room = self._find(one.laid)
+                room = self._find(one.use)
             except ModelError as error:
                 one.row.sampler.close()
                 self._waiting.remove(one)
@@ -133,18 +157,18 @@ class Contexts:
                 room.scheduler.add(one.row)
         return events
 
-    def _find(self, laid: Laid) -> _Room | None:
+    def _find(self, use: Use) -> _Room | None:
         """The set's context, opened if there is a place for it; None while all places are at work."""
-        room = next((room for room in self._rooms if room.laid == laid), None)
+        room = next((room for room in self._rooms if room.use == use), None)
         if room is None:
             full = len(self._rooms) > self._most
             ready = self._take_idle() if full else self._take_spare()
             if full and ready is None:
                 return None
             if ready:
-                ready.lay(laid)
-            context = ready or self._open(laid)
-            room = _Room(laid, context, self._schedule(context))
+                ready.lay(use.laid)
+            context = ready or self._open(use.laid)
+            room = _Room(use, context, self._schedule(context, use))
             self._rooms.append(room)
             self._wants_spare = len(self._rooms) <= self._most
         self._move_back(room)
@@ -162,7 +186,7 @@ class Contexts:
 
     def _take_idle(self) -> Context | None:
         """The context of the set that is idle for longest, which loses it."""
-        idle = next((room for room in self._rooms if room.laid and not room.scheduler.busy), None)
+        idle = next((room for room in self._rooms if room.use != Use() and not room.scheduler.busy), None)
         if idle is None:
             return None
         self._rooms.remove(idle)

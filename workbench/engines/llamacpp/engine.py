@@ -16,17 +16,22 @@ from workbench.engines.answer import Answer
 from workbench.engines.engine import Outcome, Request, Sampling, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.llamacpp.adapters import Adapters, Laid
+from workbench.engines.llamacpp.admission import Limits
+from workbench.engines.llamacpp.build import Build, choose_build
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.contexts import Contexts
+from workbench.engines.llamacpp.contexts import Contexts, Use
 from workbench.engines.llamacpp.grammar import Grammar, write_grammar
-from workbench.engines.llamacpp.scheduler import LlamaRow, Scheduler, WeighingRow
+from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.llamacpp.parking import Parking
+from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
+from workbench.engines.llamacpp.scheduler import Scheduler, Tools
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
+from workbench.engines.llamacpp.tally import Tally
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
-    SEQUENCES,
     SHARED_CONTEXTS,
     cache_cells,
     choose_threads,
@@ -51,12 +56,20 @@ class LlamaEngine:
         weights: Weights,
         base: Context,
         open_context: Callable[[Laid], Context],
+        build: Build,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """base: a context of the bare model. open_context: one with adapters laid over the weights."""
 
-        def schedule(context: Context) -> Scheduler:
-            return Scheduler(context, self._vocabulary, SEQUENCES, prompt_pace(info), info.context_tokens, clock)
+        def schedule(context: Context, use: Use) -> Scheduler:
+            limits = Limits(
+                build.rows, build.guests, build.sequences, context.cells, info.context_tokens, shares=build.shares
+            )
+            if not use.fresh:
+                return Scheduler(context, limits, self._tools, use)
+            alone = limits._replace(rows=1, guests=0, shares=False)
+            fixed = Pace(build.tokens, prompt_pace(info), fixed=True)
+            return Scheduler(context, alone, self._tools._replace(pace=fixed), use, fresh=True)
 
         self._info = info
         self._weights = weights
@@ -64,6 +77,20 @@ class LlamaEngine:
         self._vocabulary = LlamaVocabulary(weights)
         self._prompts = Prompts(self._vocabulary, model.chat_template or weights.read_text("tokenizer.chat_template"))
         self._adapters = Adapters(model, weights)
+        self._interrupts = build.interrupts
+        self._parking = Parking(build.parked_bytes)
+        self._tally = Tally()
+        pace = Pace(build.tokens, prompt_pace(info))
+        self._tools = Tools(
+            self._vocabulary,
+            clock,
+            pace,
+            self._parking,
+            self._interrupts,
+            self._tally,
+            build.outputs,
+            lambda: build.threads,
+        )
         cache = info.cell_bytes * info.context_tokens
         self._contexts = Contexts(base, open_context, schedule, lambda: may_prepare(cache, _free_bytes()))
 
@@ -86,13 +113,13 @@ class LlamaEngine:
                     f"{model.path} is not a model that writes text (its architecture is {info.architecture}).",
                     "Choose a generative model.",
                 )
-            count = choose_threads(info, threads)
-            base = Context(weights, cells, SEQUENCES + 1, 256 + SEQUENCES, count)
+            build = choose_build(weights, info, choose_threads(info, threads))
+            base = build.open(weights, cells)
 
             def open_context(laid: Laid) -> Context:
                 free = psutil.virtual_memory().available
                 cells = size if adapts_to_length(model) else overlay_cells(info, size, free)
-                return Context(weights, cells, SEQUENCES + 1, 256 + SEQUENCES, count, laid)
+                return build.open(weights, cells, laid)
 
             loaded = msgspec.structs.replace(
                 info,
@@ -102,7 +129,7 @@ class LlamaEngine:
                 engine="llama.cpp",
                 device="gpu" if on_gpu() else "cpu",
             )
-            return cls(model, loaded, weights, base, open_context)
+            return cls(model, loaded, weights, base, open_context, build)
         except BaseException:
             weights.close()
             raise
@@ -125,16 +152,21 @@ class LlamaEngine:
         answer = self._prompts.begin_answer(request, self._clock())
         laid = self._adapters.lay(request.adapters)
         sampler = Sampler(request.sampling, biases, prompt, self._read_grammar(request.sampling))
-        self._contexts.add(laid, LlamaRow(answer, sampler))
+        answer.reproducible = request.reproducible
+        self._contexts.add(Use(laid, request.reproducible), LlamaRow(answer, sampler))
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
         branches = Branches(weighing, self._prompts, self._info.context_tokens)
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         laid = self._adapters.lay(weighing.adapters)
-        self._contexts.add(laid, WeighingRow(answer, Sampler(Sampling(), {}, ()), branches))
+        self._contexts.add(Use(laid), WeighingRow(answer, branches))
+
+    def interrupt(self, request_id: int) -> None:
+        self._interrupts.call_off(request_id)
 
     def cancel(self, request_id: int) -> None:
+        self._interrupts.forget(request_id)
         self._contexts.cancel(request_id)
 
     def step(self) -> Sequence[Outcome]:

@@ -30,10 +30,11 @@ _USUAL = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "kv_un
 
 
 class Log:
-    """The native code's warnings and errors: the last ones kept, all passed to standard error."""
+    """The native code's warnings and errors: the last ones kept, all passed to standard error unless it is quiet."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=40)
+        self.quiet = False
         self._wanted = False
 
     def take(self, level: int, text: bytes, _: object) -> None:
@@ -45,7 +46,8 @@ class Log:
             return  # said of the cache that all requests share, which no single one may fill
         if self._wanted and line:
             self.lines.append(line)
-            print(line, file=sys.stderr)  # noqa: T201  where the host looks for last words
+            if not self.quiet:
+                print(line, file=sys.stderr)  # noqa: T201  where the host looks for last words
 
 
 LOG = Log()

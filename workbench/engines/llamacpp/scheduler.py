@@ -1,85 +1,95 @@
-"""The rows of one context: who waits, who reads its prompt, who writes, and what the next batch holds.
+"""The rows of one context, a step at a time: who enters and leaves, what is taken over, evaluated and written.
 
-Every step evaluates one batch: a token for each row that writes, then prompt pieces, so that a long prompt neither
-holds up the others nor delays a cancel. Knows nothing of chat templates or processes.
+The decisions are made elsewhere: who gets a place in admission.py, what a batch holds in planner.py. Knows nothing of
+chat templates or processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from workbench.engines.answer import Answer
 from workbench.engines.engine import Outcome, Progress
-from workbench.engines.likelihood import weigh
-from workbench.engines.llamacpp.context import Context, Run
-from workbench.engines.rows import Row, Rows
-from workbench.engines.sampler import Sampler
+from workbench.engines.likelihood import Logits, weigh
+from workbench.engines.llamacpp.admission import Admission, Limits
+from workbench.engines.llamacpp.context import Context
+from workbench.engines.llamacpp.endings import Endings
+from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.llamacpp.parking import Parking
+from workbench.engines.llamacpp.planner import Piece, choose_active, plan
+from workbench.engines.llamacpp.row import LlamaRow, Place, WeighingRow
+from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.rows import Rows
 from workbench.engines.vocabulary import Vocabulary
-from workbench.engines.weighing import Branches
 from workbench.errors import EngineError
 
-
-class LlamaRow(Row):
-    """A request that is to get a sequence of the context, and as many of its cells as it may fill."""
-
-    def __init__(self, answer: Answer, sampler: Sampler) -> None:
-        super().__init__(answer)
-        self.sampler = sampler
-        self.cells = 0
-        self.sequence = -1
-
-    @property
-    def wanted(self) -> int:
-        """Tokens that it may become."""
-        return len(self.answer.prompt) + self.answer.request.sampling.max_tokens
+_ABORTED = 2
+_WORTH = 16
+"""Tokens that must be gained for a parked prefix to be brought back."""
 
 
-class WeighingRow(LlamaRow):
-    """A row that reads a conversation, whose answers are then weighed."""
+class Tools(NamedTuple):
+    """What the schedulers of one engine share.
 
-    def __init__(self, answer: Answer, sampler: Sampler, branches: Branches) -> None:
-        super().__init__(answer, sampler)
-        self.branches = branches
+    outputs: tokens of a batch whose logits are wanted at most. threads: that the next step may use.
+    """
 
-    @property
-    def wanted(self) -> int:
-        return self.branches.longest
+    vocabulary: Vocabulary
+    clock: Callable[[], float]
+    pace: Pace
+    parking: Parking
+    interrupts: Interrupts
+    tally: Tally
+    outputs: int
+    threads: Callable[[], int]
 
 
 class Scheduler:
-    """Continuous batching over the sequences of one context.
+    """Continuous batching over the sequences of one context, which share what they begin with.
 
-    prompt_tokens: prompt tokens that one step evaluates at most. context_tokens: the longest one row may become.
+    name: what prefixes of this context may be brought back into. fresh: each request finds the context as if it were
+    new, so that it is computed the same each time.
     """
 
     def __init__(
-        self,
-        context: Context,
-        vocabulary: Vocabulary,
-        sequences: int,
-        prompt_tokens: int,
-        context_tokens: int,
-        clock: Callable[[], float],
+        self, context: Context, limits: Limits, tools: Tools, name: Hashable = (), fresh: bool = False
     ) -> None:
         self._context = context
-        self._vocabulary = vocabulary
-        self._prompt_tokens = prompt_tokens
-        self._context_tokens = context_tokens
-        self._free = list(range(sequences))
-        self._spare = sequences
-        self._most_outputs = sequences
-        self._free_cells = context.cells
-        self._rows = Rows[LlamaRow](vocabulary, context_tokens, clock, self._release)
+        self._tools = tools
+        self._name = name
+        self._fresh = fresh
+        self._orders = itertools.count()
+        self._admission = Admission(limits, self)
+        self._tree = self._admission.tree
+        self._endings = Endings()
+        self._rows = Rows[LlamaRow](tools.vocabulary, limits.context_tokens, tools.clock, self._release)
 
     @property
     def busy(self) -> bool:
         return bool(self._rows.all)
 
+    @property
+    def watched(self) -> bool:
+        """Whether someone looks on at a row that runs."""
+        return any(row.priority == 0 for row in self._rows.running)
+
+    @property
+    def sequences(self) -> tuple[int, int]:
+        """How many rows run, and how many wait."""
+        return len(self._rows.running), len(self._rows.waiting)
+
+    @property
+    def cells(self) -> int:
+        """Cells that are taken, or will be when the prompts are read."""
+        return self._tree.size + sum(row.position - len(row.answer.prompt) for row in self._rows.running if row.writing)
+
     def add(self, row: LlamaRow) -> None:
         """Queue a row; it gets its place as soon as there is a sequence and enough cells for all it may become."""
-        row.cells = min(row.wanted, self._context_tokens, self._context.cells)
+        row.order = next(self._orders)
         self._rows.waiting.append(row)
 
     def cancel(self, request_id: int) -> None:
@@ -90,91 +100,192 @@ class Scheduler:
         return [*self.settle(), *self.advance()]
 
     def settle(self) -> Sequence[Outcome]:
-        """End what was cancelled, and give rows to what waits; computes nothing."""
-        return self._rows.end_cancelled() + self._admit()
+        """End what was cancelled, and give places to what waits; computes nothing."""
+        return [*self._rows.end_cancelled(), *self._admit()]
 
     def advance(self) -> Sequence[Outcome]:
         """Evaluate one batch."""
-        runs = self._plan()
-        return self._evaluate(runs) if runs else ()
+        events: list[Outcome] = []
+        for row in choose_active(self._rows.running):
+            if row.reading:
+                events += self._take_over(row)
+        active = choose_active(self._rows.running)
+        for row in active:
+            if isinstance(row, WeighingRow):
+                self._place(row)
+        writing = any(row.writing for row in active)
+        watched = any(row.writing and row.priority == 0 for row in active)
+        tokens = self._tools.pace.allow(writing, watched)
+        pieces = plan(active, self._tree, tokens, self._tools.outputs)
+        if not pieces:  # what they wait for is held by rows that wait for them
+            pieces = plan(self._rows.running, self._tree, tokens, self._tools.outputs)
+        return [*events, *self._evaluate(pieces)] if pieces else events
 
     def close(self) -> None:
         for row in self._rows.all:
             row.sampler.close()
         self._rows.clear()
 
+    def recall(self, row: LlamaRow, shared: int) -> None:
+        """See Keeper."""
+        if self._fresh:
+            self._context.clear()
+            return
+        prompt = row.answer.prompt
+        found = self._tools.parking.find(self._name, prompt) if self._admission.limits.shares else None
+        if found is None or found.length < shared + _WORTH:
+            return
+        if found.tokens > self._admission.free_cells + len(prompt) - shared:
+            return
+        if not self._context.load(row.sequence, found.state):
+            return
+        seen = found.length
+        if seen == len(prompt) and self._endings.find(prompt) is None:
+            seen -= 1  # the last token is read again, for its numbers
+        self._context.cut(row.sequence, seen)
+        for share in self._tree.shares(row.sequence, seen):  # what is here already need not be here twice
+            self._context.cut(row.sequence, share.start, share.end)
+            self._context.copy(share.source, row.sequence, share.start, share.end)
+        self._skip(row, seen)
+
+    def dismiss(self, sequence: int, watched: bool) -> None:
+        """See Keeper."""
+        tokens = self._tree.tokens(sequence)
+        if watched and self._tools.parking.match(self._name, tokens) < len(tokens):
+            self._tools.parking.put(self._name, tokens, self._context.save(sequence))
+
+    def drop(self, sequence: int) -> None:
+        """See Keeper."""
+        self._context.forget(sequence)
+
     def _admit(self) -> list[Outcome]:
         events: list[Outcome] = []
         waiting = self._rows.waiting
-        while waiting and self._free and waiting[0].cells <= self._free_cells:
-            row = waiting.popleft()
-            row.sequence = self._free.pop(0)
-            self._free_cells -= row.cells
+        while row := self._admission.choose(tuple(waiting)):
+            if not self._admission.enter(row, min(row.order for row in waiting)):
+                break
+            waiting.remove(row)
             self._rows.running.append(row)
             events.append(Progress(row.id, "running"))
         return events
 
-    def _plan(self) -> list[tuple[LlamaRow, Run]]:
-        """What the next batch holds: all that write, then prompts, the one that is soonest read first."""
-        plan = [(row, Run(row.sequence, row.position, row.pending, True)) for row in self._rows.running if row.writing]
-        budget = self._prompt_tokens
-        for row in sorted(self._rows.running, key=lambda row: len(row.pending)):
-            if not row.writing and budget:
-                tokens = row.pending[:budget]
-                budget -= len(tokens)
-                run = Run(row.sequence, row.position, tokens, len(tokens) == len(row.pending))
-                plan.append((row, run))
-        return plan
+    def _take_over(self, row: LlamaRow) -> Sequence[Outcome]:
+        """What other sequences have seen of a row's prompt, and the numbers behind it, if they are known."""
+        prompt = row.answer.prompt
+        self._share(row, len(prompt) - 1)
+        if self._tree.seen(row.sequence) < len(prompt) - 1:
+            return ()
+        logits = self._endings.find(prompt)
+        if logits is None:
+            return ()
+        self._share(row, len(prompt))
+        return self._go_on(row, logits) if not row.pending else ()
 
-    def _evaluate(self, plan: list[tuple[LlamaRow, Run]]) -> Sequence[Outcome]:
-        code, indices = self._context.evaluate([run for _, run in plan])
+    def _share(self, row: LlamaRow, limit: int) -> None:
+        for share in self._tree.shares(row.sequence, limit):
+            self._context.copy(share.source, row.sequence, share.start, share.end)
+            self._skip(row, share.end)
+
+    def _skip(self, row: LlamaRow, position: int) -> None:
+        """A row's prompt need not be evaluated up to here."""
+        count = position - row.position
+        row.advance(count)
+        row.answer.cached_tokens += count
+        self._tools.tally.cached += count
+        self._tree.advance(row.sequence, position)
+
+    def _place(self, row: WeighingRow) -> None:
+        """Give answers places, as far as there are any."""
+        for branch in row.waiting:
+            if len(branch.inputs) > row.spare:
+                return
+            sequence = self._admission.borrow()
+            if sequence is None:
+                return
+            self._context.copy(row.sequence, sequence, -1, -1)
+            row.places.append(Place(branch, sequence))
+
+    def _evaluate(self, pieces: list[Piece]) -> Sequence[Outcome]:
+        interrupts, started = self._tools.interrupts, self._tools.clock()
+        if not interrupts.begin({piece.row.id for piece in pieces}):
+            return ()  # its cancel is on the way
+        self._context.use_threads(1 if self._fresh else self._tools.threads())
+        code, indices = self._context.evaluate([piece.run for piece in pieces])
+        interrupts.end()
+        if code == _ABORTED:
+            for piece in pieces:
+                self._context.cut(piece.run.sequence, piece.run.position)
+            return ()
         if code != 0:
-            return self._isolate(plan, code)
+            return self._isolate(pieces, code)
+        self._note(pieces, self._tools.clock() - started)
         events: list[Outcome] = []
-        weighed: list[WeighingRow] = []
-        for (row, run), index in zip(plan, indices, strict=True):
-            row.advance(len(run.tokens))
-            if run.wants_logits and isinstance(row, WeighingRow):
-                row.branches.begin(self._context.logits(index))
-                weighed.append(row)
-            elif run.wants_logits:
-                events += self._write(row, index)
-        for row in weighed:  # now that nobody else's numbers are needed any more
-            events += self._finish(row)
+        for piece, index in zip(pieces, indices, strict=True):
+            events += self._take(piece, index)
         return events
 
-    def _finish(self, row: WeighingRow) -> Sequence[Outcome]:
-        for branch in row.branches.left:
-            self._context.copy(row.sequence, self._spare, row.position)
-            for start in range(0, len(branch.inputs), self._most_outputs):
-                tokens = branch.inputs[start : start + self._most_outputs]
-                code, indices = self._context.evaluate([Run(self._spare, row.position + start, tokens, True, True)])
-                if code != 0:
-                    self._context.forget(self._spare)
-                    return self._rows.fail(row, _refused(code))
-                first = indices[0] + 1 - len(tokens)
-                branch.take(np.stack([self._context.logits(first + place) for place in range(len(tokens))]))
-            self._context.forget(self._spare)
-        self._release(row, False)
-        return [row.branches.outcome]
-
-    def _isolate(self, plan: list[tuple[LlamaRow, Run]], code: int) -> Sequence[Outcome]:
+    def _isolate(self, pieces: list[Piece], code: int) -> Sequence[Outcome]:
         """Find out which row spoils a batch: evaluate each alone, and fail the one that cannot be."""
-        if len(plan) == 1:
-            row = plan[0][0]
-            return self._rows.fail(row, _refused(code))
-        return [event for entry in plan for event in self._evaluate([entry])]
+        if len(pieces) == 1:
+            message = f"llama.cpp could not evaluate the request (code {code})."
+            return self._rows.fail(
+                pieces[0].row, EngineError(message, "Run again; shorten the prompt if this repeats.")
+            )
+        rows = self._rows.running
+        return [event for piece in pieces if piece.row in rows for event in self._evaluate([piece])]
 
-    def _write(self, row: LlamaRow, index: int) -> Sequence[Outcome]:
+    def _note(self, pieces: list[Piece], seconds: float) -> None:
+        written = sum(1 for piece in pieces if piece.row.writing)
+        read = sum(len(piece.run.tokens) for piece in pieces) - written
+        self._tools.pace.note(read, written, seconds)
+        self._tools.tally.note(read, written, seconds)
+
+    def _take(self, piece: Piece, index: int) -> Sequence[Outcome]:
+        """What came of a piece. index: where the numbers behind its last token are."""
+        row, run = piece.row, piece.run
+        if piece.place and isinstance(row, WeighingRow):
+            first = index + 1 - len(run.tokens)
+            numbers = np.stack([self._context.logits(first + place) for place in range(len(run.tokens))])
+            piece.place.branch.take(numbers)
+            piece.place.position += len(run.tokens)
+            return self._leave_branch(row, piece.place) if piece.place.branch.done else ()
+        writing = row.writing
+        row.advance(len(run.tokens))
+        if not writing:
+            self._tree.advance(row.sequence, row.position)
+        if not run.wants_logits:
+            return ()
+        logits = self._context.logits(index)
+        if not writing and self._admission.limits.shares:
+            self._endings.keep(row.answer.prompt, logits)
+        return self._go_on(row, logits)
+
+    def _go_on(self, row: LlamaRow, logits: Logits) -> Sequence[Outcome]:
+        """A row has the numbers behind its last token."""
+        if isinstance(row, WeighingRow):
+            row.branches.begin(logits)
+            row.begun = True
+            return () if row.branches.left else self._finish(row)
+        return self._write(row, logits)
+
+    def _write(self, row: LlamaRow, logits: Logits) -> Sequence[Outcome]:
         answer = row.answer
         try:
-            token = row.sampler.choose(self._context.logits(index))
+            token = row.sampler.choose(logits)
         except EngineError as error:
             return self._rows.fail(row, error)
         if answer.request.guesses:
-            logits = self._context.logits(index)
-            answer.note(weigh(logits, token, answer.request.guesses, self._vocabulary.spell))
+            answer.note(weigh(logits, token, answer.request.guesses, self._tools.vocabulary.spell))
         return self._rows.write(row, token)
+
+    def _leave_branch(self, row: WeighingRow, place: Place) -> Sequence[Outcome]:
+        row.places.remove(place)
+        self._admission.give_back(place.sequence)
+        return () if row.branches.left else self._finish(row)
+
+    def _finish(self, row: WeighingRow) -> Sequence[Outcome]:
+        self._release(row, False)
+        return (row.branches.outcome,)
 
     def _release(self, row: LlamaRow, failed: bool) -> None:
         row.sampler.close()
@@ -182,12 +293,11 @@ class Scheduler:
             self._rows.waiting.remove(row)
             return
         self._rows.running.remove(row)
-        self._context.forget(row.sequence)
-        self._free.append(row.sequence)
-        self._free_cells += row.cells
-
-
-def _refused(code: int) -> EngineError:
-    return EngineError(
-        f"llama.cpp could not evaluate the request (code {code}).", "Run again; shorten the prompt if this repeats."
-    )
+        if isinstance(row, WeighingRow):
+            for place in row.places:
+                self._admission.give_back(place.sequence)
+            row.places.clear()
+        keep = not failed and self._admission.limits.shares
+        if keep:  # what it wrote is not asked for again
+            self._context.cut(row.sequence, self._tree.seen(row.sequence))
+        self._admission.leave(row, keep)

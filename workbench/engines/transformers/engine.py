@@ -112,6 +112,9 @@ class TransformersEngine:
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         self._scheduler.add(WeighingRow(answer, overlay, branches))
 
+    def interrupt(self, request_id: int) -> None:
+        """Its steps are short: prompts are read in pieces."""
+
     def cancel(self, request_id: int) -> None:
         self._scheduler.cancel(request_id)
 
