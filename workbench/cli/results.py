@@ -5,7 +5,6 @@ Knows nothing of how a run is carried out, nor of how its numbers are worked out
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +12,8 @@ from workbench.cli import terminal
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.evaluation.summary import Summary, VariantSummary
-    from workbench.evaluation.view import Metric, RunView
+    from workbench.evaluation.summary import Summary
+    from workbench.evaluation.view import RunView
 
 
 class Formats(NamedTuple):
@@ -42,61 +41,40 @@ def report(view: RunView, summary: Summary, formats: Formats) -> None:
         from workbench.evaluation.reports.markdown import render_markdown
 
         terminal.write(render_markdown(summary))
+    elif formats.csv:
+        _print_cells(view)
     else:
-        _print(summary)
+        from workbench.cli.summary_table import print_summary
+
+        print_summary(summary)
+    _write_files(view, summary, formats)
 
 
-def _print(summary: Summary) -> None:
-    from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.words import tell
+def _print_cells(view: RunView) -> None:
+    """Every cell on stdout; in a pipe with the line ends of the format."""
+    import io
+    import sys
 
-    names = [metric.name for metric in summary.metrics]
-    whole = list(dict.fromkeys(key for one in summary.variants for key in one.dataset_scores if "[" not in key))
-    priced = any(one.cost_per_thousand > 0 for one in summary.variants)
-    numbers = [*names, *whole, "cells", "failed", "median", "p95", "tokens", *(["cost/1000"] if priced else [])]
-    table = make_table(["variant", *numbers], right=numbers)
-    for one in summary.variants:
-        row = [one.name, *(_show_score(one, metric) for metric in summary.metrics)]
-        row += [_show(one.dataset_scores.get(key)) for key in whole]
-        row += [f"{one.n:,}", f"{one.failed:,}", _time(one.latency_p50), _time(one.latency_p95)]
-        row += [f"{one.tokens_in:.0f}→{one.tokens_out:.0f}", *([f"{one.cost_per_thousand:.4g}"] if priced else [])]
-        table.add_row(*(show(text) for text in row))
-    console().print(table)
-    if summary.spreads:
-        _print_spreads(summary)
-    console().print(show(tell(summary)))
-    for note in summary.notes:
-        console().print(show(f"Note: {note}"))
+    from workbench.evaluation.reports.csv import write_csv
+
+    if sys.stdout.isatty():
+        text = io.StringIO(newline="")
+        write_csv(view, text)
+        terminal.write(text.getvalue())
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="")
+    write_csv(view, sys.stdout)
 
 
-def _print_spreads(summary: Summary) -> None:
-    """How far each score hangs on the wording of the prompt."""
-    from workbench.cli.table import console, make_table, show
+def _write_files(view: RunView, summary: Summary, formats: Formats) -> None:
+    if formats.html:
+        from workbench.evaluation.reports.html import write_html
 
-    numbers = ["as written", "mean", "lowest", "highest", "deviation", "wordings"]
-    table = make_table(["other wordings", "score", *numbers, "worst"], right=numbers)
-    for one in summary.spreads:
-        values = [_show(value) for value in (one.written, one.mean, one.low, one.high, one.deviation)]
-        table.add_row(*(show(text) for text in (one.variant, one.metric, *values, str(one.wordings), one.worst)))
-    console().print(table)
+        write_html(view, summary, formats.html)
+        terminal.say(f"Wrote {formats.html}.")
+    if formats.parquet:
+        from workbench.evaluation.reports.parquet import write_parquet
 
-
-def _show_score(one: VariantSummary, metric: Metric) -> str:
-    from workbench.evaluation.words import count_digits, format_value
-
-    found = one.scores.get(metric.name)
-    if found is None or math.isnan(found.value):
-        return "–"
-    digits = count_digits(metric, found.n)
-    interval = "" if math.isnan(found.low) else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
-    return f"{format_value(found.value, metric, found.n)}{interval}"
-
-
-def _show(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
-
-
-def _time(seconds: float) -> str:
-    from workbench.evaluation.words import format_seconds
-
-    return "–" if math.isnan(seconds) or not seconds else format_seconds(seconds)
+        write_parquet(view, formats.parquet)
+        terminal.say(f"Wrote {formats.parquet}.")

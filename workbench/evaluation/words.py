@@ -30,12 +30,16 @@ _MANY = 1_000  # cases from which a third digit means something
 
 def tell(summary: Summary, metric: str = "") -> str:
     """The findings by one metric, the first unless named, in a paragraph."""
+    return " ".join(list_findings(summary, metric))
+
+
+def list_findings(summary: Summary, metric: str = "") -> list[str]:
+    """The same, sentence by sentence."""
     chosen = next((one for one in summary.metrics if metric in ("", one.name)), None)
     ranked = rank(summary, chosen) if chosen else []
     if chosen is None or not ranked:
-        return "Nothing has been scored yet, so there is nothing to say."
-    sentences = [_tell_best(ranked, chosen), *_answer(summary, ranked, chosen), *_tell_cost(summary, ranked)]
-    return " ".join(sentences)
+        return ["Nothing has been scored yet, so there is nothing to say."]
+    return [_tell_best(ranked, chosen), *_answer(summary, ranked, chosen), *_tell_cost(summary, ranked)]
 
 
 def rank(summary: Summary, metric: Metric) -> list[VariantSummary]:
@@ -81,7 +85,8 @@ def name_metric(metric: str) -> str:
 
 
 def list_names(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    quoted = [f"“{name}”" if "," in name else name for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
 def _tell_best(ranked: Sequence[VariantSummary], metric: Metric) -> str:
