@@ -42,6 +42,39 @@ def test_an_adapter_is_merged_into_a_folder_or_a_file(call, hf, lora, tmp_path):
     assert inspect_gguf(tmp_path / "merged.gguf").quantization == "F32"
 
 
+def test_an_adapter_is_merged_inside_gguf_and_the_result_answers_as_both_did(call, hf, lora, tmp_path):
+    assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "f32", "--check", 0)[0] == 0
+    assert call("convert", lora, tmp_path / "mine.gguf", "--base", tmp_path / "tiny.gguf", "--check", 0)[0] == 0
+    for name, adapter in (("one.gguf", lora), ("two.gguf", tmp_path / "mine.gguf")):
+        code, _, err = call("convert", tmp_path / "tiny.gguf", tmp_path / name, "--merge", adapter, "--check", 2)
+        assert (code, "2 of 2 answers are the same" in err) == (0, True)
+    assert inspect_gguf(tmp_path / "one.gguf").quantization == "F32"
+
+
+def test_a_packed_model_is_merged_into_only_when_a_type_is_named(call, hf, lora, tmp_path):
+    assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "q8_0", "--check", 0)[0] == 0
+    code, _, err = call("convert", tmp_path / "tiny.gguf", tmp_path / "new.gguf", "--merge", lora)
+    assert code == 2
+    assert "--type q8_0" in err
+    assert not (tmp_path / "new.gguf").exists()
+    wanted = ("convert", tmp_path / "tiny.gguf", tmp_path / "new.gguf", "--merge", lora, "--type", "q8_0")
+    code, _, err = call(*wanted, "--check", 0)
+    assert code == 0
+    assert "unpacked from Q8_0" in err
+    assert inspect_gguf(tmp_path / "new.gguf").quantization == "Q8_0"
+
+
+def test_the_check_may_ask_a_dataset_of_ones_own(call, tiny_gguf, folder, tmp_path):
+    wanted = ("convert", tiny_gguf(context_tokens=1000), tmp_path / "new.gguf", "--type", "bf16")
+    code, _, err = call(*wanted, "--dataset", "cases.jsonl", "--prompt", "queues/plain", "--check", 3)
+    assert code == 0
+    assert "of 3 answers are the same" in err
+    code, _, err = call("convert", tiny_gguf(), tmp_path / "other.gguf", "--dataset", "gone.jsonl")
+    assert code == 2
+    assert "gone.jsonl" in err
+    assert not (tmp_path / "other.gguf").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -50,7 +83,7 @@ def test_an_adapter_is_merged_into_a_folder_or_a_file(call, hf, lora, tmp_path):
         (("{lora}", "new.gguf", "--base", "{hf}"), "no GGUF model"),
         (("{hf}", "new"), "no .gguf file"),
         (("{hf}", "new.gguf", "--type", "q9"), "no quantization 'q9'"),
-        (("{hf}", "new", "--merge", "unknown"), "No PEFT adapter is called 'unknown'"),
+        (("{hf}", "new", "--merge", "unknown"), "No adapter is called 'unknown'"),
     ],
 )
 def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, lora, arguments, expected):

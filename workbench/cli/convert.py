@@ -5,9 +5,10 @@ Knows nothing of formats (models/convert.py, lora.py, merge.py) or of how answer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,7 +17,9 @@ from workbench.errors import ModelError
 
 if TYPE_CHECKING:
     from workbench.evaluation.agreement import Side
-    from workbench.models.reference import Adapter, Model
+    from workbench.evaluation.datasets.case import Case
+    from workbench.models.reference import Adapter, Applied, Model
+    from workbench.prompting.prompt import Prompt
     from workbench.settings import Settings
 
 _PROMPT, _CASES = "queues/plain", "assets/data/queues/test.jsonl"
@@ -29,22 +32,25 @@ def main(
     kind: Annotated[
         str, typer.Option("--type", help="f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0 … of a .gguf file.")
     ] = "",
-    merge: Annotated[str, typer.Option(metavar="ADAPTER", help="Merge this PEFT adapter into SOURCE.")] = "",
+    merge: Annotated[str, typer.Option(metavar="ADAPTER", help="Merge this adapter into SOURCE.")] = "",
     allow_pickle: Annotated[
         bool, typer.Option(help="Write SOURCE, a folder with pickled weights that you trust, anew with safetensors.")
     ] = False,
     scale: Annotated[float, typer.Option(help="The scale of the merged adapter.")] = 1.0,
     check: Annotated[int, typer.Option(min=0, help="Cases to answer before and after; 0 skips the check.")] = 20,
+    prompt: Annotated[str, typer.Option(help="The prompt of the check, a library name.")] = _PROMPT,
+    dataset: Annotated[str, typer.Option(metavar="FILE", help="The cases of the check; else those of the demo.")] = "",
 ) -> None:
     """Convert a model or a LoRA adapter.
 
-    Afterwards the demo's cases are answered by both forms, and what differs is shown.
+    Afterwards the demo's cases, or your own, are answered by both forms, and what differs is shown.
 
     \b
       workbench convert runs/my-lora my-lora.gguf --base desk-f16
       workbench convert ~/models/Qwen2.5-0.5B qwen.gguf --type q4_k_m
       workbench convert ~/models/Qwen2.5-0.5B merged --merge runs/my-lora
       workbench convert ~/models/Qwen2.5-0.5B merged.gguf --merge runs/my-lora --type q8_0
+      workbench convert desk-f16 merged.gguf --merge my-lora.gguf
       workbench convert runs/old-lora runs/new-lora --allow-pickle
 
     \b
@@ -64,6 +70,7 @@ def main(
         rewrite(Path(source).expanduser(), out)
         terminal.say(f"Wrote {out}.")
         return
+    asked = _read_questions(prompt, dataset, check, settings)
     adapter = None if merge else _find_adapter(source, settings)
     before: Side | None
     if adapter:
@@ -77,7 +84,7 @@ def main(
     if check and before is None:
         terminal.say("Not checked: there is no Hugging Face form of the base beside it to compare with.")
     elif check and before:
-        _check(before, after, check, settings)
+        _check(before, after, asked, settings)
 
 
 def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings: Settings) -> tuple[Side | None, Side]:
@@ -98,48 +105,95 @@ def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings
     return Side(twin, (Applied(adapter),)) if twin else None, Side(model, (made,))
 
 
-def _convert_model(model: Model, applied: object, out: Path, kind: str) -> None:
+def _convert_model(model: Model, applied: Applied | None, out: Path, kind: str) -> None:
     from workbench.models.merge import merge
-    from workbench.models.reference import Applied, Model
+    from workbench.models.reference import Model
 
-    if isinstance(applied, Applied) and out.suffix != ".gguf":
+    if applied and model.format == "gguf" and out.suffix == ".gguf":
+        _merge_gguf(model, applied, out, kind)
+        return
+    if applied and out.suffix != ".gguf":
         merge(model, applied, out)
         return
     if out.suffix != ".gguf":
         raise ModelError(f"{out} is no .gguf file.", "Name one, or an adapter to --merge.")
     with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as scratch:
-        if isinstance(applied, Applied):
+        if applied:
             merge(model, applied, Path(scratch) / out.stem)
             model = Model(out.stem, Path(scratch) / out.stem, "hf")
         _write_gguf(model, out, kind or "f16", Path(scratch))
 
 
-def _write_gguf(model: Model, out: Path, kind: str, scratch: Path) -> None:
+def _merge_gguf(model: Model, applied: Applied, out: Path, kind: str) -> None:
+    """Merge inside GGUF: in the base's own numbers, or unpacked and packed anew where a type is asked for."""
+    from workbench.models.merge_gguf import find_packed, merge_gguf
+
+    packed = find_packed(model)
+    if not kind and packed:
+        raise ModelError(
+            f"{model.name} is packed ({', '.join(packed)}): merging means to unpack its weights and pack them again,"
+            " which loses a little.",
+            "Merge into its f16 or f32 form, or say in which type the result may be packed: --type q8_0",
+        )
+    if not kind:
+        merge_gguf(model, applied, out)
+        return
+    with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as scratch:
+        exact = Path(scratch) / "exact.gguf"
+        merge_gguf(model, applied, exact, unpack=True)
+        if kind == "f32":
+            exact.replace(out)
+        else:
+            _pack(exact, out, kind)
+    if packed:
+        terminal.say(f"Note: {model.name} was unpacked from {', '.join(packed)} for it, and packed anew as {kind}.")
+
+
+def _pack(source: Path, out: Path, kind: str) -> None:
     from workbench.engines.llamacpp.quantize import quantize
+
+    note = quantize(source, out, kind)
+    if note:
+        terminal.say(f"Note: {note}")
+
+
+def _write_gguf(model: Model, out: Path, kind: str, scratch: Path) -> None:
     from workbench.models.convert import convert_hf_to_gguf
 
     if model.format == "gguf":
-        quantize(model.path, out, kind)
+        _pack(model.path, out, kind)
     elif kind in ("f32", "f16"):
         convert_hf_to_gguf(model.path, out, "f32" if kind == "f32" else "f16")
     else:
         convert_hf_to_gguf(model.path, scratch / "exact.gguf", "f32")
-        quantize(scratch / "exact.gguf", out, kind)
+        _pack(scratch / "exact.gguf", out, kind)
 
 
-def _check(before: Side, after: Side, count: int, settings: Settings) -> None:
-    from workbench.evaluation.agreement import measure_agreement
+class _Questions(NamedTuple):
+    """What a check asks both forms."""
+
+    prompt: Prompt
+    cases: Sequence[Case]
+
+
+def _read_questions(prompt: str, dataset: str, count: int, settings: Settings) -> _Questions:
+    """The prompt and the first cases of a dataset, or of the demo's; before anything long is begun."""
     from workbench.evaluation.bench import Dataset
     from workbench.evaluation.datasets import load_cases
     from workbench.evaluation.opening import open_library
-    from workbench.hosting.pool import Pool
     from workbench.paths import find_shipped
 
-    prompt = open_library(settings).open(_PROMPT).prompt
-    cases = load_cases(Dataset(str(find_shipped(_CASES))), Path.cwd())[:count]
+    path = dataset or str(find_shipped(_CASES))
+    return _Questions(open_library(settings).open(prompt).prompt, load_cases(Dataset(path), Path.cwd())[:count])
+
+
+def _check(before: Side, after: Side, asked: _Questions, settings: Settings) -> None:
+    from workbench.evaluation.agreement import measure_agreement
+    from workbench.hosting.pool import Pool
+
     pool = Pool(settings.threads, settings.max_context_tokens)
     try:
-        found = measure_agreement(prompt, cases, before, after, pool)
+        found = measure_agreement(asked.prompt, asked.cases, before, after, pool)
     finally:
         pool.close()
     same = found.cases - len(found.differences)
@@ -171,10 +225,13 @@ def _find_adapter(name: str, settings: Settings) -> Adapter | None:
 
 
 def _need_adapter(name: str, settings: Settings) -> Adapter:
-    adapter = _find_adapter(name, settings)
-    if adapter is None:
-        raise ModelError(f"No PEFT adapter is called {name!r}, and there is no such folder.", "See `workbench models`.")
-    return adapter
+    """The adapter of a name or path, in either format."""
+    from workbench.evaluation.bench import AdapterChoice
+    from workbench.models.discover import default_folders, discover_adapters
+    from workbench.models.reference import resolve_adapters
+
+    found = discover_adapters(default_folders(settings))
+    return resolve_adapters([AdapterChoice(name)], Path.cwd(), found)[0].adapter
 
 
 def _find_twin(model: Model) -> Model | None:

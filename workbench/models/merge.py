@@ -38,7 +38,10 @@ def merge(base: Model, applied: Applied, out: Path) -> None:
 def _check(base: Model, adapter: Adapter, out: Path) -> None:
     problems = list(check_compatible(adapter, base))
     if base.format != "hf" or adapter.format != "peft":
-        problems = ["only a PEFT adapter can be merged, and only into a Hugging Face folder"]
+        problems = [
+            "only a PEFT adapter can be merged into a folder, and only into a Hugging Face one; for a GGUF model name a"
+            " .gguf file to write"
+        ]
     elif not problems and inspect_adapter(adapter).kind not in _MERGED:
         problems = [f"it is a {inspect_adapter(adapter).kind}, which stands before the text and changes no weights"]
     if out.exists():
