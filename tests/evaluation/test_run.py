@@ -15,6 +15,7 @@ from workbench.evaluation.progress import RunFinished, RunProgress, RunStarted
 from workbench.evaluation.run import Options
 from workbench.evaluation.view import Filter, RunView
 from workbench.hosting.pool import Pool
+from workbench.prompting.prompt import Prompt
 from workbench.store.cells import get_cell
 from workbench.store.runs import find_run
 
@@ -308,6 +309,7 @@ class WatchedPool(Pool):
 
 
 def test_no_more_cells_are_in_flight_than_allowed_and_live_panes_go_first(desk):
+    desk.model("desk", pace="real", first_token_seconds=0.01)
     pool = desk.pool(WatchedPool)
     carry_out(desk.evaluation(bench(), options=Options(at_once=2), pool=pool))
     assert pool.most == 2
@@ -407,3 +409,41 @@ def test_rows_filter_while_the_run_goes_on(desk):
             states = [preview.state for row in view.rows() for preview in row.cells]
             assert states.count("done") == view.run.done
             assert view.count(Filter(text=event.cell.completion.text)) >= 1
+
+
+JUDGE = {"judge": {"model": "judge", "rubric": "Is it a label?", "points": 5}}
+
+
+def test_a_judge_is_asked_once_for_the_same_answer_and_its_failure_stops_nothing(desk):
+    desk.model("judge", rules=[{"reply": '{"reason": "It is.", "score": 4}'}], context_tokens=10_000)
+    cells = carry_out(desk.evaluation(bench(scorers=(JUDGE,))))
+    assert {score.value for cell in cells for score in cell.scores} == {0.75}
+    pool = desk.pool()
+    again = carry_out(desk.evaluation(bench(scorers=(JUDGE, "exact_match")), pool=pool))
+    assert pool.residents() == ()
+    assert [cell.scores[0] for cell in again] == [cell.scores[0] for cell in cells]
+    desk.model("judge", load="fails")
+    lost = carry_out(desk.evaluation(bench(scorers=(JUDGE, "exact_match"))))
+    assert not any(cell.scores[0].applies or cell.error for cell in lost)
+    assert all(cell.scores[1].value == 1.0 for cell in lost)
+    assert "loading fails" in lost[0].scores[0].explanation
+
+
+def test_likelihoods_need_no_answer_and_are_known_the_second_time(desk):
+    first = carry_out(desk.evaluation(bench(scorers=("log_likelihood",))))
+    assert all(cell.scores[0].applies and cell.scores[0].value < 0 for cell in first)
+    assert {cell.completion.output_tokens for cell in first} == {0}
+    assert not any(cell.cached for cell in first)
+    pool = desk.pool()
+    second = carry_out(desk.evaluation(bench(scorers=("log_likelihood",)), pool=pool))
+    assert [cell.scores for cell in second] == [cell.scores for cell in first]
+    assert all(cell.cached for cell in second)
+
+
+def test_other_wordings_of_a_prompt_run_beside_it(desk):
+    from workbench.evaluation.perturbations import spread_out
+
+    desk.prompts["plain"] = Prompt("plain", "user:\nWhere does this message belong? {{ message }}\n")
+    spread = spread_out(bench(Variant("A", "plain", "desk"), perturbations=("casing",)), desk.sources.open_prompt)
+    cells = carry_out(desk.evaluation(spread, CASES[:1]))
+    assert len({cell.prompt_digest for cell in cells}) == len(spread.variants) > 1

@@ -59,6 +59,7 @@ def describe_plan(plan: Plan) -> list[str]:
         lines.append(f"memory: about {_size(plan.memory_bytes)} of {_size(plan.free_bytes)} that are free{free}")
     if plan.seconds is not None and plan.seconds >= 1:
         lines.append(f"time: about {format_duration(plan.seconds)}, by earlier runs")
+    lines += [f"Warning: {warning}" for warning in plan.warnings]
     return lines
 
 

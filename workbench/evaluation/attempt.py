@@ -21,11 +21,10 @@ from workbench.evaluation.lane import Job, Lane
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.provenance import Provenance, digest_question, repeat_sampling
 from workbench.evaluation.record import read_answer, write_answer
+from workbench.evaluation.replies import ReplyLibrary
 from workbench.evaluation.scorers import Ask, Question, Reply, Score, Weigh
 from workbench.evaluation.scoring import Scoring
-from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool, Ticket
-from workbench.models.reference import Model
 from workbench.prompting.prompt import Message
 from workbench.prompting.render import render
 from workbench.store.cells import Answer, find_answer
@@ -39,10 +38,10 @@ class Tools(NamedTuple):
     """What every cell of a run works with. cache: whether to take answers that are known already."""
 
     pool: Pool
-    sources: Sources
     store: Store
     scoring: Scoring
     cache: bool
+    library: ReplyLibrary
 
 
 class Fitted(NamedTuple):
@@ -88,6 +87,8 @@ class Attempt:
         self._questions: tuple[Question, ...] = ()
         self._replies: dict[int, Reply] = {}
         self._heard: dict[int, list[Chunk]] = {}
+        self._asked: dict[int, bytes | None] = {}
+        self.learned: list[tuple[bytes, str]] = []
 
     def start(self) -> None:
         """Begin; a cell that cannot run at all is done at once."""
@@ -194,42 +195,62 @@ class Attempt:
         self._score()
 
     def _put(self, number: int, question: Question) -> None:
-        pool, own = self._tools.pool, self._provenance
-        if isinstance(question, Ask):
-            model: Model = self._tools.sources.find_model(question.model)
-            self._heard[number] = []
-            self._tickets.append(
-                pool.submit(
-                    model,
-                    question.messages,
-                    question.sampling,
-                    question.mode,
-                    lambda event: self._post(self, Heard(number, event)),
-                    priority=PRIORITY,
-                )
+        """Ask a scorer's question, unless its reply is known."""
+        library, own = self._tools.library, self._provenance
+        digest = library.digest(question, own, self._messages or ())
+        self._asked[number] = digest
+        known = library.find(digest) if self._tools.cache else None
+        if known:
+            self._replies[number] = known
+        elif isinstance(question, Ask):
+            self._ask_model(number, question)
+        else:
+            assert self._messages is not None
+            weighing = self._tools.pool.weigh(
+                own.base, self._messages, question.answers, own.prompt.mode, own.applied, priority=PRIORITY
             )
-            return
-        assert self._messages is not None
-        weighing = pool.weigh(
-            own.base, self._messages, question.answers, own.prompt.mode, own.applied, priority=PRIORITY
+            weighing.add_done_callback(lambda future: self._post(self, Heard(number, future)))
+
+    def _ask_model(self, number: int, question: Ask) -> None:
+        model = self._tools.library.find_model(question.model)
+        self._heard[number] = []
+        self._tickets.append(
+            self._tools.pool.submit(
+                model,
+                question.messages,
+                question.sampling,
+                question.mode,
+                lambda event: self._post(self, Heard(number, event)),
+                priority=PRIORITY,
+            )
         )
-        weighing.add_done_callback(lambda future: self._post(self, Heard(number, future)))
 
     def _hear(self, number: int, said: Event | Future[tuple[Likelihood, ...]]) -> None:
         match said:
             case Future():
-                self._replies[number] = _read(said)
+                self._reply(number, _read(said))
             case Failure():
-                self._replies[number] = Reply(problem=said.message)
+                question = self._questions[number]
+                if isinstance(question, Ask):
+                    self._tools.library.note_failure(question.model, said.message)
+                self._reply(number, Reply(problem=said.message))
             case Chunk():
                 self._heard[number].append(said)
                 if said.stop_reason is not None:
-                    self._replies[number] = Reply(completion=fold(self._heard.pop(number)))
+                    self._reply(number, Reply(completion=fold(self._heard.pop(number))))
         self._score()
+
+    def _reply(self, number: int, reply: Reply) -> None:
+        self._replies[number] = reply
+        digest = self._asked[number]
+        if digest and not reply.problem:
+            self.learned.append((digest, msgspec.json.encode(reply).decode()))
 
     def _score(self) -> None:
         if len(self._replies) < len(self._questions):
             return
+        if not self._tools.scoring.needs_answer and self._questions and not self.learned:
+            self._cached = all(not reply.problem for reply in self._replies.values())
         assert self._completion is not None
         replies = [self._replies[number] for number in range(len(self._questions))]
         price = self.job.column.price

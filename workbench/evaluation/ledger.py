@@ -20,7 +20,7 @@ from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case, load_cases
 from workbench.evaluation.lane import Column
 from workbench.evaluation.provenance import Provenance
-from workbench.evaluation.record import read_case, write_case, write_cell
+from workbench.evaluation.record import Wish, read_case, read_wish, write_case, write_cell
 from workbench.evaluation.scorers import Scorer
 from workbench.store import cells
 from workbench.store.origins import get_origins, set_origin
@@ -43,14 +43,6 @@ _GROUP = 1000
 _SUFFIX = ".bench.yaml"
 
 
-class _Wish(msgspec.Struct, omit_defaults=True):
-    """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
-    before they were all written down."""
-
-    file: str = ""
-    cases: int = 0
-
-
 class Ledger:
     """See the module."""
 
@@ -60,7 +52,7 @@ class Ledger:
         self._variants = tuple(variants)
         self._metrics = tuple(metrics)
         self._names = tuple(metric.name for metric in metrics)
-        self._wish = msgspec.json.decode(run.options, type=_Wish)
+        self._wish = read_wish(run)
         self._origins = get_origins(store, run.key) if run.id else ()
         self._paces: dict[int, tuple[Column, int, float]] = {}
         self.done, self.failed, self.cached, self.total = run.done, run.failed, run.cached, run.total
@@ -77,7 +69,7 @@ class Ledger:
         note: str = "",
     ) -> Ledger:
         """For a run that is not in the store before `begin`."""
-        wish = _Wish(path.name, len(cases))
+        wish = Wish(path.name, len(cases))
         run = Run(
             "",
             name or path.name.removesuffix(_SUFFIX),
@@ -130,14 +122,15 @@ class Ledger:
         known.check(self._store)
         return known
 
-    def begin(self, cases: Sequence[Case], columns: Sequence[Column]) -> None:
+    def begin(self, cases: Sequence[Case], columns: Sequence[Column], warnings: tuple[str, ...] = ()) -> None:
         """Write down the run, its cases and what its answers come from."""
         if self.run.id:
             change_run(self._store, self.run.key, state="running", owner=_myself(), finished=None)
             self.run = get_run(self._store, self.run.key)
         else:
+            options = msgspec.json.encode(msgspec.structs.replace(self._wish, warnings=warnings)).decode()
             fresh = msgspec.structs.replace(
-                self.run, started=time.time(), owner=_myself(), digest=_digest(cases), state="running"
+                self.run, started=time.time(), owner=_myself(), digest=_digest(cases), options=options
             )
             self.run = create_run(self._store, fresh, self._variants, self._metrics)
         for column in columns:
@@ -178,7 +171,8 @@ class Ledger:
         for attempt in finished:
             assert attempt.cell is not None
             records.append(write_cell(attempt.cell, attempt.answer, self._variants, self._names))
-        added = cells.add_cells(self._store, self.run.key, records)
+        learned = [reply for attempt in finished for reply in attempt.learned]
+        added = cells.add_cells(self._store, self.run.key, records, learned)
         self.done += added.done
         self.failed += added.failed
         self.cached += added.cached

@@ -5,7 +5,7 @@ Knows nothing of carrying it out (run.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,8 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.lane import Column, Lane
+from workbench.evaluation.launch import enabled_examples
+from workbench.evaluation.leaks import find_leaks
 from workbench.store.origins import digest_origin, estimate_pace
 from workbench.store.store import Store
 
@@ -41,7 +43,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     cached: cells whose answer is known already; counted over a sample where there are very many (`estimated`).
     seconds: estimate for all that is left; None where nothing is known. memory_bytes: the most that is in use at once.
-    free_bytes: memory that is free now. problems: what will make cells fail, in words.
+    free_bytes: memory that is free now. problems: what will make cells fail, in words. warnings: what will make the
+    scores flatter: examples that stand in the test cases as well.
     """
 
     cells: int
@@ -56,7 +59,10 @@ class Plan(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     free_bytes: int = 0
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
+
+_LEAKS_SHOWN = 3
 
 SAMPLE = 300
 """cases of a variant that are looked up in the cache, where there are more of them"""
@@ -99,7 +105,25 @@ def make_plan(
         max(memory, default=0),
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
+        tuple(_find_leaks(lanes, cases)),
     )
+
+
+def _find_leaks(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
+    """Which variants show examples that stand in the cases as well; each set of examples is told once."""
+    told = set()
+    for column in (column for lane in lanes for column in lane.columns if column.provenance):
+        assert column.provenance is not None
+        variant, prompt = column.variant, column.provenance.prompt
+        examples = enabled_examples(variant, prompt)
+        if not examples or examples in told or variant.perturbation:
+            continue
+        told.add(examples)
+        leaks = find_leaks(examples, cases)
+        if leaks:
+            shown = ", ".join(f"{leak.example} is case {leak.case} ({leak.kind})" for leak in leaks[:_LEAKS_SHOWN])
+            more = f", and {len(leaks) - _LEAKS_SHOWN:,} more" if len(leaks) > _LEAKS_SHOWN else ""
+            yield f"{variant.name} shows examples that stand in the test cases: {shown}{more}. Its score flatters."
 
 
 def _plan_lane(
@@ -129,19 +153,21 @@ def _plan_lane(
 
 def _measure(lane: Lane) -> tuple[int, str]:
     """The memory that a lane's model takes with its adapters; what keeps it from loading, as far as one can see."""
+    from workbench.engines.sizes import context_size
     from workbench.models.adapter import inspect_adapter
     from workbench.models.estimate import estimate_memory
-    from workbench.models.inspect import USUAL_CONTEXT_TOKENS, inspect
+    from workbench.models.inspect import USUAL_CONTEXT_TOKENS
+    from workbench.models.precision import expect_in_memory
 
     assert lane.model is not None
     if lane.model.format == "scripted":
         return 0, ""
     sets = [column.provenance.adapters for column in lane.columns if column.provenance]
     adapters = {str(one.path): one.applied.adapter for laid in sets for one in laid}
+    kinds = {tuple((str(one.path), one.applied.scale) for one in laid) for laid in sets if laid}
     try:
-        info = inspect(lane.model)
-        context = lane.model.context_tokens or min(info.context_trained_tokens, USUAL_CONTEXT_TOKENS)
-        kinds = {tuple((str(one.path), one.applied.scale) for one in laid) for laid in sets if laid}
+        info = expect_in_memory(lane.model)
+        context = context_size(lane.model, info, USUAL_CONTEXT_TOKENS)
         estimate = estimate_memory(info, context, [inspect_adapter(one) for one in adapters.values()], len(kinds))
     except WorkbenchError as error:
         return 0, error.message

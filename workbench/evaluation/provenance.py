@@ -102,7 +102,7 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
 
     Reads large files the first time, to know them by their content.
     """
-    prompt = perturb(sources.open_prompt(variant.prompt), variant.perturbation)
+    prompt = _word(variant, sources.open_prompt(variant.prompt))
     model = sources.find_model(variant.model)
     applied = sources.find_adapters(variant.adapters)
     return Provenance(
@@ -113,6 +113,14 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
         strategy,
         name_engine(model.format),
     )
+
+
+def _word(variant: Variant, prompt: Prompt) -> Prompt:
+    """The prompt as the variant's perturbation has it, over the examples that it shows."""
+    if variant.perturbation is None:
+        return prompt
+    shown = tuple(example for example in prompt.examples if example.id not in variant.examples_off)
+    return perturb(msgspec.structs.replace(prompt, examples=shown), variant.perturbation)
 
 
 def trace_model(model: Model, store: Store) -> ModelTrace:

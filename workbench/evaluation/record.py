@@ -15,6 +15,20 @@ from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.scorer import Score
 from workbench.store.cells import Answer, CellRecord, InputRecord, ScoreRecord
+from workbench.store.runs import Run
+
+
+class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
+    before they were all written down. warnings: what a reader of its scores has to know."""
+
+    file: str = ""
+    cases: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def read_wish(run: Run) -> Wish:
+    return msgspec.json.decode(run.options, type=Wish)
 
 
 def write_case(case: Case) -> InputRecord:

@@ -26,6 +26,7 @@ from workbench.evaluation.ledger import Ledger
 from workbench.evaluation.plan import Plan, make_plan
 from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress, RunStarted
 from workbench.evaluation.provenance import trace
+from workbench.evaluation.replies import ReplyLibrary
 from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.sources import Sources as Sources
 from workbench.hosting.pool import Pool
@@ -93,7 +94,8 @@ class Evaluation:
         self._ledger = ledger or Ledger.new(
             store, bench, path, cases, self._scoring.scorers, options.name, options.note
         )
-        self._tools = Tools(pool, self._sources, store, self._scoring, options.cache)
+        library = ReplyLibrary(self._sources, store, pool)
+        self._tools = Tools(pool, store, self._scoring, options.cache, library)
         self._plan: Plan | None = None
         self._lanes: list[Lane] = []
         self._inbox: SimpleQueue[tuple[Attempt, Said] | None] = SimpleQueue()
@@ -141,7 +143,8 @@ class Evaluation:
         resident = {_key(one.model) for one in self._pool.residents()}
         whole = False
         try:
-            self._ledger.begin(self._cases, [column for lane in self._lanes for column in lane.columns])
+            columns = [column for lane in self._lanes for column in lane.columns]
+            self._ledger.begin(self._cases, columns, plan.warnings)
             for lane in self._lanes:
                 done = self._ledger.finished_reader(self._bench.repeats, self._options.retry_failed)
                 lane.fill(self._cases, self._bench.repeats, done)

@@ -18,7 +18,7 @@ from workbench.errors import StoreError
 from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.record import preview_case, read_case, read_cell
+from workbench.evaluation.record import preview_case, read_case, read_cell, read_wish
 from workbench.store import cells as kept
 from workbench.store import matrix
 from workbench.store.origins import get_origins
@@ -161,6 +161,11 @@ class RunView:
         if self._bench is None:
             self._bench = parse_bench(self._text, f"the bench of run {self.id}")
         return self._bench
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the run's scores has to know, such as examples that stand in the test cases."""
+        return read_wish(self.run).warnings
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -92,9 +92,13 @@ class Added(NamedTuple):
     cached: int
 
 
-def add_cells(store: Store, run: int, cells: Sequence[CellRecord]) -> Added:
-    """Keep finished cells, all of them or none; one that is there already is replaced."""
+def add_cells(store: Store, run: int, cells: Sequence[CellRecord], replies: Sequence[tuple[bytes, str]] = ()) -> Added:
+    """Keep finished cells, all of them or none; one that is there already is replaced.
+
+    replies: digest and text of what models replied to the scorers' questions, for cells that ask the same.
+    """
     with store.write() as connection:
+        connection.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?)", replies)
         done = failed = cached = 0
         for cell in cells:
             place = (run, cell.number, cell.variant, cell.repeat)
@@ -208,6 +212,12 @@ def find_answer(store: Store, digest: bytes) -> Answer | None:
     query = f"SELECT {_ANSWER}, key FROM completions WHERE digest = ? AND kept"
     rows = store.read(query, (digest,))
     return _to_answer(rows[0]) if rows else None
+
+
+def find_reply(store: Store, digest: bytes) -> str | None:
+    """The reply to exactly this question of a scorer."""
+    rows = store.read("SELECT body FROM replies WHERE digest = ?", (digest,))
+    return str(rows[0][0]) if rows else None
 
 
 def count_answers(store: Store, digests: Sequence[bytes]) -> int:

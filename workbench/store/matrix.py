@@ -141,8 +141,9 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
         values.append(query.expected)
     if query.text:
         conditions.append(
-            "(input IN (SELECT key FROM inputs WHERE holds_inside(body, ?) OR holds(expected, ?)) OR number IN (SELECT number"
-            " FROM cells JOIN completions ON completions.key = completion WHERE run = ? AND holds(text, ?)))"
+            "(input IN (SELECT key FROM inputs WHERE holds_inside(body, ?) OR holds(expected, ?))"
+            " OR number IN (SELECT number FROM cells JOIN completions ON completions.key = completion"
+            " WHERE run = ? AND holds(text, ?)))"
         )
         values += [query.text, query.text, run, query.text]
     return " AND ".join(conditions), values

@@ -62,6 +62,7 @@ CREATE TABLE completions (
     stop_reason TEXT
 );
 CREATE UNIQUE INDEX known_completions ON completions (digest) WHERE kept;
+CREATE TABLE replies (digest BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE cells (
     run INTEGER NOT NULL, number INTEGER NOT NULL, variant INTEGER NOT NULL, repeat INTEGER NOT NULL,
     completion INTEGER,
