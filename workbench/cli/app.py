@@ -17,7 +17,7 @@ from workbench.errors import EngineError, WorkbenchError
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
-COMMANDS = ("open", "compare", "eval", "runs", "run", "models", "dataset", "prompts", "convert", "parity")
+COMMANDS = ("open", "compare", "eval", "runs", "run", "models", "dataset", "scorers", "prompts", "convert", "parity")
 _OWN_OPTIONS = ("--help", "-h", "--version")
 
 

@@ -23,6 +23,7 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench run queues/plain --var message="Where is my parcel?"
   workbench models                       what can answer, and what can be laid over it
   workbench dataset cases.csv            what a file of cases looks like, and how it is read
+  workbench scorers                      what can judge an answer, and how it is written
   workbench convert MODEL my.gguf        a model or an adapter in another form
   workbench parity MODEL my.gguf         whether both read the same tokens
 

@@ -16,6 +16,7 @@ from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answe
 class Contains(Judging, frozen=True, kw_only=True):
     """the expected answer, or the option `text`, stands in the answer; case and spaces aside unless strict
 
+    strict: forgive nothing. text: what to look for instead of the expected answer.
     all_of, any_of: several texts, of which all or at least one must be there.
     """
 

@@ -12,7 +12,10 @@ from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
 class ExactMatch(Comparing, frozen=True, kw_only=True):
-    """the whole answer equals the expected one; case, spaces and punctuation around it aside unless strict"""
+    """the whole answer equals the expected one; case, spaces and punctuation around it aside unless strict
+
+    strict: forgive nothing.
+    """
 
     traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "exact_match"

@@ -15,7 +15,10 @@ from workbench.evaluation.scorers.scorer import Comparing, Score
 
 
 class JsonFields(Comparing, frozen=True, kw_only=True):
-    """the share of the expected JSON object's fields that the answer has right; `fields` limits them"""
+    """the share of the expected JSON object's fields that the answer has right; `fields` limits them
+
+    fields: only these count. strict: texts have to be the same to the letter.
+    """
 
     name: str = "json_fields"
     strict: bool = False

@@ -22,7 +22,7 @@ _SHOWN = 5
 class JsonSchema(Judging, frozen=True, kw_only=True):
     """the answer is JSON as a schema describes it: `schema` in the bench, or `file`
 
-    A Markdown fence around the answer is allowed.
+    A Markdown fence around the answer is allowed. schema: in the bench itself. file: a JSON file that holds it.
     """
 
     traits: ClassVar[Traits] = Traits(binary=True, heavy=True)

@@ -27,7 +27,7 @@ _WAYS: tuple[Way, ...] = ("raw", "characters", "bytes", "tokens")
 class MultipleChoice(Judging, frozen=True, kw_only=True):
     """the choice with the highest log-likelihood is the expected one; nothing is generated for it
 
-    choices: the answers to choose from; or column: the case's column that holds them as a JSON list.
+    choices: the answers to choose from. column: instead, the case's column that holds them as a JSON list.
     normalize: how log-likelihoods are compared: `raw`, or over the choice's characters, bytes or tokens; the
         dataset gets all four. delimiter: text between prompt and choice.
     answer: what the expected answer is: the choice's `text`, its `letter` (A is the first) or its `index` (0 is

@@ -13,7 +13,10 @@ from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
 
 
 class NumericMatch(Comparing, frozen=True, kw_only=True):
-    """the answer is the expected number: 1,200 and 1200.0 are the same; `tolerance` says how far it may be off"""
+    """the answer is the expected number: 1,200 and 1200.0 are the same; `tolerance` says how far it may be off
+
+    tolerance: how far, in the number's own unit.
+    """
 
     traits: ClassVar[Traits] = Traits(binary=True)
     name: str = "numeric_match"

@@ -17,8 +17,9 @@ class Regex(Judging, frozen=True, kw_only=True):
     """what `pattern` finds (its first group, or `group`) equals the expected answer; or is there at all, with
     `compare: false`
 
-    group: number or name; None takes the first group, or the whole match of a pattern without groups.
-    last: take the last match instead of the first, for answers that think aloud.
+    compare: hold what is found against the expected answer. strict: to the letter.
+    group: number or name; left out, the first group, or the whole match of a pattern without groups.
+    last: take the last match instead of the first, for answers that think aloud. timeout_seconds: for one answer.
     """
 
     traits: ClassVar[Traits] = Traits(binary=True)

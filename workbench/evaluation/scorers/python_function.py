@@ -33,7 +33,8 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
     The function takes (answer), (answer, expected) or (answer, expected, variables), and returns a number, true or
     false, a number with an explanation, or {"score": ..., "explanation": ..., "extracted": ...}.
 
-    scale: `free` for numbers beyond 0 to 1. lower_is_better: of two numbers the smaller one is better.
+    file: found like the dataset. function: its name in the file. scale: `free` for numbers beyond 0 to 1.
+    lower_is_better: of two numbers the smaller one is better.
     timeout_seconds: for one answer; a function that takes longer is stopped, and the run goes on.
     """
 

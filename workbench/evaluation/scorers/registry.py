@@ -39,7 +39,7 @@ from workbench.evaluation.scorers.translation import Bleu, ChrF
 
 Spec = str | dict[str, dict[str, Any]]
 
-_KINDS: dict[str, type[Any]] = {
+KINDS: dict[str, type[Any]] = {
     "exact_match": ExactMatch,
     "normalized_match": NormalizedMatch,
     "numeric_match": NumericMatch,
@@ -72,7 +72,7 @@ _KINDS: dict[str, type[Any]] = {
 
 def list_scorers() -> dict[str, str]:
     """Each scorer's name and what it asks, in one line."""
-    return {name: " ".join((kind.__doc__ or "").split("\n\n")[0].split()) for name, kind in _KINDS.items()}
+    return {name: " ".join((kind.__doc__ or "").split("\n\n")[0].split()) for name, kind in KINDS.items()}
 
 
 def make_scorers(specs: Sequence[Spec], folder: Path | None = None) -> tuple[Scorer, ...]:
@@ -89,7 +89,7 @@ def make_scorers(specs: Sequence[Spec], folder: Path | None = None) -> tuple[Sco
     if problems:
         raise ScorerError(
             "Scorers cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems),
-            f"The scorers are: {', '.join(_KINDS)}. `workbench scorers` says more about each.",
+            f"The scorers are: {', '.join(KINDS)}. `workbench scorers` says more about each.",
         )
     return tuple(scorers)
 
@@ -115,8 +115,8 @@ def _make_one(spec: Spec, folder: Path) -> Scorer:
     if len(items) != 1:
         raise ScorerError(f"expected a name or one name with its options, found {len(items)} names: {spec!r}")
     name, options = items[0]
-    if name not in _KINDS:
-        near = get_close_matches(name, _KINDS, 1)
+    if name not in KINDS:
+        near = get_close_matches(name, KINDS, 1)
         raise ScorerError(f"no scorer is called {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
     if not isinstance(options or {}, dict):
         raise ScorerError(f"{name}: expected options by name, found {options!r}")
@@ -127,7 +127,7 @@ def _make_one(spec: Spec, folder: Path) -> Scorer:
 
 
 def _make(name: str, options: dict[str, Any], folder: Path) -> Scorer:
-    kind = _KINDS[name]
+    kind = KINDS[name]
     common = {key: value for key, value in options.items() if key in Adjustment.__struct_fields__}
     own = {key: value for key, value in options.items() if key not in common}
     made = _convert(own, kind)

@@ -16,7 +16,7 @@ from workbench.errors import ScorerError
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """group: number or name; None takes the first group, or the whole match of a pattern without groups.
+    """group: number or name; left out, the first group, or the whole match of a pattern without groups.
 
     last: take the last match instead of the first, for answers that think aloud.
     """
