@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 
 from conftest import bench_of, settled, until
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from workbench.tui.dialogs.cell_view import CellView
 from workbench.tui.dialogs.confusion import ConfusionView
+from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.plots import Plots
+from workbench.tui.dialogs.reader import Reader
 from workbench.tui.screens.matrix import MatrixScreen
+from workbench.tui.screens.votes import VoteScreen
 
 WIDE, NARROW = (160, 45), (80, 24)
 
@@ -78,7 +81,7 @@ async def test_the_order_can_be_changed(app):
 
 async def test_a_cell_tells_everything_and_opens_on_the_bench(app):
     async with app.run_test(size=WIDE) as pilot:
-        screen = await matrix(pilot)
+        await matrix(pilot)
         await pilot.press("down", "right", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, CellView))
         text = pilot.app.screen.query_one("#cell-text", Static)
@@ -154,3 +157,60 @@ async def test_a_bench_without_a_dataset_says_how_to_get_one(make_app, folder):
         await until(pilot, lambda: pilot.app.bench_screen is not None and bool(pilot.app.bench_screen.panes))
         await pilot.press("ctrl+e")
         await until(pilot, lambda: any("no dataset" in notice.title for notice in pilot.app._notifications))
+
+
+async def test_votes_are_cast_without_names_and_come_to_ratings(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, VoteScreen))
+        votes = pilot.app.screen
+        await until(pilot, lambda: votes.ballot is not None)
+        shown = " ".join(str(widget.visual) for widget in votes.query(Static))
+        assert not any(name in shown for name in screen.names)
+        ballot = votes.ballot
+        await pilot.press("1")
+        await until(pilot, lambda: votes.ballot is not ballot and votes._count == 1)
+        await pilot.press("u")
+        await until(pilot, lambda: votes._count == 0 and votes.ballot is not None)
+        assert votes.ballot.case == ballot.case
+        await pilot.press("2")
+        await until(pilot, lambda: votes._count == 1)
+        await pilot.press("r")
+        await until(pilot, lambda: ballot.right_variant in str(votes.query_one("#vote-ratings", Static).visual))
+
+
+async def test_a_cell_is_asked_again_and_compared_with_what_it_said(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await matrix(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CellView))
+        await pilot.press("r")
+        await until(pilot, lambda: any("same answer" in notice.message for notice in pilot.app._notifications))
+
+
+async def test_runs_are_compared_and_noted(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        first = screen.run
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.run not in ("", first) and not screen.evaluations.current.running)
+        await until(pilot, lambda: screen.view is not None and screen.view.id == screen.run)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
+        await pilot.press(*"again", "enter")
+        await until(pilot, lambda: screen.view.run.note == "again")
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
+        await pilot.press(*first, "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Reader))
+        assert "0 fixed, 0 broken, 3 unchanged" in pilot.app.screen.query_one(TextArea).text
+
+
+async def test_the_figures_are_told_in_words(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Reader))
+        assert "bare" in pilot.app.screen.query_one(TextArea).text

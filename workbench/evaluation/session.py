@@ -13,7 +13,7 @@ import msgspec
 
 from workbench import files, paths
 from workbench.errors import BenchError, WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, ModelChoice, Variant, load_bench, save_bench
+from workbench.evaluation.bench import AdapterChoice, Dataset, ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
@@ -146,6 +146,26 @@ class Session:
         self._inputs[number] = typed
         self._set(case=number, inputs=typed)
         return True
+
+    def typed_variables(self) -> dict[str, str]:
+        """What was typed over the current case, without its expected answer."""
+        return {name: text for name, text in self._inputs.get(self.number, {}).items() if name != "expected"}
+
+    def forget_typed(self) -> None:
+        """Show the current case as it stands in the dataset."""
+        self._inputs.pop(self.number, None)
+        self._set(inputs={})
+
+    def reload_cases(self) -> None:
+        """Read the dataset anew, after its file changed. Raises DatasetError or FileError; the old cases stay."""
+        if self.bench.dataset is not None:
+            self.cases = load_cases(self.bench.dataset, self.path.parent)
+
+    def choose_dataset(self, dataset: Dataset) -> None:
+        """Take the cases from elsewhere, or read them otherwise. Raises DatasetError or FileError; nothing changes."""
+        self.cases = load_cases(dataset, self.path.parent)
+        self._inputs.clear()
+        self._set(dataset=dataset, case=1, inputs={})
 
     # --- variants ------------------------------------------------------------------------------------------------
 

@@ -127,6 +127,11 @@ class WorkbenchApp(App[None]):
 
             for id, action in ACTIONS.items():
                 yield SystemCommand(action.title, action.explanation, partial(bench.action_do, id))
+        elif screen.id == "matrix":
+            for binding in screen.BINDINGS:
+                if isinstance(binding, Binding):
+                    title = binding.description.capitalize()
+                    yield SystemCommand(title, "", partial(screen.run_action, binding.action))
         yield SystemCommand("Light or dark", "Turn the theme", self.action_turn_theme)
         yield SystemCommand("Keys and help", "Every key of this screen", self.action_help)
         yield SystemCommand("Theme…", "Choose among all themes", self.action_change_theme)

@@ -25,8 +25,9 @@ def describe_cell(case: Case, cell: Cell | None, sent: str) -> Content:
     if cell.error:
         parts += [("failed\n", "bold $text-error"), make_inert(cell.error), "\n", make_inert(cell.hint), "\n\n"]
     parts += _scores(cell)
-    parts += _answer(case, cell)
-    parts += ["\n\n", *_variables(case)]
+    if not cell.error or cell.completion.text:
+        parts += [*_answer(case, cell), "\n\n"]
+    parts += _variables(case)
     parts += ["\n\n", *_numbers(cell)]
     if sent:
         parts += [("\n\nprompt as sent\n", "bold $primary"), make_inert(sent)]

@@ -8,7 +8,10 @@ from __future__ import annotations
 from functools import cached_property
 
 from workbench import paths
+from workbench.errors import WorkbenchError
 from workbench.evaluation.calculator import Calculator
+from workbench.evaluation.launch import enabled_examples
+from workbench.evaluation.leaks import find_leaks
 from workbench.evaluation.plan import Plan
 from workbench.evaluation.run import Evaluation, Options
 from workbench.evaluation.session import Session
@@ -19,6 +22,7 @@ from workbench.store.store import Store
 from workbench.tui.evaluating import Evaluating
 
 LEAVE_SECONDS = 2.0
+_MOST_LEAKS = 3
 
 
 class Evaluations:
@@ -73,7 +77,18 @@ class Evaluations:
 
     def find_leaks(self) -> list[str]:
         """Few-shot examples that also stand in the cases, in words. Slow: not for the screen's thread."""
-        return []
+        session, told = self._session, {}
+        for variant in session.variants:
+            try:
+                examples = enabled_examples(variant, session.prompt(variant.prompt))
+            except WorkbenchError:
+                continue  # the run says what is wrong with it
+            leaks = find_leaks(examples, session.cases) if examples else ()
+            if leaks:
+                pairs = ", ".join(f"{leak.example} = case {leak.case}" for leak in leaks[:_MOST_LEAKS])
+                more = f" and {len(leaks) - _MOST_LEAKS} more" if len(leaks) > _MOST_LEAKS else ""
+                told[variant.prompt] = f"Examples of {variant.prompt} also stand in the cases: {pairs}{more}."
+        return list(told.values())
 
     def begin(self, evaluation: Evaluation, plan: Plan) -> Evaluating:
         self.current = Evaluating(evaluation, plan)

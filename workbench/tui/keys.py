@@ -11,8 +11,13 @@ from textual.screen import Screen
 
 from workbench.tui.dialogs.help import KeyRow
 
-_OWNERS = {"app", "bench", "models", "pane", "editor", "examples"}
-_PLACES = {"OutputPane": "On a pane", "ExampleList": "In the examples", "PromptEditor": "In the prompt"}
+_OWNERS = {"app", "bench", "models", "pane", "editor", "examples", "evaluation", "matrix", "vote"}
+_PLACES = {
+    "OutputPane": "On a pane",
+    "ExampleList": "In the examples",
+    "PromptEditor": "In the prompt",
+    "MatrixTable": "In the table",
+}
 
 
 def list_keys(screen: Screen[Any]) -> list[tuple[str, list[KeyRow]]]:

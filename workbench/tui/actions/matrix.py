@@ -10,6 +10,7 @@ from workbench.evaluation.again import run_again
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.datasets.amend import change_case
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.plan import Plan
 from workbench.evaluation.provenance import Provenance
@@ -17,12 +18,15 @@ from workbench.evaluation.view import RunView, Sort
 from workbench.evaluation.votes import Votes
 from workbench.evaluation.words import tell
 from workbench.prompting.render import render
+from workbench.store.runs import change_run
+from workbench.tui.actions.cases import write
 from workbench.tui.actions.flow import ask, flow
 from workbench.tui.cell_text import describe_cell
 from workbench.tui.change_text import describe_changes
 from workbench.tui.dialogs.cell_view import CellPage, CellView, Wanted
 from workbench.tui.dialogs.confusion import ConfusionView
 from workbench.tui.dialogs.difference import Answer, Difference
+from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.dialogs.plots import Dot, Plots
 from workbench.tui.dialogs.reader import Reader
@@ -216,7 +220,14 @@ async def _carry_out(screen: MatrixScreen, wanted: Wanted) -> None:
 
 
 async def _make_expected(screen: MatrixScreen, number: int, cell: Cell) -> None:
-    raise WorkbenchError("not yet")
+    """The answer becomes the expected one of its case; the run keeps what it was scored by."""
+    session = screen.evaluations.session
+    if session.bench.dataset is None:
+        raise WorkbenchError("This bench has no dataset to change.", "Open the bench that was run.")
+    answer, folder = cell.completion.text.strip(), session.path.parent
+    amendment = await asyncio.to_thread(change_case, session.bench.dataset, folder, number, None, answer)
+    if await write(screen, f"Make this the expected answer of case {number}", amendment):
+        await asyncio.to_thread(session.reload_cases)
 
 
 async def _run_again(screen: MatrixScreen, cell: Cell) -> None:
@@ -247,6 +258,23 @@ async def compare_runs(screen: MatrixScreen) -> None:
         asked = screen.evaluations.figures.compare(view.id, earlier, screen.metric)
         changes = await asyncio.wrap_future(asked)
         await screen.app.push_screen_wait(Reader(f"{view.id} against {earlier}", describe_changes(changes)))
+
+
+@flow
+async def annotate(screen: MatrixScreen) -> None:
+    """A person's own words about the run."""
+    run = _view(screen).run
+    note = await screen.app.push_screen_wait(NameInput("Note", "Kept with the run, shown in the list.", run.note))
+    if note is not None:
+        await asyncio.to_thread(change_run, screen.evaluations.store, run.key, note=note)
+
+
+@flow
+async def pin(screen: MatrixScreen) -> None:
+    """Make the run the baseline that later ones are compared with, or no longer."""
+    run = _view(screen).run
+    await asyncio.to_thread(change_run, screen.evaluations.store, run.key, pinned=not run.pinned)
+    screen.notify("No longer a baseline." if run.pinned else "This run is a baseline now.", timeout=3)
 
 
 @flow

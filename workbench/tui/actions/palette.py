@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workbench.tui.actions import answers, bench, library, models, panes, prompt
+from workbench.tui.actions import answers, bench, cases, library, models, panes, prompt
 from workbench.tui.actions.flow import Start
 
 
@@ -42,6 +42,10 @@ ACTIONS: dict[str, Action] = {
     "copy": Action("Copy answer", "To the clipboard, over SSH too", answers.copy),
     "final_prompt": Action("Show the final prompt", "Exactly what is sent, token by token", answers.final_prompt),
     "evaluate": Action("Evaluate", "Every case of the dataset against every variant", bench.evaluate),
+    "choose_dataset": Action("Dataset…", "Which file of cases, and how it is read", cases.choose_dataset),
+    "keep_case": Action("Keep this input as a case", "As a further row of the dataset", cases.keep_case),
+    "write_case": Action("Write what I typed into the case", "Into its row of the dataset", cases.write_case),
+    "expect_answer": Action("This answer is the expected one", "Of the case, in the dataset", cases.expect_answer),
     "go_to_case": Action("Go to case…", "By its number", bench.go_to_case),
     "turn_strategy": Action("Too long a prompt: refuse or drop examples", "Turns the strategy", bench.turn_strategy),
     "leave": Action("Quit", "Asks when something is unsaved", bench.leave),

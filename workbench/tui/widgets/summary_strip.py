@@ -93,7 +93,7 @@ def _verdict(summary: Summary, variant: VariantSummary, metric: str, best: str) 
 
 
 def _cost(variant: VariantSummary) -> Cell:
-    if not variant.n:
+    if variant.n == variant.failed:
         return ""
     time = show_seconds(variant.latency_p50) if variant.latency_p50 else "cached"
     return (f"{time} {variant.tokens_in:.0f}→{variant.tokens_out:.0f}", "$foreground 60%")

@@ -1,0 +1,94 @@
+"""Cases kept, corrected and chosen from the screen: every change of a file is shown before it is written."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import bench_of, settled, until
+from textual.widgets import Input, Label, Static
+
+from workbench.tui.actions.palette import ACTIONS
+from workbench.tui.dialogs.dataset_view import DatasetView, read_fields, write_fields
+from workbench.tui.dialogs.question import Question
+from workbench.tui.widgets.case_view import CaseField
+
+WIDE = (160, 45)
+
+
+def rows(folder) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / "cases.jsonl").read_text().splitlines()]
+
+
+async def answer(pilot, action: str, key: str) -> None:
+    """Start an action and answer its question: enter takes the first answer, escape the safe one."""
+    ACTIONS[action].start(bench_of(pilot.app))
+    await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+    await until(pilot, lambda: pilot.app.focused is not None)
+    await pilot.press(key)
+
+
+async def test_what_is_typed_becomes_a_case(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.query(CaseField).first().load_text("My parcel is wet.")
+        await until(pilot, lambda: screen.session.case_is_typed)
+        await answer(pilot, "keep_case", "enter")
+        await until(pilot, lambda: len(screen.session.cases) == 4)
+        assert rows(folder)[3] == {"message": "My parcel is wet.", "expected": "Lantern"}
+        await until(pilot, lambda: screen.session.case.number == 4)
+
+
+async def test_a_change_that_is_not_agreed_to_is_not_written(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        before = (folder / "cases.jsonl").read_bytes()
+        await answer(pilot, "expect_answer", "escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert (folder / "cases.jsonl").read_bytes() == before
+
+
+async def test_an_answer_becomes_the_expected_one(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await answer(pilot, "expect_answer", "enter")
+        await until(pilot, lambda: screen.session.case.expected == "Refunds")
+        assert [row["expected"] for row in rows(folder)] == ["Refunds", "Abacus", "Meadow"]
+
+
+async def test_typing_is_written_into_its_row(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.query(CaseField).first().load_text("The parcel is late.")
+        await until(pilot, lambda: screen.session.case_is_typed)
+        await answer(pilot, "write_case", "enter")
+        await until(pilot, lambda: not screen.session.case_is_typed)
+        assert rows(folder)[0]["message"] == "The parcel is late."
+
+
+async def test_how_a_dataset_is_read_can_be_changed_with_a_preview(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        ACTIONS["choose_dataset"].start(screen)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: pilot.app.focused is not None)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, DatasetView))
+        view = pilot.app.screen
+        await until(pilot, lambda: "The parcel never came." in str(view.query_one("#dataset-preview", Static).visual))
+        view.query_one("#dataset-where", Input).value = "expected"
+        await until(pilot, lambda: "expected name=value" in str(view.query_one("#dataset-problem", Label).visual))
+        view.query_one("#dataset-where", Input).value = "expected=Abacus"
+        await until(pilot, lambda: str(view.query_one("#dataset-problem", Label).visual) == "")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(screen.session.cases) == 1)
+        assert screen.session.case.number == 2
+        assert screen.session.bench.dataset.where == {"expected": "Abacus"}
+
+
+async def test_the_fields_say_the_dataset_back():
+    from workbench.evaluation.bench import Dataset
+
+    dataset = Dataset(
+        "a.csv", columns={"message": "body"}, expected="queue", where={"language": ("en", "de")}, sample=5, limit=3
+    )
+    assert read_fields(dataset, write_fields(dataset)) == dataset
