@@ -76,7 +76,7 @@ def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
     pool = Pool(settings.threads, settings.max_context_tokens)
     cells: list[Cell] = []
     try:
-        for event in compare(bench, cases, pool, sources, strategy):
+        for event in compare(bench, cases, pool, sources, strategy, folder=file.parent):
             if isinstance(event, CellFinished):
                 cells.append(event.cell)
                 _tell(event.cell, len(cells), len(cases) * len(bench.variants))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 
 import msgspec
@@ -19,7 +20,7 @@ from workbench.evaluation.bench import Bench, Variant
 from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft, Launch
-from workbench.evaluation.scorers import Scorer, make_scorers
+from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool
 from workbench.prompting.budget import Strategy
@@ -32,14 +33,16 @@ def compare(
     sources: Sources,
     strategy: Strategy = "refuse",
     at_once: int = 8,
+    folder: Path | None = None,
 ) -> Iterator[CellEvent]:
     """Run every variant on every case, case by case, up to `at_once` cells at a time.
 
     Each cell gives CellStarted, any number of CellText and one CellFinished; a cell that fails says so in its
     Cell and stops no other. Closing the iterator cancels what is running.
+    folder: the bench's, from which files that scorers name are looked up first.
     Raises ScorerError before anything runs.
     """
-    scorers = make_scorers(bench.scorers)
+    scoring = Scoring(bench.scorers, folder or Path.cwd())
     sources = Sources(  # one reading for the whole run
         cache(sources.open_prompt), cache(sources.find_model), cache(sources.find_adapters)
     )
@@ -57,10 +60,11 @@ def compare(
             yield from job.take(event)
             if job.done:
                 running.discard(job)
-                yield CellFinished(job.finish(scorers))
+                yield CellFinished(job.finish(scoring))
     finally:
         for job in running:
             job.cancel()
+        scoring.close()
 
 
 class _Job:
@@ -97,14 +101,14 @@ class _Job:
             if event.text:
                 yield CellText(self.variant.name, self.case.number, event.text, event.thinking)
 
-    def finish(self, scorers: Sequence[Scorer]) -> Cell:
+    def finish(self, scoring: Scoring) -> Cell:
         """The cell as it ended; the text of a failed one is what there was until then."""
         completion = fold(self._chunks)
         if self._failure:
             completion = msgspec.structs.replace(completion, stop_reason="error")
             error, hint = self._failure.message, self._failure.hint
             return Cell(self.variant.name, self.case.number, completion, error=error, hint=hint)
-        scores = tuple(scorer.score(completion.text, self.case) for scorer in scorers)
+        scores = scoring.score(completion.text, self.case, completion=completion).result()
         return Cell(self.variant.name, self.case.number, completion, scores)
 
     def cancel(self) -> None:

@@ -18,7 +18,7 @@ from workbench.evaluation.scorers.scorer import Judged, Judging, Scorer
 from workbench.evaluation.statistics.classification import score_f1
 from workbench.evaluation.summary import Confusion, Estimate
 from workbench.evaluation.view import RunView
-from workbench.store.answers import tally_answers, count_expected
+from workbench.store.answers import count_expected, tally_answers
 
 
 class Whole(NamedTuple):
@@ -76,11 +76,12 @@ def _speaks_for_all(scorer: Scorer) -> bool:
 def _judge_again(view: RunView, scorers: Sequence[Scorer]) -> dict[tuple[str, str], list[Judged]]:
     """The answers to which each of these scorers applies, by variant and scorer."""
     wanted = {scorer.name for scorer in scorers}
-    expected = {case.number: case.expected for case in view.cases()}
+    right = {case.number: (case.expected, case.also) for case in view.cases()}
     judged: dict[tuple[str, str], list[Judged]] = {}
     for cell in view.cells():
         for score in cell.scores:
             if score.scorer in wanted and score.applies and not cell.error:
-                one = Judged(cell.completion.text, expected[cell.case], score)
+                expected, also = right[cell.case]
+                one = Judged(cell.completion.text, expected, score, also)
                 judged.setdefault((cell.variant, score.scorer), []).append(one)
     return judged
