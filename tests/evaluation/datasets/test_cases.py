@@ -168,3 +168,13 @@ def test_csv_rows_come_back_as_they_were_written(tmp_path_factory, header, data)
     csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([header, *rows])
     cases = read(tmp_path_factory.mktemp("data"), "a.csv", stream.getvalue())
     assert [list(case.variables.values()) for case in cases] == rows
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+@pytest.mark.parametrize("limit", [1, 49, 50, 100])
+def test_the_first_so_many_rows_can_be_read_again_though_the_file_goes_on(tmp_path, suffix, limit):
+    lines = [f'{{"message": "m {n}"}}' for n in range(100)] if suffix == "jsonl" else ["message", *map(str, range(100))]
+    (tmp_path / f"long.{suffix}").write_text("\n".join(lines))
+    cases = load_cases(Dataset(f"long.{suffix}", limit=limit), tmp_path)
+    assert [case.number for case in cases] == list(range(1, limit + 1))
+    assert cases[limit - 1] == list(cases)[-1]

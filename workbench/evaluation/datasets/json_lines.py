@@ -31,12 +31,14 @@ class JsonLines:
         self.content = content
         self._starts = array("Q")
         self._lines = array("Q")
+        self._reached = content.size  # less while the scan was left early, for the first so many rows
 
     def scan(self) -> Iterator[Row | Fault]:
         content, known = self.content, dict.fromkeys(self.columns)
         self._starts, self._lines = array("Q"), array("Q")
         start = content.begin
         for number, line in enumerate(content.lines(start), start=1):
+            self._reached = start + len(line)
             if not line.isspace():
                 self._starts.append(start)
                 self._lines.append(number)
@@ -46,6 +48,7 @@ class JsonLines:
                     self.columns = tuple(known)
                 yield row
             start += len(line)
+        self._reached = content.size
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
         for first in range(start, stop, _AT_ONCE):
@@ -68,7 +71,7 @@ class JsonLines:
 
     def _end(self, index: int) -> int:
         """Where the row ends; what follows it is blank."""
-        return self._starts[index + 1] if index + 1 < len(self._starts) else self.content.size
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self._reached
 
 
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
