@@ -17,7 +17,24 @@ from workbench.errors import EngineError, WorkbenchError
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
-COMMANDS = ("open", "compare", "eval", "runs", "run", "models", "dataset", "scorers", "prompts", "convert", "parity")
+COMMANDS = (
+    "open",
+    "compare",
+    "eval",
+    "effects",
+    "scale",
+    "runs",
+    "diff",
+    "drift",
+    "votes",
+    "run",
+    "models",
+    "dataset",
+    "scorers",
+    "prompts",
+    "convert",
+    "parity",
+)
 _OWN_OPTIONS = ("--help", "-h", "--version")
 
 

@@ -19,7 +19,15 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench                              open the demo, or the bench in this folder
   workbench my.bench.yaml                open a comparison on the screen
   workbench compare my.bench.yaml        the same comparison, as a table
-  workbench compare my.bench.yaml --case all --json > cells.json
+  workbench compare my.bench.yaml --case 1-5 --json > cells.json
+  workbench eval my.bench.yaml           every case, with what the numbers say
+  workbench eval --resume                go on with a run that was stopped
+  workbench effects --variant few-shot   which examples earn their place
+  workbench scale --variant tuned        at which strength an adapter does best
+  workbench runs                         what was run; show, pin, report or delete
+  workbench diff last~1 last             what was fixed, and what broke
+  workbench drift                        whether a bench fell from run to run
+  workbench votes                        what blind votes say, and the votes as training data
   workbench run queues/plain --var message="Where is my parcel?"
   workbench models                       what can answer, and what can be laid over it
   workbench dataset cases.csv            what a file of cases looks like, and how it is read
@@ -31,7 +39,7 @@ HELP = """A workbench for prompts and adapters on local language models.
 
 \b
 Exit codes: 0 all went well; 1 a model failed to answer, some cells have an
-error; 2 wrong usage, or a file that cannot be used; 130 interrupted.
+error, or a threshold was missed; 2 wrong usage, or a file that cannot be used; 130 interrupted.
 """
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Formats(NamedTuple):
-    """What to print on stdout (a table when nothing is chosen), and which files to write."""
+    """What to print on stdout (a table when nothing at all is chosen), and which files to write."""
 
     json: bool = False
     csv: bool = False

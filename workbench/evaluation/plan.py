@@ -17,6 +17,7 @@ from workbench.evaluation.datasets import Case
 from workbench.evaluation.lane import Column, Lane
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.leaks import find_leaks
+from workbench.prompting.prompt import Example
 from workbench.store.origins import digest_origin, estimate_pace
 from workbench.store.store import Store
 
@@ -111,14 +112,14 @@ def make_plan(
 
 def _find_leaks(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
     """Which variants show examples that stand in the cases as well; each set of examples is told once."""
-    told = set()
+    told: list[tuple[Example, ...]] = []
     for column in (column for lane in lanes for column in lane.columns if column.provenance):
         assert column.provenance is not None
         variant, prompt = column.variant, column.provenance.prompt
         examples = enabled_examples(variant, prompt)
         if not examples or examples in told or variant.perturbation:
             continue
-        told.add(examples)
+        told.append(examples)
         leaks = find_leaks(examples, cases)
         if leaks:
             shown = ", ".join(f"{leak.example} is case {leak.case} ({leak.kind})" for leak in leaks[:_LEAKS_SHOWN])

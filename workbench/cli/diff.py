@@ -1,0 +1,118 @@
+"""`workbench diff`: two runs of the same cases held against each other.
+
+Knows nothing of how changes are found and weighed (evaluation/changes.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli import terminal
+
+if TYPE_CHECKING:
+    from workbench.evaluation.changes import Change, RunComparison, VariantChanges
+    from workbench.evaluation.view import RunView
+
+_INPUT = 60
+
+
+def main(
+    before: Annotated[
+        str, typer.Argument(metavar="RUN", help="The earlier run: an id or its beginning, last~1, or baseline.")
+    ] = "baseline",
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")] = "last",
+    metric: Annotated[str, typer.Option(metavar="NAME", help="By which metric; else the first they share.")] = "",
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=0, metavar="N", help="How many changed cases of each kind to list.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON with every changed case.")] = False,
+) -> None:
+    """Say what a later run has fixed and what it has broken.
+
+    Cases are matched by what they hold, variants by their names. Whether a difference is more than chance is told
+    with its interval.
+
+    \b
+      workbench diff                         the baseline against the last run
+      workbench diff last~1 last
+      workbench diff 1ieuo0 1iev7i --metric token_f1 --cases 20
+
+    \b
+    Exit codes: 0 no variant has become worse; 1 one has, beyond chance; 2 the
+    runs cannot be compared.
+    """
+    from workbench import paths
+    from workbench.evaluation.changes import compare_runs
+    from workbench.evaluation.view import RunView
+    from workbench.store.store import Store
+
+    store = Store(paths.data_folder() / "workbench.sqlite")
+    try:
+        views = RunView(store, before), RunView(store, after)
+        found = compare_runs(*views, metric)
+        shown = [one for one in found.variants if not variant or one.name in variant]
+        if json:
+            _print_json(found, shown)
+        else:
+            _print(found, shown, views, cases)
+        raise typer.Exit(terminal.FAILED if any(one.verdict == "worse" for one in shown) else terminal.OK)
+    finally:
+        store.close()
+
+
+def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:
+    import math
+
+    import msgspec
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [clean(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    whole = msgspec.to_builtins(msgspec.structs.replace(found, variants=tuple(shown)))
+    terminal.write(msgspec.json.format(msgspec.json.encode(clean(whole))).decode() + "\n")
+
+
+def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunView, RunView], most: int) -> None:
+    import msgspec
+
+    from workbench.cli.table import console, make_table, show
+    from workbench.evaluation.changes import tell_changes
+    from workbench.evaluation.words import format_p, format_value
+
+    numbers = ["before", "after", "fixed", "broken", "unchanged", "difference", "p"]
+    table = make_table(["variant", *numbers, "verdict"], right=numbers)
+    for one in shown:
+        values = [format_value(value, found.metric, one.n) for value in (one.before, one.after)]
+        interval = f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+        row = [one.name, *values, f"{len(one.fixed):,}", f"{len(one.broken):,}", f"{one.unchanged:,}", interval]
+        table.add_row(
+            *(
+                show(text)
+                for text in [*row, format_p(one.p_adjusted).removeprefix("p ").removeprefix("= "), one.verdict]
+            )
+        )
+    console().print(show(f"{found.a} → {found.b}, by {found.metric.name}, on {found.cases:,} cases that both have"))
+    console().print(table)
+    console().print(show(tell_changes(msgspec.structs.replace(found, variants=tuple(shown)))))
+    for one in shown:
+        for word, changes in (("fixed", one.fixed), ("broken", one.broken)):
+            for change in changes[:most]:
+                console().print(show(_tell_case(word, one.name, change, views)))
+            if len(changes) > most > 0:
+                console().print(show(f"  … and {len(changes) - most:,} more {word} by {one.name}; --json has all"))
+
+
+def _tell_case(word: str, variant: str, change: Change, views: tuple[RunView, RunView]) -> str:
+    before, after = views[0].cell(variant, change.was), views[1].cell(variant, change.case)
+    case = views[1].case(change.case)
+    asked = " ".join(next(iter(case.variables.values()), "").split())[:_INPUT]
+    answers = " → ".join(repr(cell.completion.text.strip()[:_INPUT]) if cell else "–" for cell in (before, after))
+    expected = f", expected {case.expected!r}" if case.expected is not None else ""
+    return f"  {word} by {variant}: case {change.case} ({asked}): {answers}{expected}"
