@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.store.store import Store
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """Which part of a bench to run."""
 
     variants: Sequence[str] = ()
@@ -109,7 +109,7 @@ def main(
     formats = Formats(json, csv, markdown, html, parquet)
     formats.check()
     settings = load_settings()
-    part = _Part(variant or [], case, split, sample, limit, repeats, robustness)
+    part = Part(variant or [], case, split, sample, limit, repeats, robustness)
     options = Options(
         strategy=settings.context_strategy,
         at_once=at_once,
@@ -130,14 +130,14 @@ def main(
         if plan:
             _say_plan(evaluation)
             return
-        _carry_out(evaluation)
+        carry_out(evaluation)
         raise typer.Exit(_conclude(evaluation.run, store, formats))
     finally:
         pool.close()
         store.close()
 
 
-def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+def _begin(file: str, part: Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
     import msgspec
 
     from workbench.evaluation.bench import load_bench
@@ -147,8 +147,8 @@ def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: P
     from workbench.evaluation.sources import find_sources
 
     path = Path(file) if file else choose_bench(Path.cwd())
-    bench = _choose_part(load_bench(path), part)
-    cases = _choose_cases(_load_cases(bench, path), part.cases)
+    bench = choose_part(load_bench(path), part)
+    cases = _choose_cases(load_bench_cases(bench, path), part.cases)
     strategy = bench.context_strategy or options.strategy
     sources = find_sources(bench, path.absolute().parent, settings)
     if part.robustness:
@@ -156,12 +156,12 @@ def _begin(file: str, part: _Part, options: Options, settings: Settings, pool: P
     return Evaluation(bench, path, cases, pool, sources, store, msgspec.structs.replace(options, strategy=strategy))
 
 
-def _go_on(wanted: str, part: _Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+def _go_on(wanted: str, part: Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
     from workbench.evaluation.bench import parse_bench
     from workbench.evaluation.run import Evaluation
     from workbench.evaluation.sources import find_sources
 
-    if part._replace(variants=tuple(part.variants)) != _Part():
+    if part._replace(variants=tuple(part.variants)) != Part():
         raise BenchError(
             "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit, --repeats and"
             " --robustness belong to a new one.",
@@ -198,7 +198,7 @@ def _say_plan(evaluation: Evaluation) -> None:
         terminal.say(line)
 
 
-def _carry_out(evaluation: Evaluation) -> None:
+def carry_out(evaluation: Evaluation) -> None:
     from workbench.cli.progress import ProgressLine
     from workbench.evaluation.progress import RunProgress
 
@@ -241,7 +241,7 @@ def _conclude(run: str, store: Store, formats: Formats) -> int:
     return terminal.FAILED if misses or failed else terminal.OK
 
 
-def _ask_again(wanted: str, part: _Part, pool: Pool, store: Store) -> int:
+def _ask_again(wanted: str, part: Part, pool: Pool, store: Store) -> int:
     from workbench.evaluation.again import run_again
     from workbench.evaluation.view import RunView
 
@@ -262,7 +262,7 @@ def _ask_again(wanted: str, part: _Part, pool: Pool, store: Store) -> int:
     return terminal.OK if done.same else terminal.FAILED
 
 
-def _choose_part(bench: Bench, part: _Part) -> Bench:
+def choose_part(bench: Bench, part: Part) -> Bench:
     import msgspec
 
     names = [variant.name for variant in bench.variants]
@@ -283,7 +283,7 @@ def _choose_part(bench: Bench, part: _Part) -> Bench:
     return msgspec.structs.replace(bench, **changes)
 
 
-def _load_cases(bench: Bench, path: Path) -> Sequence[Case]:
+def load_bench_cases(bench: Bench, path: Path) -> Sequence[Case]:
     """The dataset's cases; without a dataset the one that a person typed."""
     from workbench.evaluation.datasets import Case, load_cases, overlay
 

@@ -8,7 +8,7 @@ import math
 import msgspec
 from stored_run import answer, make_cases, plain_variants, store_run
 
-from workbench.evaluation.reports.json import render_details, render_json
+from workbench.evaluation.reports.json import encode, render_json
 from workbench.evaluation.reports.markdown import render_markdown
 from workbench.evaluation.summary import Summary, summarize
 
@@ -44,7 +44,7 @@ def test_what_is_not_known_is_null_in_json(tmp_path):
 
 def test_details_hold_the_whole_summary(tmp_path):
     summary = summary_of(tmp_path)
-    told = json.loads(render_details(summary))
+    told = json.loads(encode(summary))
     assert set(told) == set(Summary.__struct_fields__)
     assert told["pairs"][0]["effect"]["name"] == "Cohen's g"
 

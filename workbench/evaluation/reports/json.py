@@ -29,9 +29,9 @@ def render_json(summary: Summary) -> str:
     return _lay_out(described)
 
 
-def render_details(summary: Summary) -> str:
-    """Everything that the summary holds, under its own names."""
-    return _lay_out(_clean(msgspec.to_builtins(summary)))
+def encode(value: msgspec.Struct) -> str:
+    """Any value of a report, under its own names; null: not known."""
+    return _lay_out(_clean(msgspec.to_builtins(value)))
 
 
 def _describe_variant(one: VariantSummary) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""Scale: how a variant's score follows the strength of its adapter.
+
+Knows nothing of running (run.py): it names the variants that must run, and reads what came of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from workbench.errors import BenchError, StoreError
+from workbench.evaluation.bench import Variant
+from workbench.evaluation.measurements import tabulate
+from workbench.evaluation.statistics.paired import contrast
+from workbench.evaluation.summarizing import estimate
+from workbench.evaluation.summary import Estimate, Outcome
+from workbench.evaluation.view import Metric, RunView
+from workbench.evaluation.words import count_digits, format_value, name_metric
+
+SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+
+
+class ScalePoint(msgspec.Struct, frozen=True):
+    """One strength. verdict: of this one against the best one, after Holm's correction."""
+
+    scale: float
+    variant: str
+    value: Estimate
+    verdict: Outcome | None = None
+
+
+class ScaleCurve(msgspec.Struct, frozen=True):
+    """points: from weak to strong. best: the scale with the best value, the weakest of equals."""
+
+    run: str
+    variant: str
+    adapter: str
+    metric: Metric
+    points: tuple[ScalePoint, ...]
+    best: float
+
+
+def scale_variants(variant: Variant, scales: Sequence[float] = SCALES, adapter: str = "") -> tuple[Variant, ...]:
+    """A variant for each scale of one of its adapters, the first that is on unless named.
+
+    Raises BenchError for a variant without such an adapter, or scales that are no numbers from 0.
+    """
+    wrong = [scale for scale in scales if not math.isfinite(scale) or scale < 0]
+    if wrong or not scales:
+        raise BenchError(f"Scales are numbers from 0, found {wrong[0] if wrong else 'none'}.", "Such as 0,0.5,1,1.5.")
+    place = _find_adapter(variant, adapter)
+    return tuple(_set_scale(variant, place, scale) for scale in sorted(set(scales)))
+
+
+def _find_adapter(variant: Variant, wanted: str) -> int:
+    for place, choice in enumerate(variant.adapters):
+        if (choice.on and not wanted) or choice.adapter == wanted:
+            return place
+    named = f"the adapter {wanted!r}" if wanted else "an adapter that is on"
+    known = ", ".join(choice.adapter for choice in variant.adapters) or "none"
+    raise BenchError(f"{variant.name} does not have {named}.", f"It has: {known}.")
+
+
+def _set_scale(variant: Variant, place: int, scale: float) -> Variant:
+    adapters = list(variant.adapters)
+    adapters[place] = msgspec.structs.replace(adapters[place], scale=scale, on=True)
+    return msgspec.structs.replace(variant, name=f"{variant.name} × {scale:g}", adapters=tuple(adapters))
+
+
+def measure_scale(view: RunView, variant: Variant, metric: str = "", adapter: str = "") -> ScaleCurve:
+    """What a run says of the scales of a variant's adapter, by the first metric unless named.
+
+    Raises StoreError when the run has no such variants or metric.
+    """
+    chosen = next((one for one in view.metrics if metric in ("", one.name)), None)
+    if chosen is None:
+        raise StoreError(f"Run {view.id} has no metric {metric!r}.", "Leave it out to see the first.")
+    place = _find_adapter(variant, adapter)
+    scaled = {one.adapters[place].scale: one.name for one in view.bench.variants if _is_scaled(one, variant, place)}
+    if not scaled:
+        raise StoreError(f"Run {view.id} has no scales of {variant.name}.", "Run them first.")
+    table = tabulate(view.judgements(chosen.name), view.variants)
+    estimates = estimate(table, chosen)
+    values = {scale: estimates[view.variants.index(scaled[scale])] for scale in sorted(scaled)}
+    best = _find_best(values, chosen)
+    others = [scale for scale in values if scale != best]
+    pairs = [(view.variants.index(scaled[best]), view.variants.index(scaled[scale])) for scale in others]
+    found = contrast(table.means, pairs, chosen.binary, chosen.lower_is_better)
+    verdicts = {scale: one.verdict for scale, one in zip(others, found, strict=True)}
+    points = tuple(ScalePoint(scale, scaled[scale], value, verdicts.get(scale)) for scale, value in values.items())
+    return ScaleCurve(view.id, variant.name, variant.adapters[place].adapter, chosen, points, best)
+
+
+def _is_scaled(one: Variant, variant: Variant, place: int) -> bool:
+    if len(one.adapters) != len(variant.adapters):
+        return False
+    adapters = list(variant.adapters)
+    adapters[place] = msgspec.structs.replace(adapters[place], scale=one.adapters[place].scale, on=True)
+    return one == msgspec.structs.replace(variant, name=one.name, adapters=tuple(adapters))
+
+
+def _find_best(values: dict[float, Estimate], metric: Metric) -> float:
+    sign = -1 if metric.lower_is_better else 1
+    known = {scale: one.value for scale, one in values.items() if not math.isnan(one.value)}
+    return max(known, key=lambda scale: (sign * known[scale], -scale)) if known else next(iter(values))
+
+
+def tell_scale(curve: ScaleCurve) -> str:
+    """Where the best point lies, and which others do as well, in a sentence or two."""
+    best = next(point for point in curve.points if point.scale == curve.best)
+    if math.isnan(best.value.value):
+        return "Nothing has been scored yet, so there is nothing to say."
+    digits = count_digits(curve.metric, best.value.n)
+    value = format_value(best.value.value, curve.metric, best.value.n)
+    interval = (
+        ""
+        if math.isnan(best.value.low)
+        else f" (95% interval {best.value.low:.{digits}f} to {best.value.high:.{digits}f})"
+    )
+    said = f"{curve.adapter} does best at scale {best.scale:g}: {name_metric(curve.metric.name)} {value}{interval}."
+    alike = [f"{point.scale:g}" for point in curve.points if point.verdict == "not distinguishable"]
+    if not alike:
+        return f"{said} Every other scale is worse beyond chance."
+    return f"{said} Not distinguishable from it: {', '.join(alike)}."
