@@ -111,6 +111,39 @@ def test_parity_shows_every_token_that_differs(call, hf, tmp_path, tiny_gguf):
     assert "'<|user|>'" in out
 
 
+def test_parity_sets_a_server_beside_the_files(call, tiny_gguf):
+    """The server reads what the file reads, and then forgets the token that begins an answer."""
+    from http_fixture import serve
+
+    from workbench.engines.engine import Request
+    from workbench.engines.llamacpp.engine import LlamaEngine
+    from workbench.models.reference import Model
+    from workbench.prompting.prompt import Message
+
+    one, two = tiny_gguf("one"), tiny_gguf("two")
+    engine = LlamaEngine.open(Model("one", one), 1, 512, lambda _: True)
+    lost = 0
+
+    def answer(path, body):
+        if path == "/apply-template":
+            messages = tuple(Message(turn["role"], turn["content"]) for turn in body["messages"])
+            return 200, {"prompt": engine.tokenize(Request(0, messages)).text}
+        ids = engine._vocabulary.tokenize(body["content"], body["parse_special"])
+        pieces = [{"id": token, "piece": engine._vocabulary.text(token)} for token in ids]
+        return 200, {"tokens": pieces[: len(pieces) - lost]}
+
+    with serve(answer) as (address, _):
+        code, out, _ = call("parity", one, address)
+        assert (code, out[:9]) == (0, "The same ")
+        lost = 1
+        code, out, _ = call("parity", one, two, address)
+    engine.close()
+    assert code == 1
+    assert "two.gguf\nThe same " in out
+    assert "left  '<|assistant|>'" in out
+    assert "right nothing" in out
+
+
 def test_pickled_weights_are_written_anew_only_when_asked(call, lora, tmp_path):
     import shutil
 
