@@ -23,7 +23,8 @@ from workbench.engines.engine import Completion
 from workbench.errors import WorkbenchError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
-from workbench.evaluation.scorers import Score, Scorer, make_scorers
+from workbench.evaluation.scorers import Score
+from workbench.evaluation.scoring import Scoring
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
 from workbench.tui.actions import prompt as prompt_actions
@@ -104,7 +105,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
-        self._scorers: tuple[Scorer, ...] = ()
+        self._scoring: Scoring | None = None
         self._rest: Timer | None = None
         self._changed_outside: frozenset[str] = frozenset()
 
@@ -131,7 +132,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     async def on_mount(self) -> None:
         try:
-            self._scorers = make_scorers(self.session.bench.scorers)
+            self._scoring = Scoring(self.session.bench.scorers, self.session.path.absolute().parent)
         except WorkbenchError as error:
             self.session.problems.append(error)
         await self.rebuild_panes(())
@@ -145,6 +146,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             names = ", ".join(self.session.recovered)
             self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
         self.run_panes()
+
+    def on_unmount(self) -> None:
+        if self._scoring:
+            self._scoring.close()
 
     @property
     def panes(self) -> list[OutputPane]:
@@ -325,12 +330,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     @work(thread=True, group="judge")
     def _judge(self, pane: OutputPane, completion: Completion, case: Case) -> None:
         """Scoring is not the screen's to wait for: a pattern may take its time."""
-        try:
-            scores = tuple(scorer.score(completion.text, case) for scorer in self._scorers)
-        except WorkbenchError as error:
-            self.app.call_from_thread(say, self, error)
-            return
-        self.post_message(self.Scored(pane, completion, scores))
+        if self._scoring:
+            judged = self._scoring.score(completion.text, case, completion=completion)
+            judged.add_done_callback(lambda done: self.post_message(self.Scored(pane, completion, done.result())))
 
     @on(Scored)
     def _scored(self, event: Scored) -> None:
