@@ -250,12 +250,28 @@ def test_a_run_that_another_process_carries_out_is_left_to_it(desk):
 
     parent = psutil.Process(os.getppid())
     change_run(desk.store, run.key, state="running", owner=f"{parent.pid} {parent.create_time():.2f}")
-    with pytest.raises(StoreError, match="carried out by another process"):
+    with pytest.raises(StoreError, match=r"carried out by process \d+"):
         desk.resume()
     assert actual_state(find_run(desk.store, "last")) == "running"
     change_run(desk.store, run.key, owner=f"{parent.pid} 1.00")  # the same number, but not the same process
     assert actual_state(find_run(desk.store, "last")) == "interrupted"
     assert carry_out(desk.resume()) == []
+
+
+def test_a_run_is_not_gone_on_with_while_it_goes_on(desk):
+    evaluation = desk.evaluation(bench(), options=Options(at_once=1))
+    for event in evaluation.events():
+        if isinstance(event, CellFinished):
+            with pytest.raises(StoreError, match="carried out by process"):
+                desk.resume()
+    waiting, other = desk.resume(), desk.resume()
+    first = waiting.events()
+    next(first)
+    with pytest.raises(StoreError, match="taken up by another"):
+        next(other.events())
+    assert find_run(desk.store, "last").state == "running"
+    first.close()
+    assert find_run(desk.store, "last").state == "stopped"
 
 
 def test_a_paused_model_waits_while_others_go_on(desk):

@@ -18,8 +18,8 @@ from workbench.evaluation.cell import Cell
 from workbench.evaluation.cost import price_answer
 from workbench.evaluation.fitting import fit_messages
 from workbench.evaluation.lane import Job, Lane
-from workbench.evaluation.launch import enabled_examples
-from workbench.evaluation.provenance import Provenance, digest_question, repeat_sampling
+from workbench.evaluation.launch import Draft, enabled_examples
+from workbench.evaluation.provenance import Provenance, digest_question
 from workbench.evaluation.record import read_answer, write_answer
 from workbench.evaluation.replies import ReplyLibrary
 from workbench.evaluation.scorers import Ask, Question, Reply, Score, Weigh
@@ -79,6 +79,8 @@ class Attempt:
         self._post = post
         self._chunks: list[Chunk] = []
         self._tickets: list[Ticket] = []
+        self._draft: Draft | None = None
+        self._whole: tuple[Message, ...] = ()
         self._messages: tuple[Message, ...] | None = None
         self._digest: bytes | None = None
         self._completion: Completion | None = None
@@ -134,10 +136,12 @@ class Attempt:
         return self.job.column.provenance
 
     def _begin(self, own: Provenance) -> None:
+        self._draft = own.draft(self.job.case, self.job.repeat)
+        self._whole = render_cell(own, self.job)
         if not self._tools.scoring.needs_answer:
             self._answered(Completion())
             return
-        self._digest = digest_cell(own, self.job)
+        self._digest = digest_cell(own, self.job, self._draft, self._whole)
         known = find_answer(self._tools.store, self._digest) if self._digest and self._tools.cache else None
         if known:
             self.answer, self._cached = known, True
@@ -146,8 +150,9 @@ class Attempt:
             self._fit()
 
     def _fit(self) -> None:
-        draft = self._provenance.draft(self.job.case, self.job.repeat)
-        fit_messages(self._tools.pool, draft).add_done_callback(lambda future: self._post(self, Fitted(future)))
+        assert self._draft is not None
+        fitting = fit_messages(self._tools.pool, self._draft, self._whole)
+        fitting.add_done_callback(lambda future: self._post(self, Fitted(future)))
 
     def _send(self, future: Future[tuple[Message, ...]]) -> None:
         own = self._provenance
@@ -157,12 +162,12 @@ class Attempt:
                 self._ask()
                 return
             self._charged = self.lane.meter.begin()
-            sampling = repeat_sampling(own.variant.sampling, self.job.repeat)
+            assert self._draft is not None
             self._tickets.append(
                 self._tools.pool.submit(
                     own.base,
                     self._messages,
-                    sampling,
+                    self._draft.sampling,
                     own.prompt.mode,
                     lambda event: self._post(self, event),
                     own.applied,
@@ -299,24 +304,18 @@ class Attempt:
         return share
 
 
-def digest_cell(own: Provenance, job: Job) -> bytes | None:
-    """A fingerprint of everything that determines a cell's answer; None where chance does.
+def render_cell(own: Provenance, job: Job) -> tuple[Message, ...]:
+    """A cell's conversation with all its examples. Raises PromptError."""
+    return render(own.prompt, job.case.variables, enabled_examples(own.variant, own.prompt))
 
-    Raises PromptError when the prompt cannot be rendered.
-    """
-    draft = own.draft(job.case, job.repeat)
+
+def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, ...]) -> bytes | None:
+    """A fingerprint of everything that determines a cell's answer; None where chance does. whole: as rendered."""
     drops = own.strategy == "drop" and own.prompt.placement != "none"
     # what is dropped depends on where each example ends, and on the room there is
-    extra = f"drop {own.base.context_tokens} {draft.examples_off} {own.prompt}" if drops else ""
+    extra = f"drop {own.base.context_tokens} {sorted(draft.examples_off)} {own.prompt}" if drops else ""
     return digest_question(
-        own.model,
-        own.adapters,
-        render(own.prompt, job.case.variables, enabled_examples(own.variant, own.prompt)),
-        own.prompt.mode,
-        draft.sampling,
-        own.engine,
-        job.repeat,
-        extra,
+        own.model, own.adapters, whole, own.prompt.mode, draft.sampling, own.engine, job.repeat, extra
     )
 
 

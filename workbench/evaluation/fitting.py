@@ -10,25 +10,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import Variant
-from workbench.evaluation.launch import Draft, enabled_examples
+from workbench.evaluation.launch import Draft
 from workbench.hosting.pool import Pool
 from workbench.models.reference import ModelInfo
 from workbench.prompting.prompt import Message
-from workbench.prompting.render import render
 
 Counts = tuple[int, ...]
 
 
-def fit_messages(pool: Pool, draft: Draft) -> Future[tuple[Message, ...]]:
+def fit_messages(pool: Pool, draft: Draft, whole: tuple[Message, ...]) -> Future[tuple[Message, ...]]:
     """The messages to send; loads the model. The future fails with a WorkbenchError where they do not fit.
 
-    Raises PromptError at once when the prompt cannot be rendered.
+    whole: the draft with all its examples, rendered.
     """
     fitted: Future[tuple[Message, ...]] = Future()
     fitted.set_running_or_notify_cancel()
-    variant = Variant("", "", "", examples_off=tuple(draft.examples_off))
-    whole = render(draft.prompt, draft.case.variables, enabled_examples(variant, draft.prompt))
 
     def check(counts: Counts, info: ModelInfo) -> None:
         if counts[0] + draft.sampling.max_tokens <= info.context_tokens:

@@ -28,10 +28,10 @@ from workbench.store.runs import (
     MetricRecord,
     Run,
     change_run,
+    claim_run,
     create_run,
     find_run,
     get_metrics,
-    get_run,
     get_variants,
 )
 from workbench.store.store import Store
@@ -54,6 +54,7 @@ class Ledger:
         self._names = tuple(metric.name for metric in metrics)
         self._wish = read_wish(run)
         self._origins = get_origins(store, run.key) if run.id else ()
+        self._begun = False
         self._paces: dict[int, tuple[Column, int, float]] = {}
         self.done, self.failed, self.cached, self.total = run.done, run.failed, run.cached, run.total
 
@@ -85,12 +86,12 @@ class Ledger:
 
     @classmethod
     def open(cls, store: Store, wanted: str) -> Ledger:
-        """Of an earlier run. Raises StoreError when there is none, or when another process keeps it."""
+        """Of an earlier run. Raises StoreError when there is none, or when a process keeps it already."""
         run = find_run(store, wanted)
-        if run.state == "running" and is_alive(run.owner) and run.owner != _myself():
+        if run.state == "running" and is_alive(run.owner):
             raise StoreError(
-                f"Run {run.id} is being carried out by another process ({run.owner.split()[0]}).",
-                "Wait for its end, or end that process first.",
+                f"Run {run.id} is being carried out by process {run.owner.split()[0]}.",
+                "Wait for its end, or stop it first.",
             )
         return cls(store, run, get_variants(store, run.key), get_metrics(store, run.key))
 
@@ -125,14 +126,14 @@ class Ledger:
     def begin(self, cases: Sequence[Case], columns: Sequence[Column], warnings: tuple[str, ...] = ()) -> None:
         """Write down the run, its cases and what its answers come from."""
         if self.run.id:
-            change_run(self._store, self.run.key, state="running", owner=_myself(), finished=None)
-            self.run = get_run(self._store, self.run.key)
+            self.run = claim_run(self._store, self.run, _myself())
         else:
             options = msgspec.json.encode(msgspec.structs.replace(self._wish, warnings=warnings)).decode()
             fresh = msgspec.structs.replace(
                 self.run, started=time.time(), owner=_myself(), digest=_digest(cases), options=options
             )
             self.run = create_run(self._store, fresh, self._variants, self._metrics)
+        self._begun = True
         for column in columns:
             if column.provenance:
                 set_origin(self._store, self.run.key, column.place, column.provenance.encode())
@@ -180,8 +181,8 @@ class Ledger:
             self._time(attempt)
 
     def end(self, whole: bool) -> None:
-        """Write down how it ended."""
-        if self.run.id:
+        """Write down how it ended; nothing where it never began."""
+        if self._begun:
             change_run(
                 self._store, self.run.key, state="finished" if whole else "stopped", finished=time.time(), owner=""
             )

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from workbench.errors import DatasetError, StoreError, WorkbenchError
-from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell
+from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell, render_cell
 from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import find_price
@@ -343,7 +343,8 @@ class Evaluation:
         digests = []
         for case in cases:
             with contextlib.suppress(WorkbenchError):  # a cell that cannot be asked tells so when its turn comes
-                digests.append(digest_cell(own, Job(column, case, 0)))
+                job = Job(column, case, 0)
+                digests.append(digest_cell(own, job, own.draft(case), render_cell(own, job)))
         return count_answers(self._store, [digest for digest in digests if digest])
 
     def _turn(self, model: str | None, paused: bool) -> None:

@@ -145,6 +145,18 @@ def change_run(store: Store, key: int, **values: Any) -> None:
         connection.execute(f"UPDATE runs SET {names} WHERE key = ?", (*values.values(), key))
 
 
+def claim_run(store: Store, run: Run, owner: str) -> Run:
+    """Make a process the one that carries a run out. Raises StoreError when another one was quicker."""
+    with store.write() as connection:
+        claimed = connection.execute(
+            "UPDATE runs SET owner = ?, state = 'running', finished = NULL WHERE key = ? AND owner = ?",
+            (owner, run.key, run.owner),
+        ).rowcount
+    if not claimed:
+        raise StoreError(f"Run {run.id} has just been taken up by another process.", "Wait for its end.")
+    return get_run(store, run.key)
+
+
 def remove_run(store: Store, key: int) -> None:
     """Put a run into the trash."""
     change_run(store, key, removed=time.time(), pinned=False)
