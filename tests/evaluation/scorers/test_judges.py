@@ -66,6 +66,18 @@ def test_a_reply_is_read_through_text_around_it_and_line_breaks_within():
     assert judge(scorer, say('Sure:\n{"reason": "two\nlines", "score": 2}.')).value == 0.25
 
 
+@pytest.mark.parametrize("text", ["4", " 4.", "Score: 4", "I think it is good.\n**Score**: 4, because", "'score' = 4"])
+def test_a_reply_without_json_is_read_where_it_is_plain(text):
+    assert judge(make("judge", rubric="Good?", constrain=False), say(text)).value == 0.75
+
+
+def test_the_form_of_a_reply_is_told_as_well():
+    (ask,) = make("judge", rubric="Good?").questions("a", CASE)
+    assert '{"reason": "...", "score": ...}' in ask.messages[0].content
+    (ask, _) = make("pairwise", reason=False).questions("a", CASE)
+    assert '{"better": ...}' in ask.messages[0].content
+
+
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
@@ -173,7 +185,7 @@ def test_a_prompt_of_ones_own_replaces_the_shipped_one(tmp_path):
         ("judge", {"rubric": "r", "labels": ["a"]}, "at least two"),
         ("judge", {"rubric": "r", "labels": {"a": 2, "b": 0}}, "from 0 to 1"),
         ("judge", {"rubric": "r", "prompt": "nowhere"}, "prompt nowhere: there is no such file"),
-        ("pairwise", {"prompt": "strange"}, "It may use input, a, b, rubric"),
+        ("pairwise", {"prompt": "strange"}, "It may use input, a, b, rubric, form"),
         ("pairwise", {"modle": "x"}, "did you mean model?"),
     ],
 )

@@ -27,7 +27,7 @@ from workbench.evaluation.scorers.jury import (
 from workbench.evaluation.scorers.question import Question
 from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score
 
-_VARIABLES = ("input", "answer", "expected", "rubric", "scale")
+_VARIABLES = ("input", "answer", "expected", "rubric", "scale", "form")
 _KEY = "score"
 NOT_ASKED = "This needs a model's judgement; `workbench eval` asks for it."
 
@@ -38,8 +38,8 @@ class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     model: one, or a list of several, whose mean counts; the dataset gets their agreement (Krippendorff's alpha).
     points: from 1 to so many, or [from, to]. labels: instead of points; from worst to best, or each with its value
         from 0 to 1.
-    prompt: a prompt file to use instead of the shipped `judge/rubric`; it may use input, answer, expected, rubric
-        and scale. show_expected: let the judge see the expected answer.
+    prompt: a prompt file to use instead of the shipped `judge/rubric`; it may use input, answer, expected, rubric,
+        scale and form. show_expected: let the judge see the expected answer.
     reason: let it say why before it rates. sampling: as in a variant. constrain: hold the reply to the schema.
     """
 

@@ -43,11 +43,15 @@ class Jury(msgspec.Struct, frozen=True):
 
     def ask(self, values: Mapping[str, str], key: str, choices: Sequence[Any]) -> tuple[Ask, ...]:
         """A question to each model, whose reply is an object with one of the choices under the key."""
-        messages = render(self.prompt, values, self.prompt.examples)
+        messages = render(self.prompt, {**values, "form": self._show_form(key)}, self.prompt.examples)
         sampling = self.sampling
         if self.constrain:
             sampling = msgspec.structs.replace(sampling, json_schema=self._describe(key, choices))
         return tuple(Ask(model, messages, sampling, self.prompt.mode) for model in self.models)
+
+    def _show_form(self, key: str) -> str:
+        """What a reply looks like, for models that are not held to it."""
+        return f'{{"reason": "...", "{key}": ...}}' if self.reason else f'{{"{key}": ...}}'
 
     def _describe(self, key: str, choices: Sequence[Any]) -> dict[str, Any]:
         reason = {"reason": {"type": "string", "maxLength": _LONGEST_REASON}} if self.reason else {}
@@ -101,15 +105,21 @@ def read_verdict(reply: Reply, key: str, choices: Sequence[Any]) -> Verdict:
         return Verdict(None, reply.problem or "it gave no reply")
     text = _CONTROLS.sub(" ", reply.completion.text)  # a grammar may let line breaks into strings
     found = find_object(text).value
-    if isinstance(found, dict):
-        for choice in choices:
-            if str(found.get(key)).casefold() == str(choice).casefold():
-                return Verdict(choice, str(found.get("reason", "")).strip())
+    said = found if isinstance(found, dict) else {key: _find_plain(text, key)}
+    for choice in choices:
+        if str(said.get(key)).casefold() == str(choice).casefold():
+            return Verdict(choice, str(said.get("reason", "")).strip())
     if reply.completion.stop_reason == "length":
         return Verdict(
             None, f"its reply ended after {reply.completion.output_tokens} tokens; raise sampling.max_tokens"
         )
     return Verdict(None, f"its reply cannot be read: {text.strip()[:200]!r}")
+
+
+def _find_plain(text: str, key: str) -> str:
+    """What a reply without JSON says: the text behind `score:`, else the whole of it."""
+    named = re.search(rf"\b{key}\b[\s\"'*:=is]*[:=][\s\"'*]*([^\n,.;\"'*]+)", text, re.IGNORECASE)
+    return (named[1] if named else text).strip(" .!*\"'")
 
 
 def compute_agreement(ratings: Sequence[Mapping[str, float]], judges: Sequence[str]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from workbench.evaluation.scorers.jury import (
 from workbench.evaluation.scorers.question import Question
 from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score
 
-_VARIABLES = ("input", "a", "b", "rubric")
+_VARIABLES = ("input", "a", "b", "rubric", "form")
 _KEY = "better"
 _CHOICES = ("A", "B", "tie")
 _WORTH = {"first": {"A": 1.0, "B": 0.0, "tie": 0.5}, "second": {"A": 0.0, "B": 1.0, "tie": 0.5}}
@@ -38,7 +38,8 @@ class Pairwise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     model: one, or a list of several, whose mean counts; the dataset gets their agreement (Krippendorff's alpha).
     against: `expected`, or a column of the case that holds the other answer.
-    prompt: a prompt file to use instead of the shipped `judge/pairwise`; it may use input, a, b and rubric.
+    prompt: a prompt file to use instead of the shipped `judge/pairwise`; it may use input, a, b, rubric and
+        form.
     reason: let it say why before it decides. sampling: as in a variant. constrain: hold the reply to the schema.
     """
 
