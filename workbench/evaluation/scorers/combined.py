@@ -14,7 +14,7 @@ from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.adjustment import Adjusted
 from workbench.evaluation.scorers.question import Question
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, Scorer
+from workbench.evaluation.scorers.scorer import Evidence, Judging, Score, Scorer
 
 How = Literal["mean", "all", "any"]
 
@@ -84,13 +84,6 @@ class Combined(Judging, frozen=True, kw_only=True):
         parts = {score.scorer: score.value for _, score in counted}
         explanation = "\n".join([self._describe(len(counted)), *lines])
         return Score(self.name, self._combine(values), extracted, explanation, parts=parts)
-
-    def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
-        values: dict[str, float] = {}
-        for scorer in self.scorers:
-            found = scorer.summarize([one for one in judged if scorer.name in one.score.parts])
-            values |= {f"{scorer.name}.{name}": value for name, value in found.items()}
-        return values
 
     def _judge_parts(self, evidence: Evidence) -> Iterator[Score]:
         """Each part's score; the replies are dealt out in the order of the questions."""
