@@ -6,12 +6,13 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import adapters, command_line, first_paint, mixture, streaming
+from tests.benchmarks import adapters, command_line, first_paint, matrix, mixture, streaming
 
 MEASURES = {
     "adapters": adapters,
     "command_line": command_line,
     "first_paint": first_paint,
+    "matrix": matrix,
     "mixture": mixture,
     "streaming": streaming,
 }

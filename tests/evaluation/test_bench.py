@@ -13,11 +13,14 @@ from workbench.evaluation.bench import (
     Bench,
     Dataset,
     ModelChoice,
+    Perturbations,
+    Threshold,
     Variant,
     load_bench,
     parse_bench,
     save_bench,
 )
+from workbench.evaluation.cost import Price
 
 TEXT = st.text(max_size=40)
 NAME = st.text(min_size=1, max_size=12).filter(str.strip)
@@ -56,6 +59,8 @@ DATASET = st.builds(
     limit=st.none() | st.integers(1, 9),
     on_error=st.sampled_from(["refuse", "skip"]),
 )
+THRESHOLD = st.builds(Threshold, min=NUMBER, max=st.none() | NUMBER)
+KIND = st.sampled_from(["whitespace", "casing", "order", "typos", "paraphrase"])
 BENCH = st.builds(
     Bench,
     variants=st.lists(VARIANT, min_size=1, max_size=3, unique_by=lambda variant: variant.name).map(tuple),
@@ -79,6 +84,18 @@ BENCH = st.builds(
     inputs=st.dictionaries(TEXT, st.text(max_size=200), max_size=3),
     live=st.none() | st.booleans(),
     context_strategy=st.none() | st.sampled_from(["refuse", "drop"]),
+    repeats=st.integers(1, 5),
+    thresholds=st.dictionaries(TEXT, THRESHOLD | st.lists(THRESHOLD, max_size=2).map(tuple), max_size=2),
+    prices=st.dictionaries(TEXT, st.builds(Price, input=NUMBER, output=NUMBER, hour=NUMBER), max_size=2),
+    perturbations=st.none()
+    | st.lists(KIND, max_size=2).map(tuple)
+    | st.builds(
+        Perturbations,
+        kinds=st.lists(KIND, max_size=2).map(tuple),
+        seed=st.integers(0, 9),
+        count=st.integers(1, 5),
+        paraphrases=st.dictionaries(TEXT, st.lists(TEXT, max_size=2).map(tuple), max_size=2),
+    ),
 )
 WRITTEN = """\
 # what this comparison is for
@@ -226,6 +243,10 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_key(tmp_path):
             "two variants are named 'a'",
         ),
         ("variants: [{name: a, prompt: p, model: m}]\ncase: 0\n", "expected a number from 1"),
+        ("variants: [{name: a, prompt: p, model: m}]\nrepeats: 0\n", "repeats: expected a number from 1"),
+        ("variants: [{name: a, prompt: p, model: m}]\nthresholds: {f1: {mn: 1}}\n", "did you mean min?"),
+        ("variants: [{name: a, prompt: p, model: m}]\nthresholds: {f1: {variant: b, min: 1}}\n", "named 'b'"),
+        ("variants: [{name: a, prompt: p, model: m}]\nprices: {m: {hour: much}}\n", "prices.m.hour"),
     ],
 )
 def test_what_is_no_bench_is_a_clear_error(tmp_path, text, said):
