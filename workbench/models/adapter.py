@@ -95,10 +95,13 @@ def read_contents(adapter: Adapter) -> Contents:
     return Contents(read_peft_pairs(path, config, tensors), config, None, tensors.file_bytes, strange)
 
 
-def check_values(adapter: Adapter) -> None:
-    """Raise ModelError when weights are not numbers: the answers would be garbage without a word of why."""
+def check_values(adapter: Adapter, contents: Contents | None = None) -> None:
+    """Raise ModelError when weights are not numbers: the answers would be garbage without a word of why.
+
+    contents: the adapter's, where they have been read already.
+    """
     path = adapter.path if adapter.format == "gguf" else find_weights(adapter.path)
-    halves = read_contents(adapter).halves
+    halves = (contents or read_contents(adapter)).halves
     sound = are_numbers(path, [(half.dtype, half.shape, half.offset) for half in halves])
     wrong = [half.name for half, good in zip(halves, sound, strict=True) if not good]
     if wrong:

@@ -25,17 +25,19 @@ class _Misfit(NamedTuple):
     text: str
 
 
-def check_compatible(adapter: Adapter, base: Model, shape: Base | None = None) -> tuple[str, ...]:
-    """Every problem that keeps an adapter from being laid over a base, one sentence each; none when it fits.
-
-    shape: the base's, where it has been read already; that takes longest.
-    """
+def check_compatible(adapter: Adapter, base: Model) -> tuple[str, ...]:
+    """Every problem that keeps an adapter from being laid over a base, one sentence each; none when it fits."""
     if base.format == "scripted":
         return ()
     try:
-        contents, shape = read_contents(adapter), shape or read_base(base)
+        contents, shape = read_contents(adapter), read_base(base)
     except ModelError as error:
         return (f"{error.message} {error.hint}".strip(),)
+    return find_problems(adapter, contents, base, shape)
+
+
+def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base) -> tuple[str, ...]:
+    """The same of an adapter and a base whose headers have been read."""
     problems = list(_check_form(adapter, contents, shape, base))
     if not problems:
         problems = [*_check_layers(contents, shape), *_check_sizes(contents, shape)]

@@ -12,7 +12,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from workbench.errors import ModelError
 from workbench.models.unfinished import check_finished
@@ -182,15 +182,14 @@ class _Walk:
         name, dimensions = self._string(), self._number("I")
         if dimensions > _LARGEST_DIMENSION_COUNT:
             raise self._damaged(f"{dimensions} dimensions in tensor {name!r}")
-        shape = tuple(self._number("Q") for _ in range(dimensions))
-        return Tensor(name, shape, self._number("I"), self._number("Q"))
+        *shape, kind, offset = struct.unpack(f"<{dimensions}QIQ", self._take(8 * dimensions + 12))
+        return Tensor(name, tuple(shape), kind, offset)
 
     def _string(self) -> str:
         return self._take(self._number("Q")).decode("utf-8", "replace")
 
-    def _number(self, code: str) -> int:
-        value: int = struct.unpack("<" + code, self._take(struct.calcsize("<" + code)))[0]
-        return value
+    def _number(self, code: Literal["I", "Q"]) -> int:
+        return int.from_bytes(self._take(4 if code == "I" else 8), "little")
 
     def _take(self, count: int) -> bytes:
         if count > self._size - self._at:

@@ -12,9 +12,9 @@ from pathlib import Path
 from workbench.engines.llamacpp.native import LOG, native
 from workbench.engines.llamacpp.weights import Weights
 from workbench.errors import ModelError
-from workbench.models.adapter import check_values
+from workbench.models.adapter import check_values, read_contents
 from workbench.models.base import Base, read_base
-from workbench.models.compatibility import check_compatible
+from workbench.models.compatibility import find_problems
 from workbench.models.lora import find_gguf
 from workbench.models.reference import Adapter, Applied, Model
 
@@ -52,14 +52,15 @@ class Adapters:
 
     def _load(self, adapter: Adapter) -> int:
         self._shape = self._shape or read_base(self._model)
-        problems = check_compatible(adapter, self._model, self._shape)
+        contents = read_contents(adapter)
+        problems = find_problems(adapter, contents, self._model, self._shape)
         if problems:
             raise ModelError(
                 f"The adapter {adapter.name} cannot be laid over {self._model.name}:\n"
                 + "\n".join(f"  {problem}" for problem in problems),
                 "Choose an adapter that was trained on this model.",
             )
-        check_values(adapter)
+        check_values(adapter, contents)
         path = adapter.path if adapter.format == "gguf" else find_gguf(adapter, self._model.path)
         LOG.lines.clear()
         handle = native.llama_adapter_lora_init(self._weights.model, str(path).encode())
