@@ -42,7 +42,7 @@ class Encoder:
 
     def __init__(self, vocabulary: Vocabulary, prompts: Prompts) -> None:
         self._vocabulary = vocabulary
-        self._prompts = prompts
+        self.prompts = prompts
 
     def encode(self, row: Row) -> Encoded:
         """Raises TemplateError."""
@@ -51,7 +51,7 @@ class Encoder:
     def join(self, row: Row, answer: str) -> Encoded:
         """The row with this answer instead of its own."""
         request = Request(0, row.messages, mode=row.mode)
-        _, asked = self._prompts.read(request)
+        _, asked = self.prompts.read(request)
         if row.mode == "completion":
             whole, closing = self._complete(request, answer)
         else:
@@ -68,13 +68,13 @@ class Encoder:
                 "This model has no token that ends a text, so an answer without a chat template would never end.",
                 "Use a prompt in chat mode, or a model whose tokenizer names an eos_token.",
             )
-        return [*self._prompts.read_answer(request, answer), end], [end]
+        return [*self.prompts.read_answer(request, answer), end], [end]
 
     def _close(self, messages: Sequence[Message], answer: str) -> tuple[list[int], list[int]]:
         """The finished conversation, and the tokens that end the last turn."""
-        segments = self._prompts.close(messages, answer)
+        segments = self.prompts.close(messages, answer)
         closing = _cut(segments, answer)
-        return self._prompts.tokenize_closed(segments), self._vocabulary.continue_text(closing, special=True)
+        return self.prompts.tokenize_closed(segments), self._vocabulary.continue_text(closing, special=True)
 
 
 def _cut(segments: Sequence[Segment], answer: str) -> str:

@@ -1,0 +1,183 @@
+"""Registry: the adapters that were trained here, as folders that can be moved, with what each came from.
+
+Knows nothing of how they are trained or run. They are PEFT folders, so every model list finds them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from workbench import paths
+from workbench.errors import FileError, TrainingError, WorkbenchError
+from workbench.training.manifest import MANIFEST, Manifest, Measured, Rank, read_manifest, write_manifest
+
+_KEPT = (".safetensors", ".json", ".jinja", ".model", ".txt")
+_LEFT_OUT = ("checkpoint.json", "trainer_state.json", "optimizer.pt", "scheduler.pt", "training_args.bin")
+_TOKENIZER = ("token", "vocab", "merges", "spiece", "special_tokens", "chat_template", "added_tokens")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An adapter of the registry. problem: why its manifest cannot be read; the manifest is then None."""
+
+    name: str
+    path: Path
+    manifest: Manifest | None
+    problem: str = ""
+
+    @property
+    def rank(self) -> Rank:
+        return self.manifest.rank if self.manifest else "candidate"
+
+
+class Registry:
+    """The adapters in a folder. Methods raise TrainingError and FileError."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or paths.data_folder() / "adapters"
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every adapter that has a manifest, the newest first."""
+        found = [self._read(path) for path in self._list()]
+        return tuple(sorted(found, key=lambda entry: -(entry.manifest.created if entry.manifest else 0)))
+
+    def find(self, name: str) -> Entry:
+        """The adapter of that name, or in that folder."""
+        for path in (self.folder / name, Path(name).expanduser()):
+            if name and (path / MANIFEST).is_file():
+                return self._read(path)
+        known = ", ".join(entry.name for entry in self.entries()[:8])
+        raise TrainingError(
+            f"No adapter that was trained here is called {name!r}.",
+            f"There are: {known}." if known else "Train one: workbench train FILE.recipe.yaml",
+        )
+
+    def publish(self, state: Path, manifest: Manifest) -> Path:
+        """Make an adapter of a state's weights; its folder. The manifest is written last, then the folder named.
+
+        manifest: its name and version are set to what is free. Raises FileError when the disk is full.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name, version = self._free(manifest.name)
+        scratch = self.folder / f".{name}.making"
+        try:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            for path in sorted(state.iterdir()):
+                if _belongs(path, whole=(state / "config.json").exists()):
+                    shutil.copyfile(path, scratch / path.name)
+            sizes = {path.name: path.stat().st_size for path in sorted(scratch.iterdir())}
+            write_manifest(scratch, msgspec.structs.replace(manifest, name=name, version=version, files=sizes))
+            scratch.rename(self.folder / name)
+        except (OSError, FileError) as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            reason = error.message if isinstance(error, FileError) else str(error.strerror)
+            raise FileError(
+                f"The adapter {name} could not be written to {self.folder}: {reason}.",
+                "Free some space; the checkpoints are still there, and `--resume` makes the adapter of them.",
+            ) from error
+        return self.folder / name
+
+    def note(self, name: str, text: str) -> None:
+        self._change(name, notes=text)
+
+    def tag(self, name: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> tuple[str, ...]:
+        """Put tags on and take tags off; those it has now."""
+        manifest = self._manifest(name)
+        tags = tuple(dict.fromkeys(tag for tag in (*manifest.tags, *add) if tag not in remove))
+        self._change(name, tags=tags)
+        return tags
+
+    def promote(self, name: str) -> tuple[str, ...]:
+        """Make it the one to use of its kind; the names of those that it replaces."""
+        chosen = self._manifest(name)
+        family = _family(chosen)
+        replaced = []
+        for entry in self.entries():
+            held = entry.manifest
+            if held and held.rank == "promoted" and held.name != chosen.name and _family(held) == family:
+                self._change(entry.name, rank="candidate")
+                replaced.append(entry.name)
+        self._change(name, rank="promoted")
+        return tuple(replaced)
+
+    def retire(self, name: str) -> None:
+        """Keep it, but out of the way."""
+        self._change(name, rank="retired")
+
+    def measured(self, name: str, measured: Measured) -> None:
+        """Keep what it scored on further data."""
+        self._change(name, later=(*self._manifest(name).later, measured))
+
+    def delete(self, name: str, now: datetime | None = None) -> Path:
+        """Move it into the trash; where it is now."""
+        entry = self.find(name)
+        stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S-%f")
+        target = paths.data_folder() / "trash" / "adapters" / f"{stamp}-{entry.path.name}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(entry.path, target)
+        except OSError as error:
+            raise FileError(
+                f"Cannot move {entry.path} to the trash: {error.strerror}.", "It is still there."
+            ) from error
+        return target
+
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """The names from the adapter to the one that began it all; the last may no longer be there."""
+        names = [name]
+        while True:
+            try:
+                parent = self._manifest(names[-1]).parent
+            except WorkbenchError:
+                return tuple(names)
+            if not parent or parent in names:
+                return tuple(names)
+            names.append(parent)
+
+    def _change(self, name: str, **changes: object) -> None:
+        entry = self.find(name)
+        write_manifest(entry.path, msgspec.structs.replace(read_manifest(entry.path), **changes))
+
+    def _manifest(self, name: str) -> Manifest:
+        return read_manifest(self.find(name).path)
+
+    def _read(self, path: Path) -> Entry:
+        try:
+            return Entry(path.name, path, read_manifest(path))
+        except WorkbenchError as error:
+            return Entry(path.name, path, None, error.message)
+
+    def _list(self) -> Iterator[Path]:
+        try:
+            entries = sorted(self.folder.iterdir())
+        except OSError:
+            return iter(())
+        return (path for path in entries if (path / MANIFEST).is_file() and not path.name.startswith("."))
+
+    def _free(self, name: str) -> tuple[str, int]:
+        """A folder's name that is not taken, and the version it stands for."""
+        plain = (
+            "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".-") or "adapter"
+        )
+        version = 1
+        while (self.folder / (plain if version == 1 else f"{plain}-{version}")).exists():
+            version += 1
+        return (plain if version == 1 else f"{plain}-{version}"), version
+
+
+def _family(manifest: Manifest) -> tuple[str, str]:
+    """What makes two adapters alternatives to each other: the same base and the same prompt."""
+    return manifest.base_digest or manifest.base, manifest.prompt
+
+
+def _belongs(path: Path, whole: bool) -> bool:
+    """Whether a file of a checkpoint is part of what was made. whole: every weight was trained, so that the folder is a
+    model, with its tokenizer."""
+    if not path.is_file() or path.name in _LEFT_OUT or path.suffix not in _KEPT or path.name.startswith("rng_state"):
+        return False
+    return whole or not path.name.startswith(_TOKENIZER)
