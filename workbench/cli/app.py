@@ -27,6 +27,7 @@ COMMANDS = (
     "diff",
     "drift",
     "votes",
+    "judge",
     "run",
     "models",
     "dataset",

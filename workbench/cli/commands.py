@@ -27,6 +27,7 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench runs                         what was run; show, pin, report or delete
   workbench diff last~1 last             what was fixed, and what broke
   workbench drift                        whether a bench fell from run to run
+  workbench judge --model JUDGE          let a model compare the answers of a run, two by two
   workbench votes                        what blind votes say, and the votes as training data
   workbench run queues/plain --var message="Where is my parcel?"
   workbench models                       what can answer, and what can be laid over it

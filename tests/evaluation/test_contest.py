@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from evaluating import CASES, Desk, bench
+
+from workbench.errors import BenchError, ModelError
+from workbench.evaluation.bench import Variant
+from workbench.evaluation.contest import RIVAL, choose_pairs, conclude, hold
+from workbench.evaluation.scorers.pairwise import Pairwise
+from workbench.evaluation.view import RunView
+
+GOOD, BAD = "a good answer", "a bad answer"
+FAIR = [
+    {"regex": rf"<answer A>\s*{GOOD}", "reply": '{"reason": "it is good", "better": "A"}'},
+    {"regex": rf"<answer B>\s*{GOOD}", "reply": '{"reason": "it is good", "better": "B"}'},
+    {"reply": '{"reason": "both are bad", "better": "tie"}'},
+]
+SWAYED = [{"reply": '{"reason": "I like the first", "better": "A"}'}]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    made = Desk(tmp_path)
+    made.model("good", rules=[{"reply": GOOD}])
+    made.model("bad", rules=[{"contains": "message 1", "reply": GOOD}, {"reply": BAD}])
+    made.model("fair", rules=FAIR)
+    made.model("swayed", rules=SWAYED)
+    made.model("silent", rules=[{"reply": "Hm."}])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def view(desk):
+    variants = [Variant(name, "plain", name) for name in ("good", "bad")]
+    evaluation = desk.evaluation(bench(*variants, Variant("also bad", "other", "bad")))
+    list(evaluation.events())
+    return RunView(desk.store, evaluation.run)
+
+
+def compare(desk, view, *models, against="", limit=None):
+    judge = Pairwise(model=models, against=RIVAL).locate(desk.folder)
+    bouts = list(hold(view, judge, choose_pairs(view, against), desk.pool(), desk.sources.find_model, limit))
+    return bouts, conclude(view, judge, bouts)
+
+
+def test_answers_that_differ_are_compared_in_both_orders(desk, view):
+    bouts, result = compare(desk, view, "fair")
+    assert {(bout.a, bout.b) for bout in bouts} == {("good", "bad"), ("good", "also bad")}
+    assert len(bouts) == 2 * (len(CASES) - 1)
+    assert all(bout.score.value == 1 for bout in bouts)
+    assert "it is good" in bouts[0].score.explanation
+    assert result.ratings[0].variant == "good"
+    assert (result.ratings[0].wins, result.ratings[0].losses) == (4 * (len(CASES) - 1), 0)
+    assert result.values["same_in_both_orders"] == 1
+    assert result.values["first_preferred"] == 0.5
+
+
+def test_a_judge_that_order_sways_decides_nothing(desk, view):
+    _, result = compare(desk, view, "swayed", against="good")
+    assert result.values["same_in_both_orders"] == 0
+    assert result.values["first_preferred"] == 1
+    assert all(one.wins == one.losses for one in result.ratings)
+
+
+def test_several_judges_vote_and_their_agreement_is_told(desk, view):
+    bouts, result = compare(desk, view, "fair", "swayed", limit=3)
+    assert {bout.case for bout in bouts} == {2, 3}
+    assert result.values["mean[fair]"] == 1
+    assert result.values["mean[swayed]"] == 0.5
+    assert "krippendorff_alpha" in result.values
+
+
+def test_what_no_judge_decided_is_counted_and_has_no_vote(desk, view):
+    bouts, result = compare(desk, view, "silent")
+    assert result.unread == len(bouts) > 0
+    assert result.ratings == ()
+
+
+def test_a_judge_is_not_told_whose_answers_they_are(desk, view):
+    asked = []
+    judge = Pairwise(model="fair", against=RIVAL).locate(desk.folder)
+
+    class Listening:
+        def __init__(self, pool):
+            self.pool = pool
+
+        def submit(self, model, messages, *rest, **more):
+            asked.append(json.dumps([message.content for message in messages]))
+            return self.pool.submit(model, messages, *rest, **more)
+
+    list(hold(view, judge, choose_pairs(view), Listening(desk.pool()), desk.sources.find_model))
+    assert asked
+    assert not any("also bad" in text or RIVAL in text for text in asked)
+
+
+def test_a_contest_that_cannot_be_held_is_told(desk, view):
+    with pytest.raises(BenchError, match="No variant is called nobody"):
+        choose_pairs(view, "nobody")
+    with pytest.raises(ModelError, match="no model absent"):
+        compare(desk, view, "absent")
