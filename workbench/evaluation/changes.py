@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import StoreError
-from workbench.evaluation.measurements import Table, tabulate
+from workbench.evaluation.measurements import Table, read_table
 from workbench.evaluation.statistics.paired import Contrast, contrast
 from workbench.evaluation.summary import Outcome
 from workbench.evaluation.view import Metric, RunView
@@ -85,7 +85,7 @@ def compare_runs(before: RunView, after: RunView, metric: str = "") -> RunCompar
             f"The first has {', '.join(before.variants)}; the second {', '.join(after.variants)}.",
         )
     matches = _match(before, after)
-    tables = [tabulate(view.judgements(chosen.name), view.variants) for view in (before, after)]
+    tables = [read_table(view, chosen.name) for view in (before, after)]
     columns = np.concatenate(
         [
             _align(tables[0], matches[:, 0], [before.variants.index(name) for name in names]),

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.errors import StoreError, WorkbenchError
 from workbench.evaluation.changes import VariantChanges, compare_runs
-from workbench.evaluation.measurements import tabulate
+from workbench.evaluation.measurements import read_table
 from workbench.evaluation.summarizing import estimate
 from workbench.evaluation.summary import Estimate
 from workbench.evaluation.view import Metric, RunView
@@ -72,7 +72,7 @@ def _choose(runs: list[Run], last: int) -> list[Run]:
 
 
 def _read(view: RunView, run: Run, baseline: RunView, metric: Metric) -> DriftPoint:
-    table = tabulate(view.judgements(metric.name), view.variants)
+    table = read_table(view, metric.name)
     found = {name: one for name, one in zip(view.variants, estimate(table, metric), strict=True) if one.n}
     try:
         changes = compare_runs(baseline, view, metric.name).variants if run.id != baseline.id else ()

@@ -13,7 +13,7 @@ import msgspec
 from workbench.errors import BenchError, StoreError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.launch import enabled_examples
-from workbench.evaluation.measurements import add_up, tabulate
+from workbench.evaluation.measurements import read_costs, read_table
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.statistics.paired import contrast
 from workbench.evaluation.summarizing import estimate
@@ -95,9 +95,9 @@ def measure_effects(view: RunView, variant: str, metric: str = "") -> ExampleEff
 
 
 def _measure(view: RunView, origin: Provenance, without: dict[str, str], metric: Metric) -> ExampleEffects:
-    table = tabulate(view.judgements(metric.name), view.variants)
+    table = read_table(view, metric.name)
     name = origin.variant.name
-    costs = add_up(view.readings(), view.variants)
+    costs = read_costs(view)
     place = view.variants.index(name)
     pairs = [(view.variants.index(other), place) for other in without.values()]
     contrasts = contrast(table.means, pairs, metric.binary, metric.lower_is_better)

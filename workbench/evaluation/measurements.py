@@ -1,17 +1,17 @@
 """Measurements: a run's numbers as arrays, cases down and variants across.
 
-Knows nothing of what they mean (summary.py). Texts are read only where something asks for them.
+Knows nothing of what they mean (summarizing.py), and reads no texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.view import Judgement, Reading
+from workbench.evaluation.view import RunView
+from workbench.store.figures import read_figures, read_sums
 
 
 class Table(NamedTuple):
@@ -39,48 +39,29 @@ class Costs(NamedTuple):
     cost_per_thousand: float
 
 
-class Numbers(Protocol):
-    """What is asked of a run; RunView has it."""
-
-    @property
-    def variants(self) -> tuple[str, ...]: ...
-    def judgements(self, metric: str) -> Iterable[Judgement]: ...
-    def readings(self) -> Iterable[Reading]: ...
+def read_table(view: RunView, metric: str) -> Table:
+    """A run's values of one metric, cases in order."""
+    place = [one.name for one in view.metrics].index(metric)
+    rows = read_sums(view.store, view.run.key, place)
+    return tabulate(np.array(rows, dtype=np.float64).reshape(len(rows), 4), len(view.variants))
 
 
-def tabulate(judgements: Iterable[Judgement], variants: Sequence[str]) -> Table:
-    """The judgements of one metric as a table, cases in order."""
-    place = {name: at for at, name in enumerate(variants)}
-    columns, numbers, values = [], [], []
-    for one in judgements:
-        columns.append(place[one.variant])
-        numbers.append(one.case)
-        values.append(one.value)
-    cases, rows = np.unique(np.array(numbers, dtype=np.int64), return_inverse=True)
-    flat = rows * len(variants) + np.array(columns, dtype=np.int64)
-    shape = (len(cases), len(variants))
-    counts = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
-    sums = np.bincount(flat, np.array(values, dtype=np.float64), shape[0] * shape[1]).reshape(shape)
-    means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
+def tabulate(rows: NDArray[np.float64], variants: int) -> Table:
+    """rows: case, place of the variant, sum of the repeats' values, number of repeats."""
+    cases, at = np.unique(rows[:, 0].astype(np.int64), return_inverse=True)
+    places = rows[:, 1].astype(np.int64)
+    means = np.full((len(cases), variants), np.nan)
+    counts = np.zeros((len(cases), variants), dtype=np.int64)
+    means[at, places] = rows[:, 2] / rows[:, 3]
+    counts[at, places] = rows[:, 3]
     return Table(cases, means, counts)
 
 
-def add_up(readings: Iterable[Reading], variants: Sequence[str]) -> Mapping[str, Costs]:
+def read_costs(view: RunView) -> dict[str, Costs]:
     """What each variant's cells took."""
-    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in variants}
-    for one in readings:
-        rows[one.variant].append(
-            (
-                one.failed,
-                one.cached,
-                one.elapsed_seconds,
-                one.prompt_tokens,
-                one.output_tokens,
-                one.tokens_per_second,
-                one.cost,
-            )
-        )
-    return {name: _add_up(np.array(own, dtype=np.float64).reshape(len(own), 7)) for name, own in rows.items()}
+    rows = read_figures(view.store, view.run.key)
+    figures = np.array(rows, dtype=np.float64).reshape(len(rows), 8)
+    return {name: _add_up(figures[figures[:, 0] == place, 1:]) for place, name in enumerate(view.variants)}
 
 
 def _add_up(rows: NDArray[np.float64]) -> Costs:

@@ -12,7 +12,7 @@ import msgspec
 
 from workbench.errors import BenchError, StoreError
 from workbench.evaluation.bench import Variant
-from workbench.evaluation.measurements import tabulate
+from workbench.evaluation.measurements import read_table
 from workbench.evaluation.statistics.paired import contrast
 from workbench.evaluation.summarizing import estimate
 from workbench.evaluation.summary import Estimate, Outcome
@@ -81,7 +81,7 @@ def measure_scale(view: RunView, variant: Variant, metric: str = "", adapter: st
     scaled = {one.adapters[place].scale: one.name for one in view.bench.variants if _is_scaled(one, variant, place)}
     if not scaled:
         raise StoreError(f"Run {view.id} has no scales of {variant.name}.", "Run them first.")
-    table = tabulate(view.judgements(chosen.name), view.variants)
+    table = read_table(view, chosen.name)
     estimates = estimate(table, chosen)
     values = {scale: estimates[view.variants.index(scaled[scale])] for scale in sorted(scaled)}
     best = _find_best(values, chosen)

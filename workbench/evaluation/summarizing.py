@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.measurements import Costs, Table, add_up, tabulate
+from workbench.evaluation.measurements import Costs, Table, read_costs, read_table
 from workbench.evaluation.roles import find_role
 from workbench.evaluation.spread import compute_spreads
 from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
@@ -34,8 +34,8 @@ def summarize_stored(store_path: str, run_id: str) -> Summary:
 
 def compute_summary(view: RunView) -> Summary:
     run, names, metrics = view.run, view.variants, view.metrics
-    tables = {metric.name: tabulate(view.judgements(metric.name), names) for metric in metrics}
-    costs = add_up(view.readings(), names)
+    tables = {metric.name: read_table(view, metric.name) for metric in metrics}
+    costs = read_costs(view)
     whole = read_whole(view)
     estimates = {metric.name: estimate(tables[metric.name], metric) for metric in metrics}
     alternates = {variant.name for variant in view.bench.variants if variant.perturbation}

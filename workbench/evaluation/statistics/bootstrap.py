@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 _FEW, _MANY = 9_999, 1_999
 _LARGE = 2_000  # rows from which fewer resamples do: the percentiles are then steady anyway
 _BLOCK = 4_000_000  # weights held at once
+_DISTINCT = 16  # different values up to which they are drawn by their counts
 
 
 def count_resamples(rows: int) -> int:
     return _FEW if rows <= _LARGE else _MANY
 
 
-def draw_weights(rows: int, seed: int, resamples: int | None = None) -> Iterator[NDArray[np.float64]]:
+def draw_weights(rows: int, seed: int, resamples: int) -> Iterator[NDArray[np.float64]]:
     """How often each row was drawn, block by block: shape (resamples of the block, rows)."""
     random = np.random.default_rng(seed)
-    left = count_resamples(rows) if resamples is None else resamples
+    left = resamples
     while left > 0:
         block = min(left, max(1, _BLOCK // rows))
         drawn = random.integers(rows, size=(block, rows), dtype=np.int64)
@@ -33,7 +34,28 @@ def draw_weights(rows: int, seed: int, resamples: int | None = None) -> Iterator
 
 
 def resample_means(columns: NDArray[np.float64], seed: int = 0, resamples: int | None = None) -> NDArray[np.float64]:
-    """The mean of each column in each resample, shape (resamples, columns); rows with NaN count as missing."""
+    """The mean of each column in each resample, shape (resamples, columns); rows with NaN count as missing.
+
+    A column of few different values, such as right and wrong, is drawn by how often it has each: the same draw, done
+    at once.
+    """
+    drawn = count_resamples(len(columns)) if resamples is None else resamples
+    means = np.empty((drawn, columns.shape[1]))
+    many = []
+    for at in range(columns.shape[1]):
+        values, counts = np.unique(columns[~np.isnan(columns[:, at]), at], return_counts=True)
+        if 0 < len(values) <= _DISTINCT:
+            total = int(counts.sum())
+            random = np.random.default_rng((seed, at))
+            means[:, at] = random.multinomial(total, counts / total, size=drawn) @ values / total
+        else:
+            many.append(at)
+    if many:
+        means[:, many] = _resample_rows(columns[:, many], seed, drawn)
+    return means
+
+
+def _resample_rows(columns: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:
     present = ~np.isnan(columns)
     filled = np.where(present, columns, 0.0)
     complete = bool(present.all())
