@@ -6,10 +6,11 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import adapters, command_line, first_paint, matrix, mixture, streaming
+from tests.benchmarks import adapter_streams, adapters, command_line, first_paint, matrix, mixture, streaming
 
 MEASURES = {
     "adapters": adapters,
+    "adapter_streams": adapter_streams,
     "command_line": command_line,
     "first_paint": first_paint,
     "matrix": matrix,
