@@ -20,6 +20,7 @@ from workbench.evaluation.bench import Bench, Variant
 from workbench.evaluation.cell import Cell, CellEvent, CellFinished, CellStarted, CellText
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft, Launch
+from workbench.evaluation.perturbations import perturb
 from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool
@@ -83,7 +84,7 @@ class _Job:
     ) -> None:
         """Ask the engine; what comes of it, an error at once included, goes into the queue."""
         try:
-            prompt = sources.open_prompt(self.variant.prompt)
+            prompt = perturb(sources.open_prompt(self.variant.prompt), self.variant.perturbation)
             model = sources.find_model(self.variant.model)
             adapters = sources.find_adapters(self.variant.adapters)
             draft = Draft.of(self.variant, prompt, self.case, strategy, model, adapters)
