@@ -183,3 +183,12 @@ def test_a_run_under_way_compares_what_both_have_so_far(tmp_path):
     cells = [answer("a", case, "x") for case in CASES] + [answer("b", case, "x") for case in CASES[:3]]
     summary = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a", "b"), CASES, cells, EXACT))
     assert summary.pairs[0].n == 3
+
+
+def test_examples_that_stand_among_the_cases_are_noted(tmp_path):
+    shown = Prompt(
+        "few", "user:\n{{ message }}", placement="turns", examples=(Example("e1", {"message": "message 7"}, "x"),)
+    )
+    cells = [answer("a", case, "x") for case in CASES]
+    summary = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, cells, prompt=lambda _: shown))
+    assert any("e1 is case 7 (exact)" in note and "flatters" in note for note in summary.notes)

@@ -14,10 +14,8 @@ import psutil
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.flattery import tell_leaks
 from workbench.evaluation.lane import Column, Lane
-from workbench.evaluation.launch import enabled_examples
-from workbench.evaluation.leaks import find_leaks
-from workbench.prompting.prompt import Example
 from workbench.store.origins import digest_origin, estimate_pace
 from workbench.store.store import Store
 
@@ -62,8 +60,6 @@ class Plan(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-
-_LEAKS_SHOWN = 3
 
 SAMPLE = 300
 """cases of a variant that are looked up in the cache, where there are more of them"""
@@ -111,20 +107,10 @@ def make_plan(
 
 
 def _find_leaks(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
-    """Which variants show examples that stand in the cases as well; each set of examples is told once."""
-    told: list[tuple[Example, ...]] = []
-    for column in (column for lane in lanes for column in lane.columns if column.provenance):
-        assert column.provenance is not None
-        variant, prompt = column.variant, column.provenance.prompt
-        examples = enabled_examples(variant, prompt)
-        if not examples or examples in told or variant.perturbation:
-            continue
-        told.append(examples)
-        leaks = find_leaks(examples, cases)
-        if leaks:
-            shown = ", ".join(f"{leak.example} is case {leak.case} ({leak.kind})" for leak in leaks[:_LEAKS_SHOWN])
-            more = f", and {len(leaks) - _LEAKS_SHOWN:,} more" if len(leaks) > _LEAKS_SHOWN else ""
-            yield f"{variant.name} shows examples that stand in the test cases: {shown}{more}. Its score flatters."
+    """Which variants show examples that stand in the cases as well."""
+    columns = (column for lane in lanes for column in lane.columns)
+    shown = ((column.variant, column.provenance.prompt) for column in columns if column.provenance)
+    return tell_leaks(shown, cases)
 
 
 def _plan_lane(

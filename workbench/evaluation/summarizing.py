@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.evaluation.flattery import tell_leaks
 from workbench.evaluation.measurements import Costs, Table, read_costs, read_table
+from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.roles import find_role
 from workbench.evaluation.spread import compute_spreads
 from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
@@ -55,7 +57,7 @@ def compute_summary(view: RunView) -> Summary:
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=tuple(_note(variants, tables, metrics)),
+        notes=(*_note(variants, tables, metrics), *_note_leaks(view)),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
@@ -131,6 +133,13 @@ def _describe(
         role=role,
         **costs._asdict(),
     )
+
+
+def _note_leaks(view: RunView) -> Iterator[str]:
+    """Examples that a prompt shows and that stand among the cases."""
+    origins = [Provenance.decode(told) for name in view.variants if (told := view.provenance(name))]
+    if any(origin.prompt.examples for origin in origins):
+        yield from tell_leaks(((origin.variant, origin.prompt) for origin in origins), list(view.cases()))
 
 
 def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric]) -> Iterator[str]:
