@@ -35,6 +35,8 @@ COMMANDS = (
     "prompts",
     "convert",
     "parity",
+    "train",
+    "adapters",
 )
 _OWN_OPTIONS = ("--help", "-h", "--version")
 

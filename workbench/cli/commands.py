@@ -35,6 +35,8 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench scorers                      what can judge an answer, and how it is written
   workbench convert MODEL my.gguf        a model or an adapter in another form
   workbench parity MODEL my.gguf         whether both read the same tokens
+  workbench train my.recipe.yaml         tune an adapter on the same task
+  workbench adapters                     what was trained here, and what came of it
 
 `workbench COMMAND --help` says more about each.
 

@@ -18,7 +18,7 @@ from typing import Literal
 from workbench.models.ollama import find_in_ollama, is_ollama
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 from workbench.models.unfinished import finished_name
-from workbench.paths import find_shipped
+from workbench.paths import data_folder, find_shipped
 from workbench.settings import Settings
 
 Kind = Literal["gguf", "hf", "peft", "gguf adapter"]
@@ -68,12 +68,14 @@ def _find(folders: Sequence[Path], *kinds: Kind) -> list[tuple[str, Path, Kind]]
 
 def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path, ...]:
     """Where models usually are, existing folders only: the person's own, `models/` beside the bench and in
-    the working folder, the shipped ones, and what Hugging Face, LM Studio, llama.cpp and Ollama have fetched."""
+    the working folder, those trained here, the shipped ones, and what Hugging Face, LM Studio, llama.cpp and
+    Ollama have fetched."""
     home = Path.home()
     candidates = [
         *(Path(folder).expanduser() for folder in settings.model_folders),
         *([near / "models"] if near else []),
         Path.cwd() / "models",
+        data_folder() / "adapters",
         find_shipped("assets"),
         _hugging_face_cache(home),
         home / ".lmstudio" / "models",

@@ -5,9 +5,7 @@ Knows nothing of how training goes (child/).
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +13,11 @@ from typing import Literal
 
 import msgspec
 
-import workbench
 from workbench.errors import TrainingError
 from workbench.evaluation import document
 from workbench.training.journal import follow_events, read_events
 from workbench.training.place import Control, Place, find_places, make_place
+from workbench.training.process import command, environment
 from workbench.training.progress import (
     JobBegan,
     JobEnded,
@@ -35,9 +33,6 @@ from workbench.training.recipe import Recipe, parse_recipe
 
 State = Literal["starting", "running", "paused", "interrupted", "done", "stopped", "failed"]
 """interrupted: its process was killed, or its machine went down; `resume` goes on from the last checkpoint."""
-
-NICENESS = 5
-"""So that panes that answer meanwhile come first."""
 
 
 class JobInfo(msgspec.Struct, frozen=True):
@@ -175,16 +170,13 @@ def curve(events: Iterator[JobEvent] | tuple[JobEvent, ...]) -> tuple[JobStep, .
 
 def _spawn(place: Place) -> None:
     """Start the process that trains: no terminal of ours, a session of its own."""
-    root = str(Path(workbench.__file__).parents[1])
-    given = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, given] if given else [root])}
     with place.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.training.child", str(place.folder)],
+            command("", str(place.folder)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=environment(),
             start_new_session=True,
         )
     place.note_process(process.pid)

@@ -6,7 +6,6 @@ Knows nothing of how training goes (run.py).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
@@ -15,14 +14,10 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import document
-from workbench.training.child.quiet import hush
+from workbench.training.child.resources import step_back
 from workbench.training.place import Header, Place, make_place
 from workbench.training.recipe import load_recipe
 from workbench.training.task import name_of
-
-hush()
-
-_LOOK_SECONDS = 0.3
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +28,7 @@ def main(arguments: list[str]) -> int:
     leads = int(os.environ.get("RANK", "0")) == 0
     try:
         place = _find_place(Path(arguments[0]), leads)
-        _prepare(leads)
+        step_back()
         if leads:
             place.claim()
         from workbench.training.child.run import carry_out
@@ -61,26 +56,6 @@ def _find_place(path: Path, leads: bool) -> Place:
     place = Place(Path(tempfile.mkdtemp(prefix="workbench-")))
     place.write_header(Header(place.folder.name, name, text, str(path.absolute().parent), 0.0, str(path.absolute())))
     return place
-
-
-def _prepare(leads: bool) -> None:
-    """Step back behind what a person waits for, use the cores there are, and leave no core file."""
-    import torch
-
-    from workbench.settings import load_settings
-
-    with contextlib.suppress(OSError):
-        os.nice(5)
-    processes = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(max(1, (load_settings().threads or _count_idle()) // processes))
-
-
-def _count_idle() -> int:
-    """The cores that nobody else uses: threads that share a core wait for each other most of the time."""
-    import psutil
-
-    cores = os.cpu_count() or 1
-    return max(1, round(cores * (1 - psutil.cpu_percent(interval=_LOOK_SECONDS) / 100)))
 
 
 if __name__ == "__main__":

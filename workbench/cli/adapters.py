@@ -1,0 +1,158 @@
+"""`workbench adapters`: the adapters that were trained here, where they come from, and what becomes of them.
+
+Knows nothing of how they are kept (training/registry.py).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli import terminal
+from workbench.errors import TrainingError
+
+if TYPE_CHECKING:
+    from workbench.training.manifest import Manifest
+    from workbench.training.registry import Entry, Registry
+
+_ACTIONS = ("list", "show", "note", "tag", "untag", "promote", "retire", "delete")
+
+
+def main(
+    action: Annotated[str, typer.Argument(metavar="[ACTION]", help=f"One of {', '.join(_ACTIONS)}.")] = "list",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The adapter.")] = "",
+    text: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="The note, or the tags.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The adapters that were trained here.
+
+    \b
+      workbench adapters
+      workbench adapters show demo-plain
+      workbench adapters note demo-plain "the one with the new rows"
+      workbench adapters tag demo-plain friday
+      workbench adapters promote demo-plain    the one to use of its kind
+      workbench adapters retire demo-plain     kept, but out of the way
+      workbench adapters delete demo-plain     into the trash
+
+    \b
+    Exit codes: 0 done; 2 there is no such adapter.
+    """
+    from workbench.training.registry import Registry
+
+    if action not in _ACTIONS:
+        raise TrainingError(
+            f"{action!r} is nothing that can be done with adapters.", f"Expected {', '.join(_ACTIONS)}."
+        )
+    registry = Registry()
+    if action == "list":
+        _list(registry, json)
+        return
+    if not name:
+        raise TrainingError(f"Expected the name of an adapter to {action}.", "`workbench adapters` lists them.")
+    if action == "show":
+        _show(registry, name, json)
+    else:
+        terminal.say(_change(registry, action, name, text or []))
+
+
+def _change(registry: Registry, action: str, name: str, words: list[str]) -> str:
+    """Do it; what was done, in a sentence."""
+    match action:
+        case "note":
+            registry.note(name, " ".join(words))
+            return f"Noted beside {name}."
+        case "tag":
+            return f"{name} has the tags: {', '.join(registry.tag(name, add=words)) or 'none'}."
+        case "untag":
+            return f"{name} has the tags: {', '.join(registry.tag(name, remove=words)) or 'none'}."
+        case "promote":
+            replaced = registry.promote(name)
+            return f"{name} is promoted" + (f" in place of {', '.join(replaced)}." if replaced else ".")
+        case "retire":
+            registry.retire(name)
+            return f"{name} is retired."
+        case _:
+            return f"{name} lies in the trash: {registry.delete(name)}"
+
+
+def _list(registry: Registry, json: bool) -> None:
+    import msgspec
+
+    from workbench.cli.table import console, make_table, show
+
+    entries = registry.entries()
+    if json:
+        found = [entry.manifest for entry in entries if entry.manifest]
+        terminal.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        return
+    if not entries:
+        terminal.say("No adapter was trained here yet. Train one: workbench train FILE.recipe.yaml")
+        return
+    table = make_table(["adapter", "standing", "base", "method", "rows", "score", "made", "tags"], right=["rows"])
+    for entry in entries:
+        table.add_row(*map(show, _row(entry)))
+    console().print(table)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    made = entry.manifest
+    if made is None:
+        return entry.name, "unreadable", entry.problem, "", "", "", "", ""
+    rows = sum(trace.rows for trace in made.data if trace.role != "validation")
+    when = f"{datetime.fromtimestamp(made.created):%Y-%m-%d %H:%M}"
+    return entry.name, made.rank, made.base, made.method, str(rows), _score(made), when, " ".join(made.tags)
+
+
+def _score(made: Manifest) -> str:
+    if made.metrics and made.metrics.scores:
+        name, value = next(iter(made.metrics.scores.items()))
+        return f"{name} {value:.1%}"
+    return "–" if made.validation_loss is None else f"loss {made.validation_loss:.4f}"
+
+
+def _show(registry: Registry, name: str, json: bool) -> None:
+    import msgspec
+
+    from workbench.cli.table import console, make_table, show
+    from workbench.training.manifest import read_manifest
+
+    entry = registry.find(name)
+    made = read_manifest(entry.path)
+    if json:
+        terminal.write(msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n")
+        return
+    table = make_table(["", ""])
+    for label, value in _describe(registry, entry, made):
+        table.add_row(label, show(value))
+    console().print(table)
+    terminal.write(made.recipe)
+
+
+def _describe(registry: Registry, entry: Entry, made: Manifest) -> list[tuple[str, str]]:
+    scores = made.metrics.scores if made.metrics else {}
+    told = [
+        f"{key} {value:.1%} (base {made.baseline[key]:.1%})" if key in made.baseline else f"{key} {value:.4g}"
+        for key, value in scores.items()
+    ]
+    return [
+        ("folder", str(entry.path)),
+        (
+            "standing",
+            f"{made.rank}, version {made.version}, made {datetime.fromtimestamp(made.created):%Y-%m-%d %H:%M}",
+        ),
+        ("base", f"{made.base}  {made.base_digest[:12]}"),
+        ("prompt", f"{made.prompt}  {made.prompt_digest[:12]}"),
+        *((trace.role, f"{trace.path}  {trace.digest[:12]}  {trace.rows} rows") for trace in made.data),
+        ("method", f"{made.method}, {made.parameters:,} numbers"),
+        ("lineage", " ← ".join(registry.lineage(entry.name))),
+        ("validation", "; ".join(told) or "–"),
+        ("loss", "–" if made.validation_loss is None else f"{made.validation_loss:.4f}"),
+        ("training", f"update {made.best_step} of {made.steps}, {made.tokens:,} tokens, {made.seconds:.0f} s"),
+        ("made with", ", ".join(f"{key} {value}" for key, value in made.libraries.items())),
+        *(("later", f"{one.scores} on {one.cases} cases of {one.dataset}") for one in made.later),
+        ("tags", " ".join(made.tags) or "–"),
+        ("notes", made.notes or "–"),
+    ]
