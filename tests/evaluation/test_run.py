@@ -245,7 +245,7 @@ def test_a_run_that_another_process_carries_out_is_left_to_it(desk):
     run = find_run(desk.store, "last")
     import psutil
 
-    from workbench.evaluation.ledger import actual_state
+    from workbench.evaluation.owner import actual_state
     from workbench.store.runs import change_run
 
     parent = psutil.Process(os.getppid())

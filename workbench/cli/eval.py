@@ -71,7 +71,7 @@ def main(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask every cell anew, also where the answer is known.")
     ] = False,
-    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Cells in flight on one model.")] = 16,
+    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Cells in flight on one model.")] = 32,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print every cell as CSV.")] = False,

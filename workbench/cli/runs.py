@@ -124,7 +124,7 @@ def _empty_trash(store: Store) -> None:
 
 
 def _check_idle(run: Run) -> None:
-    from workbench.evaluation.ledger import actual_state
+    from workbench.evaluation.owner import actual_state
 
     if actual_state(run) == "running":
         raise WorkbenchError(f"Run {run.id} is being carried out.", "Stop it first.")
@@ -146,7 +146,7 @@ def _list(store: Store, trash: bool, json: bool) -> None:
 
 
 def _describe(run: Run) -> dict[str, Any]:
-    from workbench.evaluation.ledger import actual_state
+    from workbench.evaluation.owner import actual_state
 
     kept = ("id", "bench", "note", "pinned", "started", "finished", "total", "done", "failed", "cached", "dataset")
     return {**{name: getattr(run, name) for name in kept}, "state": actual_state(run)}
@@ -154,7 +154,7 @@ def _describe(run: Run) -> dict[str, Any]:
 
 def _print(runs: list[Run]) -> None:
     from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.ledger import actual_state
+    from workbench.evaluation.owner import actual_state
 
     table = make_table(
         ["run", "bench", "started", "state", "cells", "failed", "known", "note"], ["cells", "failed", "known"]
@@ -169,7 +169,7 @@ def _print(runs: list[Run]) -> None:
 
 
 def _tell(run: Run) -> str:
-    from workbench.evaluation.ledger import actual_state
+    from workbench.evaluation.owner import actual_state
 
     note = f" - {run.note}" if run.note else ""
     cells = f"{run.done:,} of {run.total:,} cells"

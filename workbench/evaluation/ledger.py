@@ -5,20 +5,19 @@ Knows nothing of engines. One process at a time keeps a run's ledger; others may
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psutil
 
 from workbench.errors import DatasetError, StoreError
 from workbench.evaluation import document
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case, load_cases
 from workbench.evaluation.lane import Column
+from workbench.evaluation.owner import describe_myself, is_alive
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.record import Wish, read_case, read_wish, write_case, write_cell
 from workbench.evaluation.scorers import Scorer
@@ -126,11 +125,11 @@ class Ledger:
     def begin(self, cases: Sequence[Case], columns: Sequence[Column], warnings: tuple[str, ...] = ()) -> None:
         """Write down the run, its cases and what its answers come from."""
         if self.run.id:
-            self.run = claim_run(self._store, self.run, _myself())
+            self.run = claim_run(self._store, self.run, describe_myself())
         else:
             options = msgspec.json.encode(msgspec.structs.replace(self._wish, warnings=warnings)).decode()
             fresh = msgspec.structs.replace(
-                self.run, started=time.time(), owner=_myself(), digest=_digest(cases), options=options
+                self.run, started=time.time(), owner=describe_myself(), digest=_digest(cases), options=options
             )
             self.run = create_run(self._store, fresh, self._variants, self._metrics)
         self._begun = True
@@ -214,24 +213,6 @@ class _KeptCases(Sequence[Case]):
     def __getitem__(self, at: Any) -> Any:
         found = cells.read_inputs_at(self._store, self._run.key, range(len(self))[at])
         return read_case(found[0]) if isinstance(at, int) else [read_case(one) for one in found]
-
-
-def is_alive(owner: str) -> bool:
-    """Whether the process that kept a ledger still runs; a later one with the same number does not count."""
-    number, _, started = owner.partition(" ")
-    try:
-        return bool(number) and f"{psutil.Process(int(number)).create_time():.2f}" == started
-    except (psutil.Error, ValueError):
-        return False
-
-
-def actual_state(run: Run) -> str:
-    """A run's state; `interrupted` where its process is gone."""
-    return "interrupted" if run.state == "running" and not is_alive(run.owner) else run.state
-
-
-def _myself() -> str:
-    return f"{os.getpid()} {psutil.Process().create_time():.2f}"
 
 
 def _digest(cases: Sequence[Case]) -> str:

@@ -52,7 +52,7 @@ class Options(msgspec.Struct, frozen=True):
     """
 
     strategy: Strategy = "refuse"
-    at_once: int = 16
+    at_once: int = 32
     cache: bool = True
     unload: bool = False
     retry_failed: bool = False

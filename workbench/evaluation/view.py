@@ -18,6 +18,7 @@ from workbench.errors import StoreError
 from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.owner import ActualState, actual_state
 from workbench.evaluation.record import preview_case, read_case, read_cell, read_wish
 from workbench.store import cells as kept
 from workbench.store import matrix
@@ -154,6 +155,11 @@ class RunView:
     def run(self) -> Run:
         """The run's record as it is now."""
         return get_run(self.store, self._key)
+
+    @property
+    def state(self) -> ActualState:
+        """The run's state as it is now; `interrupted` where its process is gone."""
+        return actual_state(self.run)
 
     @property
     def bench(self) -> Bench:

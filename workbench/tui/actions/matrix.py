@@ -41,6 +41,15 @@ MANY_CELLS = 5_000
 """a run that may take longer, or has more cells and no estimate, asks before it begins"""
 
 
+_REPORTS = (
+    Choice("html", "HTML", "one page with charts and every case, for anyone's browser"),
+    Choice("md", "Markdown", "tables and findings, for a pull request"),
+    Choice("json", "JSON", "scores, intervals and pairs, for a program"),
+    Choice("csv", "CSV", "every cell, for a spreadsheet"),
+    Choice("parquet", "Parquet", "every cell, for data frames"),
+)
+
+
 @flow
 async def run(screen: MatrixScreen) -> None:
     """Begin a run of the bench, or go on with the one on show if it was stopped."""
@@ -48,10 +57,10 @@ async def run(screen: MatrixScreen) -> None:
     if evaluations.current is not None and evaluations.current.running:
         screen.notify("The run goes on: space pauses it, x stops it.", timeout=3)
         return
-    stopped = screen.view is not None and screen.view.run.state in ("stopped", "interrupted", "paused")
+    stopped = screen.view is not None and screen.view.state in ("stopped", "interrupted")
     prepare = (lambda: evaluations.prepare_again(screen.run)) if stopped else evaluations.prepare
     evaluation, plan = await asyncio.to_thread(prepare)
-    screen.tell("\n".join([*plan.problems, *await asyncio.to_thread(evaluations.find_leaks)]))
+    screen.tell("\n".join([*plan.problems, *plan.warnings]))
     if _is_long(plan):
         answer = await ask(screen, "Run the whole dataset", describe_plan(plan), [("run", "Run"), ("stay", "Not now")])
         if answer == "stay":
@@ -258,6 +267,20 @@ async def compare_runs(screen: MatrixScreen) -> None:
         asked = screen.evaluations.figures.compare(view.id, earlier, screen.metric)
         changes = await asyncio.wrap_future(asked)
         await screen.app.push_screen_wait(Reader(f"{view.id} against {earlier}", describe_changes(changes)))
+
+
+@flow
+async def report(screen: MatrixScreen) -> None:
+    """The results as a file beside the bench."""
+    view, summary = _view(screen), screen.summary
+    if summary is None:
+        raise WorkbenchError("There are no figures yet.", "They come with the first finished cells.")
+    picked = await screen.app.push_screen_wait(Picker("Write a report", _REPORTS, ""))
+    if picked is None:
+        return
+    path = screen.evaluations.session.path.parent / f"{view.run.bench}-{view.id}.{picked.id}"
+    await asyncio.to_thread(screen.evaluations.write_report, view.id, summary, path)
+    screen.notify(str(path), title="Wrote", timeout=6, markup=False)
 
 
 @flow
