@@ -48,3 +48,9 @@ def test_a_threshold_on_something_unknown_is_told_with_what_there_is():
     with pytest.raises(BenchError, match="'bleu'") as caught:
         misses({"bleu": Threshold(min=0.1)}, one("A", 0.5))
     assert "exact_match" in caught.value.hint
+
+
+def test_a_latency_that_nobody_measured_misses():
+    assert misses({"latency_p95": Threshold(max=1.0)}, one("A", 0.5)) == [
+        "latency_p95 of A: expected at most 1, found nothing to measure"
+    ]

@@ -34,6 +34,8 @@ def _lay_out(summary: Summary) -> Iterator[Table | Padding]:
         yield _make_main(summary, summary.metrics[0])
     if others := _make_others(summary):
         yield others
+    if summary.spreads:
+        yield _make_spreads(summary)
     said = [*list_findings(summary), *(f"Note: {note}" for note in summary.notes)]
     yield Padding(Text("\n").join(map(show, said)), (0, 0, 1, 0))
 
@@ -103,6 +105,17 @@ def _make_others(summary: Summary) -> Table | None:
             *(Text(_show_value(one.dataset_scores.get(key))) for key in whole),
         ]
         table.add_row(show(one.name), *row)
+    return table
+
+
+def _make_spreads(summary: Summary) -> Table:
+    """How far each score hangs on the wording of its prompt."""
+    numbers = ["as written", "mean", "lowest", "highest", "wordings"]
+    table = make_table(["reworded", "score", *numbers, "worst"], right=numbers)
+    for one in summary.spreads:
+        values = (one.written, one.mean, one.low, one.high)
+        row = [one.variant, name_metric(one.metric), *map(_show_value, values), str(one.wordings), one.worst]
+        table.add_row(*map(show, row))
     return table
 
 

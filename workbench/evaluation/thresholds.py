@@ -13,6 +13,8 @@ from workbench.errors import BenchError
 from workbench.evaluation.bench import Bench, list_thresholds
 from workbench.evaluation.summary import Summary, VariantSummary
 
+_SPEEDS = ("latency_p50", "latency_p95", "tokens_per_second")
+"""0 where no answer was new, so that nothing was measured"""
 _FIGURES = ("failed", "latency_p50", "latency_p95", "tokens_in", "tokens_out", "tokens_per_second", "cost_per_thousand")
 
 
@@ -55,6 +57,7 @@ def _read(variant: VariantSummary, metric: str) -> float:
     if metric in variant.dataset_scores:
         return variant.dataset_scores[metric]
     if metric in _FIGURES:
-        return float(getattr(variant, metric))
+        value = float(getattr(variant, metric))
+        return math.nan if value == 0 and metric in _SPEEDS else value
     known = ", ".join((*variant.scores, *variant.dataset_scores, *_FIGURES))
     raise BenchError(f"thresholds: nothing is called {metric!r} in this run.", f"There are: {known}.")

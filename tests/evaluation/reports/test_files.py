@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import math
 import re
 from html.parser import HTMLParser
 
@@ -18,7 +19,7 @@ from workbench.errors import FileError
 from workbench.evaluation.reports.csv import write_csv
 from workbench.evaluation.reports.html import render_html, write_html
 from workbench.evaluation.reports.parquet import write_parquet
-from workbench.evaluation.summary import summarize
+from workbench.evaluation.summary import Spread, summarize
 
 CASES = make_cases(12)
 EVIL = '</pre><script>alert("x")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \x1b[31m\u202e'
@@ -141,3 +142,11 @@ def test_of_very_many_cases_those_that_differ_are_on_the_page(tmp_path):
 def test_a_page_of_a_run_without_cells_is_still_a_page(tmp_path):
     view = store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, [])
     assert "Nothing has been scored yet" in render_html(view, summarize(view))
+
+
+def test_spreads_of_reworded_prompts_have_a_table(tmp_path):
+    view = make_view(tmp_path)
+    assert "worded a little differently" not in render_html(view, summarize(view))
+    spread = Spread("a", "exact_match", 0.5, 3, 0.4, 0.2, 0.6, math.nan, "casing")
+    page = render_html(view, msgspec.structs.replace(summarize(view), spreads=(spread,)))
+    assert "worded a little differently" in page and "0.200 – 0.600" in page and "casing" in page

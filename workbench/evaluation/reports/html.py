@@ -17,7 +17,7 @@ from markupsafe import Markup
 from workbench import files
 from workbench.evaluation.reports.case_list import MOST_CASES, list_cases
 from workbench.evaluation.reports.charts import Point, draw_intervals, draw_scatter
-from workbench.evaluation.reports.tables import list_confusion, list_pairs, list_variants
+from workbench.evaluation.reports.tables import list_confusion, list_pairs, list_spreads, list_variants
 from workbench.evaluation.summary import Summary
 from workbench.evaluation.view import Metric, RunView
 from workbench.evaluation.words import format_seconds, format_value, name_metric, tell
@@ -61,6 +61,7 @@ def _make_page(view: RunView, summary: Summary, most_cases: int) -> dict[str, An
         "variants": list_variants(summary),
         "charts": [chart for metric in summary.metrics if (chart := _draw(summary, metric))],
         "pairs": [one for metric in summary.metrics if (one := list_pairs(summary, metric))],
+        "spreads": list_spreads(summary),
         "confusion": [list_confusion(one) for one in summary.confusion],
         "notes": summary.notes,
         "cases": cases.cases,

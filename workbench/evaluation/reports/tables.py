@@ -127,6 +127,30 @@ def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
     )
 
 
+def list_spreads(summary: Summary) -> Table | None:
+    """How far each score hangs on the wording of its prompt; None for a run that did not ask."""
+    if not summary.spreads:
+        return None
+    head = ["variant", "score", "as written", "over all wordings", "deviation", "wordings", "worst"]
+    rows = []
+    for one in summary.spreads:
+        written, mean, low, high, deviation = (
+            "–" if math.isnan(value) else f"{value:.3f}"
+            for value in (one.written, one.mean, one.low, one.high, one.deviation)
+        )
+        cells = [
+            TableCell(one.variant, tone="left"),
+            TableCell(name_metric(one.metric)),
+            TableCell(written),
+            TableCell(mean, f"{low} – {high}"),
+            TableCell(deviation),
+            TableCell(str(one.wordings)),
+            TableCell(one.worst, tone="left"),
+        ]
+        rows.append(TableRow(cells))
+    return Table(head, rows)
+
+
 def list_confusion(one: Confusion) -> ConfusionTable:
     rows = []
     for at, (label, counts) in enumerate(zip(one.labels, one.counts, strict=True)):
