@@ -130,15 +130,18 @@ def test_texts_as_expected_answers_make_no_confusion_matrix(tmp_path):
 
 
 def test_what_scorers_say_of_the_whole_dataset_stands_beside_the_means(tmp_path):
+    said = ("the cat sat on a mat", "the cat sat on the mat")
     cells = [
-        Cell("a", case.number, Completion("the cat sat on a mat"), (Score("bleu", 50.0, "", ""),)) for case in CASES[:4]
+        Cell("a", case.number, Completion(said[case.number % 2]), (Score("bleu", 50.0, "", ""),)) for case in CASES
     ]
     metrics = (MetricRecord("bleu", free=True),)
-    cases = [msgspec.structs.replace(case, expected="the cat sat on the mat") for case in CASES[:4]]
+    cases = [msgspec.structs.replace(case, expected="the cat sat on the mat") for case in CASES]
     view = store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, cells, metrics, scorers=("bleu",))
     found = summarize(view).variant("a")
     assert found.scores["bleu"].value == 50
     assert 0 < found.dataset_scores["bleu.corpus"] < 100
+    interval = found.dataset_intervals["bleu.corpus"]
+    assert interval.low < interval.value < interval.high < 100 and interval.n == 80
 
 
 def test_what_kind_a_variant_is_comes_from_what_it_ran_with(tmp_path):

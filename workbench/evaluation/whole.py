@@ -6,7 +6,7 @@ when a scorer has something to say of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,20 +30,19 @@ class Whole(NamedTuple):
 
 
 def read_whole(view: RunView) -> Whole:
-    scores = _summarize(view)
+    whole = _summarize(view)
     metric, counted = _count_labels(view)
-    intervals: dict[str, dict[str, Estimate]] = {}
-    confusion = []
     if counted is None:
-        return Whole(scores, {}, ())
+        return whole
+    confusion = []
     for place, table in counted.counts.items():
         name, counts = view.variants[place], np.array(table, dtype=np.int64)
         f1 = score_f1(counts)
         key = f"{metric}.macro_f1"
-        value = scores[name].setdefault(key, f1.macro)
-        intervals[name] = {key: Estimate(value, *f1.macro_interval, int(counts.sum()))}
+        value = whole.scores[name].setdefault(key, f1.macro)
+        whole.intervals[name][key] = Estimate(value, *f1.macro_interval, int(counts.sum()))
         confusion.append(Confusion(name, counted.labels, tuple(map(tuple, table))))
-    return Whole(scores, intervals, tuple(confusion))
+    return whole._replace(confusion=tuple(confusion))
 
 
 def _count_labels(view: RunView) -> tuple[str, LabelCounts | None]:
@@ -56,16 +55,20 @@ def _count_labels(view: RunView) -> tuple[str, LabelCounts | None]:
     return name, count_labels(tally_answers(view.store, run, place))
 
 
-def _summarize(view: RunView) -> dict[str, dict[str, float]]:
+def _summarize(view: RunView) -> Whole:
     """What the scorers themselves say of a variant's answers as a whole."""
     scorers = [one for one in make_scorers(view.bench.scorers, Path(view.run.folder)) if _speaks_for_all(one)]
-    scores: dict[str, dict[str, float]] = {name: {} for name in view.variants}
+    whole = Whole({name: {} for name in view.variants}, {name: {} for name in view.variants}, ())
     judged = _judge_again(view, scorers) if scorers else {}
     for scorer in scorers:
         for name in view.variants:
             own = judged.pop((name, scorer.name), [])
-            scores[name] |= {f"{scorer.name}.{key}": value for key, value in scorer.summarize(own).items()}
-    return scores
+            values = scorer.summarize(own)
+            whole.scores[name].update({f"{scorer.name}.{key}": value for key, value in values.items()})
+            bound: Callable[..., dict[str, tuple[float, float]]] = getattr(scorer, "bound", lambda _: {})
+            for key, (low, high) in bound(own).items():
+                whole.intervals[name][f"{scorer.name}.{key}"] = Estimate(values[key], low, high, len(own))
+    return whole
 
 
 def _speaks_for_all(scorer: Scorer) -> bool:

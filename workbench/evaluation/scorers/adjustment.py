@@ -103,7 +103,15 @@ class Adjusted(Judging, frozen=True, kw_only=True):
         return self._turn(self._pass(score), problem)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
-        seen = [
+        return self.inner.summarize(self._see(judged))
+
+    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+        bound = getattr(self.inner, "bound", None)
+        return bound(self._see(judged)) if bound else {}
+
+    def _see(self, judged: Sequence[Judged]) -> list[Judged]:
+        """The answers as the inner scorer has them before it."""
+        return [
             msgspec.structs.replace(
                 one,
                 text=extract_text(self._steps(), one.text)[0] or "",
@@ -112,7 +120,6 @@ class Adjusted(Judging, frozen=True, kw_only=True):
             )
             for one in judged
         ]
-        return self.inner.summarize(seen)
 
     def _pass(self, score: Score) -> Score:
         limit = self.adjustment.threshold

@@ -175,6 +175,11 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return {}
 
+    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+        """95% intervals of what `summarize` says, where drawing the cases again is the scorer's own affair; mostly
+        nothing."""
+        return {}
+
 
 class Comparing(Judging, frozen=True, kw_only=True):
     """A scorer that compares the answer with the expected one; where several are right, the best comparison counts."""

@@ -6,13 +6,20 @@ them, with sacrebleu's signature.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
 
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, no_answer
 
 Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
+
+_RESAMPLES = 300
+_MOST_DRAWN = 1_000  # cases: what is drawn from them is held at once
 
 
 class Bleu(Judging, frozen=True, kw_only=True):
@@ -41,10 +48,11 @@ class Bleu(Judging, frozen=True, kw_only=True):
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
 
-    def _metric(self, **options: Any) -> Any:
-        from sacrebleu.metrics import BLEU
+    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+        return _bound_corpus(self._metric(), judged)
 
-        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase, **options)
+    def _metric(self, effective_order: bool = False) -> Any:
+        return _make_bleu(self.tokenize, self.lowercase, effective_order)
 
 
 class ChrF(Judging, frozen=True, kw_only=True):
@@ -55,7 +63,7 @@ class ChrF(Judging, frozen=True, kw_only=True):
 
     traits: ClassVar[Traits] = Traits(heavy=True, scale="percent")
     name: str = "chrf"
-    word_order: int = 0
+    word_order: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0
     lowercase: bool = False
 
     @property
@@ -73,10 +81,25 @@ class ChrF(Judging, frozen=True, kw_only=True):
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
 
-    def _metric(self) -> Any:
-        from sacrebleu.metrics import CHRF
+    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+        return _bound_corpus(self._metric(), judged)
 
-        return CHRF(word_order=self.word_order, lowercase=self.lowercase)
+    def _metric(self) -> Any:
+        return _make_chrf(self.word_order, self.lowercase)
+
+
+@cache
+def _make_bleu(tokenize: str, lowercase: bool, effective_order: bool) -> Any:
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=effective_order)
+
+
+@cache
+def _make_chrf(word_order: int, lowercase: bool) -> Any:
+    from sacrebleu.metrics import CHRF
+
+    return CHRF(word_order=word_order, lowercase=lowercase)
 
 
 def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
@@ -86,6 +109,20 @@ def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
     most = max(len(references) for _, references in rows)
     streams = [[references[at] if at < len(references) else None for _, references in rows] for at in range(most)]
     return {"corpus": _limit(metric.corpus_score([text for text, _ in rows], streams).score)}
+
+
+def _bound_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+    """Sacrebleu's own bootstrap; nothing where it would take seconds."""
+    pairs = [(one.text, one.expected) for one in judged if one.expected is not None]
+    if not 2 <= len(pairs) <= _MOST_DRAWN:
+        return {}
+    references = [[expected for _, expected in pairs]]
+    found = metric.corpus_score([text for text, _ in pairs], references, n_bootstrap=_RESAMPLES)
+    told = json.loads(found.format(width=4, signature=str(metric.get_signature()), is_json=True))
+    if "confidence_mean" not in told:
+        return {}
+    middle, half = told["confidence_mean"], told["confidence_var"]
+    return {"corpus": (max(0.0, middle - half), _limit(middle + half))}
 
 
 def _sign(metric: Any) -> str:
