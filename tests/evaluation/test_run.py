@@ -432,7 +432,9 @@ JUDGE = {"judge": {"model": "judge", "rubric": "Is it a label?", "points": 5}}
 
 def test_a_judge_is_asked_once_for_the_same_answer_and_its_failure_stops_nothing(desk):
     desk.model("judge", rules=[{"reply": '{"reason": "It is.", "score": 4}'}], context_tokens=10_000)
-    cells = carry_out(desk.evaluation(bench(scorers=(JUDGE,))))
+    evaluation = desk.evaluation(bench(scorers=(JUDGE,)))
+    assert evaluation.plan().judges == ("judge",)
+    cells = carry_out(evaluation)
     assert {score.value for cell in cells for score in cell.scores} == {0.75}
     pool = desk.pool()
     again = carry_out(desk.evaluation(bench(scorers=(JUDGE, "exact_match")), pool=pool))

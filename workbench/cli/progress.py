@@ -54,6 +54,8 @@ def describe_plan(plan: Plan) -> list[str]:
     if plan.cached:
         lines[0] += f"; {'about ' if plan.estimated else ''}{plan.cached:,} have an answer already"
     lines += [_describe_model(model) for model in plan.models]
+    if plan.judges:
+        lines.append(f"  judged by {', '.join(plan.judges)}")
     if plan.memory_bytes:
         free = "" if plan.memory_bytes <= plan.free_bytes else " - more than is free"
         lines.append(f"memory: about {_size(plan.memory_bytes)} of {_size(plan.free_bytes)} that are free{free}")

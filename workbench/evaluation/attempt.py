@@ -12,26 +12,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from workbench.engines.engine import Chunk, Completion, Event, Failure, Likelihood, fold
+from workbench.engines.engine import Chunk, Completion, Event, Failure, fold
 from workbench.errors import EngineError, WorkbenchError
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.cost import price_answer
 from workbench.evaluation.fitting import fit_messages
+from workbench.evaluation.hearing import PRIORITY, Heard, Hearing
 from workbench.evaluation.lane import Job, Lane
 from workbench.evaluation.launch import Draft, enabled_examples
 from workbench.evaluation.provenance import Provenance, digest_question
 from workbench.evaluation.record import read_answer, write_answer
 from workbench.evaluation.replies import ReplyLibrary
-from workbench.evaluation.scorers import Ask, Question, Reply, Score, Weigh
+from workbench.evaluation.scorers import Question, Score, Weigh
 from workbench.evaluation.scoring import Scoring
 from workbench.hosting.pool import Pool, Ticket
 from workbench.prompting.prompt import Message
 from workbench.prompting.render import render
 from workbench.store.cells import Answer, find_answer
 from workbench.store.store import Store
-
-PRIORITY = 1
-"""behind the live panes"""
 
 
 class Tools(NamedTuple):
@@ -50,13 +48,6 @@ class Fitted(NamedTuple):
     future: Future[tuple[Message, ...]]
 
 
-class Heard(NamedTuple):
-    """A piece of the reply to one of the scorers' questions."""
-
-    question: int
-    said: Event | Future[tuple[Likelihood, ...]]
-
-
 class Scored(NamedTuple):
     """The scores."""
 
@@ -67,7 +58,10 @@ Said = Event | Fitted | Heard | Scored
 
 
 class Attempt:
-    """See the module. post: puts a message into the run's queue, from any thread."""
+    """See the module. post: puts a message into the run's queue, from any thread.
+
+    spent_seconds: its part of the time that the lane's cells took side by side, once it is done.
+    """
 
     def __init__(self, job: Job, lane: Lane, tools: Tools, post: Callable[[Attempt, Said], None]) -> None:
         self.job = job
@@ -75,10 +69,12 @@ class Attempt:
         self.done = False
         self.cell: Cell | None = None
         self.answer = Answer()
+        self.spent_seconds = 0.0
+        self._begun = lane.clock.begin()
         self._tools = tools
         self._post = post
         self._chunks: list[Chunk] = []
-        self._tickets: list[Ticket] = []
+        self._ticket: Ticket | None = None
         self._draft: Draft | None = None
         self._whole: tuple[Message, ...] = ()
         self._messages: tuple[Message, ...] | None = None
@@ -87,10 +83,7 @@ class Attempt:
         self._cached = False
         self._charged: float | None = None
         self._questions: tuple[Question, ...] = ()
-        self._replies: dict[int, Reply] = {}
-        self._heard: dict[int, list[Chunk]] = {}
-        self._asked: dict[int, bytes | None] = {}
-        self.learned: list[tuple[bytes, str]] = []
+        self._hearing: Hearing | None = None
 
     def start(self) -> None:
         """Begin; a cell that cannot run at all is done at once."""
@@ -106,8 +99,14 @@ class Attempt:
     def cancel(self) -> None:
         """Call it off; its outcome is of no interest any more."""
         self.done = True
-        for ticket in self._tickets:
-            ticket.cancel()
+        for under_way in (self._ticket, self._hearing):
+            if under_way:
+                under_way.cancel()
+
+    @property
+    def learned(self) -> list[tuple[bytes, str]]:
+        """Digest and text of replies to the scorers' questions that were not known before."""
+        return self._hearing.learned if self._hearing else []
 
     def take(self, said: Said) -> str:
         """Go on with what came; the text that came with it."""
@@ -116,8 +115,9 @@ class Attempt:
         match said:
             case Fitted(future):
                 self._send(future)
-            case Heard(question, reply):
-                self._hear(question, reply)
+            case Heard() if self._hearing:
+                self._hearing.take(said)
+                self._score()
             case Scored(future):
                 self._finish(future.result())
             case Failure():
@@ -159,20 +159,18 @@ class Attempt:
         try:
             self._messages = future.result()
             if self._completion is not None:  # known already: the messages were wanted for a scorer's question
-                self._ask()
+                self._hear()
                 return
             self._charged = self.lane.meter.begin()
             assert self._draft is not None
-            self._tickets.append(
-                self._tools.pool.submit(
-                    own.base,
-                    self._messages,
-                    self._draft.sampling,
-                    own.prompt.mode,
-                    lambda event: self._post(self, event),
-                    own.applied,
-                    priority=PRIORITY,
-                )
+            self._ticket = self._tools.pool.submit(
+                own.base,
+                self._messages,
+                self._draft.sampling,
+                own.prompt.mode,
+                lambda event: self._post(self, event),
+                own.applied,
+                priority=PRIORITY,
             )
         except WorkbenchError as error:
             if self._tools.pool.info(own.base) is None:
@@ -189,85 +187,35 @@ class Attempt:
         if any(isinstance(question, Weigh) for question in self._questions) and self._messages is None:
             self._fit()
         else:
-            self._ask()
+            self._hear()
 
-    def _ask(self) -> None:
-        for number, question in enumerate(self._questions):
-            try:
-                self._put(number, question)
-            except WorkbenchError as error:
-                self._replies[number] = Reply(problem=error.message)
-        self._score()
-
-    def _put(self, number: int, question: Question) -> None:
-        """Ask a scorer's question, unless its reply is known."""
-        library, own = self._tools.library, self._provenance
-        digest = library.digest(question, own, self._messages or ())
-        self._asked[number] = digest
-        known = library.find(digest) if self._tools.cache else None
-        if known:
-            self._replies[number] = known
-        elif isinstance(question, Ask):
-            self._ask_model(number, question)
-        else:
-            assert self._messages is not None
-            weighing = self._tools.pool.weigh(
-                own.base, self._messages, question.answers, own.prompt.mode, own.applied, priority=PRIORITY
-            )
-            weighing.add_done_callback(lambda future: self._post(self, Heard(number, future)))
-
-    def _ask_model(self, number: int, question: Ask) -> None:
-        model = self._tools.library.find_model(question.model)
-        self._heard[number] = []
-        self._tickets.append(
-            self._tools.pool.submit(
-                model,
-                question.messages,
-                question.sampling,
-                question.mode,
-                lambda event: self._post(self, Heard(number, event)),
-                priority=PRIORITY,
-            )
+    def _hear(self) -> None:
+        """Let the scorers ask what they want to know of the answer."""
+        tools = self._tools
+        self._hearing = Hearing(
+            self._questions,
+            self._provenance,
+            self._messages or (),
+            tools.library,
+            lambda heard: self._post(self, heard),
         )
-
-    def _hear(self, number: int, said: Event | Future[tuple[Likelihood, ...]]) -> None:
-        match said:
-            case Future():
-                self._reply(number, _read(said))
-            case Failure():
-                question = self._questions[number]
-                if isinstance(question, Ask):
-                    self._tools.library.note_failure(question.model, said.message)
-                self._reply(number, Reply(problem=said.message))
-            case Chunk():
-                self._heard[number].append(said)
-                if said.stop_reason is not None:
-                    self._reply(number, Reply(completion=fold(self._heard.pop(number))))
+        self._hearing.open(tools.pool, tools.cache)
         self._score()
-
-    def _reply(self, number: int, reply: Reply) -> None:
-        self._replies[number] = reply
-        digest = self._asked[number]
-        if digest and not reply.problem:
-            self.learned.append((digest, msgspec.json.encode(reply).decode()))
 
     def _score(self) -> None:
-        if len(self._replies) < len(self._questions):
-            return
-        if not self._tools.scoring.needs_answer and self._questions and not self.learned:
-            self._cached = all(not reply.problem for reply in self._replies.values())
+        """Judge, once every question has its reply."""
         assert self._completion is not None
-        replies = [self._replies[number] for number in range(len(self._questions))]
-        price = self.job.column.price
-        scoring = self._tools.scoring.score(
-            self._completion.text,
-            self.job.case,
-            replies,
-            self._completion,
-            self._cost if price else None,
-            self._cached,
-        )
-        scoring.add_done_callback(lambda future: self._post(self, Scored(future)))
+        assert self._hearing is not None
+        replies = self._hearing.replies
+        if replies is None:
+            return
+        scoring = self._tools.scoring
+        if not scoring.needs_answer:
+            self._cached = bool(replies) and self._hearing.known
+        cost = self._cost if self.job.column.price else None
+        done = self._completion
+        judging = scoring.score(done.text, self.job.case, replies, done, cost, self._cached)
+        judging.add_done_callback(lambda future: self._post(self, Scored(future)))
 
     @property
     def _cost(self) -> float:
@@ -295,6 +243,7 @@ class Attempt:
             prompt_digest=self._digest.hex() if self._digest else "",
             **outcome,
         )
+        self.spent_seconds = self.lane.clock.end(self._begun)
         self.done = True
 
     def _stop_meter(self) -> float:
@@ -317,10 +266,3 @@ def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, .
     return digest_question(
         own.model, own.adapters, whole, own.prompt.mode, draft.sampling, own.engine, job.repeat, extra
     )
-
-
-def _read(future: Future[tuple[Likelihood, ...]]) -> Reply:
-    try:
-        return Reply(likelihoods=future.result())
-    except WorkbenchError as error:
-        return Reply(problem=error.message)

@@ -53,6 +53,9 @@ class Lane:
         self.ended = False
         self.broken: WorkbenchError | None = None
         self.meter = Meter()
+        """of the time in which answers are made"""
+        self.clock = Meter()
+        """of all the time that cells take, their judges' with it"""
         self.left = 0
         self._jobs: Iterator[Job] = iter(())
         self._next: Job | None = None

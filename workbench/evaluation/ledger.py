@@ -193,7 +193,7 @@ class Ledger:
     def _time(self, attempt: Attempt) -> None:
         if attempt.cell and not attempt.cell.cached and not attempt.cell.error:
             column, cells, seconds = self._paces.get(attempt.job.column.place, (attempt.job.column, 0, 0.0))
-            self._paces[column.place] = (column, cells + 1, seconds + attempt.answer.share_seconds)
+            self._paces[column.place] = (column, cells + 1, seconds + attempt.spent_seconds)
 
 
 class _KeptCases(Sequence[Case]):

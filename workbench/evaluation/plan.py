@@ -43,7 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     cached: cells whose answer is known already; counted over a sample where there are very many (`estimated`).
     seconds: estimate for all that is left; None where nothing is known. memory_bytes: the most that is in use at once.
     free_bytes: memory that is free now. problems: what will make cells fail, in words. warnings: what will make the
-    scores flatter: examples that stand in the test cases as well.
+    scores flatter: examples that stand in the test cases as well. judges: models that judge answers, loaded beside.
     """
 
     cells: int
@@ -59,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True):
     free_bytes: int = 0
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
 
 
 SAMPLE = 300
@@ -73,6 +74,7 @@ def make_plan(
     store: Store,
     known: Callable[[Column, Sequence[Case]], int],
     retry_failed: bool,
+    judges: tuple[str, ...] = (),
 ) -> Plan:
     """What the lanes are about to do; sets how many cells each of them has left.
 
@@ -103,6 +105,7 @@ def make_plan(
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
         tuple(_find_leaks(lanes, cases)),
+        judges,
     )
 
 

@@ -27,6 +27,7 @@ from workbench.evaluation.plan import Plan, make_plan
 from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress, RunStarted
 from workbench.evaluation.provenance import trace
 from workbench.evaluation.replies import ReplyLibrary
+from workbench.evaluation.scorers import Ask
 from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.sources import Sources as Sources
 from workbench.hosting.pool import Pool
@@ -128,9 +129,15 @@ class Evaluation:
             self._lanes = make_lanes(columns, _key)
             retry = self._options.retry_failed
             self._plan = make_plan(
-                self._lanes, self._cases, self._bench, self._ledger, self._store, self._count_known, retry
+                self._lanes, self._cases, self._bench, self._ledger, self._store, self._count_known, retry, self._judges
             )
         return self._plan
+
+    @property
+    def _judges(self) -> tuple[str, ...]:
+        """The models that scorers ask, by what they would ask of an empty answer."""
+        asked = self._scoring.questions("", self._cases[0])
+        return tuple(dict.fromkeys(question.model for question in asked if isinstance(question, Ask)))
 
     def events(self) -> Iterator[RunEvent]:
         """Carry it out: RunStarted, then cells and progress, RunFinished last. A CellFinished is told when its cell is
