@@ -12,6 +12,8 @@ import msgspec
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.plan import Plan
 
+RunState = Literal["loading", "running", "paused", "stopping"]
+
 
 class RunStarted(msgspec.Struct, frozen=True):
     """The run is in the store; its cells follow. run: the id."""
@@ -35,7 +37,7 @@ class RunProgress(msgspec.Struct, frozen=True):
     rate: float = 0.0
     seconds_left: float | None = None
     model: str = ""
-    state: Literal["loading", "running", "paused", "stopping"] = "running"
+    state: RunState = "running"
     paused: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import find_price
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.gauge import Wish, read_progress
 from workbench.evaluation.lane import Column, Job, Lane, make_lanes
 from workbench.evaluation.ledger import Ledger
 from workbench.evaluation.plan import Plan, make_plan
@@ -184,6 +185,7 @@ class Evaluation:
             yield from self._fill()
             if self._finished:
                 yield from self._keep()
+                yield from self._tell()
                 continue
             if not self._running and not any(lane.waiting for lane in self._lanes):
                 break
@@ -261,47 +263,9 @@ class Evaluation:
             yield self._progress()
 
     def _progress(self) -> RunProgress:
-        active = next((lane for lane in self._lanes if lane.running), None)
-        waiting = next((lane for lane in self._lanes if lane.waiting), None)
-        paused = tuple(lane.name for lane in self._lanes if lane.paused)
-        counts = self._ledger
-        state = "running"
-        if self._cancelled:
-            state = "stopping"
-        elif active is None and waiting is not None and (self._paused or waiting.paused):
-            state = "paused"
-        elif active and active.model and self._pool.info(active.model) is None:
-            state = "loading"
-        lane = active or waiting
-        return RunProgress(
-            self.run,
-            counts.done,
-            counts.failed,
-            counts.cached,
-            counts.total,
-            lane.rate if lane else 0.0,
-            self._seconds_left(),
-            lane.name if lane else "",
-            state,  # type: ignore[arg-type]
-            paused,
-        )
-
-    def _seconds_left(self) -> float | None:
-        """By each lane's own speed, else by what the plan expected of it."""
         assert self._plan is not None
-        seconds = 0.0
-        known = [lane.rate for lane in self._lanes if lane.rate]
-        for lane, planned in zip(self._lanes, self._plan.models, strict=True):
-            if not lane.left:
-                continue
-            rate = lane.rate or (known[-1] if known and planned.seconds is None else 0.0)
-            if rate:
-                seconds += lane.left / rate
-            elif planned.seconds is not None:
-                seconds += planned.seconds
-            elif lane.model:
-                return None
-        return seconds
+        wish = Wish(self._paused, self._cancelled)
+        return read_progress(self._ledger, self._lanes, self._plan, self._pool, wish)
 
     def _unload(self, resident: set[Model]) -> None:
         """Free the memory of models that are done with, where the run was what loaded them."""
