@@ -6,7 +6,7 @@ Knows nothing of how the numbers are worked out (evaluation/summary.py). Fits in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.padding import Padding
 from rich.table import Table
@@ -18,6 +18,7 @@ from workbench.evaluation.view import Metric
 from workbench.evaluation.words import count_digits, format_seconds, format_value, list_findings, name_metric, rank
 
 _STYLES = {"better": "green", "worse": "red", "not distinguishable": "yellow"}
+_MOST_ACROSS = 4  # further scores that still fit side by side
 _WIDEST = 100
 """columns of a paragraph: longer lines are hard to read"""
 
@@ -97,14 +98,19 @@ def _make_others(summary: Summary) -> Table | None:
     whole = list(dict.fromkeys(key for one in summary.variants for key in one.dataset_scores if "[" not in key))
     if not metrics and not whole:
         return None
-    names = [name_metric(metric.name) for metric in metrics]
-    table = make_table(["variant", *names, *whole], right=[*names, *whole])
-    for one in summary.variants:
-        row: Sequence[Text] = [
-            *(_show_score(one, metric)[0] for metric in metrics),
-            *(Text(_show_value(one.dataset_scores.get(key))) for key in whole),
-        ]
-        table.add_row(show(one.name), *row)
+    rows: dict[str, list[Text]] = {
+        name_metric(metric.name): [_show_score(one, metric)[0] for one in summary.variants] for metric in metrics
+    }
+    rows |= {key: [Text(_show_value(one.dataset_scores.get(key))) for one in summary.variants] for key in whole}
+    names = [one.name for one in summary.variants]
+    if len(rows) > max(_MOST_ACROSS, len(names)):
+        table = make_table(["score", *names], right=names)
+        for key, values in rows.items():
+            table.add_row(show(key), *values)
+        return table
+    table = make_table(["variant", *rows], right=list(rows))
+    for at, name in enumerate(names):
+        table.add_row(show(name), *(values[at] for values in rows.values()))
     return table
 
 
