@@ -181,6 +181,27 @@ def test_no_text_upsets_a_scorer(text, expected):
         assert score.scorer == scorer.name
 
 
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("exact_match", 1),
+        ("normalized_match", 1),
+        ("accuracy", 1),
+        ("token_f1", 1),
+        ("edit_similarity", 1),
+        ("edit_distance", 0),
+        ("contains", 1),
+        ({"regex": {"pattern": r"\w+"}}, 1),
+        ({"exact_match": {"extract": "first_line", "extract_expected": "first_line"}}, 1),
+    ],
+)
+def test_any_of_several_right_answers_will_do(spec, value):
+    (scorer,) = make_scorers([spec])
+    case = Case(1, {}, "Lantern", also=("Abacus", "Harbour"))
+    assert scorer.score("Harbour", case).value == value
+    assert scorer.score("Willow", case).value != value
+
+
 @given(st.text())
 def test_every_answer_matches_itself(text):
     for name in ("exact_match", "token_f1"):

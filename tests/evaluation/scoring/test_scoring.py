@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
@@ -124,6 +126,26 @@ def test_closing_ends_even_a_process_that_hangs(open_scoring):
     assert judge(scoring, "a")[0].explanation == "The scoring was closed."
 
 
+def test_the_process_ends_with_the_one_that_started_it_even_while_it_hangs(tmp_path):
+    (tmp_path / "strange.py").write_text(STRANGE)
+    code = f"""
+import sys, psutil
+from pathlib import Path
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.scoring import Scoring
+scoring = Scoring([{OWN!r}], Path({str(tmp_path)!r}))
+scoring.score("a", Case(1, {{}})).result()
+print(psutil.Process().children()[0].pid, flush=True)
+scoring.score("hang", Case(1, {{}}))
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    _, alive = psutil.wait_procs([child], timeout=PATIENCE)
+    assert not alive
+
+
 def test_an_answer_that_cannot_be_sent_does_not_count(open_scoring):
     (score,) = judge(open_scoring(OWN), "\ud800")
     assert not score.applies
@@ -179,8 +201,6 @@ def test_scorers_that_cannot_be_made_are_told_before_anything_runs(tmp_path):
 
 
 def test_opening_a_scoring_loads_no_metric_library():
-    import subprocess
-
     code = "import sys; from workbench.evaluation.scorers import list_scorers; list_scorers()\n"
     code += "from workbench.evaluation.scoring import Scoring; from pathlib import Path\n"
     code += "Scoring(['exact_match', 'bleu', 'rougeL', 'accuracy', 'edit_distance'], Path())\n"

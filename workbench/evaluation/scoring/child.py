@@ -7,6 +7,7 @@ parent ends, even in the middle of a function that hangs. Knows nothing of time 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from typing import BinaryIO
 from workbench.evaluation.scorers import Score, make_scorers
 from workbench.evaluation.scoring.scoring import judge_safely
 from workbench.evaluation.scoring.wire import READY, Job, Setup, pack, read, read_one
+
+_GRACE_SECONDS = 5.0  # after which a process that hangs ends itself
 
 
 def main() -> None:
@@ -37,7 +40,12 @@ def main() -> None:
     _send(scores, READY)
     while True:
         job = inbox.get()
-        _send(scores, judge_safely(scorers[job.scorer], job.evidence))
+        scorer = scorers[job.scorer]
+        # a hang in native code stops every thread, and the parent that would end this process may be gone
+        faulthandler.dump_traceback_later(scorer.time_limit_seconds + _GRACE_SECONDS, exit=True)
+        score = judge_safely(scorer, job.evidence)
+        faulthandler.cancel_dump_traceback_later()
+        _send(scores, score)
 
 
 def _send(scores: BinaryIO, score: Score) -> None:
