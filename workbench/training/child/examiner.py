@@ -21,6 +21,7 @@ from workbench.training.progress import JobExamined, Sample
 from workbench.training.rows import Row
 from workbench.training.task import Task
 
+_LEAST = 1e-4  # of the loss: what is less is no progress
 _SHOWN = 300  # characters of a sample's question
 _PAIRED = {"eval_rewards/margins": "reward margin", "eval_rewards/accuracies": "reward accuracy"}
 
@@ -91,16 +92,17 @@ class Examiner:
         )
 
     def _is_better(self, found: JobExamined, best: JobExamined | None) -> bool:
-        """By the first scorer; where that is the same, by the loss."""
-        if best is None:
-            return True
+        """By the first scorer; where that is the same, by the loss. The base, at step 0, is what all is compared with,
+        and never the best."""
+        if found.step == 0 or best is None:
+            return found.step > 0
         name = self.metric
         mine, theirs = found.scores.get(name), best.scores.get(name)
         if mine is not None and theirs is not None and mine != theirs:
             return (mine > theirs) != self._judge.lower_is_better
         if found.validation_loss is not None and best.validation_loss is not None:
-            return found.validation_loss < best.validation_loss
-        return found.step > best.step if mine is None else False
+            return found.validation_loss < best.validation_loss * (1 - _LEAST)
+        return mine is None
 
 
 def _measure(trainer: Any) -> dict[str, float]:

@@ -256,11 +256,8 @@ class Training:
                 tokens=watcher.tokens,
                 seconds=watcher.seconds,
             )
-        if best is None or (best.step == 0 and step > 0):
-            raise TrainingError(
-                "Nothing that was learned is better than the base: the state before the first update examines best.",
-                "Look at the samples; then try another learning rate, more rows, or another prompt.",
-            )
+        if best is None:
+            raise TrainingError("It ended before anything was learned.", "Give it more rows, or more updates.")
         self._stage("saving")
         adapter = self._publish(task, learner, watcher, traces, best) if self._leads else Path()
         by_person = early.startswith("It was stopped")
@@ -268,6 +265,7 @@ class Training:
             time.time(),
             "stopped" if by_person else "done",
             f"{early or 'It came to its end.'} The adapter holds the state of update {best.step} of {step}.",
+            self._compare(best),
             step=step,
             best_step=best.step,
             adapter=str(adapter),
@@ -275,6 +273,19 @@ class Training:
             validation_loss=best.validation_loss,
             tokens=watcher.tokens,
             seconds=watcher.seconds,
+        )
+
+    def _compare(self, best: JobExamined) -> str:
+        """A sentence where nothing that was learned is better than the base; else nothing."""
+        events = read_events(self._place.events).events
+        first = next((event for event in events if isinstance(event, JobExamined) and event.step == 0), None)
+        before = first.scores.get(best.metric) if first else None
+        after = best.scores.get(best.metric)
+        if before is None or after is None or before < after:
+            return ""
+        return (
+            f"It answers no better than the base ({best.metric} {after:.1%}, before {before:.1%}): look at the samples,"
+            " then try another learning rate, more rows, or another prompt."
         )
 
     def _publish(

@@ -189,7 +189,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._losses.clear()
         self.last = found
         self.best = found if found.best else self.best
-        self._worse = 0 if found.best else self._worse + 1
+        self._worse = 0 if found.best or step == 0 else self._worse + 1
         self._tell(found)
         sentence = self._guard.examine(step, found.train_loss, found.validation_loss)
         if sentence:
