@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from workbench.training.journal import Journal
+from workbench.training.manifest import Manifest, write_manifest
+from workbench.training.place import make_place
+from workbench.training.progress import JobBegan, JobEnded, JobExamined, JobStep
+
+BENCH = Path(__file__).parents[2] / "prompts" / "demo.bench.yaml"
+
+
+@pytest.fixture
+def job(folder):
+    """A job whose process is gone, with what it told."""
+    place = make_place("mine", "base: desk\nprompt: ask\ntrain: {path: cases.jsonl}\n", folder, datetime.now())
+    journal = Journal(place.events)
+    journal.write(JobBegan(1.0, 1, 0, 2, 1.0, 4, 2, 10, 100, "cpu", "float32", 0.1, 1))
+    journal.write(JobStep(1.0, 1, 0.5, 2.5, 0.1, 1.0, 10, 5.0, 1, 1.0, 1.0))
+    journal.write(JobExamined(1.0, 1, 2.0, 2.5, {"exact_match": 0.5}, 2, "exact_match", True))
+    yield place, journal
+    journal.close()
+
+
+@pytest.fixture
+def adapter(folder, tmp_path):
+    path = tmp_path / "home" / "data" / "adapters" / "mine"
+    path.mkdir(parents=True)
+    write_manifest(path, Manifest("mine", 1, 1.0, "lora", "desk", "d", "base: desk\n"))
+    return path
+
+
+def test_a_bench_becomes_a_recipe_that_can_be_kept(call, folder):
+    code, _, err = call("train", "--bench", BENCH, "--variant", "plain", "--out", "my.recipe.yaml")
+    assert code == 0, err
+    text = (folder / "my.recipe.yaml").read_text()
+    assert "variant: plain" in text
+    code, _, err = call("train", "--bench", BENCH, "--out", "my.recipe.yaml")
+    assert (code, "already there" in err) == (2, True)
+
+
+def test_what_is_missing_is_said_before_a_job_is_made(call, folder):
+    (folder / "my.recipe.yaml").write_text("base: nowhere\nprompt: ask\ntrain: {path: cases.jsonl}\n")
+    code, out, err = call("train", "my.recipe.yaml")
+    assert (code, out) == (2, "")
+    assert "nowhere" in err
+    assert call("train", "--jobs", "--json")[1] == "[]\n"
+
+
+def test_neither_recipe_nor_bench_is_told(call):
+    code, _, err = call("train")
+    assert (code, "Expected a recipe" in err) == (2, True)
+
+
+def test_a_job_whose_process_was_killed_says_how_to_go_on(call, job):
+    code, _, err = call("train", "--follow")
+    assert code == 2
+    assert "exact_match 50.0%" in err
+    assert "--resume" in err
+    assert json.loads(call("train", "--jobs", "--json")[1])[0]["state"] == "interrupted"
+
+
+def test_a_job_that_ended_gives_its_adapter_on_stdout(call, job):
+    _, journal = job
+    journal.write(JobEnded(time.time(), "done", "It came to its end.", adapter="/there"))
+    assert call("train", "--follow") == (0, "/there\n", pytest.approx(call("train", "--follow")[2]))
+    assert "done" in call("train", "--jobs")[1]
+
+
+def test_a_job_that_failed_ends_with_one(call, job):
+    _, journal = job
+    journal.write(JobEnded(time.time(), "failed", "It blew up.", "Try less."))
+    code, out, err = call("train", "mine", "--follow")
+    assert (code, out) == (1, "")
+    assert "It blew up. Try less." in err
+
+
+def test_events_can_be_had_as_json(call, job):
+    _, journal = job
+    journal.write(JobEnded(time.time(), "done", "It came to its end."))
+    code, out, _ = call("train", "--follow", "--json")
+    assert code == 0
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["began", "step", "examined", "ended"]
+
+
+def test_a_job_that_does_not_run_cannot_be_steered(call, job):
+    code, _, err = call("train", "--pause")
+    assert (code, "does not run" in err) == (2, True)
+
+
+def test_a_job_that_runs_gets_the_wish(call, job):
+    place, _ = job
+    place.note_process(os.getpid())
+    assert call("train", "--stop")[0] == 0
+    assert (place.control.wish, place.control.keep) == ("stop", True)
+    call("train", "--go-on")
+    assert place.control.wish == "run"
+    code, _, err = call("train", "--resume")
+    assert (code, "is running" in err) == (2, True)
+
+
+def test_every_field_can_be_read_about(call):
+    code, out, _ = call("train", "--fields")
+    assert code == 0
+    assert "method.rank" in out
+
+
+def test_adapters_are_listed_shown_noted_and_deleted(call, adapter):
+    assert "mine" in call("adapters")[1]
+    call("adapters", "note", "mine", "the", "good", "one")
+    call("adapters", "tag", "mine", "friday")
+    call("adapters", "promote", "mine")
+    _, out, _ = call("adapters", "show", "mine", "--json")
+    held = json.loads(out)
+    assert (held["notes"], held["tags"], held["rank"]) == ("the good one", ["friday"], "promoted")
+    assert "the good one" in call("adapters", "show", "mine")[1]
+    assert call("adapters", "delete", "mine")[0] == 0
+    assert not adapter.exists()
+
+
+def test_an_adapter_that_is_not_there_is_told(call, adapter):
+    code, _, err = call("adapters", "promote", "other")
+    assert code == 2
+    assert "There are: mine." in err
+    assert call("adapters", "praise", "mine")[0] == 2
+    assert call("adapters", "promote")[0] == 2
