@@ -73,7 +73,7 @@ Wait = Callable[[Pilot[None], Callable[[], bool]], Awaitable[None]]
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Let the app work until a condition holds; the test fails when it never does."""
-    for _ in range(2000):
+    for _ in range(12000):
         if condition():
             return
         await pilot.pause(0.005)

@@ -214,3 +214,17 @@ async def test_the_figures_are_told_in_words(app):
         await pilot.press("i")
         await until(pilot, lambda: isinstance(pilot.app.screen, Reader))
         assert "bare" in pilot.app.screen.query_one(TextArea).text
+
+
+async def test_a_report_is_written_beside_the_bench(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        for form in ("HTML", "Markdown", "JSON", "CSV", "Parquet"):
+            await pilot.press("w")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
+            await pilot.press(*form, "enter")
+            await until(pilot, lambda: pilot.app.screen is screen)
+        endings = {"html", "md", "json", "csv", "parquet"}
+        await until(pilot, lambda: {path.suffix[1:] for path in folder.glob(f"demo-{screen.run}.*")} == endings)
+        assert "The parcel never came." in (folder / f"demo-{screen.run}.html").read_text()

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from workbench.evaluation.votes import Rating, Votes
     from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
+    from workbench.training.recipe import Recipe
     from workbench.tui.desk import Desk
     from workbench.tui.evaluations import Evaluations
     from workbench.tui.screens.bench import BenchScreen
     from workbench.tui.screens.matrix import Shown
     from workbench.tui.screens.models import Taken
+    from workbench.tui.trainings import Trainings
 
 
 class WorkbenchApp(App[None]):
@@ -112,6 +114,12 @@ class WorkbenchApp(App[None]):
         from workbench.tui.screens.votes import VoteScreen
 
         await self.push_screen_wait(VoteScreen(votes, rate))
+
+    async def show_training(self, trainings: Trainings, recipe: Recipe) -> str | None:
+        """Open the training of a bench; the adapter that a person wants in a pane, when they come back."""
+        from workbench.tui.screens.training import TrainingScreen
+
+        return await self.push_screen_wait(TrainingScreen(trainings, recipe))
 
     def close_engines(self) -> None:
         """End every engine, a run that uses them first; quick, and safe to call at any time."""

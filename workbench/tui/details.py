@@ -16,6 +16,7 @@ from workbench.inert import make_inert
 from workbench.models.adapter import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
 from workbench.models.estimate import Estimate, estimate_pane
+from workbench.models.lineage import find_base
 from workbench.models.precision import expect_in_memory
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.tui.figures import show_bytes, show_count
@@ -74,7 +75,11 @@ def _memory(estimate: Estimate, tokens: int) -> list[Part]:
 
 
 def describe_adapter(
-    adapter: Adapter, base: Model | None, adapters: Sequence[Adapter] = (), most_tokens: int = 8192
+    adapter: Adapter,
+    base: Model | None,
+    adapters: Sequence[Adapter] = (),
+    most_tokens: int = 8192,
+    models: Sequence[Model] = (),
 ) -> Content:
     """Rank, scale, targets, every reason why it does not go with the base, and what both take with a pane's others."""
     try:
@@ -90,7 +95,7 @@ def describe_adapter(
         ("scale", ", ".join(f"{scale:g}" for scale in info.scales) or "–"),
         ("changes", ", ".join(info.targets) or "–"),
         ("parameters", show_count(info.parameters)),
-        ("trained on", info.base or "it does not say"),
+        ("trained on", _lineage(info.base, models)),
         ("file", f"{show_bytes(info.file_bytes)}  {adapter.path}"),
     ]
     parts = _page(adapter.name, rows)
@@ -102,6 +107,13 @@ def describe_adapter(
         parts.append(("  ✓ goes with it\n", "$text-success"))
         parts += _memory_over(base, (*adapters, adapter), most_tokens)
     return Content.assemble(*parts)
+
+
+def _lineage(named: str, models: Sequence[Model]) -> str:
+    if not named:
+        return "it does not say"
+    found = find_base(named, models)
+    return f"{named}, here as {found.name}" if found else f"{named}, which is not on this machine"
 
 
 def _memory_over(base: Model, adapters: Sequence[Adapter], most_tokens: int) -> list[Part]:

@@ -6,23 +6,28 @@ Opens the store when it is first needed. Knows nothing of widgets.
 from __future__ import annotations
 
 from functools import cached_property
+from io import StringIO
+from pathlib import Path
 
-from workbench import paths
-from workbench.errors import WorkbenchError
+from workbench import files, paths
 from workbench.evaluation.calculator import Calculator
-from workbench.evaluation.launch import enabled_examples
-from workbench.evaluation.leaks import find_leaks
 from workbench.evaluation.plan import Plan
+from workbench.evaluation.reports.csv import write_csv
+from workbench.evaluation.reports.html import write_html
+from workbench.evaluation.reports.json import render_json
+from workbench.evaluation.reports.markdown import render_markdown
+from workbench.evaluation.reports.parquet import write_parquet
 from workbench.evaluation.run import Evaluation, Options
 from workbench.evaluation.session import Session
 from workbench.evaluation.sources import Sources
+from workbench.evaluation.summary import Summary
+from workbench.evaluation.view import RunView
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Model, resolve_adapters, resolve_model
 from workbench.store.store import Store
 from workbench.tui.evaluating import Evaluating
 
 LEAVE_SECONDS = 2.0
-_MOST_LEAKS = 3
 
 
 class Evaluations:
@@ -75,25 +80,28 @@ class Evaluations:
         evaluation = Evaluation.resume(run, self._pool, self._sources(), self.store, self._options())
         return evaluation, evaluation.plan()
 
-    def find_leaks(self) -> list[str]:
-        """Few-shot examples that also stand in the cases, in words. Slow: not for the screen's thread."""
-        session, told = self._session, {}
-        for variant in session.variants:
-            try:
-                examples = enabled_examples(variant, session.prompt(variant.prompt))
-            except WorkbenchError:
-                continue  # the run says what is wrong with it
-            leaks = find_leaks(examples, session.cases) if examples else ()
-            if leaks:
-                pairs = ", ".join(f"{leak.example} = case {leak.case}" for leak in leaks[:_MOST_LEAKS])
-                more = f" and {len(leaks) - _MOST_LEAKS} more" if len(leaks) > _MOST_LEAKS else ""
-                told[variant.prompt] = f"Examples of {variant.prompt} also stand in the cases: {pairs}{more}."
-        return list(told.values())
-
     def begin(self, evaluation: Evaluation, plan: Plan) -> Evaluating:
         self.current = Evaluating(evaluation, plan)
         self.current.start()
         return self.current
+
+    def write_report(self, run: str, summary: Summary, path: Path) -> None:
+        """Write a run's results; the path's ending says in which form. Slow: not for the screen's thread.
+
+        Raises FileError.
+        """
+        view = RunView(self.store, run)
+        if path.suffix == ".html":
+            write_html(view, summary, path)
+        elif path.suffix == ".parquet":
+            write_parquet(view, path)
+        elif path.suffix == ".csv":
+            text = StringIO(newline="")
+            write_csv(view, text)
+            files.write_text(path, text.getvalue())
+        else:
+            render = render_json if path.suffix == ".json" else render_markdown
+            files.write_text(path, render(summary))
 
     def close(self) -> None:
         """Stop what runs; what is finished is in the store."""

@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from workbench.tui.dialogs.help import KeyRow
 
-_OWNERS = {"app", "bench", "models", "pane", "editor", "examples", "evaluation", "matrix", "vote"}
+_OWNERS = {"app", "bench", "models", "pane", "editor", "examples", "evaluation", "matrix", "vote", "training"}
 _PLACES = {
     "OutputPane": "On a pane",
     "ExampleList": "In the examples",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from workbench.errors import FileChangedError, WorkbenchError
+from workbench.evaluation.bench import AdapterChoice
 from workbench.tui.actions.flow import ask, flow
+from workbench.tui.actions.pane_row import insert_pane
 from workbench.tui.dialogs.name_input import NameInput
 
 if TYPE_CHECKING:
@@ -86,6 +92,43 @@ async def evaluate(screen: BenchScreen) -> None:
         names = [variant.name for variant in screen.session.variants]
         if shown.variant in names:
             await screen.action_choose(names.index(shown.variant))
+
+
+@flow
+async def train(screen: BenchScreen) -> None:
+    """An adapter for the chosen pane's prompt, on the bench's own data; a job that goes on is shown as it is."""
+    trainings, index = screen.trainings, screen.chosen
+    if screen.session.unsaved:
+        answer = await ask(
+            screen,
+            "Train",
+            "A training reads the saved files. Save your changes first?",
+            [("save", "Save and go on"), ("stay", "Cancel")],
+        )
+        if answer == "stay" or not await save_all(screen):
+            return
+    if trainings.job is None:
+        running = await asyncio.to_thread(trainings.find_running)
+        if running is not None:
+            trainings.follow(running)
+    recipe = trainings.job.recipe if trainings.job else await asyncio.to_thread(trainings.propose, index)
+    adapter = await cast("WorkbenchApp", screen.app).show_training(trainings, recipe)
+    if adapter is not None:
+        await open_adapter(screen, Path(adapter))
+
+
+async def open_adapter(screen: BenchScreen, path: Path) -> None:
+    """A pane like the one that was trained, with the adapter laid over it."""
+    session, trainings = screen.session, screen.trainings
+    names = [variant.name for variant in session.variants]
+    wanted = trainings.job.recipe.variant if trainings.job else ""
+    index = names.index(wanted) if wanted in names else screen.chosen
+    source = session.variants[index]
+    variant = msgspec.structs.replace(
+        source, name=f"{source.name} + {path.name}", adapters=(*source.adapters, AdapterChoice(str(path)))
+    )
+    await insert_pane(screen, session.add_variant(variant, at=index + 1))
+    screen.notify("ctrl+e runs the whole dataset against it; ctrl+s keeps the pane.", title=f"{path.name} is here")
 
 
 @flow

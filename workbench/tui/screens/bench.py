@@ -28,14 +28,17 @@ from workbench.evaluation.scoring import Scoring
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
 from workbench.tui.actions import prompt as prompt_actions
+from workbench.tui.actions.bench import open_adapter
 from workbench.tui.actions.flow import say
 from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
+from workbench.tui.footer_order import order_bindings
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
+from workbench.tui.trainings import Trainings
 from workbench.tui.widgets.case_view import CaseView
 from workbench.tui.widgets.edit_column import EditColumn
 from workbench.tui.widgets.example_list import ExampleList
@@ -68,6 +71,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
         Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
         Binding("ctrl+e", "do('evaluate')", "evaluate", id="bench.evaluate", priority=True),
+        Binding("f4", "do('train')", "train", id="bench.train", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
@@ -102,6 +106,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.session.know(desk.models, desk.adapters)
         self.pool = desk.pool
         self.evaluations = Evaluations(self.session, self.pool)
+        self.trainings = Trainings(self.session)
         self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
@@ -111,15 +116,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work now, in the footer's order: help, what has the focus, then this screen's as declared."""
-        active = super().active_bindings
-        order = ["app.help", *(binding.id for binding in self.BINDINGS if isinstance(binding, Binding))]
-        own = [key for key, (node, *_) in active.items() if node is self.focused]
-        placed = sorted(
-            (key for key in active if key not in own), key=lambda key: _place(active[key].binding.id, order)
-        )
-        help_first = sorted(placed, key=lambda key: active[key].binding.id != "app.help")
-        return {key: active[key] for key in [*help_first[:1], *own, *help_first[1:]]}
+        """The keys that work now, in the footer's order."""
+        return order_bindings(self, super().active_bindings)
 
     # --- layout --------------------------------------------------------------------------------------------------
 
@@ -140,6 +138,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.edit.editor.focus()
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
         self.set_interval(WATCH_SECONDS, self._look_at_files)
+        self.set_interval(WATCH_SECONDS, self._look_at_training)
         for problem in self.session.problems:
             say(self, problem)
         if self.session.recovered:
@@ -272,6 +271,13 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         changed = frozenset(self.session.prompts.changed_outside())
         if changed != self._changed_outside:
             self.app.call_from_thread(self._take_changes, changed)  # type: ignore[arg-type]
+
+    async def _look_at_training(self) -> None:
+        """When a job that was started here ends, its adapter gets a pane, wherever one is by then."""
+        self.trainings.look()
+        adapter = self.trainings.take()
+        if adapter is not None:
+            await open_adapter(self, adapter)
 
     async def _take_changes(self, changed: frozenset[str]) -> None:
         """Show the new version where nothing was typed; elsewhere only say so, saving will ask."""
@@ -441,7 +447,3 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     @property
     def folder(self) -> Path:
         return self.session.path.parent
-
-
-def _place(id: str | None, order: list[str | None]) -> int:
-    return order.index(id) if id in order else len(order)

@@ -137,7 +137,8 @@ another precision, which the bench remembers: p.
         name, most = option.id or "", self._session.settings.max_context_tokens
         if adapter:
             found = next((one for one in self._session.adapters if one.name == name), None)
-            text = describe_adapter(found, self._base, self._laid, most) if found else Content("")
+            models = self._session.models
+            text = describe_adapter(found, self._base, self._laid, most, models) if found else Content("")
         else:
             model = self._find(name)
             text = describe_model(model, self._pool, self._laid, most) if model else Content("")

@@ -174,7 +174,9 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         if score is None:
             return Content("")
         sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
-        if 0 < score.value < 1:
+        if score.scale != "unit":
+            sign, colour = "•", "$foreground"  # no share of what could be had: a length, a time
+        elif 0 < score.value < 1:
             sign, colour = "◐", "$text-warning"
         return Content.from_markup(f"[{colour}]$sign $value[/]", sign=sign, value=f"{score.value:.2f}")
 
