@@ -6,6 +6,7 @@ models/adapter.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,8 +62,9 @@ def main(
     from workbench.settings import load_settings
 
     folders = tuple(folder) if folder else default_folders(load_settings())
-    rows = [_describe(model) for model in discover_models(folders)]
-    adapters = [_describe_adapter(adapter) for adapter in discover_adapters(folders)]
+    models = discover_models(folders)
+    rows = [_describe(model) for model in models]
+    adapters = [_describe_adapter(adapter, models) for adapter in discover_adapters(folders)]
     if json:
         import msgspec
 
@@ -100,9 +102,10 @@ def _describe(model: Model) -> dict[str, Any]:
     }
 
 
-def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
+def _describe_adapter(adapter: Adapter, models: Sequence[Model]) -> dict[str, Any]:
     from workbench.errors import WorkbenchError
     from workbench.models.adapter import inspect_adapter
+    from workbench.models.lineage import find_base
 
     row: dict[str, Any] = {"name": adapter.name, "path": str(adapter.path), "format": adapter.format, "error": None}
     try:
@@ -118,6 +121,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         "targets": info.targets,
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
+        "base_found": find_base(info.base, models) is not None,
         "notes": info.notes,
     }
 
@@ -128,7 +132,9 @@ def _print_adapters(rows: list[dict[str, Any]]) -> None:
     numbers = ["rank", "scale", "size"]
     table = make_table(["adapter", "type", *numbers, "trained on", "where"], right=numbers)
     for row in rows:
-        said = [row["error"]] if row["error"] else row["notes"]
+        said = [row["error"]] if row["error"] else list(row["notes"])
+        if not row["error"] and not row["base_found"]:
+            said.append(f"Its base, {row['base']}, is not among the models that were found.")
         cells = [row["name"], f"{row['format']} {row.get('kind', '')}".strip()]
         if row["error"]:
             cells += ["–", "–", "–", "cannot be read"]

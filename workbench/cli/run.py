@@ -6,6 +6,7 @@ Knows nothing of engines; whoever reads the answer from a pipe gets the model's 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.engines.engine import Chunk, Event
     from workbench.evaluation.bench import AdapterChoice
     from workbench.evaluation.launch import Draft
+    from workbench.models.reference import Applied, Model
     from workbench.prompting.prompt import Prompt
     from workbench.settings import Settings
 
@@ -63,6 +65,7 @@ def main(
     from workbench.engines.engine import Sampling
     from workbench.evaluation.datasets import Case
     from workbench.evaluation.launch import Draft
+    from workbench.models.compatibility import check_laid
     from workbench.models.discover import default_folders, discover_adapters, discover_models
     from workbench.models.reference import resolve_adapters, resolve_model, with_precision
     from workbench.paths import find_shipped
@@ -77,6 +80,8 @@ def main(
     laid = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
     named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
     chosen = with_precision(named, dtype, quantization)
+    check_laid(laid, chosen)
+    _tell_lineage(laid, chosen)
     sampling = Sampling(
         temperature=temperature, max_tokens=max_tokens, seed=0 if seed is None else seed, stop=tuple(stop or [])
     )
@@ -106,6 +111,17 @@ def _read_adapters(named: list[str]) -> list[AdapterChoice]:
                 f"--adapter {text}: expected a number behind the last =, found {number!r}.", "Write --adapter name=0.5."
             ) from error
     return choices
+
+
+def _tell_lineage(laid: Sequence[Applied], model: Model) -> None:
+    """Say of each adapter that names another base that it does; where the shapes fit, that is no reason to refuse."""
+    from workbench.models.adapter import inspect_adapter
+    from workbench.models.lineage import is_base
+
+    for applied in laid if model.format != "scripted" else ():
+        base = inspect_adapter(applied.adapter).base
+        if not is_base(base, model):
+            terminal.say(f"Note: {applied.adapter.name} says that it was trained on {base}, and this is {model.name}.")
 
 
 def _open(name: str, text: str | None, settings: Settings) -> Prompt:

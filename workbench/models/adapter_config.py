@@ -23,8 +23,8 @@ _HARMLESS_STARTS = ("gaussian", "eva", "orthogonal")
 """Ways to begin a LoRA's training that leave the base as it is."""
 
 _SILENT = {
-    *("arrow_config", "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "exclude_modules"),
-    *("inference_mode", "kasa_config", "layers_pattern", "layers_to_transform", "loftq_config"),
+    *("arrow_config", "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config"),
+    *("inference_mode", "kasa_config", "layers_pattern", "loftq_config"),
     *("lora_dropout", "lora_ga_config", "megatron_config", "megatron_core", "monteclora_config", "peft_version"),
     *("qalora_group_size", "revision", "runtime_config", "task_type", "velora_config", "use_bdlora"),
 }
@@ -46,6 +46,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     rank_pattern: dict[str, int] | None = None
     modules_to_save: list[str] | None = None
     target_modules: list[str] | str | None = None
+    exclude_modules: Any = None
+    layers_to_transform: Any = None
     target_parameters: list[str] | None = None
     trainable_token_indices: Any = None
     layer_replication: Any = None

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from workbench.errors import ModelError
-from workbench.models.adapter import Contents, read_contents
+from workbench.models.adapter import Contents, check_values, read_contents
 from workbench.models.base import Base, read_base
 from workbench.models.low_rank import Pair, trains_embedding
-from workbench.models.reference import Adapter, Model
+from workbench.models.reference import Adapter, Applied, Model
 from workbench.models.tensor_names import ARCHITECTURES, gguf_module, layer_of
 
 _KINDS = ("LORA", "IA3", "PREFIX_TUNING", "PROMPT_TUNING")
@@ -41,8 +41,26 @@ def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base
     problems = list(_check_form(adapter, contents, shape, base))
     if not problems:
         problems = [*_check_layers(contents, shape), *_check_sizes(contents, shape)]
-        problems += _group(_find_misfits(contents, shape))
+        problems += _group([*_find_misfits(contents, shape), *_find_missing(contents, shape)])
     return tuple(problems)
+
+
+def check_laid(applied: Iterable[Applied], base: Model) -> None:
+    """Raise ModelError with everything that keeps these adapters from being laid over a base, before any is loaded."""
+    problems = []
+    for adapter in {entry.adapter.path: entry.adapter for entry in applied}.values():
+        found = [f"{adapter.name}: {problem}" for problem in check_compatible(adapter, base)]
+        if not found:
+            try:
+                check_values(adapter)
+            except ModelError as error:
+                found = [error.message]
+        problems += found
+    if problems:
+        raise ModelError(
+            f"What is to be laid over {base.name} does not go with it:\n" + "\n".join(f"  {one}" for one in problems),
+            "Choose an adapter that was trained on this model, or fetch it again, whole.",
+        )
 
 
 def _check_form(adapter: Adapter, contents: Contents, shape: Base, base: Model) -> Iterator[str]:
@@ -119,6 +137,26 @@ def _find_misfits(contents: Contents, shape: Base) -> Iterator[_Misfit]:
         known = shape.find(found[1]) if found else None
         if known and len(half.shape) == 2 and half.shape != known:
             yield _Misfit(name, f"has the shape {half.shape}, and the base's has {known}")
+
+
+def _find_missing(contents: Contents, shape: Base) -> Iterator[_Misfit]:
+    """Pairs that must be there: what is changed in one layer is changed in all of them, unless some were chosen."""
+    config = contents.config
+    if config is None or config.layers_to_transform is not None or config.exclude_modules or config.layer_replication:
+        return
+    if not isinstance(config.target_modules, list):
+        return
+    there = {pair.module for pair in contents.low_rank.pairs}
+    for module in {_in_layer(module, 0): module for module in there if layer_of(module) is not None}.values():
+        for layer in range(shape.layers):
+            wanted = _in_layer(module, layer)
+            spelled = gguf_module(wanted) if shape.is_gguf else wanted
+            if wanted not in there and spelled and shape.find(spelled):
+                yield _Misfit(wanted, "is missing from the adapter")
+
+
+def _in_layer(module: str, layer: int) -> str:
+    return re.sub(r"(^|\.)(layers|blk|h)\.\d+\.", rf"\g<1>\g<2>.{layer}.", module, count=1)
 
 
 def _check_pair(pair: Pair, contents: Contents, shape: Base) -> Iterator[_Misfit]:

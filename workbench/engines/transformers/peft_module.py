@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from peft.tuners.lora import LoraLayer
 from workbench.engines.transformers.memory import PrefixLayers
 from workbench.engines.transformers.peft_folder import Source, make_config
 from workbench.errors import ModelError
+
+_INNER = re.compile(r"\.adapter\d{9}\b")
+"""What an adapter is called inside a module, which is nobody's business outside."""
 
 
 def load_part(model: Any, module: Any, source: Source, name: str) -> Any:
@@ -40,8 +44,8 @@ def load_part(model: Any, module: Any, source: Source, name: str) -> Any:
 
 
 def _check_whole(source: Source, result: Any) -> None:
-    missing = [*getattr(result, "missing_keys", ())]
-    strange = [*getattr(result, "unexpected_keys", ())]
+    missing = [_INNER.sub("", key) for key in getattr(result, "missing_keys", ())]
+    strange = [_INNER.sub("", key) for key in getattr(result, "unexpected_keys", ())]
     if missing or strange:
         parts = [f"{len(missing)} tensors are missing ({missing[0]})"] if missing else []
         parts += [f"{len(strange)} have no place in it ({strange[0]})"] if strange else []
