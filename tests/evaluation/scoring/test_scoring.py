@@ -191,6 +191,13 @@ def test_how_an_answer_came_about_reaches_the_scorers(open_scoring):
     assert [score.applies for score in cached] == [False, True, False]
 
 
+def test_a_score_says_what_scale_its_value_is_on(open_scoring):
+    scores = judge(
+        open_scoring("exact_match", "edit_distance", {"edit_distance": {"threshold": 2, "name": "near"}}), "a"
+    )
+    assert [score.scale for score in scores] == ["unit", "free", "unit"]
+
+
 def test_a_bench_without_scorers_has_no_scores(open_scoring):
     assert judge(open_scoring(), "a") == ()
 

@@ -22,7 +22,8 @@ Scale = Literal["unit", "percent", "free"]
 class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One judgement of one answer.
 
-    value: on the scorer's scale, 0 to 1 for most. extracted: the part of the answer that was judged.
+    value: on the scorer's scale, 0 to 1 for most; `scale` says which where a score stands alone.
+    extracted: the part of the answer that was judged.
     explanation: for a person; the first line says it all. details: what only an expert reads.
     applies: False when there was nothing to judge by; the value is then 0 and belongs in no mean.
     parts: the values this one was made of, by name: of several judges, of both orders, of combined scorers.
@@ -35,6 +36,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     applies: bool = True
     details: str = ""
     parts: dict[str, float] = {}
+    scale: Scale = "unit"
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

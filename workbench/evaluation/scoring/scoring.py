@@ -104,7 +104,8 @@ class _Gathering:
 def judge_safely(scorer: Scorer, evidence: Evidence) -> Score:
     """The scorer's score; for one that raises, a score that says so and does not apply."""
     try:
-        return scorer.judge(evidence)
+        score = scorer.judge(evidence)
+        return score if scorer.scale == "unit" else msgspec.structs.replace(score, scale=scorer.scale)
     except Exception as error:  # noqa: BLE001  a scorer that fails must not end a run
         explanation = f"The scorer failed: {type(error).__name__}: {error}"
         return Score(scorer.name, 0.0, "", explanation, applies=False, details=traceback.format_exc())
