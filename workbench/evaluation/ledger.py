@@ -223,5 +223,5 @@ def _describe(scorer: Scorer) -> MetricRecord:
     """threshold: a score of 1 is the only one that is no failure, where values go from 0 to 1."""
     whole = scorer.scale == "unit" and not scorer.lower_is_better
     return MetricRecord(
-        scorer.name, scorer.lower_is_better, scorer.binary, scorer.scale == "free", 1.0 if whole else None
+        scorer.name, scorer.lower_is_better, scorer.binary, scorer.scale != "unit", 1.0 if whole else None
     )
