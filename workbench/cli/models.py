@@ -61,10 +61,13 @@ def main(
     from workbench.models.discover import default_folders, discover_adapters, discover_models
     from workbench.settings import load_settings
 
-    folders = tuple(folder) if folder else default_folders(load_settings())
+    usual = default_folders(load_settings())
+    folders = tuple(folder) if folder else usual
     models = discover_models(folders)
     rows = [_describe(model) for model in models]
-    adapters = [_describe_adapter(adapter, models) for adapter in discover_adapters(folders)]
+    laid = discover_adapters(folders)
+    bases = (*models, *discover_models(usual)) if laid and folder else models
+    adapters = [_describe_adapter(adapter, bases) for adapter in laid]
     if json:
         import msgspec
 

@@ -16,13 +16,15 @@ from workbench.inert import make_inert
 from workbench.models.adapter import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
 from workbench.models.estimate import Estimate, estimate_pane
+from workbench.models.inspect import inspect
 from workbench.models.lineage import find_base
 from workbench.models.precision import expect_in_memory
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.tui.figures import show_bytes, show_count
 
 Part = str | tuple[str, str]
-_BAR_CELLS = 40
+_BAR_CELLS = 20
+"""As many as stand beside their title on the narrowest screen."""
 
 
 def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), most_tokens: int = 8192) -> Content:
@@ -30,6 +32,7 @@ def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), m
     loaded = pool.info(model)
     try:
         info = loaded or expect_in_memory(model)
+        on_disk = loaded or inspect(model)
         tokens = context_size(model, info, most_tokens)
         estimate = estimate_pane(model, adapters, tokens) if model.format != "scripted" else None
     except WorkbenchError as error:
@@ -42,7 +45,7 @@ def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), m
         ("context", f"{info.context_trained_tokens:,} tokens trained"),
         ("vocabulary", f"{info.vocabulary:,}"),
         ("chat template", "its own" if info.has_chat_template else "none: a plain one is laid around messages"),
-        ("file", f"{show_bytes(info.file_bytes)}  {model.path}"),
+        ("file", f"{show_bytes(on_disk.file_bytes)}  {model.path}"),
     ]
     if info.context_tokens:
         rows.append(("open with", f"{info.context_tokens:,} tokens, {info.engine} on {info.device or 'cpu'}"))
@@ -69,8 +72,8 @@ def _memory(estimate: Estimate, tokens: int) -> list[Part]:
         ("█" * cells[2], "$warning"),
         ("░" * max(_BAR_CELLS - sum(cells), 0), "$border"),
         ("  ✓ fits" if estimate.fits else "  ✗ too big", "$text-success" if estimate.fits else "$text-error"),
-        (f"\n               {words}\n", "$foreground 60%"),
-        (f"               {show_bytes(estimate.total)} of {show_bytes(estimate.free)} free\n", "$foreground 60%"),
+        (f"\n  {words}\n", "$foreground 60%"),
+        (f"  {show_bytes(estimate.total)} of {show_bytes(estimate.free)} free\n", "$foreground 60%"),
     ]
 
 

@@ -54,7 +54,7 @@ def _run_code(folder: Path) -> None:
         (_configure(hidden_size="wide"), "could not be loaded"),
         (_configure(intermediate_size=48), "do not match its config.json"),
         (_configure(num_hidden_layers=3), "tensors are missing"),
-        (_drop, r"1 tensors are missing \(model.layers.1.mlp.up_proj.weight\)"),
+        (_drop, r"1 tensor is missing \(model.layers.1.mlp.up_proj.weight\)"),
         (_run_code, "code of its own"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer"),
     ],

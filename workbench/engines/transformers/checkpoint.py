@@ -154,13 +154,17 @@ def _check_whole(path: Path, report: Any) -> None:
     missing = sorted(report["missing_keys"])
     wrong = sorted(str(entry[0]) for entry in report.get("mismatched_keys", ()))
     if missing or wrong:
-        parts = [f"{len(missing)} tensors are missing ({', '.join(missing[:3])})"] if missing else []
-        parts += [f"{len(wrong)} have the wrong shape ({', '.join(wrong[:3])})"] if wrong else []
+        parts = [f"{_count(missing)} missing ({', '.join(missing[:3])})"] if missing else []
+        parts += [f"{_count(wrong)} of another shape ({', '.join(wrong[:3])})"] if wrong else []
         raise ModelError(
             f"The weights in {path} do not match its config.json: {' and '.join(parts)}.",
             "Fetch the folder again, whole.",
             "\n".join([*missing, *wrong]),
         )
+
+
+def _count(names: list[str]) -> str:
+    return "1 tensor is" if len(names) == 1 else f"{len(names)} tensors are"
 
 
 def _explain(path: Path, error: Exception) -> ModelError:
