@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,6 +201,14 @@ def test_any_of_several_right_answers_will_do(spec, value):
     case = Case(1, {}, "Lantern", also=("Abacus", "Harbour"))
     assert scorer.score("Harbour", case).value == value
     assert scorer.score("Willow", case).value != value
+
+
+@pytest.mark.parametrize(
+    "spec", ["exact_match", "normalized_match", "accuracy", "token_f1", "edit_distance", "contains", "rouge1"]
+)
+def test_a_score_does_not_keep_a_long_answer_once_more(spec):
+    score = judge(spec, "many words " * 2000, "other words " * 2000)
+    assert len(msgspec.json.encode(score)) < 1000
 
 
 @given(st.text())

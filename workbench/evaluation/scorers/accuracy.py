@@ -12,7 +12,7 @@ from typing import ClassVar
 from workbench.errors import ScorerError
 from workbench.evaluation.scorers.classification import Classification, classify
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Comparing, Judged, Score, Traits
+from workbench.evaluation.scorers.scorer import Comparing, Judged, Score, Traits, begin, quote
 
 
 class Accuracy(Comparing, frozen=True, kw_only=True):
@@ -40,8 +40,8 @@ class Accuracy(Comparing, frozen=True, kw_only=True):
     def compare(self, text: str, expected: str) -> Score:
         found = self.find_label(text)
         same = normalize(found) == normalize(expected)
-        explanation = "The right class." if same else f"Expected {expected!r}, got {found!r}."
-        return Score(self.name, float(same), expected if same else found, explanation)
+        explanation = "The right class." if same else f"Expected {quote(expected)}, got {quote(found)}."
+        return Score(self.name, float(same), expected if same else begin(found), explanation)
 
     def find_label(self, text: str) -> str:
         """The class an answer names, as the labels spell it; the whole answer where it names none of them."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, begin, no_answer, quote
 
 
 class Contains(Judging, frozen=True, kw_only=True):
@@ -41,8 +41,8 @@ class Contains(Judging, frozen=True, kw_only=True):
         missing = [each for each in wanted if each not in there]
         passed = bool(there) if self.any_of or wanted is answers else not missing
         told, verb = (there, "Found {}.") if passed else (missing, "{} is not in the answer.")
-        explanation = verb.format(", ".join(map(repr, told)))
-        return Score(self.name, float(passed), ", ".join(there) if passed else "", explanation)
+        explanation = verb.format(", ".join(map(quote, told)))
+        return Score(self.name, float(passed), begin(", ".join(there)) if passed else "", explanation)
 
     def _stands(self, wanted: str, text: str) -> bool:
         return wanted in text if self.strict else normalize(wanted) in " ".join(normalize(text).split())

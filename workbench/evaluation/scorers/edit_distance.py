@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits, begin, quote
 
 
 class EditDistance(Comparing, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class EditDistance(Comparing, frozen=True, kw_only=True):
 
     def compare(self, text: str, expected: str) -> Score:
         edits = _count(text.strip(), expected.strip())
-        return Score(self.name, float(edits), text.strip(), f"{edits} edits to {expected.strip()!r}.")
+        return Score(self.name, float(edits), begin(text.strip()), f"{edits} edits to {quote(expected.strip())}.")
 
 
 class EditSimilarity(Comparing, frozen=True, kw_only=True):
@@ -29,8 +29,8 @@ class EditSimilarity(Comparing, frozen=True, kw_only=True):
     def compare(self, text: str, expected: str) -> Score:
         found, expected = text.strip(), expected.strip()
         edits, longest = _count(found, expected), max(len(found), len(expected))
-        explanation = f"{edits} edits to {expected!r}, over {longest} characters."
-        return Score(self.name, 1 - edits / longest if longest else 1.0, found, explanation)
+        explanation = f"{edits} edits to {quote(expected)}, over {longest} characters."
+        return Score(self.name, 1 - edits / longest if longest else 1.0, begin(found), explanation)
 
 
 def _count(found: str, expected: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits, begin, quote
 
 
 class ExactMatch(Comparing, frozen=True, kw_only=True):
@@ -24,5 +24,5 @@ class ExactMatch(Comparing, frozen=True, kw_only=True):
     def compare(self, text: str, expected: str) -> Score:
         extracted = text if self.strict else text.strip()
         same = text == expected if self.strict else normalize(text) == normalize(expected)
-        explanation = "The same." if same else f"Expected {expected!r}, got {extracted!r}."
-        return Score(self.name, float(same), extracted, explanation)
+        explanation = "The same." if same else f"Expected {quote(expected)}, got {quote(extracted)}."
+        return Score(self.name, float(same), begin(extracted), explanation)

@@ -25,7 +25,7 @@ from workbench.evaluation.scorers.jury import (
     seat,
 )
 from workbench.evaluation.scorers.question import Question
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score
+from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, begin
 
 _VARIABLES = ("input", "answer", "expected", "rubric", "scale", "form")
 _KEY = "score"
@@ -119,16 +119,16 @@ class RubricJudge(Judging, frozen=True, kw_only=True):
 
     def judge(self, evidence: Evidence) -> Score:
         if not evidence.replies:
-            return Score(self.name, 0.0, evidence.text.strip(), NOT_ASKED, applies=False)
+            return Score(self.name, 0.0, begin(evidence.text.strip()), NOT_ASKED, applies=False)
         verdicts = [read_verdict(reply, _KEY, self.choices) for reply in evidence.replies]
         rates = dict(self.rates)
         said = dict(zip(self.jury.models, verdicts, strict=True))
         parts = {model: rates[each.choice] for model, each in said.items() if each.choice is not None}
         lines = [self._describe(model, verdict) for model, verdict in said.items()]
         if not parts:
-            return Score(self.name, 0.0, evidence.text.strip(), "\n".join(lines), applies=False)
+            return Score(self.name, 0.0, begin(evidence.text.strip()), "\n".join(lines), applies=False)
         value = sum(parts.values()) / len(parts)
-        return Score(self.name, value, evidence.text.strip(), "\n".join(lines), parts=parts)
+        return Score(self.name, value, begin(evidence.text.strip()), "\n".join(lines), parts=parts)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return summarize_jury([one.score.parts for one in judged], self.jury.models)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from workbench.evaluation.scorers.normalization import split_squad_tokens
-from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits, begin, quote
 
 
 class NormalizedMatch(Comparing, frozen=True, kw_only=True):
@@ -19,5 +19,5 @@ class NormalizedMatch(Comparing, frozen=True, kw_only=True):
 
     def compare(self, text: str, expected: str) -> Score:
         found, expected = (" ".join(split_squad_tokens(each)) for each in (text, expected))
-        explanation = "The same." if found == expected else f"Expected {expected!r}, got {found!r}."
-        return Score(self.name, float(found == expected), found, explanation)
+        explanation = "The same." if found == expected else f"Expected {quote(expected)}, got {quote(found)}."
+        return Score(self.name, float(found == expected), begin(found), explanation)

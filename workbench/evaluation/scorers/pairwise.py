@@ -24,7 +24,7 @@ from workbench.evaluation.scorers.jury import (
     seat,
 )
 from workbench.evaluation.scorers.question import Question
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score
+from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, begin
 
 _VARIABLES = ("input", "a", "b", "rubric", "form")
 _KEY = "better"
@@ -85,7 +85,7 @@ class PairwiseJudge(Judging, frozen=True, kw_only=True):
         return (*first, *second)
 
     def judge(self, evidence: Evidence) -> Score:
-        text = evidence.text.strip()
+        text = begin(evidence.text.strip())
         if self._find_other(evidence.case) is None:
             lacking = "expected answer" if self.against == "expected" else f"column {self.against}"
             return Score(self.name, 0.0, text, f"This case has no {lacking} to compare with.", applies=False)

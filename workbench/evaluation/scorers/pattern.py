@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, begin, no_answer, quote
 from workbench.evaluation.scorers.search import Search
 
 
@@ -44,10 +44,10 @@ class Regex(Judging, frozen=True, kw_only=True):
         if found is None:
             return Score(self.name, 0.0, "", f"Nothing matches {self.pattern!r}.")
         if not self.compare or case.expected is None:
-            return Score(self.name, 1.0, found, "The pattern matches.")
+            return Score(self.name, 1.0, begin(found), "The pattern matches.")
         same = any(self._same(found, answer) for answer in (case.expected, *case.also))
-        explanation = "The same." if same else f"Expected {case.expected!r}, found {found!r}."
-        return Score(self.name, float(same), found, explanation)
+        explanation = "The same." if same else f"Expected {quote(case.expected)}, found {quote(found)}."
+        return Score(self.name, float(same), begin(found), explanation)
 
     def _same(self, found: str, answer: str) -> bool:
         return found == answer if self.strict else normalize(found) == normalize(answer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar, Literal
 
-from workbench.evaluation.scorers.scorer import Comparing, Score, Traits
+from workbench.evaluation.scorers.scorer import Comparing, Score, Traits, begin
 
 
 class _Rouge(Comparing, frozen=True, kw_only=True):
@@ -21,7 +21,7 @@ class _Rouge(Comparing, frozen=True, kw_only=True):
     def compare(self, text: str, expected: str) -> Score:
         found = _make(self.kind, self.stemmer).score(expected, text)[self.kind]
         explanation = f"Precision {found.precision:.2f}, recall {found.recall:.2f}, F {found.fmeasure:.2f}."
-        return Score(self.name, float(getattr(found, self.measure)), text.strip(), explanation)
+        return Score(self.name, float(getattr(found, self.measure)), begin(text.strip()), explanation)
 
 
 class Rouge1(_Rouge, frozen=True, kw_only=True):

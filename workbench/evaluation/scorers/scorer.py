@@ -15,6 +15,8 @@ from workbench.engines.engine import Completion
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.question import Question, Reply
 
+_LONGEST_QUOTE = 120
+
 Scale = Literal["unit", "percent", "free"]
 """unit: 0 to 1. percent: 0 to 100, as sacrebleu counts. free: any number."""
 
@@ -23,7 +25,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """One judgement of one answer.
 
     value: on the scorer's scale, 0 to 1 for most; `scale` says which where a score stands alone.
-    extracted: the part of the answer that was judged.
+    extracted: the part of the answer that was judged, of a long one its beginning.
     explanation: for a person; the first line says it all. details: what only an expert reads.
     applies: False when there was nothing to judge by; the value is then 0 and belongs in no mean.
     parts: the values this one was made of, by name: of several judges, of both orders, of combined scorers.
@@ -203,6 +205,16 @@ class Comparing(Judging, frozen=True, kw_only=True):
         return best
 
 
+def quote(text: str) -> str:
+    """A text as an explanation shows it: in quotes, long ones by their beginning."""
+    return repr(begin(text, _LONGEST_QUOTE))
+
+
+def begin(text: str, longest: int = 300) -> str:
+    """The beginning of a text: a score need not keep a long answer once more."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def no_answer(scorer: str, text: str) -> Score:
     """The score of a case without an expected answer."""
-    return Score(scorer, 0.0, text.strip(), "This case has no expected answer.", applies=False)
+    return Score(scorer, 0.0, begin(text.strip()), "This case has no expected answer.", applies=False)

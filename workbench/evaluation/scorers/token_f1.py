@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from workbench.evaluation.scorers.normalization import split_squad_tokens
-from workbench.evaluation.scorers.scorer import Comparing, Score
+from workbench.evaluation.scorers.scorer import Comparing, Score, begin
 
 
 class TokenF1(Comparing, frozen=True, kw_only=True):
@@ -21,8 +21,8 @@ class TokenF1(Comparing, frozen=True, kw_only=True):
         found, wanted = split_squad_tokens(text), split_squad_tokens(expected)
         shared = (Counter(found) & Counter(wanted)).total()
         if not found or not wanted:
-            return Score(self.name, float(found == wanted), " ".join(found), "One side has no words.")
+            return Score(self.name, float(found == wanted), begin(" ".join(found)), "One side has no words.")
         precision, recall = shared / len(found), shared / len(wanted)
         value = 2 * precision * recall / (precision + recall) if shared else 0.0
         explanation = f"{shared} shared words; precision {precision:.2f}, recall {recall:.2f}."
-        return Score(self.name, value, " ".join(found), explanation)
+        return Score(self.name, value, begin(" ".join(found)), explanation)

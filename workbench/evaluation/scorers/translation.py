@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, begin, no_answer
 
 Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
 
@@ -43,7 +43,7 @@ class Bleu(Judging, frozen=True, kw_only=True):
         found = self._metric(effective_order=True).sentence_score(text, [case.expected, *case.also])
         precisions = "/".join(f"{each:.0f}" for each in found.precisions)
         explanation = f"Precisions of 1 to 4 words {precisions}, brevity penalty {found.bp:.2f}."
-        return Score(self.name, _limit(found.score), text.strip(), explanation)
+        return Score(self.name, _limit(found.score), begin(text.strip()), explanation)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
@@ -76,7 +76,7 @@ class ChrF(Judging, frozen=True, kw_only=True):
         found = self._metric().sentence_score(text, [case.expected, *case.also])
         words = f", {found.word_order} words" if found.word_order else ""
         explanation = f"chrF{found.beta} over {found.char_order} characters{words}."
-        return Score(self.name, _limit(found.score), text.strip(), explanation)
+        return Score(self.name, _limit(found.score), begin(text.strip()), explanation)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
