@@ -16,7 +16,7 @@ DATASETS = 2_000
 
 
 def share_covered(columns, truth, binary=False):
-    intervals = np.array(mean_intervals(columns, binary))
+    intervals = np.array(mean_intervals(columns, binary, resamples=999))
     return ((intervals[:, 0] <= truth + 1e-12) & (truth - 1e-12 <= intervals[:, 1])).mean()
 
 
@@ -92,6 +92,15 @@ def test_the_interval_is_that_of_scipy_but_for_the_allowance_for_few_rows():
     reference = bootstrap((values,), np.mean, n_resamples=9_999, method="percentile", random_state=1)
     (ours,) = mean_intervals(values[:, None])
     assert ours == pytest.approx(tuple(reference.confidence_interval), abs=0.015)
+
+
+@pytest.mark.parametrize("rows", [400, 4_000])
+def test_long_columns_of_right_and_wrong_are_drawn_as_short_ones_are(rows):
+    values = (np.random.default_rng(41).random((rows, 1)) < 0.3).astype(float)
+    means = resample_means(values, resamples=4_000)
+    rate = values.mean()
+    assert means.mean() == pytest.approx(rate, abs=0.003)
+    assert means.std() == pytest.approx((rate * (1 - rate) / rows) ** 0.5, rel=0.05)
 
 
 def test_the_spread_of_resampled_means_is_the_standard_error():

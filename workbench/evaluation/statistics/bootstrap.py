@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 _FEW, _MANY = 9_999, 1_999
 _LARGE = 2_000  # rows from which fewer resamples do: the percentiles are then steady anyway
 _BLOCK = 4_000_000  # weights held at once
+_SMALL = 500  # rows up to which drawing them one by one is quick anyway
 _DISTINCT = 16  # different values up to which they are drawn by their counts
 
 
@@ -36,15 +37,15 @@ def draw_weights(rows: int, seed: int, resamples: int) -> Iterator[NDArray[np.fl
 def resample_means(columns: NDArray[np.float64], seed: int = 0, resamples: int | None = None) -> NDArray[np.float64]:
     """The mean of each column in each resample, shape (resamples, columns); rows with NaN count as missing.
 
-    A column of few different values, such as right and wrong, is drawn by how often it has each: the same draw, done
-    at once.
+    A long column of few different values, such as right and wrong, is drawn by how often it has each: the same
+    draw, done at once.
     """
     drawn = count_resamples(len(columns)) if resamples is None else resamples
     means = np.empty((drawn, columns.shape[1]))
     many = []
     for at in range(columns.shape[1]):
         values, counts = np.unique(columns[~np.isnan(columns[:, at]), at], return_counts=True)
-        if 0 < len(values) <= _DISTINCT:
+        if 0 < len(values) <= _DISTINCT and len(columns) > _SMALL:
             total = int(counts.sum())
             random = np.random.default_rng((seed, at))
             means[:, at] = random.multinomial(total, counts / total, size=drawn) @ values / total

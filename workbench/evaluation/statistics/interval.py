@@ -61,7 +61,11 @@ def rate_interval(means: NDArray[np.float64], cells: int, level: float = LEVEL) 
 
 
 def mean_intervals(
-    columns: NDArray[np.float64], binary: bool = False, level: float = LEVEL, seed: int = 0
+    columns: NDArray[np.float64],
+    binary: bool = False,
+    level: float = LEVEL,
+    seed: int = 0,
+    resamples: int | None = None,
 ) -> list[Interval]:
     """The bootstrap interval of each column's mean, over its rows that are not NaN.
 
@@ -73,7 +77,7 @@ def mean_intervals(
     counts = (~np.isnan(columns)).sum(axis=0)
     if not columns.size:
         return [UNKNOWN] * columns.shape[1]
-    means = resample_means(rows, seed)
+    means = resample_means(rows, seed, resamples)
     return [
         _cut(means[:, at], int(count), level, widen=not binary) if count >= 2 or (binary and count) else UNKNOWN
         for at, count in enumerate(counts)
