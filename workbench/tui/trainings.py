@@ -6,9 +6,12 @@ widgets.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import msgspec
 
 from workbench.errors import ModelError
 from workbench.evaluation.session import Session
@@ -35,7 +38,10 @@ class Trainings:
 
         Raises WorkbenchError when the bench cannot be trained on.
         """
-        return recipe_of(self.session.path, self.session.variants[index].name, self.session.settings)
+        name = self.session.variants[index].name
+        recipe = recipe_of(self.session.path, name, self.session.settings)
+        label = "-".join(re.findall(r"\w+", name.lower()))
+        return msgspec.structs.replace(recipe, name=f"{label}-{recipe.method.kind}")
 
     def start(self, recipe: Recipe) -> None:
         """Begin a job and follow it; once it ends, `take` hands out its adapter."""
