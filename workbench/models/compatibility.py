@@ -47,7 +47,9 @@ def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base
 
 def check_laid(applied: Iterable[Applied], base: Model) -> None:
     """Raise ModelError with everything that keeps these adapters from being laid over a base, before any is loaded."""
-    problems = []
+    problems: list[str] = []
+    if base.format == "scripted":
+        return
     for adapter in {entry.adapter.path: entry.adapter for entry in applied}.values():
         found = [f"{adapter.name}: {problem}" for problem in check_compatible(adapter, base)]
         if not found:
