@@ -7,6 +7,8 @@ import json
 import pytest
 
 from workbench import paths
+from workbench.cli.scale import draw_track
+from workbench.evaluation.summary import Estimate
 from workbench.evaluation.view import RunView
 from workbench.evaluation.votes import Votes
 from workbench.store.store import Store
@@ -84,6 +86,17 @@ def test_scale_says_what_is_wrong_before_anything_runs(bench, call):
     assert code == 2 and "does not have an adapter" in err
     code, _, err = call("scale", "demo.bench.yaml", "--variant", "plain", "--scales", "a,b")
     assert code == 2 and "expected numbers with commas between" in err
+
+
+def test_a_value_is_a_dot_on_its_interval():
+    nothing = float("nan")
+    track = draw_track(Estimate(0.5, 0.25, 0.75, 10), 0.0, 1.0)
+    assert (len(track), track[0], track[-1], track.count("●")) == (30, "·", "·", 1)
+    assert track.strip("·") == track[track.index("━") : track.rindex("━") + 1]
+    assert draw_track(Estimate(1.0, 0.9, 1.0, 10), 0.0, 1.0).endswith("━━●")
+    assert draw_track(Estimate(0.0, nothing, nothing, 1), 0.0, 1.0) == "●" + "·" * 29
+    assert draw_track(Estimate(nothing, nothing, nothing, 0), 0.0, 1.0) == ""
+    assert "●" in draw_track(Estimate(7.0, 7.0, 7.0, 3), 7.0, 7.0)
 
 
 def test_votes_tells_when_nobody_has_voted(bench, call):

@@ -15,8 +15,10 @@ from workbench.errors import BenchError
 
 if TYPE_CHECKING:
     from workbench.evaluation.scale import ScaleCurve, ScalePoint
+    from workbench.evaluation.summary import Estimate
 
-_BAR = 28
+_WIDTH = 30
+"""columns of a track"""
 
 
 def main(
@@ -77,13 +79,13 @@ def _print(curve: ScaleCurve) -> None:
 
     name = name_metric(curve.metric.name)
     table = make_table(["scale", name, "95%", "", "vs best"], right=["scale", name])
-    top = max((point.value.value for point in curve.points if not math.isnan(point.value.value)), default=1.0)
-    full = 1.0 if not curve.metric.free else top or 1.0
+    low, high = _find_span(curve)
     for point in curve.points:
         one = point.value
         digits = count_digits(curve.metric, one.n)
         interval = "" if math.isnan(one.low) else f"{one.low:.{digits}f} – {one.high:.{digits}f}"
-        row = [f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, _draw(one.value / full)]
+        track = draw_track(one, low, high)
+        row = [f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, track]
         table.add_row(*map(show, [*row, _judge(point, curve)]), style="bold" if point.scale == curve.best else "")
     out = console()
     out.print(show(f"{curve.variant}: {curve.adapter}, {curve.points[0].value.n:,} cases"))
@@ -91,11 +93,32 @@ def _print(curve: ScaleCurve) -> None:
     out.print(show(tell_scale(curve)))
 
 
+def _find_span(curve: ScaleCurve) -> tuple[float, float]:
+    """From where to where the track goes: 0 to 1, or as far as the values do."""
+    if not curve.metric.free:
+        return 0.0, 1.0
+    ends = [value for point in curve.points for value in (point.value.value, point.value.low, point.value.high)]
+    known = [value for value in ends if math.isfinite(value)]
+    return min(known, default=0.0), max(known, default=1.0)
+
+
+def draw_track(one: Estimate, low: float, high: float) -> str:
+    """The value as a dot on a line from low to high, the interval as a bar behind it; "" where nothing is known."""
+    if math.isnan(one.value):
+        return ""
+    ends = [one.value if math.isnan(end) else end for end in (one.low, one.high)]
+    start, middle, end = (_place(value, low, high) for value in (ends[0], one.value, ends[1]))
+    signs = ["━" if start <= at <= end else "·" for at in range(_WIDTH)]
+    signs[middle] = "●"
+    return "".join(signs)
+
+
+def _place(value: float, low: float, high: float) -> int:
+    share = (value - low) / (high - low) if high > low else 0.5
+    return round(max(0.0, min(share, 1.0)) * (_WIDTH - 1))
+
+
 def _judge(point: ScalePoint, curve: ScaleCurve) -> str:
     if point.scale == curve.best:
         return "best"
     return "same?" if point.verdict == "not distinguishable" else point.verdict or ""
-
-
-def _draw(share: float) -> str:
-    return "" if math.isnan(share) else "█" * round(max(0.0, min(share, 1.0)) * _BAR)
