@@ -11,7 +11,7 @@ from textual.widgets import Static
 from workbench.evaluation.bench import ModelChoice, load_bench
 from workbench.models.reference import Adapter, Model
 from workbench.tui.dialogs.picker import Picker
-from workbench.tui.screens.models import ModelsScreen
+from workbench.tui.screens.models import ModelsScreen, list_precisions
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -33,13 +33,17 @@ def said(browser: ModelsScreen) -> str:
     return str(browser.query_one("#models-text", Static).visual)
 
 
-async def test_a_precision_is_chosen_for_a_folder_and_remembered_in_the_bench(app, models, folder):
+async def test_a_precision_is_chosen_for_a_folder_and_remembered_in_the_bench(app, models, folder, monkeypatch):
     async with app.run_test(size=(160, 45)) as pilot:
         screen = await settled(pilot)
         browser = await browse(pilot, screen, models, "desk")
         await until(pilot, lambda: "float32" in said(browser))
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, Picker))
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        notes = {choice.id: choice.note for choice in list_precisions()}
+        assert "not installed" in notes["/4bit"]
+        assert "not installed" not in notes["bfloat16/"]
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: "bfloat16 (your choice)" in said(browser))
         assert screen.session.bench.models == {"desk": ModelChoice("desk", dtype="bfloat16")}

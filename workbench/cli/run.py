@@ -148,6 +148,7 @@ def _stream(draft: Draft, settings: Settings) -> None:
     pool = Pool(settings.threads, settings.max_context_tokens)
     events: SimpleQueue[Event] = SimpleQueue()
     try:
+        pool.load(draft.model).result()  # what is wrong with the model is told as such, not as a failed answer
         launch = Launch(pool, draft, events.put)
         try:
             _show(events)

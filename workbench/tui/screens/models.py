@@ -5,6 +5,7 @@ Headers are read in the background, one at a time, as one walks over them. Dismi
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -33,7 +34,7 @@ from workbench.tui.widgets.filtered_list import FilteredList
 
 REFRESH_SECONDS = 1.0
 
-PRECISIONS = (
+_PRECISIONS = (
     Choice("/", "as suits this machine", "the checkpoint's own, where the device computes in it"),
     Choice("float32/", "float32", "exact, and the largest"),
     Choice("bfloat16/", "bfloat16", "half the memory; quick where the processor or card computes in it"),
@@ -42,6 +43,13 @@ PRECISIONS = (
     Choice("/4bit", "4 bit", "an eighth of float32, by bitsandbytes; answers change a little"),
 )
 """What a model can be opened in; the id is dtype/quantization."""
+
+
+def list_precisions() -> list[Choice]:
+    """What a model can be opened in; what needs a library that is not there says so."""
+    there = importlib.util.find_spec("bitsandbytes") is not None
+    missing = "needs bitsandbytes, which is not installed: pip install bitsandbytes"
+    return [one._replace(note=missing) if one.id.endswith("bit") and not there else one for one in _PRECISIONS]
 
 
 class Taken(NamedTuple):
@@ -169,7 +177,9 @@ another precision, which the bench remembers: p.
             self.notify("Only a Hugging Face folder can be opened in another precision.", timeout=4)
             return
         current = f"{model.dtype}/{model.quantization}"
-        chosen = await self.app.push_screen_wait(Picker(f"Precision of {model.name}", PRECISIONS, "", (), current))
+        chosen = await self.app.push_screen_wait(
+            Picker(f"Precision of {model.name}", list_precisions(), "", (), current)
+        )
         if chosen is None or chosen.id == current:
             return
         known = self._session.bench.models.get(model.name) or ModelChoice(model.name)
