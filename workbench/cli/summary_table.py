@@ -15,7 +15,15 @@ from rich.text import Text
 from workbench.cli.table import console, make_table, show
 from workbench.evaluation.summary import Summary, VariantSummary
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import count_digits, format_seconds, format_value, list_findings, name_metric, rank
+from workbench.evaluation.words import (
+    count_digits,
+    format_seconds,
+    format_value,
+    list_findings,
+    name_metric,
+    rank,
+    round_cases,
+)
 
 _STYLES = {"better": "green", "worse": "red", "not distinguishable": "yellow"}
 _MOST_ACROSS = 4  # further scores that still fit side by side
@@ -84,7 +92,7 @@ def _show_verdict(summary: Summary, one: VariantSummary, best: str, metric: Metr
         return Text("–")
     if pair.verdict != "not distinguishable":
         return Text(pair.verdict, style=_STYLES[pair.verdict])
-    needed = f" (~{_count(pair.needed_cases)} cases)" if pair.needed_cases else ""
+    needed = f" (~{_count(round_cases(pair.needed_cases))} cases)" if pair.needed_cases else ""
     return Text(f"same?{needed}", style=_STYLES[pair.verdict])
 
 

@@ -140,10 +140,10 @@ def _tell_needed(pair: PairSummary) -> str:
         return ""
     if pair.needed_cases > _ENDLESS:
         return f"; if it is the true one, no fewer than {_ENDLESS:,} cases would tell"
-    return f"; if it is the true one, about {_round(pair.needed_cases):,} cases would tell"
+    return f"; if it is the true one, about {round_cases(pair.needed_cases):,} cases would tell"
 
 
-def _round(count: int) -> int:
+def round_cases(count: int) -> int:
     """Two digits: more would be pretence."""
     scale: int = 10 ** max(0, len(str(count)) - 2)
     return math.ceil(count / scale) * scale

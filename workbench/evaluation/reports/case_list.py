@@ -16,14 +16,16 @@ from workbench.evaluation.words import format_seconds, name_metric
 MOST_CASES = 1_000
 _LONGEST = 4_000  # characters of a text
 _PREVIEW = 120
+_GLIMPSE = 40
 
 
 class Mark(NamedTuple):
-    """A variant's outcome in one sign."""
+    """A variant's outcome in one sign, and the beginning of its answer."""
 
     sign: str
     tone: str
     title: str
+    text: str = ""
 
 
 class ShownScore(NamedTuple):
@@ -121,12 +123,14 @@ def _mark(variant: str, cells: list[Cell], metric: str, view: RunView) -> Mark:
     if not cells:
         return Mark("·", "note", f"{variant}: not run")
     if any(cell.error for cell in cells):
-        return Mark("!", "error", f"{variant}: {cells[0].error}")
+        return Mark("!", "error", f"{variant}: {cells[0].error}", "failed")
+    said = " ".join(cells[0].completion.text[: 2 * _GLIMPSE].split())[:_GLIMPSE]
     scores = [score for cell in cells for score in cell.scores if score.scorer == metric and score.applies]
     if not scores:
-        return Mark("–", "note", f"{variant}: no score")
+        return Mark("–", "note", f"{variant}: no score", said)
     sign = _sign(scores[0], view) if len(scores) == 1 else f"{sum(one.value for one in scores) / len(scores):.2g}"
-    return Mark(sign, _judge(scores[0], view) if len(scores) == 1 else "", f"{variant}: {scores[0].explanation}")
+    tone = _judge(scores[0], view) if len(scores) == 1 else ""
+    return Mark(sign, tone, f"{variant}: {scores[0].explanation}", said)
 
 
 def _show_answer(variant: str, cell: Cell, repeated: bool, view: RunView) -> ShownAnswer:

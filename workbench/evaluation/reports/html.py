@@ -64,6 +64,7 @@ def _make_page(view: RunView, summary: Summary, most_cases: int) -> dict[str, An
         "spreads": list_spreads(summary),
         "confusion": [list_confusion(one) for one in summary.confusion],
         "notes": summary.notes,
+        "names": view.variants,
         "cases": cases.cases,
         "cases_note": cases.note,
     }

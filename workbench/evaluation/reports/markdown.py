@@ -11,7 +11,15 @@ from collections.abc import Iterator, Sequence
 
 from workbench.evaluation.summary import Confusion, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import count_digits, format_p, format_seconds, format_value, name_metric, tell
+from workbench.evaluation.words import (
+    count_digits,
+    format_p,
+    format_seconds,
+    format_value,
+    name_metric,
+    round_cases,
+    tell,
+)
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -99,7 +107,7 @@ def _show_pair(pair: PairSummary, metric: Metric) -> list[str]:
         format_p(pair.p_adjusted).removeprefix("p ").removeprefix("= "),
         "–" if math.isnan(pair.effect.value) else f"{pair.effect.name} {pair.effect.value:+.2f}",
         pair.verdict,
-        f"{pair.needed_cases:,}" if pair.needed_cases and pair.verdict == "not distinguishable" else "",
+        f"{round_cases(pair.needed_cases):,}" if pair.needed_cases and pair.verdict == "not distinguishable" else "",
     ]
 
 

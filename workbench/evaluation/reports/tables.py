@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from workbench.evaluation.summary import Confusion, Outcome, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import count_digits, format_p, format_seconds, format_value, name_metric
+from workbench.evaluation.words import count_digits, format_p, format_seconds, format_value, name_metric, round_cases
 
 
 class TableCell(NamedTuple):
@@ -113,7 +113,7 @@ def list_pairs(summary: Summary, metric: Metric) -> PairTable | None:
 def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
     digits = count_digits(metric, pair.n)
     interval = "" if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}"
-    unsure = pair.verdict == "not distinguishable" and pair.needed_cases
+    unsure = pair.verdict == "not distinguishable"
     return TableRow(
         [
             TableCell(pair.b, tone="left"),
@@ -122,7 +122,10 @@ def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
             TableCell(format_p(pair.p_adjusted).removeprefix("p ").removeprefix("= ")),
             TableCell("–" if math.isnan(pair.effect.value) else f"{pair.effect.value:+.2f}", pair.effect.name),
             TableCell(_SIGNS[pair.verdict] + pair.verdict, tone=_TONES[pair.verdict] + " left"),
-            TableCell(f"{pair.n:,}", f"about {pair.needed_cases:,} would tell" if unsure else ""),
+            TableCell(
+                f"{pair.n:,}",
+                f"about {round_cases(pair.needed_cases):,} would tell" if pair.needed_cases and unsure else "",
+            ),
         ]
     )
 
