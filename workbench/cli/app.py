@@ -36,7 +36,9 @@ COMMANDS = (
     "convert",
     "parity",
     "train",
+    "sweep",
     "adapters",
+    "verdict",
 )
 _OWN_OPTIONS = ("--help", "-h", "--version")
 

@@ -36,7 +36,9 @@ HELP = """A workbench for prompts and adapters on local language models.
   workbench convert MODEL my.gguf        a model or an adapter in another form
   workbench parity MODEL my.gguf         whether both read the same tokens
   workbench train my.recipe.yaml         tune an adapter on the same task
+  workbench sweep my.recipe.yaml         the recipe with other numbers, ranked
   workbench adapters                     what was trained here, and what came of it
+  workbench verdict my.bench.yaml        whether an adapter was worth it, against the best prompt
 
 `workbench COMMAND --help` says more about each.
 

@@ -56,7 +56,7 @@ def main(
 
     \b
     On several devices or machines, the same file:
-      accelerate launch -m workbench.training.child queues.recipe.yaml
+      accelerate launch --multi_gpu -m workbench.training.child queues.recipe.yaml
 
     \b
     Exit codes: 0 an adapter was made, or what was asked was done; 1 the
@@ -181,7 +181,8 @@ def _tell(event: JobEvent, steps: int) -> str:
         case p.JobBegan():
             return (
                 f"{event.rows} rows, {event.steps} updates, {event.trainable:,} of {event.parameters:,} numbers are"
-                f" learned on {event.device} in {event.dtype}" + (f"; goes on from update {event.step}" if event.step else "")
+                f" learned on {event.device} in {event.dtype}"
+                + (f"; goes on from update {event.step}" if event.step else "")
             )
         case p.JobStep():
             if event.step % max(1, steps // 25) and event.step != steps:

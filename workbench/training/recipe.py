@@ -64,7 +64,7 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class Schooling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """how long and how hard it learns"""
 
-    epochs: Annotated[float, _explained("how often every row is read")] = 10.0
+    epochs: Annotated[float, _explained("how often every row is read")] = 8.0
     steps: Annotated[int | None, _explained("updates to make, instead of epochs; empty: as epochs says")] = None
     learning_rate: Annotated[
         float | None, _explained("how far an update goes; empty: by the size of the base and the method")

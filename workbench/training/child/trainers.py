@@ -113,6 +113,7 @@ def common_arguments(recipe: Recipe, learner: Learner, folder: Path) -> dict[str
         "eval_strategy": "no",
         "report_to": "none",
         "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,
     }
 
 

@@ -1,0 +1,238 @@
+"""Contest: the best prompt and the adapter answer the same test split, the best prompt chosen beforehand elsewhere.
+
+Knows nothing of what follows from the numbers (verdict.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from workbench.errors import TrainingError, WorkbenchError
+from workbench.evaluation.bench import AdapterChoice, Dataset, Variant, load_bench
+from workbench.evaluation.cost import find_price
+from workbench.evaluation.datasets import Cases, load_cases
+from workbench.evaluation.launch import enabled_examples
+from workbench.evaluation.progress import RunEvent
+from workbench.evaluation.run import Evaluation, Options
+from workbench.evaluation.sources import Sources, find_sources
+from workbench.evaluation.summary import Summary, summarize
+from workbench.evaluation.view import RunView
+from workbench.hosting.pool import Pool
+from workbench.settings import Settings
+from workbench.store.store import Store
+from workbench.training.manifest import Manifest
+from workbench.training.registry import Entry, Registry
+from workbench.training.verdict import Arm, CurvePoint, Evidence, Verdict, conclude
+
+Tell = Callable[[RunEvent], None]
+
+_SHOTS = (0, 1, 2, 4, 8, 16, 32)
+_MOST_CHOOSING = 500
+"""cases by which the best prompt is chosen"""
+
+
+class Wanted(NamedTuple):
+    """What a verdict is asked on. adapter: "": the bench's own, else the newest that suits. at_once: requests side by
+    side; one alone gives the truest latencies. limit: the first so many cases, 0 for all. curve: adapters that learned
+    so many rows; with any, shots are counted as well."""
+
+    bench: Path
+    adapter: str = ""
+    at_once: int = 4
+    limit: int = 0
+    curve: Mapping[int, str] = {}
+
+
+class Contest:
+    """One verdict in the making. Raises WorkbenchError for what it cannot compare."""
+
+    def __init__(self, wanted: Wanted, settings: Settings, pool: Pool, store: Store, tell: Tell) -> None:
+        self._wanted = wanted
+        self._path = wanted.bench.absolute()
+        self._bench = load_bench(self._path)
+        self._pool = pool
+        self._store = store
+        self._tell = tell
+        self._settings = settings
+        self._sources: Sources = find_sources(self._bench, self._path.parent, settings)
+        self._prompts = tuple(one for one in self._bench.variants if not any(a.on and a.scale for a in one.adapters))
+        if not self._prompts:
+            raise TrainingError(
+                f"{self._path} has no variant without an adapter, so there is no prompt to compare with.",
+                "Add the plain prompt as a variant.",
+            )
+        self._entry = self._find_adapter()
+
+    @property
+    def manifest(self) -> Manifest:
+        made = self._entry.manifest
+        assert made is not None
+        return made
+
+    def judge(self) -> Verdict:
+        """Carry it out."""
+        best, chosen_on = self._choose_prompt()
+        arms = self._cast(best)
+        variants = tuple({variant.name: variant for variant in arms.values()}.values())
+        summary = self._run(variants, "test", cache=False)
+        price = find_price(self._bench.prices, next(iter(arms.values())).model)
+        evidence = Evidence(
+            summary=summary,
+            variants={arm: variant.name for arm, variant in arms.items()},
+            shown={one.name: (one.prompt, one.model, _name_adapters(one)) for one in variants},
+            manifest=self.manifest,
+            dataset=str(self._cases("test").path),
+            chosen_on=chosen_on,
+            tried=len(self._prompts),
+            price=price,
+            curve=self._draw_curve(arms) if self._wanted.curve else (),
+            created=time.time(),
+        )
+        return conclude(evidence)
+
+    # --- who takes part ------------------------------------------------------------------------------------------
+
+    def _find_adapter(self) -> Entry:
+        registry = Registry()
+        if self._wanted.adapter:
+            return _sound(registry.find(self._wanted.adapter))
+        for variant in self._bench.variants:
+            for choice in variant.adapters:
+                try:
+                    return _sound(registry.find(choice.adapter))
+                except WorkbenchError:
+                    continue
+        prompts = {variant.prompt for variant in self._prompts}
+        fitting = [e for e in registry.entries() if e.manifest and e.manifest.prompt in prompts and e.rank != "retired"]
+        promoted = [entry for entry in fitting if entry.rank == "promoted"]
+        if not fitting:
+            raise TrainingError(
+                f"No adapter that was trained here suits a prompt of {self._path.name}.",
+                f"Train one: workbench train --bench {self._wanted.bench} --variant {self._prompts[0].name}",
+            )
+        return (promoted or fitting)[0]
+
+    def _cast(self, best: Variant) -> dict[Arm, Variant]:
+        """Who stands for which arm; one variant may stand for two."""
+        short = next((one for one in self._prompts if one.prompt == self.manifest.prompt), None)
+        plain = short or next((one for one in self._prompts if not self._shows(one)), self._prompts[0])
+        shot = best if self._shows(best) else next((one for one in self._prompts if self._shows(one)), None)
+        arms: dict[Arm, Variant] = {"zero-shot": plain}
+        if shot:
+            arms["few-shot"] = shot
+        arms["best prompt"] = best
+        arms["adapter"] = self._lay_over(plain, "adapter")
+        if shot:
+            arms["adapter, few-shot"] = self._lay_over(shot, "adapter, few-shot")
+        return arms
+
+    def _shows(self, variant: Variant) -> bool:
+        return bool(enabled_examples(variant, self._sources.open_prompt(variant.prompt)))
+
+    def _lay_over(self, variant: Variant, name: str) -> Variant:
+        taken = {one.name for one in self._prompts}
+        label = name if name not in taken else f"{name} {self._entry.name}"
+        return msgspec.structs.replace(variant, name=label, adapters=(AdapterChoice(str(self._entry.path)),))
+
+    def _choose_prompt(self) -> tuple[Variant, str]:
+        """The best prompt by the first metric, and the split it was chosen on: never the test split, where there is
+        another."""
+        if len(self._prompts) == 1:
+            return self._prompts[0], ""
+        split = next((name for name in ("validation", "train") if self._has(name)), "test")
+        summary = self._run(self._prompts, split, cache=True)
+        best = next((one for one in self._prompts if one.name == summary.best), self._prompts[0])
+        return best, split
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def _run(self, variants: tuple[Variant, ...], split: str, cache: bool) -> Summary:
+        dataset = self._dataset(split)
+        bench = msgspec.structs.replace(self._bench, variants=variants, dataset=dataset, perturbations=None)
+        options = Options(
+            strategy=self._bench.context_strategy or self._settings.context_strategy,
+            at_once=self._wanted.at_once,
+            cache=cache,
+            name=f"{self._path.name.removesuffix('.bench.yaml')} verdict",
+            note=f"{'verdict on' if split == 'test' else 'choosing for the verdict on'} {self._entry.name}",
+        )
+        run = Evaluation(bench, self._path, self._cases(split), self._pool, self._sources, self._store, options)
+        for event in run.events():
+            self._tell(event)
+        summary = summarize(RunView(self._store, run.run))
+        if not summary.metrics:
+            raise TrainingError(
+                f"No answer on the {split} split could be scored.", f"`workbench runs {run.run}` shows what went wrong."
+            )
+        return summary
+
+    def _dataset(self, split: str) -> Dataset:
+        if self._bench.dataset is None:
+            raise TrainingError(
+                f"{self._path} has no dataset.", "Give it one, with the splits train, validation, test."
+            )
+        limit = self._wanted.limit or (_MOST_CHOOSING if split != "test" else None)
+        plain = msgspec.structs.replace(self._bench.dataset, split=split, limit=limit, sample=None)
+        return plain if self._has(split) else msgspec.structs.replace(plain, split=self._bench.dataset.split)
+
+    def _cases(self, split: str) -> Cases:
+        return load_cases(self._dataset(split), self._path.parent)
+
+    def _has(self, split: str) -> bool:
+        """Whether the bench's data have such a part."""
+        if self._bench.dataset is None:
+            return False
+        try:
+            load_cases(
+                msgspec.structs.replace(self._bench.dataset, split=split, limit=1, sample=None), self._path.parent
+            )
+        except WorkbenchError:
+            return False
+        return True
+
+    # --- the curve -----------------------------------------------------------------------------------------------
+
+    def _draw_curve(self, arms: Mapping[Arm, Variant]) -> tuple[CurvePoint, ...]:
+        """Scores on the validation split, by training rows and by shots."""
+        split = "validation" if self._has("validation") else "test"
+        rows = {f"{count} rows": count for count in self._wanted.curve}
+        variants = [
+            msgspec.structs.replace(arms["zero-shot"], name=name, adapters=(AdapterChoice(self._wanted.curve[count]),))
+            for name, count in rows.items()
+        ]
+        shots = self._count_shots(arms)
+        summary = self._run((*variants, *shots.values()), split, cache=True)
+        metric = summary.metrics[0].name
+        found = [CurvePoint("rows", count, summary.variant(name).scores[metric]) for name, count in rows.items()]
+        found += [CurvePoint("shots", n, summary.variant(one.name).scores[metric]) for n, one in shots.items()]
+        return tuple(found)
+
+    def _count_shots(self, arms: Mapping[Arm, Variant]) -> dict[int, Variant]:
+        """The few-shot prompt with the first so many of its examples."""
+        shot = arms.get("few-shot")
+        if shot is None:
+            return {}
+        bare = msgspec.structs.replace(shot, examples_off=())
+        every = enabled_examples(bare, self._sources.open_prompt(shot.prompt))
+        counts = sorted({count for count in _SHOTS if count < len(every)} | {len(every)})
+        return {
+            count: msgspec.structs.replace(
+                shot, name=f"{count} shots", examples_off=tuple(example.id for example in every[count:])
+            )
+            for count in counts
+        }
+
+
+def _sound(entry: Entry) -> Entry:
+    if entry.manifest is None:
+        raise TrainingError(entry.problem, "Name another adapter.")
+    return entry
+
+
+def _name_adapters(variant: Variant) -> str:
+    return " + ".join(Path(choice.adapter).name for choice in variant.adapters if choice.on)
