@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import msgspec
@@ -195,3 +196,16 @@ def test_examples_that_stand_among_the_cases_are_noted(tmp_path):
     cells = [answer("a", case, "x") for case in CASES]
     summary = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, cells, prompt=lambda _: shown))
     assert any("e1 is case 7 (exact)" in note and "flatters" in note for note in summary.notes)
+
+
+def test_a_value_without_bounds_is_missing_and_not_the_mean(tmp_path):
+    metrics = (MetricRecord("perplexity", lower_is_better=True, free=True),)
+    cells = [
+        Cell(name, case.number, Completion("x"), (Score("perplexity", value, "", ""),))
+        for case in CASES[:10]
+        for name, value in (("a", math.inf if case.number == 3 else 2.0 + case.number), ("b", 1.0 + case.number))
+    ]
+    view = store_run(tmp_path / "s.sqlite", plain_variants("a", "b"), CASES, cells, metrics, scorers=("perplexity",))
+    summary = summarize(view)
+    assert (summary.variant("a").scores["perplexity"].n, summary.variant("b").scores["perplexity"].n) == (9, 10)
+    assert (summary.pairs[0].n, summary.pairs[0].difference, summary.pairs[0].verdict) == (9, -1.0, "better")

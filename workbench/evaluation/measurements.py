@@ -47,7 +47,11 @@ def read_table(view: RunView, metric: str) -> Table:
 
 
 def tabulate(rows: NDArray[np.float64], variants: int) -> Table:
-    """rows: case, place of the variant, sum of the repeats' values, number of repeats."""
+    """rows: case, place of the variant, sum of the repeats' values, number of repeats.
+
+    A value without bounds, such as the perplexity of what a model holds for impossible, has no mean: it is missing.
+    """
+    rows = rows[np.isfinite(rows[:, 2])]
     cases, at = np.unique(rows[:, 0].astype(np.int64), return_inverse=True)
     places = rows[:, 1].astype(np.int64)
     means = np.full((len(cases), variants), np.nan)
