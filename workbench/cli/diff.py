@@ -5,7 +5,7 @@ Knows nothing of how changes are found and weighed (evaluation/changes.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -64,19 +64,11 @@ def main(
 
 
 def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:
-    import math
-
     import msgspec
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [clean(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
+    from workbench.evaluation.reports.json import encode
 
-    whole = msgspec.to_builtins(msgspec.structs.replace(found, variants=tuple(shown)))
-    terminal.write(msgspec.json.format(msgspec.json.encode(clean(whole))).decode() + "\n")
+    terminal.write(encode(msgspec.structs.replace(found, variants=tuple(shown))))
 
 
 def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunView, RunView], most: int) -> None:
