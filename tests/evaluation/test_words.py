@@ -8,7 +8,7 @@ import pytest
 
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import format_p, tell
+from workbench.evaluation.words import format_p, format_value, tell
 
 EXACT = Metric("exact_match", binary=True, main=True)
 
@@ -89,3 +89,16 @@ def test_nothing_scored_is_said():
 @pytest.mark.parametrize(("p", "said"), [(1e-9, "p < 0.001"), (0.0312, "p = 0.031"), (0.449, "p = 0.45")])
 def test_p_has_the_digits_that_matter(p, said):
     assert format_p(p) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "free", "n", "said"),
+    [
+        (0.785, False, 200, "0.79"),
+        (0.785, False, 5_000, "0.785"),
+        (0.00234, True, 200, "0.00234"),
+        (34.75, True, 9, "34.75"),
+    ],
+)
+def test_values_have_the_digits_that_mean_something(value, free, n, said):
+    assert format_value(value, Metric("m", free=free), n) == said

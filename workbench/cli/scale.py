@@ -82,7 +82,7 @@ def _print(curve: ScaleCurve) -> None:
     low, high = _find_span(curve)
     for point in curve.points:
         one = point.value
-        digits = count_digits(curve.metric, one.n)
+        digits = count_digits(curve.metric, one.n, one.value)
         interval = "" if math.isnan(one.low) else f"{one.low:.{digits}f} – {one.high:.{digits}f}"
         track = draw_track(one, low, high)
         row = [f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, track]

@@ -78,7 +78,7 @@ def _show_score(one: VariantSummary, metric: Metric) -> tuple[Text, Text]:
     found = one.scores.get(metric.name)
     if found is None or math.isnan(found.value):
         return Text("–"), Text("")
-    digits = count_digits(metric, found.n)
+    digits = count_digits(metric, found.n, found.value)
     interval = "" if math.isnan(found.low) else f"{found.low:.{digits}f} – {found.high:.{digits}f}"
     return Text(format_value(found.value, metric, found.n)), Text(interval, no_wrap=True)
 

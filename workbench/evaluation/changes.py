@@ -203,7 +203,7 @@ def _tell(one: VariantChanges, comparison: RunComparison) -> str:
 
     if not one.n:
         return f"{one.name} has no case with a value in both runs."
-    metric, digits = comparison.metric, count_digits(comparison.metric, one.n)
+    metric, digits = comparison.metric, count_digits(comparison.metric, one.n, one.difference)
     values = f"{format_value(one.before, metric, one.n)} to {format_value(one.after, metric, one.n)}"
     known = "" if np.isnan(one.low) else f"95% interval {one.low:+.{digits}f} to {one.high:+.{digits}f}, "
     return (

@@ -112,7 +112,7 @@ def tell_scale(curve: ScaleCurve) -> str:
     best = next(point for point in curve.points if point.scale == curve.best)
     if math.isnan(best.value.value):
         return "Nothing has been scored yet, so there is nothing to say."
-    digits = count_digits(curve.metric, best.value.n)
+    digits = count_digits(curve.metric, best.value.n, best.value.value)
     value = format_value(best.value.value, curve.metric, best.value.n)
     interval = (
         ""

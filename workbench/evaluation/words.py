@@ -55,7 +55,7 @@ def tell_pair(
     """One comparison in a sentence, about `b`. labels: what to call variants instead of by their bare names."""
     left, right = labels.get(pair.a, pair.a), labels.get(pair.b, pair.b)
     a, b = (summary.variant(name).scores[pair.metric].value for name in (pair.a, pair.b))
-    digits = count_digits(metric, pair.n)
+    digits = count_digits(metric, pair.n, pair.difference)
     numbers = f"{format_value(b, metric, pair.n)} against {format_value(a, metric, pair.n)}"
     if pair.difference == 0:
         return f"{right} and {left} have the same value here: {numbers}."
@@ -68,12 +68,15 @@ def tell_pair(
 
 
 def format_value(value: float, metric: Metric, n: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{count_digits(metric, n)}f}"
+    return "–" if math.isnan(value) else f"{value:.{count_digits(metric, n, value)}f}"
 
 
-def count_digits(metric: Metric, n: int) -> int:
-    """Digits behind the point that mean something for so many cases."""
-    return 3 if n >= _MANY and not metric.free else 2
+def count_digits(metric: Metric, n: int, value: float = 1.0) -> int:
+    """Digits behind the point that mean something for so many cases, in a value of this size."""
+    if not metric.free:
+        return 3 if n >= _MANY else 2
+    size = abs(value)
+    return max(2, 2 - math.floor(math.log10(size))) if 1e-9 < size < 1 else 2
 
 
 def format_p(p: float) -> str:
@@ -92,7 +95,7 @@ def list_names(names: Sequence[str]) -> str:
 def _tell_best(ranked: Sequence[VariantSummary], metric: Metric) -> str:
     best = ranked[0]
     found = best.scores[metric.name]
-    digits = count_digits(metric, found.n)
+    digits = count_digits(metric, found.n, found.value)
     interval = "" if math.isnan(found.low) else f" (95% interval {found.low:.{digits}f} to {found.high:.{digits}f})"
     cases = "case" if found.n == 1 else "cases"
     value = f"{name_metric(metric.name)} {format_value(found.value, metric, found.n)}{interval} on {found.n:,} {cases}"

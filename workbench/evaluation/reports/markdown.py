@@ -66,7 +66,7 @@ def _show_score(one: VariantSummary, metric: Metric) -> str:
     found = one.scores.get(metric.name)
     if found is None:
         return "–"
-    digits = count_digits(metric, found.n)
+    digits = count_digits(metric, found.n, found.value)
     interval = "" if math.isnan(found.low) else f" ({found.low:.{digits}f} – {found.high:.{digits}f})"
     return f"{format_value(found.value, metric, found.n)}{interval}"
 
@@ -98,7 +98,7 @@ def _list_pairs(summary: Summary, metric: Metric) -> Iterator[str]:
 
 
 def _show_pair(pair: PairSummary, metric: Metric) -> list[str]:
-    digits = count_digits(metric, pair.n)
+    digits = count_digits(metric, pair.n, pair.difference)
     return [
         escape(pair.b),
         escape(pair.a),

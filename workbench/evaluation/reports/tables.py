@@ -88,7 +88,7 @@ def _show_score(one: VariantSummary, metric: Metric) -> TableCell:
     found = one.scores.get(metric.name)
     if found is None:
         return TableCell("–")
-    digits = count_digits(metric, found.n)
+    digits = count_digits(metric, found.n, found.value)
     interval = "" if math.isnan(found.low) else f"{found.low:.{digits}f} – {found.high:.{digits}f}"
     return TableCell(format_value(found.value, metric, found.n), interval)
 
@@ -111,7 +111,7 @@ def list_pairs(summary: Summary, metric: Metric) -> PairTable | None:
 
 
 def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
-    digits = count_digits(metric, pair.n)
+    digits = count_digits(metric, pair.n, pair.difference)
     interval = "" if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}"
     unsure = pair.verdict == "not distinguishable"
     return TableRow(
