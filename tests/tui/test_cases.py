@@ -7,6 +7,7 @@ import json
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Label, Static
 
+from workbench.tui.actions.bench import ask_for_trust
 from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.dialogs.dataset_view import DatasetView, read_fields, write_fields
 from workbench.tui.dialogs.question import Question
@@ -92,3 +93,25 @@ async def test_the_fields_say_the_dataset_back():
         "a.csv", columns={"message": "body"}, expected="queue", where={"language": ("en", "de")}, sample=5, limit=3
     )
     assert read_fields(dataset, write_fields(dataset)) == dataset
+
+
+async def test_code_of_a_bench_runs_only_when_a_person_agrees(make_app, folder):
+    (folder / "judge.py").write_text(
+        "from pathlib import Path\nPath(__file__).with_name('ran').touch()\ndef score(answer):\n    return 1\n"
+    )
+    text = (folder / "demo.bench.yaml").read_text() + "scorers:\n  - exact_match\n  - python: {file: judge.py}\n"
+    (folder / "demo.bench.yaml").write_text(text)
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert [score.scorer for score in screen.panes[0].scores] == ["exact_match"]
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert not (folder / "ran").exists()
+        ask_for_trust(screen)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: pilot.app.focused is not None)
+        await pilot.press("enter")
+        await until(pilot, lambda: [score.scorer for score in screen.panes[0].scores] == ["exact_match", "python"])
+        assert (folder / "ran").exists()

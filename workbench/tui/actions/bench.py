@@ -10,7 +10,7 @@ import msgspec
 
 from workbench.errors import FileChangedError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice
-from workbench.tui.actions.flow import ask, flow
+from workbench.tui.actions.flow import ask, flow, settle_trust
 from workbench.tui.actions.pane_row import insert_pane
 from workbench.tui.dialogs.name_input import NameInput
 
@@ -92,6 +92,14 @@ async def evaluate(screen: BenchScreen) -> None:
         names = [variant.name for variant in screen.session.variants]
         if shown.variant in names:
             await screen.action_choose(names.index(shown.variant))
+
+
+@flow
+async def ask_for_trust(screen: BenchScreen) -> None:
+    """Whether the code that this bench judges answers with may run."""
+    if await settle_trust(screen, screen.session):
+        screen.open_scoring(trusted=True)
+        screen.run_panes()
 
 
 @flow

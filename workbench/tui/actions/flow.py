@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.trust import find_untrusted, trust
 from workbench.inert import make_inert
 from workbench.tui.dialogs.question import Question
 
 if TYPE_CHECKING:
+    from workbench.evaluation.session import Session
     from workbench.tui.screens.bench import BenchScreen
 
 
@@ -54,6 +56,22 @@ async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[st
         ]
     question: Screen[Any] = Question(title, make_inert(text), answers)
     return str(await screen.app.push_screen_wait(question))
+
+
+async def settle_trust(screen: Screen[Any], session: Session) -> bool:
+    """Whether the code among the bench's scorers may run; asks where nobody has agreed to it as it is."""
+    found = find_untrusted(session.bench.scorers, session.path.parent)
+    if not found:
+        return True
+    names = "\n".join(f"  {path}" for path in found)
+    text = f"To judge answers, this bench runs Python code:\n{names}\nIt can do whatever you can. Do you trust it?"
+    if (
+        await ask(screen, "Code of the bench", text, [("stay", "Do not run it"), ("run", "Run it")], safe="stay")
+        != "run"
+    ):
+        return False
+    trust(found)
+    return True
 
 
 async def pick_file(screen: BenchScreen, title: str, suffixes: tuple[str, ...]) -> Path | None:

@@ -20,7 +20,7 @@ from workbench.evaluation.words import tell
 from workbench.prompting.render import render
 from workbench.store.runs import change_run
 from workbench.tui.actions.cases import write
-from workbench.tui.actions.flow import ask, flow
+from workbench.tui.actions.flow import ask, flow, settle_trust
 from workbench.tui.cell_text import describe_cell
 from workbench.tui.change_text import describe_changes
 from workbench.tui.dialogs.cell_view import CellPage, CellView, Wanted
@@ -57,6 +57,8 @@ async def run(screen: MatrixScreen) -> None:
     if evaluations.current is not None and evaluations.current.running:
         screen.notify("The run goes on: space pauses it, x stops it.", timeout=3)
         return
+    if not await settle_trust(screen, evaluations.session):
+        raise WorkbenchError("The run needs the bench's code to judge answers.", "Agree to it, or remove that scorer.")
     stopped = screen.view is not None and screen.view.state in ("stopped", "interrupted")
     prepare = (lambda: evaluations.prepare_again(screen.run)) if stopped else evaluations.prepare
     evaluation, plan = await asyncio.to_thread(prepare)

@@ -25,10 +25,11 @@ from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score
 from workbench.evaluation.scoring import Scoring
+from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
 from workbench.tui.actions import prompt as prompt_actions
-from workbench.tui.actions.bench import open_adapter
+from workbench.tui.actions.bench import ask_for_trust, open_adapter
 from workbench.tui.actions.flow import say
 from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
@@ -129,8 +130,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:
+        untrusted = find_untrusted(self.session.bench.scorers, self.folder)
         try:
-            self._scoring = Scoring(self.session.bench.scorers, self.session.path.absolute().parent)
+            self.open_scoring(trusted=not untrusted)
         except WorkbenchError as error:
             self.session.problems.append(error)
         await self.rebuild_panes(())
@@ -145,6 +147,18 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             names = ", ".join(self.session.recovered)
             self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
         self.run_panes()
+        if untrusted:
+            ask_for_trust(self)
+
+    def open_scoring(self, trusted: bool) -> None:
+        """Judge the panes by the bench's scorers; those that run foreign code only if it is trusted.
+
+        Raises ScorerError.
+        """
+        specs = self.session.bench.scorers
+        if self._scoring:
+            self._scoring.close()
+        self._scoring = Scoring(specs if trusted else without_code(specs), self.folder.absolute())
 
     def on_unmount(self) -> None:
         if self._scoring:
