@@ -112,6 +112,6 @@ async def test_code_of_a_bench_runs_only_when_a_person_agrees(make_app, folder):
         ask_for_trust(screen)
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         await until(pilot, lambda: pilot.app.focused is not None)
-        await pilot.press("enter")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: [score.scorer for score in screen.panes[0].scores] == ["exact_match", "python"])
         assert (folder / "ran").exists()

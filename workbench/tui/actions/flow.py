@@ -65,10 +65,8 @@ async def settle_trust(screen: Screen[Any], session: Session) -> bool:
         return True
     names = "\n".join(f"  {path}" for path in found)
     text = f"To judge answers, this bench runs Python code:\n{names}\nIt can do whatever you can. Do you trust it?"
-    if (
-        await ask(screen, "Code of the bench", text, [("stay", "Do not run it"), ("run", "Run it")], safe="stay")
-        != "run"
-    ):
+    answers = [("stay", "Do not run it"), ("run", "Run it"), ("later", "Ask me later")]  # a stray enter runs nothing
+    if await ask(screen, "Code of the bench", text, answers) != "run":
         return False
     trust(found)
     return True
