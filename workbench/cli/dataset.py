@@ -98,9 +98,10 @@ def _show(dataset: Dataset, folder: Path, prompt: str, train: Path | None, json:
     complaint: DatasetError | None = None
     leaks: list[tuple[str, Leak]] = []
     chosen = skipped = 0
+    notes: tuple[str, ...] = ()
     try:
         cases = load_cases(_with_split(dataset, preview), folder)
-        chosen, skipped = len(cases), cases.skipped
+        chosen, skipped, notes = len(cases), cases.skipped, cases.notes
         leaks = _find_leaks(cases, prompt, train)
     except DatasetError as error:
         complaint = error
@@ -110,6 +111,8 @@ def _show(dataset: Dataset, folder: Path, prompt: str, train: Path | None, json:
         _print(preview, chosen, skipped)
         if prompt or train:
             _print_leaks(leaks)
+    for note in notes:
+        terminal.say(f"left out: {note}")
     if complaint:
         terminal.complain(complaint)
         return terminal.USAGE
@@ -171,7 +174,7 @@ def _print(preview: Preview, chosen: int, skipped: int) -> None:
 def _print_made(preview: Preview) -> None:
     """Variables that are no column, with the first case as an instance."""
     named = {column.name for column in preview.columns}
-    made = [origin for origin in preview.mapping if origin.source not in named]
+    made = [origin for origin in preview.mapping if origin.source not in named and " " in origin.source]
     for origin in made:
         terminal.write(f"{_spell(origin.variable)} is {origin.source}.\n")
     if preview.expected and preview.expected not in named:
