@@ -240,6 +240,39 @@ class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pieces: tuple[str, ...]
 
 
+class EngineStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an engine is doing, and what it has done since it was loaded.
+
+    tokens_per_second: written lately, by all requests together. running, waiting: requests.
+    read_tokens, cached_tokens: of prompts, evaluated and not evaluated again. written_tokens: of answers.
+    cells, used_cells: tokens that the caches can hold, and do. contexts: caches, one for each set of adapters.
+    weights_bytes, cache_bytes, parked_bytes: memory. parked: prefixes that wait outside the cache.
+    bandwidth_share: weights read in a second over what the memory can give; None where that says nothing.
+    """
+
+    tokens_per_second: float = 0.0
+    running: int = 0
+    waiting: int = 0
+    read_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    cells: int = 0
+    used_cells: int = 0
+    contexts: int = 1
+    weights_bytes: int = 0
+    cache_bytes: int = 0
+    parked_bytes: int = 0
+    parked: int = 0
+    threads: int = 1
+    bandwidth_share: float | None = None
+
+    @property
+    def cached_share(self) -> float:
+        """The part of all prompt tokens that was not evaluated again."""
+        asked = self.read_tokens + self.cached_tokens
+        return self.cached_tokens / asked if asked else 0.0
+
+
 class Engine(Protocol):
     """Answers requests for one base model, a step at a time.
 
@@ -254,6 +287,11 @@ class Engine(Protocol):
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
+        ...
+
+    @property
+    def status(self) -> EngineStatus | None:
+        """What it is doing; None where it does not tell."""
         ...
 
     def submit(self, request: Request) -> None: ...

@@ -182,6 +182,10 @@ class ScriptedEngine:
     def busy(self) -> bool:
         return bool(self._answers or self._outcomes)
 
+    @property
+    def status(self) -> None:
+        return None
+
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError for one that is empty or longer than the context."""
         check_sampling(request.sampling)

@@ -25,14 +25,15 @@ def main() -> None:
     commands, replies = _claim_pipes()
     _prepare()
     inbox: SimpleQueue[Command | None] = SimpleQueue()
-    threading.Thread(target=_read, args=(commands, inbox), name="commands", daemon=True).start()
 
     def send(reply: Reply) -> None:
         replies.write(pack(reply))
         replies.flush()
 
+    service = Service(open_engine, inbox, send)
+    threading.Thread(target=_read, args=(commands, inbox, service), name="commands", daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # the parent is gone; the reader ends this process
-        Service(open_engine, inbox, send).run()
+        service.run()
     # a plain exit would run native destructors for nothing, and could hang in them
     sys.stderr.flush()
     os._exit(0)
@@ -45,7 +46,14 @@ def open_engine(command: Open, advance: Advance) -> Engine:
         case "gguf":
             from workbench.engines.llamacpp.engine import LlamaEngine
 
-            return LlamaEngine.open(model, command.threads, command.max_context_tokens, advance)
+            return LlamaEngine.open(
+                model,
+                command.threads,
+                command.max_context_tokens,
+                advance,
+                command.parked_bytes,
+                command.step_seconds,
+            )
         case "scripted":
             from workbench.engines.scripted import ScriptedEngine
 
@@ -73,9 +81,10 @@ def _prepare() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write gigabytes of weights to disk
 
 
-def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None]) -> None:
+def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None], service: Service) -> None:
     try:
         for command in read_commands(commands):
+            service.interrupt(command)
             inbox.put(command)
     except EngineError as error:
         print(error, file=sys.stderr)  # noqa: T201  standard error is where the parent looks for last words

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from workbench.engines.engine import (
     Chunk,
+    EngineStatus,
     Event,
     Failure,
     Likelihood,
@@ -41,6 +42,7 @@ from workbench.hosting.wire import (
     Shown,
     Submit,
     Tokenize,
+    Told,
     Weigh,
 )
 from workbench.models.reference import Model, ModelInfo
@@ -57,6 +59,7 @@ class _Life:
 
     link: Link
     info: ModelInfo | None = None
+    status: EngineStatus | None = None
     refusal: Refused | None = None
     sinks: dict[int, Sink] = field(default_factory=dict)
     asks: dict[int, Future[Any]] = field(default_factory=dict)
@@ -98,6 +101,12 @@ class Host:
     def info(self) -> ModelInfo | None:
         """What the engine said of its model when it was last loaded."""
         return self._info
+
+    @property
+    def status(self) -> EngineStatus | None:
+        """What the engine last said it is doing; None while it does not run, or where it does not tell."""
+        life = self._life
+        return life.status if life else None
 
     def submit(self, request: Request, sink: Sink) -> None:
         """Answer a request; the sink gets its events, the last of them exactly once."""
@@ -181,6 +190,8 @@ class Host:
                     requests = tuple(life.sinks)
                 for request in requests:
                     self._give(life, Progress(request, "loading", fraction))
+            case Told(status):
+                life.status = status
             case Opened(info):
                 self._open(life, info)
             case Counted(ticket, value) | Shown(ticket, value):

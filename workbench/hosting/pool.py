@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import msgspec
 import psutil
 
-from workbench.engines.engine import Event, Likelihood, Request, Sampling, Tokenized, Weighing
+from workbench.engines.engine import EngineStatus, Event, Likelihood, Request, Sampling, Tokenized, Weighing
 from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError
 from workbench.hosting.host import Host, HostState
@@ -54,11 +54,24 @@ class Pool:
     threads: processor threads an engine may use; 0 lets it choose.
     max_context_tokens: the largest context opened for a model that names none of its own.
     isolate: give scripted models a process as well, instead of a thread of this one.
+    reproducible: what requests are that do not say it themselves.
+    parked_bytes, step_seconds: see the Open command.
     """
 
-    def __init__(self, threads: int = 0, max_context_tokens: int = 8192, isolate: bool = False) -> None:
+    def __init__(
+        self,
+        threads: int = 0,
+        max_context_tokens: int = 8192,
+        isolate: bool = False,
+        reproducible: bool = False,
+        parked_bytes: int = -1,
+        step_seconds: float = 0.0,
+    ) -> None:
         self._threads = threads
         self._max_context_tokens = max_context_tokens
+        self._reproducible = reproducible
+        self._parked_bytes = parked_bytes
+        self._step_seconds = step_seconds
         self._isolate = isolate
         self._hosts: dict[Model, Host] = {}
         self._lock = threading.Lock()
@@ -75,16 +88,20 @@ class Pool:
         adapters: Sequence[Applied] = (),
         guesses: int = 0,
         priority: int = 0,
+        reproducible: bool | None = None,
     ) -> Ticket:
         """Answer a conversation, with adapters laid over the model, telling each token's likeliest alternatives.
 
         priority: 0 for someone who looks on; 1 waits while such a one is answered.
+        reproducible: computed by itself, the same to the last bit each time, if slower; None is as the pool says.
 
         The sink is called on the engine's reader thread, in order; its last event, a chunk with a stop reason or
         a failure, comes exactly once, whatever happens.
         """
         host = self._host(model)
-        request = Request(next(self._ids), tuple(messages), sampling, mode, tuple(adapters), guesses, priority)
+        alone = self._reproducible if reproducible is None else reproducible
+        laid = tuple(adapters)
+        request = Request(next(self._ids), tuple(messages), sampling, mode, laid, guesses, priority, alone)
         host.submit(request, sink)
         return Ticket(request.id, host)
 
@@ -120,6 +137,11 @@ class Pool:
         host = self._hosts.get(_key(model))
         return host.info if host else None
 
+    def status(self, model: Model) -> EngineStatus | None:
+        """What a model's engine last said it is doing; None while it does not run, or where it does not tell."""
+        host = self._hosts.get(_key(model))
+        return host.status if host else None
+
     def residents(self) -> tuple[Resident, ...]:
         """Every model in use, by name."""
         with self._lock:
@@ -151,7 +173,7 @@ class Pool:
             if self._closed:
                 raise EngineError("The engines are closed.", "Start the workbench again.")
             if key not in self._hosts:
-                command = Open(model, self._threads, self._max_context_tokens)
+                command = Open(model, self._threads, self._max_context_tokens, self._parked_bytes, self._step_seconds)
                 self._hosts[key] = Host(command, lambda: self._connect(model))
             return self._hosts[key]
 

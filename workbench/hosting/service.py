@@ -5,6 +5,7 @@ Knows nothing of pipes (child.py) or threads (local.py), nor of which engine it 
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -26,6 +27,7 @@ from workbench.hosting.wire import (
     Shown,
     Submit,
     Tokenize,
+    Told,
     Weigh,
 )
 
@@ -35,6 +37,10 @@ Advance = Callable[[float | None], bool]
 
 REPORTED = 0.04
 """Part of a load after which it is reported again: native code reports every tensor."""
+
+
+TOLD = 0.5
+"""Seconds between two reports of what the engine is doing."""
 
 
 class Opener(Protocol):
@@ -53,6 +59,8 @@ class Service:
         self._waiting: list[Command] = []
         self._ended = False
         self._loaded = 0.0
+        self._engine: Engine | None = None
+        self._told = 0.0
 
     def run(self) -> None:
         """Serve until the inbox ends. What the engine raises in a step is a defect and is not caught here."""
@@ -62,10 +70,16 @@ class Service:
         engine = self._open(command)
         if engine is None:
             return
+        self._engine = engine
         try:
             self._serve(engine)
         finally:
             engine.close()
+
+    def interrupt(self, command: Command) -> None:
+        """Let a step that a cancel ends end early; called where commands come in, on any thread."""
+        if isinstance(command, Cancel) and self._engine is not None:
+            self._engine.interrupt(command.request)
 
     def _open(self, command: Open) -> Engine | None:
         self._send(Loading(0.0))
@@ -119,6 +133,14 @@ class Service:
             self._drain(engine)
             if not self._ended and engine.busy and (events := engine.step()):
                 self._send(Events(tuple(events)))
+            self._tell(engine)
+
+    def _tell(self, engine: Engine) -> None:
+        """Say what the engine is doing: now and then, and when it comes to rest."""
+        now = time.monotonic()
+        if (not engine.busy or now >= self._told + TOLD) and (status := engine.status):
+            self._told = now
+            self._send(Told(status))
 
     def _drain(self, engine: Engine) -> None:
         """Obey what has come; wait for a command only while the engine has nothing to do."""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from workbench.engines.engine import Outcome, Request, Tokenized, Weighing
+from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
 from workbench.errors import EngineError
 from workbench.models.reference import Model, ModelInfo
 
@@ -30,6 +30,10 @@ class Open(_Frame, frozen=True, tag="open"):
     model: Model
     threads: int = 0
     max_context_tokens: int = 8192
+    parked_bytes: int = -1
+    """memory for prefixes that nobody needs just now; below 0 leaves it to the engine"""
+    step_seconds: float = 0.0
+    """what a step may take while someone looks on; 0 leaves it to the engine"""
 
 
 class Submit(_Frame, frozen=True, tag="submit"):
@@ -108,7 +112,13 @@ class Refused(_Frame, frozen=True, tag="refused"):
     details: str = ""
 
 
-Reply = Loading | Opened | Events | Counted | Shown | Refused
+class Told(_Frame, frozen=True, tag="told"):
+    """What the engine is doing; unasked, a few times a second at most."""
+
+    status: EngineStatus
+
+
+Reply = Told | Loading | Opened | Events | Counted | Shown | Refused
 
 T = TypeVar("T")
 

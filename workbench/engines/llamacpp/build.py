@@ -11,6 +11,7 @@ from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.native import native
+from workbench.engines.llamacpp.pace import STEP_SECONDS
 from workbench.engines.llamacpp.parking import DEFAULT_BYTES
 from workbench.engines.llamacpp.weights import Weights
 from workbench.models.reference import ModelInfo
@@ -27,6 +28,7 @@ class Build:
 
     rows, guests, sequences, shares: see Limits. tokens: of prompts and answers, that one batch takes at most.
     outputs: tokens of a batch whose logits are wanted at most. parked_bytes: memory for prefixes that wait outside.
+    step_seconds: what a step may take while someone looks on.
     """
 
     rows: int
@@ -37,6 +39,7 @@ class Build:
     threads: int
     shares: bool
     parked_bytes: int = DEFAULT_BYTES
+    step_seconds: float = STEP_SECONDS
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def open(self, weights: Weights, cells: int, laid: Laid = ()) -> Context:

@@ -5,6 +5,7 @@ Knows nothing of processes; it must run in one of its own, because native code c
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,8 @@ import msgspec
 import psutil
 
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Outcome, Request, Sampling, Tokenized, Weighing
+from workbench.engines.bandwidth import bandwidth_share
+from workbench.engines.engine import EngineStatus, Outcome, Request, Sampling, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.llamacpp.adapters import Adapters, Laid
 from workbench.engines.llamacpp.admission import Limits
@@ -80,7 +82,7 @@ class LlamaEngine:
         self._interrupts = build.interrupts
         self._parking = Parking(build.parked_bytes)
         self._tally = Tally()
-        pace = Pace(build.tokens, prompt_pace(info))
+        pace = Pace(build.tokens, prompt_pace(info), build.step_seconds)
         self._tools = Tools(
             self._vocabulary,
             clock,
@@ -96,9 +98,18 @@ class LlamaEngine:
 
     @classmethod
     def open(
-        cls, model: Model, threads: int, max_context_tokens: int, advance: Callable[[float | None], bool]
+        cls,
+        model: Model,
+        threads: int,
+        max_context_tokens: int,
+        advance: Callable[[float | None], bool],
+        parked_bytes: int = -1,
+        step_seconds: float = 0.0,
     ) -> LlamaEngine:
-        """Load a model. Raises ModelError with one clear message for each way in which that can fail."""
+        """Load a model. Raises ModelError with one clear message for each way in which that can fail.
+
+        parked_bytes, step_seconds: see the Open command.
+        """
         info = inspect_gguf(model.path)
         size = context_size(model, info, max_context_tokens)
         if not on_gpu():
@@ -114,6 +125,10 @@ class LlamaEngine:
                     "Choose a generative model.",
                 )
             build = choose_build(weights, info, choose_threads(info, threads))
+            if parked_bytes >= 0:
+                build = dataclasses.replace(build, parked_bytes=parked_bytes)
+            if step_seconds > 0:
+                build = dataclasses.replace(build, step_seconds=step_seconds)
             base = build.open(weights, cells)
 
             def open_context(laid: Laid) -> Context:
@@ -141,6 +156,28 @@ class LlamaEngine:
     @property
     def busy(self) -> bool:
         return self._contexts.busy
+
+    @property
+    def status(self) -> EngineStatus:
+        tally, contexts, schedulers = self._tally, self._contexts.contexts, self._contexts.schedulers
+        cells = sum(context.cells for context in contexts)
+        return EngineStatus(
+            tokens_per_second=tally.tokens_per_second if self.busy else 0.0,
+            running=sum(scheduler.sequences[0] for scheduler in schedulers),
+            waiting=sum(scheduler.sequences[1] for scheduler in schedulers) + self._contexts.waiting,
+            read_tokens=tally.read,
+            cached_tokens=tally.cached,
+            written_tokens=tally.written,
+            cells=cells,
+            used_cells=sum(scheduler.cells for scheduler in schedulers),
+            contexts=len(contexts),
+            weights_bytes=self._weights.bytes,
+            cache_bytes=cells * self._info.cell_bytes,
+            parked_bytes=self._parking.bytes,
+            parked=len(self._parking),
+            threads=self._tools.threads(),
+            bandwidth_share=bandwidth_share(self._weights.bytes, tally.step_seconds),
+        )
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError or TemplateError for one that cannot be run."""

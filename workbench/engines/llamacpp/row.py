@@ -16,7 +16,10 @@ _SIDE_BY_SIDE = 256
 
 
 class LlamaRow(Row):
-    """A request that is to get a sequence of the context. room: cells it may need beyond its prompt's."""
+    """A request that is to get a sequence of the context.
+
+    room: cells it may need beyond its prompt's. begun: the numbers behind its prompt have come.
+    """
 
     def __init__(self, answer: Answer, sampler: Sampler, order: int = 0) -> None:
         super().__init__(answer)
@@ -24,6 +27,7 @@ class LlamaRow(Row):
         self.order = order
         self.sequence = -1
         self.room = 0
+        self.begun = False
 
     @property
     def priority(self) -> int:
@@ -33,6 +37,12 @@ class LlamaRow(Row):
     def reading(self) -> bool:
         """Whether its prompt is not evaluated wholly."""
         return not self.writing and bool(self.pending)
+
+    def step_back(self) -> None:
+        """The prompt's last token is to be evaluated again."""
+        self.position -= 1
+        self.pending = self.answer.prompt[-1:]
+        self.answer.cached_tokens -= 1
 
     @property
     def wanted(self) -> int:
@@ -60,7 +70,6 @@ class WeighingRow(LlamaRow):
         super().__init__(answer, Sampler(Sampling(), {}, ()), order)
         self.branches = branches
         self.places: list[Place] = []
-        self.begun = False
 
     @property
     def wanted(self) -> int:

@@ -28,7 +28,7 @@ from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 _ABORTED = 2
-_WORTH = 16
+_WORTH = 4
 """Tokens that must be gained for a parked prefix to be brought back."""
 
 
@@ -107,7 +107,7 @@ class Scheduler:
         """Evaluate one batch."""
         events: list[Outcome] = []
         for row in choose_active(self._rows.running):
-            if row.reading:
+            if not row.begun:
                 events += self._take_over(row)
         active = choose_active(self._rows.running)
         for row in active:
@@ -176,10 +176,14 @@ class Scheduler:
         if self._tree.seen(row.sequence) < len(prompt) - 1:
             return ()
         logits = self._endings.find(prompt)
-        if logits is None:
-            return ()
-        self._share(row, len(prompt))
-        return self._go_on(row, logits) if not row.pending else ()
+        if logits is not None:
+            self._share(row, len(prompt))
+            return self._go_on(row, logits) if not row.pending else ()
+        if not row.pending:  # it was brought back whole, and its numbers were lost meanwhile
+            self._context.cut(row.sequence, len(prompt) - 1)
+            self._tree.advance(row.sequence, len(prompt) - 1)
+            row.step_back()
+        return ()
 
     def _share(self, row: LlamaRow, limit: int) -> None:
         for share in self._tree.shares(row.sequence, limit):
@@ -262,9 +266,9 @@ class Scheduler:
 
     def _go_on(self, row: LlamaRow, logits: Logits) -> Sequence[Outcome]:
         """A row has the numbers behind its last token."""
+        row.begun = True
         if isinstance(row, WeighingRow):
             row.branches.begin(logits)
-            row.begun = True
             return () if row.branches.left else self._finish(row)
         return self._write(row, logits)
 

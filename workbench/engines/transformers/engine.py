@@ -92,6 +92,10 @@ class TransformersEngine:
     def busy(self) -> bool:
         return self._scheduler.busy
 
+    @property
+    def status(self) -> None:
+        return None
+
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError, TemplateError or ModelError for one that cannot be run."""
         check_sampling(request.sampling)
