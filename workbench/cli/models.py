@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.about import Wish, tell
 from workbench.errors import ModelError
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def main(
     Exit codes: 0 all went well; 2 the model of --about cannot be read, does not
     fit into memory, or an adapter does not go with it.
     """
+    from workbench.cli.about import Wish, tell
+
     wish = Wish(about, tuple(adapter or ()), dtype, quantization, load)
     if about:
         raise typer.Exit(tell(wish, json))
