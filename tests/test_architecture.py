@@ -17,7 +17,12 @@ CORE = sorted(
     for path in (CHECKOUT / "workbench").rglob("*.py")
     if not {"tui", "cli", "shipped", "__main__.py"} & set(path.relative_to(CHECKOUT).parts)
 )
-CHILD_ONLY = ("workbench.engines.llamacpp", "workbench.engines.transformers", "workbench.models.convert")
+CHILD_ONLY = (
+    "workbench.engines.llamacpp",
+    "workbench.engines.transformers",
+    "workbench.models.convert",
+    "workbench.training.child",
+)
 
 
 def load(code: str) -> set[str]:

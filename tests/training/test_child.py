@@ -308,3 +308,19 @@ def test_rows_that_are_no_pairs_are_told_with_their_numbers(lesson):
         read_pairs(open_lesson(lesson, "preference: {path: pairs.jsonl}"))
     assert "row 1: rejected is missing" in caught.value.message
     assert "row 2: chosen and rejected is missing" in caught.value.message
+
+
+def test_a_look_before_training_counts_and_shows_rows_as_the_model_sees_them(lesson, carry_out):
+    from workbench.training.child.preview import look
+
+    (lesson / "train.jsonl").open("a").write('{"message": "No answer?"}\n')
+    found = look(place_of(lesson, "train: {path: train.jsonl}"))
+    assert (found.rows, found.unlabelled, found.validation_rows, found.steps) == (12, 1, 4, 4)
+    assert found.seconds is not None and found.seconds > 0
+    assert found.learned_tokens < found.tokens
+    shown = found.previews[0]
+    asked = "".join(piece.text for piece in shown.pieces[: shown.asked])
+    assert asked.endswith("Where is my parcel 0?<|end|><|assistant|>")
+    assert not any(piece.learned for piece in shown.pieces[: shown.asked])
+    assert "".join(piece.text for piece in shown.pieces if piece.learned) == "parcel<|end|>"
+    assert "1 rows have no expected answer" in found.notes[0]

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from workbench.training.manifest import Manifest
     from workbench.training.registry import Entry, Registry
 
-_ACTIONS = ("list", "show", "note", "tag", "untag", "promote", "retire", "delete")
+_ACTIONS = ("list", "show", "note", "tag", "untag", "promote", "retire", "drift", "delete")
 
 
 def main(
     action: Annotated[str, typer.Argument(metavar="[ACTION]", help=f"One of {', '.join(_ACTIONS)}.")] = "list",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The adapter.")] = "",
-    text: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="The note, or the tags.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="The note, the tags, or a bench.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The adapters that were trained here.
@@ -35,10 +37,11 @@ def main(
       workbench adapters tag demo-plain friday
       workbench adapters promote demo-plain    the one to use of its kind
       workbench adapters retire demo-plain     kept, but out of the way
+      workbench adapters drift demo-plain new.bench.yaml   is it still as good on these cases
       workbench adapters delete demo-plain     into the trash
 
     \b
-    Exit codes: 0 done; 2 there is no such adapter.
+    Exit codes: 0 done; 1 (drift) it has fallen; 2 there is no such adapter.
     """
     from workbench.training.registry import Registry
 
@@ -54,8 +57,36 @@ def main(
         raise TrainingError(f"Expected the name of an adapter to {action}.", "`workbench adapters` lists them.")
     if action == "show":
         _show(registry, name, json)
+    elif action == "drift":
+        raise typer.Exit(_drift(name, text or [], json))
     else:
         terminal.say(_change(registry, action, name, text or []))
+
+
+def _drift(name: str, words: list[str], json: bool) -> int:
+    """Say whether it fell; the exit code."""
+    from pathlib import Path
+
+    import msgspec
+
+    from workbench import paths
+    from workbench.hosting.pool import Pool
+    from workbench.settings import load_settings
+    from workbench.store.store import Store
+    from workbench.training.fall import measure_fall
+
+    if len(words) != 1:
+        raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
+    settings = load_settings()
+    pool = Pool(settings.threads, settings.max_context_tokens)
+    store = Store(paths.data_folder() / "workbench.sqlite")
+    try:
+        found = measure_fall(name, Path(words[0]), settings, pool, store, lambda _: None)
+    finally:
+        pool.close()
+        store.close()
+    terminal.write(msgspec.json.encode(found).decode() + "\n" if json else found.sentence + "\n")
+    return terminal.FAILED if found.verdict == "fell" else terminal.OK
 
 
 def _change(registry: Registry, action: str, name: str, words: list[str]) -> str:

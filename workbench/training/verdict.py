@@ -25,6 +25,9 @@ Basis = Literal["money", "time", "tokens"]
 
 _FEW_ROWS = 100
 _FEW_CASES = 100
+_WORTH_KNOWING = 0.05
+"""A difference on a scale from 0 to 1 that is worth more cases."""
+
 _LEAST_SAVING = 0.1
 """The share of a request that must be saved to be worth a word."""
 
@@ -229,6 +232,13 @@ def _choose(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) -> 
         return "adapter", f"Use the adapter {adapter} with the short prompt: it is better than the best prompt, {name}."
     if against.verdict == "worse":
         return "prompt", f"Keep the prompt {name}: the adapter {adapter} is worse than it."
+    if against.needed_cases and abs(against.difference) >= _WORTH_KNOWING and not metric.free:
+        return (
+            "undecided",
+            f"It cannot be told yet: the adapter {adapter} and the prompt {name} differ by {against.difference:+.2f},"
+            f" and {evidence.summary.cases:,} test cases cannot tell that from chance; about"
+            f" {against.needed_cases:,} would.",
+        )
     saving = next((one for one in even if one.requests is not None and one.basis != "tokens"), None)
     saved = next((one for one in even if one.basis == "tokens"), None)
     worth = saved is not None and saved.saved > _LEAST_SAVING * _tokens(evidence.summary.variant(name))
