@@ -6,14 +6,26 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import adapter_streams, adapters, command_line, first_paint, matrix, mixture, streaming
+from tests.benchmarks import (
+    adapter_streams,
+    adapters,
+    agreement,
+    command_line,
+    first_paint,
+    matrix,
+    matrix_screen,
+    mixture,
+    streaming,
+)
 
 MEASURES = {
     "adapters": adapters,
     "adapter_streams": adapter_streams,
+    "agreement": agreement,
     "command_line": command_line,
     "first_paint": first_paint,
     "matrix": matrix,
+    "matrix_screen": matrix_screen,
     "mixture": mixture,
     "streaming": streaming,
 }
