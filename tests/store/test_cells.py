@@ -17,7 +17,7 @@ from workbench.store.cells import (
     get_input,
     read_cells,
     read_inputs,
-    read_inputs_at,
+    read_numbers,
     read_places,
 )
 from workbench.store.fingerprints import fingerprint
@@ -114,7 +114,7 @@ def test_equal_cases_are_kept_once_and_read_in_order(store):
     assert get_run(store, first).cases == 3
     assert get_input(store, second, 5) == cases[0]
     assert get_input(store, second, 6) is None
-    assert [case.number for case in read_inputs_at(store, first, range(1, 3))] == [5, 9]
+    assert list(read_numbers(store, first)) == [1, 5, 9]
 
 
 def test_places_tell_what_is_done_with_failures_or_without(store):

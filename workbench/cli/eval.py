@@ -95,6 +95,13 @@ def main(
       workbench eval --again last --case 7 --variant plain
 
     \b
+    A bench may hold more that this command goes by:
+      repeats: 3
+      thresholds: {exact_match: {min: 0.9, variant: few-shot}}
+      prices: {desk-q8_0: {hour: 1.20}, other: {input: 0.50, output: 1.50}}
+      perturbations: [whitespace, casing, order]
+
+    \b
     Exit codes: 0 all went well; 1 a threshold of the bench was missed, some
     cells failed, or (--again) the answer is another one; 2 the bench cannot be
     used; 130 interrupted.

@@ -6,7 +6,9 @@ Knows nothing of engines. One process at a time keeps a run's ledger; others may
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,8 +213,17 @@ class _KeptCases(Sequence[Case]):
         return (read_case(record) for record in cells.read_inputs(self._store, self._run.key))
 
     def __getitem__(self, at: Any) -> Any:
-        found = cells.read_inputs_at(self._store, self._run.key, range(len(self))[at])
-        return read_case(found[0]) if isinstance(at, int) else [read_case(one) for one in found]
+        numbers = self._numbers[at]
+        return self._read(numbers) if isinstance(at, int) else [self._read(number) for number in numbers]
+
+    @cached_property
+    def _numbers(self) -> array[int]:
+        return array("q", cells.read_numbers(self._store, self._run.key))
+
+    def _read(self, number: int) -> Case:
+        found = cells.get_input(self._store, self._run.key, number)
+        assert found is not None  # a run's cases never go without the run
+        return read_case(found)
 
 
 def _digest(cases: Sequence[Case]) -> str:

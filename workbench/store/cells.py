@@ -125,6 +125,7 @@ def add_cells(store: Store, run: int, cells: Sequence[CellRecord], replies: Sequ
 
 def add_inputs(store: Store, run: int, cases: Sequence[InputRecord]) -> None:
     """Keep cases of a run, those that are there already left as they are; equal texts are kept once."""
+    added = 0
     with store.write() as connection:
         for case in cases:
             digest = _digest(case.body, case.expected)
@@ -136,10 +137,9 @@ def add_inputs(store: Store, run: int, cases: Sequence[InputRecord]) -> None:
                     "INSERT INTO inputs (digest, body, expected) VALUES (?, ?, ?)", (digest, case.body, case.expected)
                 ).lastrowid
             )
-            connection.execute("INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?)", (run, case.number, key, case.line))
-        connection.execute(
-            "UPDATE runs SET cases = (SELECT count(*) FROM cases WHERE run = runs.key) WHERE key = ?", (run,)
-        )
+            place = (run, case.number, key, case.line)
+            added += connection.execute("INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?)", place).rowcount
+        connection.execute("UPDATE runs SET cases = cases + ? WHERE key = ?", (added, run))
 
 
 def get_input(store: Store, run: int, number: int) -> InputRecord | None:
@@ -157,14 +157,9 @@ def read_inputs(store: Store, run: int) -> Iterator[InputRecord]:
     return (InputRecord(*row) for row in store.read_many(f"{query} ORDER BY number", (run,)))
 
 
-def read_inputs_at(store: Store, run: int, places: int | range) -> list[InputRecord]:
-    """The cases at these places of a run's list, which goes by number."""
-    query = (
-        "SELECT number, body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ?"
-        " ORDER BY number LIMIT 1 OFFSET ?"
-    )
-    wanted = (places,) if isinstance(places, int) else places
-    return [InputRecord(*row) for place in wanted for row in store.read(query, (run, place))]
+def read_numbers(store: Store, run: int) -> Iterator[int]:
+    """The numbers of a run's cases, in order."""
+    return (number for (number,) in store.read_many("SELECT number FROM cases WHERE run = ? ORDER BY number", (run,)))
 
 
 def get_cell(store: Store, run: int, number: int, variant: int, repeat: int) -> CellRecord | None:
