@@ -20,9 +20,7 @@ SHEET_TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, m
     lambda text: text[0] not in "=#" and "_x" not in text
 )
 TABLE = st.tuples(st.lists(NAME, min_size=1, max_size=3, unique=True), st.integers(1, 5)).flatmap(
-    lambda shape: st.lists(
-        st.fixed_dictionaries({name: TEXT for name in shape[0]}), min_size=shape[1], max_size=shape[1]
-    )
+    lambda shape: st.lists(st.fixed_dictionaries(dict.fromkeys(shape[0], TEXT)), min_size=shape[1], max_size=shape[1])
 )
 
 
@@ -33,7 +31,10 @@ def variables(path, **choices):
 def save_table(folder, table, batch=3, **files):
     """What `save_to_disk` of the datasets library leaves in a folder."""
     folder.mkdir(parents=True)
-    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as to:
+    with (
+        pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema) as to,
+    ):
         to.write_table(table, max_chunksize=batch)
     state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_split": None}
     (folder / "state.json").write_text(json.dumps(state))

@@ -42,7 +42,11 @@ def turns(*said, names=("role", "content")):
             "Ho",
         ),
         (
-            {"conversations": turns(("human", "A"), ("gpt", "B"), ("human", "C"), ("gpt", "D"), names=("from", "value"))},
+            {
+                "conversations": turns(
+                    ("human", "A"), ("gpt", "B"), ("human", "C"), ("gpt", "D"), names=("from", "value")
+                )
+            },
             "sharegpt",
             {"system": "", "history": "user: A\nassistant: B", "input": "C"},
             "D",
@@ -54,7 +58,10 @@ def turns(*said, names=("role", "content")):
             "Ho",
         ),
         (
-            {"chosen": turns(("user", "Hi"), ("assistant", "Ho")), "rejected": turns(("user", "Hi"), ("assistant", "No"))},
+            {
+                "chosen": turns(("user", "Hi"), ("assistant", "Ho")),
+                "rejected": turns(("user", "Hi"), ("assistant", "No")),
+            },
             "preference",
             {"system": "", "history": "", "input": "Hi"},
             "Ho",

@@ -217,8 +217,8 @@ class _DelimitedEditor:
 
     def _write(self, values: Sequence[str], quoting: Literal[0, 1]) -> str:
         stream = io.StringIO(newline="")
-        csv.writer(stream, delimiter=self._source.delimiter, quoting=quoting, lineterminator="").writerow(values)
-        return stream.getvalue()
+        csv.writer(stream, delimiter=self._source.delimiter, quoting=quoting, lineterminator="\r\n").writerow(values)
+        return stream.getvalue().removesuffix("\r\n")
 
 
 def _cells(source: Source, row: int) -> dict[str, str]:

@@ -88,8 +88,8 @@ class Cases(Sequence[Case]):
 
     def rows(self) -> Iterator[Row]:
         """The rows as the file holds them."""
-        for row in self._chosen:
-            yield next(iter(self.source.rows(row, row + 1)))
+        for at in range(0, len(self), _AT_ONCE):
+            yield from (row for _, row in _read_rows(self.source, self._chosen[at : at + _AT_ONCE]))
 
     def place(self, number: int) -> int:
         """Where the case of that number stands, or the first one after it; the length where there is none."""
@@ -229,13 +229,12 @@ def _tell_where(dataset: Dataset) -> str:
 
 
 def _read_rows(source: Source, wanted: Sequence[int]) -> Iterator[tuple[int, Row]]:
-    """Rows by their numbers, in one go where they lie close together."""
-    first, last = wanted[0], wanted[-1]
-    if last - first < len(wanted) * 4 and first <= last:
-        among = set(wanted) if last - first >= len(wanted) else None
-        for row, found in enumerate(source.rows(first, last + 1), start=first):
-            if among is None or row in among:
-                yield row, found
-        return
-    for row in wanted:
-        yield row, next(iter(source.rows(row, row + 1)))
+    """Rows by their numbers, those that follow each other in one go; no other row is touched, for it may be broken."""
+    begin = 0
+    while begin < len(wanted):
+        end = begin + 1
+        while end < len(wanted) and wanted[end] == wanted[end - 1] + 1:
+            end += 1
+        first = wanted[begin]
+        yield from enumerate(source.rows(first, first + end - begin), start=first)
+        begin = end

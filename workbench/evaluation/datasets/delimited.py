@@ -14,8 +14,7 @@ from workbench.evaluation.datasets.content import Content, find_fault
 from workbench.evaluation.datasets.source import Fault, Row
 
 _LONGEST_FIELD = 2**31 - 1  # a case may be a long document
-_MOST_RESTARTS = 8  # each reads the rest of the file once more
-_UNCLOSED = "unexpected end of data"
+_MOST_RESTARTS = 32  # each may read the rest of the file once more
 _AT_ONCE = 256  # rows read from the disk together
 
 
@@ -46,7 +45,7 @@ class Delimited:
                 return
             text = text.after_first_line()
             if restart == _MOST_RESTARTS:
-                yield Fault(text.line, "more quotes that never close; the rest was not read", whole=True)
+                yield Fault(text.line, "too many quotes that never close; the rest was not read", whole=True)
 
     def _scan_on(self, text: _Text) -> Iterator[Row | Fault]:
         reader = csv.reader(text, delimiter=self.delimiter, strict=True)
@@ -60,7 +59,7 @@ class Delimited:
                 if not self.columns:
                     yield text.fault(str(error))._replace(whole=True)
                     return
-                text.unclosed = str(error) == _UNCLOSED
+                text.unclosed = text.line > text.line_begun + 1  # the quote took in rows that may be sound
                 yield self._note(text, text.fault(str(error)))
                 if text.unclosed:
                     return
