@@ -82,7 +82,8 @@ def main(
     """Run every variant of a bench on its whole dataset.
 
     Results go to stdout, progress to stderr. Each finished cell is kept at once: a run that was stopped, or killed,
-    goes on where it was. Answers that are known already are not asked for again.
+    goes on where it was. Answers that are known already are not asked for again. Python files that the bench names as
+    scorers are run.
 
     \b
       workbench eval prompts/demo.bench.yaml
