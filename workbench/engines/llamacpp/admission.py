@@ -109,11 +109,12 @@ class Admission:
         self._running.remove(row)
         sequence = row.sequence
         seen = self.tree.seen(sequence)
-        if not keep or not self.limits.shares or seen < LEAST_KEPT:
+        if not keep or not self.limits.shares or not seen:
             self._remove(sequence)
             return
         self.tree.cut(sequence, seen)
-        if self.tree.has_twin(sequence):
+        useless = seen < LEAST_KEPT and self.tree.own([sequence]) == seen  # a row that waits for it would share some
+        if useless or self.tree.has_twin(sequence):
             self._remove(sequence)
             return
         self._kept[sequence] = row.priority == 0
