@@ -67,7 +67,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path):
 ROWS = st.lists(st.dictionaries(st.sampled_from(["m", "n", "expected"]), VALUE, min_size=1), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=25)
 @given(ROWS, STYLES, st.sampled_from([".jsonl", ".json", ".json indented"]), TEXT, TEXT, st.data())
 def test_json_rows_read_as_they_were_amended_and_the_others_stay(tmp_path_factory, rows, style, kind, m, answer, data):
     folder = tmp_path_factory.mktemp("amend")
@@ -91,7 +91,7 @@ def test_json_rows_read_as_they_were_amended_and_the_others_stay(tmp_path_factor
     assert content.endswith(b"]" if kind != ".jsonl" else b"}\n")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.tuples(TEXT, TEXT, TEXT.filter(bool)), min_size=1, max_size=4),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
