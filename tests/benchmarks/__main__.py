@@ -11,11 +11,13 @@ from tests.benchmarks import (
     adapters,
     agreement,
     command_line,
+    datasets,
     first_paint,
     matrix,
     matrix_screen,
     mixture,
     streaming,
+    training,
 )
 
 MEASURES = {
@@ -23,11 +25,13 @@ MEASURES = {
     "adapter_streams": adapter_streams,
     "agreement": agreement,
     "command_line": command_line,
+    "datasets": datasets,
     "first_paint": first_paint,
     "matrix": matrix,
     "matrix_screen": matrix_screen,
     "mixture": mixture,
     "streaming": streaming,
+    "training": training,
 }
 
 

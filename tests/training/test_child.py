@@ -324,3 +324,20 @@ def test_a_look_before_training_counts_and_shows_rows_as_the_model_sees_them(les
     assert not any(piece.learned for piece in shown.pieces[: shown.asked])
     assert "".join(piece.text for piece in shown.pieces if piece.learned) == "parcel<|end|>"
     assert "1 rows have no expected answer" in found.notes[0]
+
+
+def test_packed_rows_do_not_see_each_other(lesson, carry_out):
+    first = []
+    for packing in ("false", "true"):
+        changes = f"training: {{steps: 1, batch: 16, packing: {packing}, device: cpu}}\nevaluation: {{cases: 0}}"
+        place = place_of(lesson, changes)
+        assert carry_out(place).outcome == "done"
+        first.append(losses(place)[0][1])
+    assert first[0] == pytest.approx(first[1], rel=1e-4)
+
+
+def test_a_training_can_go_on_from_an_adapter(lesson, carry_out):
+    carry_out(place_of(lesson))
+    ended = carry_out(place_of(lesson, "parent: lesson\nname: further"))
+    assert ended.outcome == "done", ended
+    assert Registry().lineage("further") == ("further", "lesson")
