@@ -14,6 +14,7 @@ from workbench.tui import catalog
 from workbench.tui.actions.flow import flow, pick_file
 from workbench.tui.actions.pane_row import insert_pane
 from workbench.tui.dialogs.adapter_panel import AdapterPanel, Wish
+from workbench.tui.dialogs.engines import EngineFacts, EnginesView
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.picker import Picker
 
@@ -83,6 +84,19 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
         text = catalog.read_template(template, screen.folder)
     choice = ModelChoice(known.path, chat_template=text, context_tokens=int(size) or None)
     screen.session.remember_model(name, choice)
+
+
+@flow
+async def engines(screen: BenchScreen) -> None:
+    """What every engine is doing."""
+
+    def look() -> list[EngineFacts]:
+        pool = screen.pool
+        return [
+            EngineFacts(one.model.name, one.state, one.memory_bytes, pool.status(one.model)) for one in pool.residents()
+        ]
+
+    await screen.app.push_screen_wait(EnginesView(look))
 
 
 @flow

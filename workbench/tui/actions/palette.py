@@ -32,6 +32,7 @@ ACTIONS: dict[str, Action] = {
     "rename": Action("Rename pane…", "The name on the border and in reports", panes.rename),
     "settings": Action("Pane settings…", "Sampling of the chosen pane", panes.settings),
     "browse_models": Action("Models and adapters", "Everything on this machine, in detail", models.browse_models),
+    "engines": Action("Engines", "Speed, caches and memory of every engine", models.engines),
     "model": Action("Model of the pane…", "One that was found, or any file", models.model),
     "adapters": Action("Adapters of the pane…", "What is laid over the model, and how strongly", models.adapters),
     "without_adapters": Action("The same without adapters", "In a pane beside this one", models.without_adapters),

@@ -74,6 +74,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+e", "do('evaluate')", "evaluate", id="bench.evaluate", priority=True),
         Binding("f4", "do('train')", "train", id="bench.train", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
+        Binding("f6", "do('engines')", "engines", id="bench.engines", show=False, priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
@@ -215,11 +216,19 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
                 live=session.live,
                 model=session.variants[self.chosen].model,
                 speed=speed,
+                bandwidth=self._bandwidth() if busy else None,
                 done=self.runner.total - len(busy),
                 total=self.runner.total if busy else 0,
             )
         )
         self.row.show_signs(self.chosen)
+
+    def _bandwidth(self) -> float | None:
+        try:
+            status = self.pool.status(self.session.model(self.chosen))
+        except WorkbenchError:
+            return None
+        return status.bandwidth_share if status else None
 
     # --- typing --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ class Title(NamedTuple):
     """What the title bar shows.
 
     done and total: panes of the current run; total 0 when nothing runs. speed: all panes together, tokens/s.
+    bandwidth: the share of the memory's speed that the engine reads weights with, where that is known.
     """
 
     bench: str = ""
@@ -24,6 +25,7 @@ class Title(NamedTuple):
     live: bool = True
     model: str = ""
     speed: float = 0.0
+    bandwidth: float | None = None
     done: int = 0
     total: int = 0
 
@@ -55,6 +57,8 @@ class TitleBar(Static):
         case = f"case {title.case}/{title.cases}" if title.cases else "typed case"
         live = Content.from_markup("[@click=screen.live]live $sign[/]", sign="◉" if title.live else "○")
         speed = f"  {title.speed:.0f} tok/s" if title.speed >= 1 else ""
+        if speed and title.bandwidth is not None:
+            speed += f" {title.bandwidth:.0%} bw"
         engine = f"{make_inert(title.model)}{speed}"
         right = Content.assemble(case, steps, "   ", live, "   ", (engine, "$foreground 60%"), " ")
         if right.cell_length > width - 24:
