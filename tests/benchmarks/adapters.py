@@ -1,14 +1,14 @@
 """Adapters over a GGUF model: what a swap costs against loading anew, and what four sets of them take in memory.
 
-The yardstick is one `llama_cpp.Llama(lora_path=...)` for each adapter. Times are those of the processor, so that other
-programs do not count. Run as a module with a folder and a way, it is one measured process.
+The yardstick is one `llama_cpp.Llama(lora_path=...)` for each adapter. Times are those of the processor, and the least
+of several, since other programs can only add to them. Run as a module with a folder and a way, it is one measured
+process.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -66,7 +66,7 @@ def _run(folder: Path, way: str) -> dict[str, float]:
 
 
 def _measure_ours(folder: Path) -> dict[str, float]:
-    """Medians of what a first token costs beyond one of the bare model, for the same work."""
+    """What a first token costs beyond one of the bare model, for the same work."""
     from workbench.engines.engine import Chunk, Request, Sampling
     from workbench.engines.llamacpp.engine import LlamaEngine
     from workbench.models.reference import Adapter, Applied, Model
@@ -89,13 +89,13 @@ def _measure_ours(folder: Path) -> dict[str, float]:
             engine.step()
         return spent
 
-    plain = statistics.median(ask(laid=False) for _ in range(ROUNDS))
+    plain = min(ask(laid=False) for _ in range(ROUNDS))
     for number in range(PANES):
         ask(number)
     memory = _memory() - before
-    known = statistics.median(ask(number) for _ in range(ROUNDS) for number in range(PANES))
-    new = statistics.median(ask(PANES + number) for number in range(ROUNDS))
-    scale = statistics.median(ask(0, 1 - step / 10) for step in range(1, 1 + ROUNDS))
+    known = min(ask(number) for _ in range(ROUNDS) for number in range(PANES))
+    new = min(ask(PANES + number) for number in range(ROUNDS))
+    scale = min(ask(0, 1 - step / 10) for step in range(1, 1 + ROUNDS))
     least = 1e-4  # below that the clock tells nothing
     costs = {"known": known, "new": new, "scale": scale}
     return {**{name: max(cost - plain, least) for name, cost in costs.items()}, "memory": memory}
@@ -111,7 +111,7 @@ def _measure_theirs(folder: Path) -> dict[str, float]:
         models.append(Llama(path, lora_path=lora, n_ctx=CONTEXT_TOKENS, n_threads=1, verbose=False))
         times.append(time.process_time() - started)
         models[-1].eval([1, 2, 3])
-    return {"swap": statistics.median(times), "memory": _memory() - before}
+    return {"swap": min(times), "memory": _memory() - before}
 
 
 def _memory() -> float:
