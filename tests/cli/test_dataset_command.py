@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-
 ROWS = "id,body,queue\n1,Where is it?,Lantern\n2,I paid twice.,Abacus\n3,It broke.,Harbour\n"
 
 
