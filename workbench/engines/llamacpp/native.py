@@ -6,6 +6,7 @@ checked before they get here.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections import deque
@@ -29,6 +30,26 @@ _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 _USUAL = {"n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "kv_unified": False, "n_samplers": 0}
 
 
+_SIZES = {
+    "llama_batch": 56,
+    "llama_context_params": 160,
+    "llama_model_params": 80,
+    "llama_token_data": 12,
+    "llama_token_data_array": 32,
+}
+"""Bytes of the C structs that this code fills, on 64-bit machines."""
+
+_EXPECTED = (
+    # said of the cache that all requests share, which no single one may fill
+    "possible training context overflow",
+    # said of a step that was called off
+    "graph_compute_async failed with error 1",
+    "failed to compute graph, compute status: 1",
+    "removing memory module entries for seq_id",
+    "failed to decode, ret = 2",
+)
+
+
 class Log:
     """The native code's warnings and errors: the last ones kept, all passed to standard error unless it is quiet."""
 
@@ -42,8 +63,8 @@ class Log:
         if level != _CONTINUED:
             self._wanted = level in (_WARNING, _ERROR)
         line = text.decode("utf-8", "replace").rstrip()
-        if "possible training context overflow" in line:
-            return  # said of the cache that all requests share, which no single one may fill
+        if any(words in line for words in _EXPECTED):
+            return
         if self._wanted and line:
             self.lines.append(line)
             if not self.quiet:
@@ -58,7 +79,9 @@ def start() -> None:
     """Make the library ready. Raises ModelError when it is not the version that this code knows."""
     found = version("llama-cpp-python")
     defaults = native.llama_context_default_params()
+    sizes = {name: ctypes.sizeof(getattr(native, name)) for name in _SIZES}
     odd = [f"{name}={getattr(defaults, name)}" for name, value in _USUAL.items() if getattr(defaults, name) != value]
+    odd += [f"{name} of {sizes[name]} bytes" for name, size in _SIZES.items() if sizes[name] != size]
     if found != VERSION or odd:
         raise ModelError(
             f"Expected llama-cpp-python {VERSION}, found {found}{' with ' + ', '.join(odd) if odd else ''}.",
