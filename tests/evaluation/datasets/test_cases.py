@@ -178,3 +178,8 @@ def test_the_first_so_many_rows_can_be_read_again_though_the_file_goes_on(tmp_pa
     cases = load_cases(Dataset(f"long.{suffix}", limit=limit), tmp_path)
     assert [case.number for case in cases] == list(range(1, limit + 1))
     assert cases[limit - 1] == list(cases)[-1]
+
+
+def test_what_is_nested_too_deeply_is_told_like_any_other_broken_line(tmp_path):
+    message = fail(tmp_path, "a.jsonl", '{"a": "1"}\n{"a": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    assert message.endswith("line 2: nested too deeply")

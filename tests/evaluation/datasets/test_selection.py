@@ -132,6 +132,7 @@ def test_a_quote_that_never_closes_loses_its_own_row_alone(tmp_path):
     with pytest.raises(DatasetError) as caught:
         load_cases(Dataset("a.csv"), tmp_path)
     assert [line.strip().split(":")[0] for line in caught.value.message.splitlines()[1:]] == ["line 3", "line 6"]
+    assert "line 6: a quote is opened and never closed" in caught.value.message
     cases = load_cases(Dataset("a.csv", on_error="skip"), tmp_path)
     assert [(case.number, case.variables["a"]) for case in cases] == [(1, "1"), (3, "5"), (4, "7"), (6, "11")]
 

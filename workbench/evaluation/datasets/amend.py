@@ -282,7 +282,7 @@ def _raw(text: str) -> msgspec.Raw | str:
     if text[:1] in ("[", "{"):
         try:
             return msgspec.json.decode(text, type=msgspec.Raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return text
     return text
 

@@ -133,7 +133,7 @@ def last_answer(value: str) -> str:
 def _read_turns(value: str) -> list[tuple[str, str]]:
     try:
         items = msgspec.json.decode(value)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"not a list of turns: {error}") from error
     if not isinstance(items, list) or not items:
         raise ValueError("not a list of turns")

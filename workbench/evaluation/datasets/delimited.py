@@ -15,6 +15,7 @@ from workbench.evaluation.datasets.source import Fault, Row
 
 _LONGEST_FIELD = 2**31 - 1  # a case may be a long document
 _MOST_RESTARTS = 32  # each may read the rest of the file once more
+_SAID = {"unexpected end of data": "a quote is opened and never closed"}
 _AT_ONCE = 256  # rows read from the disk together
 
 
@@ -120,6 +121,7 @@ class _Text:
         self.begun, self.line_begun, self.encoding_fault = self.at, self.line, ""
 
     def fault(self, message: str) -> Fault:
+        message = _SAID.get(message, message)
         last = self.line - 1
         where = f" (read up to line {last})" if last > self.line_begun else ""
         return Fault(self.line_begun, self.encoding_fault or message + where)

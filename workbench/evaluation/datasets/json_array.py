@@ -103,7 +103,7 @@ def find_parts(content: Content) -> tuple[Part, ...]:
         values = msgspec.json.decode(text, type=dict[str, msgspec.Raw]) if text.strip() else {}
     except msgspec.ValidationError as error:
         raise DatasetError(f"{content.path} is no list of objects: {error}.", _HINT) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(f"{content.path} cannot be read:\n  {_locate(text)}") from error
     try:
         return tuple(_find_lists(text, values, content.begin))

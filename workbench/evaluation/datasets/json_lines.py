@@ -85,6 +85,8 @@ def read_object(line: int, text: bytes) -> Row | Fault:
         return Row(line, decode_cells(text))
     except msgspec.ValidationError as error:
         return Fault(line, f"{error}; each line is one object of column and value")
+    except RecursionError:
+        return Fault(line, "nested too deeply")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Fault(line, find_fault(text) or explain(text.decode(), error))
 

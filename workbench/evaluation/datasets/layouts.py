@@ -188,7 +188,7 @@ def _read_answers(text: str) -> tuple[str, ...]:
         return (text,)
     try:
         value: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return (text,)
     held = value.get("text") if isinstance(value, dict) else value
     if isinstance(held, list) and all(isinstance(item, str) for item in held):

@@ -162,7 +162,7 @@ def _is_json_lines(content: Content) -> bool:
         return False
     try:
         values = msgspec.json.decode(first, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return not any(re.match(rb"\[\s*\{", value) for value in values.values()) or content.size > len(first) + 4
 
