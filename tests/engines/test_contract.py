@@ -368,3 +368,25 @@ def test_an_answer_is_json_of_the_wanted_form_where_the_engine_can(bench: Bench)
     else:
         assert isinstance(json.loads(completion.text)["sent"], bool)
         assert completion.stop_reason == "eos"
+
+
+def test_a_reproducible_answer_is_the_same_whatever_runs_beside_it(bench: Bench) -> None:
+    request = replace(bench.request(1), reproducible=True)
+    alone = bench.complete(request)
+    events = bench.run(request, *(bench.request(number, "a " * number) for number in range(2, 7)))
+    assert fold(chunks(events, 1)).text == alone.text
+    assert not bench.complete(bench.request(9)).reproducible
+    if bench.engine.info.engine == "llama.cpp":
+        assert alone.reproducible
+
+
+def test_a_step_that_is_called_off_harms_nothing(bench: Bench) -> None:
+    alone = bench.complete(bench.request(9)).text
+    bench.engine.submit(bench.request(1))
+    bench.engine.submit(bench.request(2))
+    bench.engine.interrupt(1)
+    events = list(bench.engine.step())
+    bench.engine.cancel(1)
+    events += bench.drain()
+    assert fold(chunks(events, 1)).stop_reason == "cancelled"
+    assert fold(chunks(events, 2)).text == alone

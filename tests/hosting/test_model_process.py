@@ -122,6 +122,22 @@ def test_each_way_a_file_can_be_wrong_has_its_own_message(
     assert isinstance(ask(pool, tiny).wait(), Completion)
 
 
+def test_an_engine_tells_what_it_has_done(pool: Pool, tiny: Model) -> None:
+    for number in range(2):
+        listener = Listener()
+        sampling = Sampling(max_tokens=5, logit_bias={"1": -1000.0})
+        pool.submit(tiny, (Message("user", "in the thing"),), sampling, "chat", listener)
+        completion = listener.wait()
+        assert isinstance(completion, Completion)
+        assert completion.cached_tokens == (completion.prompt_tokens if number else 0)
+    pool.count(tiny, [(Message("user", "in"),)], "chat").result(PATIENCE)  # whatever was told before has come by then
+    status = pool.status(tiny)
+    assert status is not None
+    assert (status.read_tokens, status.cached_tokens) == (completion.prompt_tokens,) * 2
+    assert status.cached_share == 0.5
+    assert (status.running, status.waiting) == (0, 0)
+
+
 def test_a_hugging_face_folder_answers_in_a_process_of_its_own(pool: Pool, tiny_hf: Path) -> None:
     completion = ask(pool, Model("folder", tiny_hf, "hf"), Sampling(max_tokens=4)).wait()
     assert isinstance(completion, Completion)

@@ -310,3 +310,27 @@ def test_the_engine_ends_with_its_parent(tmp_path: Path, script: Callable[..., M
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     parent.stdout.close()
     parent.stdin.close()
+
+
+def test_answers_are_weighed_through_a_future(pool: Pool, script: Callable[..., Model]) -> None:
+    expected, other = pool.weigh(script(), HELLO, ("Good day to you", "Go away"), "chat", priority=1).result(PATIENCE)
+    assert expected.greedy and not other.greedy
+    assert expected.logprob > other.logprob
+    assert expected.bytes == len("Good day to you")
+
+
+def test_a_weighing_that_fails_says_why_and_harms_nobody(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    with pytest.raises(EngineError, match="holds 1,024"):
+        pool.weigh(model, HELLO, ("yes " * 2000,), "chat").result(PATIENCE)
+    with pytest.raises(ModelError, match="loading fails"):
+        pool.weigh(script("broken", load="fails"), HELLO, ("yes",), "chat").result(PATIENCE)
+    assert isinstance(ask(pool, model).wait(), Completion)
+
+
+def test_a_weighing_ends_when_its_model_is_unloaded(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script("slow", load="holds")
+    future = pool.weigh(model, HELLO, ("yes",), "chat")
+    pool.unload(model)
+    with pytest.raises((EngineError, ModelError), match=r"unloaded|given up"):
+        future.result(PATIENCE)

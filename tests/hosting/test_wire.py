@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engines.engine import Chunk, Failure, Progress, Request, Sampling, Tokenized
+from workbench.engines.engine import (
+    Chunk,
+    EngineStatus,
+    Failure,
+    Likelihood,
+    Progress,
+    Request,
+    Sampling,
+    Tokenized,
+    Weighed,
+    Weighing,
+)
 from workbench.errors import EngineError
 from workbench.hosting import wire
 from workbench.models.reference import Model, ModelInfo
@@ -27,16 +38,19 @@ COMMANDS = st.one_of(
     st.builds(wire.Cancel, NUMBER),
     st.builds(wire.Count, NUMBER, st.tuples(REQUESTS, REQUESTS)),
     st.builds(wire.Tokenize, NUMBER, REQUESTS),
+    st.builds(wire.Weigh, st.builds(Weighing, NUMBER, st.just(()), st.tuples(TEXT, TEXT), priority=st.integers(0, 1))),
 )
 EVENTS = st.one_of(
     st.builds(Progress, NUMBER, st.sampled_from(["loading", "queued", "running"]), st.none() | st.floats(0, 1)),
     st.builds(Chunk, NUMBER, TEXT, st.booleans(), stop_reason=st.none() | st.just("eos")),
     st.builds(Failure, NUMBER, TEXT, TEXT, TEXT),
+    st.builds(Weighed, NUMBER, st.tuples(st.builds(Likelihood, st.floats(-99, 0), NUMBER, NUMBER, st.booleans()))),
 )
 REPLIES = st.one_of(
     st.builds(wire.Loading, st.none() | st.floats(0, 1)),
     st.just(wire.Opened(ModelInfo("llama", "Q8_0", 1, 2, 3, 4, True))),
     st.builds(wire.Events, st.tuples(EVENTS, EVENTS)),
+    st.builds(wire.Told, st.builds(EngineStatus, st.floats(0, 9), bandwidth_share=st.none() | st.floats(0, 1))),
     st.builds(wire.Counted, NUMBER, st.tuples(NUMBER)),
     st.builds(wire.Shown, NUMBER, st.just(Tokenized("ab", (1, 2), ("a", "b")))),
     st.builds(wire.Refused, st.none() | NUMBER, TEXT, TEXT, TEXT),
