@@ -50,8 +50,8 @@ def test_fewer_rows_are_drawn_and_read_often_enough(trained):
     assert all(recipe.training.steps >= 60 and recipe.training.batch == 2 for recipe in begun)
     assert all(recipe.validation.path == "validation.jsonl" for recipe in begun)
     assert {entry.name: entry.rank for entry in Registry().entries() if entry.name != "mine"} == {
-        "adapter-4-rows": "retired",
-        "adapter-8-rows": "retired",
+        "mine-4-rows": "retired",
+        "mine-8-rows": "retired",
     }
 
 

@@ -36,7 +36,9 @@ def train_on_fewer(manifest: Manifest, counts: Sequence[int], say: Callable[[str
     for count in sorted(set(counts)):
         if count < own:
             say(f"Training on {count} of {own} rows.")
-            made[count] = _train(_shrink(recipe, count, Path(header.folder)), Path(header.folder))
+            fewer = _shrink(recipe, count, Path(header.folder))
+            fewer = msgspec.structs.replace(fewer, name=f"{manifest.name}-{count}-rows")
+            made[count] = _train(fewer, Path(header.folder))
             name = Path(made[count]).name
             registry.tag(name, add=("curve",))
             registry.retire(name)
@@ -72,7 +74,6 @@ def _shrink(recipe: Recipe, count: int, folder: Path) -> Recipe:
     validation = recipe.validation or msgspec.structs.replace(train, split="validation", sample=None)
     return msgspec.structs.replace(
         recipe,
-        name=f"{recipe.name or 'adapter'}-{count}-rows",
         train=fewer,
         validation=validation,
         training=msgspec.structs.replace(school, steps=updates, batch=batch),
