@@ -123,6 +123,11 @@ class Session:
         """Whether the current case differs from its row in the dataset."""
         return bool(self._inputs.get(self.number))
 
+    @property
+    def position(self) -> int:
+        """Where the current case stands among the chosen rows, from 1."""
+        return self.cases.place(self.number) + 1 if isinstance(self.cases, Cases) else 1
+
     def go_to_case(self, number: int) -> bool:
         """Stand on another case, by its number, or the next there is in that direction; whether that moved."""
         number = self.cases.nearest(number, number > self.number) if isinstance(self.cases, Cases) else 1

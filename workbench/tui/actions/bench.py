@@ -64,8 +64,11 @@ async def save_bench_as(screen: BenchScreen) -> None:
 @flow
 async def go_to_case(screen: BenchScreen) -> None:
     """A case by its number."""
-    most = len(screen.session.cases)
-    number = await screen.app.push_screen_wait(NameInput("Go to case", f"A number from 1 to {most}."))
+    cases = screen.session.cases
+    if not cases:
+        raise WorkbenchError("This bench has no dataset to walk through.", "ctrl+k, then Dataset… takes a file.")
+    span = f"A number from {cases[0].number} to {cases[-1].number}, as in the file."
+    number = await screen.app.push_screen_wait(NameInput("Go to case", span))
     if number and number.isdigit():
         await screen.go_to_case(int(number))
 

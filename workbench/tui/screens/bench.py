@@ -211,7 +211,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             Title(
                 bench=session.path.name,
                 unsaved=bool(session.unsaved),
-                case=session.bench.case,
+                case=session.position,
                 cases=len(session.cases),
                 live=session.live,
                 model=session.variants[self.chosen].model,
@@ -404,10 +404,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self._changed()
 
     async def action_next_case(self) -> None:
-        await self.go_to_case(self.session.bench.case + 1)
+        await self.go_to_case(self.session.number + 1)
 
     async def action_previous_case(self) -> None:
-        await self.go_to_case(self.session.bench.case - 1)
+        await self.go_to_case(self.session.number - 1)
 
     async def go_to_case(self, number: int) -> None:
         self.gather()
