@@ -48,11 +48,28 @@ def test_a_value_without_interval_has_no_bar():
     assert not find(parse(draw_intervals([Point("a", 0.2, math.nan, math.nan)], "m", bounded=True)), "line", "bar")
 
 
-def test_labels_that_would_lie_on_each_other_are_moved_apart():
-    points = [Point(name, 0.8, 0.7, 0.9, x) for name, x in (("one", 1.0), ("two", 1.01), ("three", 1.02))]
-    labels = find(parse(draw_scatter(points, "m", "seconds", str, bounded=True)), "text", "name")
-    heights = sorted(float(label.get("y")) for label in labels)
-    assert all(after - before >= 14 for before, after in itertools.pairwise(heights))
+def spread(label):
+    """From where to where a label goes, at the narrowest a letter is."""
+    x, length = float(label.get("x")), 6.0 * len(label.text)
+    return (x - length, x) if label.get("text-anchor") == "end" else (x, x + length)
+
+
+CLOSE = (
+    [("one", 0.8, 1.0), ("two", 0.8, 1.01), ("three", 0.8, 1.02)],
+    [("described", 0.55, 0.271), ("few-shot", 0.58, 0.286), ("few-shot, warm", 0.55, 0.223)],
+    [("the first", 1.0, 5.0), ("the second", 1.0, 5.0), ("the third", 0.0, 5.0), ("the fourth", 0.0, 5.0)],
+)
+
+
+@pytest.mark.parametrize("rows", CLOSE)
+def test_a_label_lies_on_no_other_label_and_on_no_dot(rows):
+    points = [Point(name, value, value - 0.1, value + 0.1, x) for name, value, x in rows]
+    picture = parse(draw_scatter(points, "m", "time", str, bounded=True))
+    labels = [(*spread(label), float(label.get("y")) - 4) for label in find(picture, "text", "name")]
+    for (start, end, y), (other_start, other_end, other_y) in itertools.combinations(labels, 2):
+        assert abs(y - other_y) >= 14 or end <= other_start or other_end <= start
+    dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in find(picture, "circle", "dot")]
+    assert not [1 for x, y in dots for start, end, at in labels if abs(at - y) < 10 and start < x < end]
 
 
 def test_without_anything_on_the_other_axis_there_is_no_picture():

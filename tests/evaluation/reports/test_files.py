@@ -150,3 +150,20 @@ def test_spreads_of_reworded_prompts_have_a_table(tmp_path):
     spread = Spread("a", "exact_match", 0.5, 3, 0.4, 0.2, 0.6, math.nan, "casing")
     page = render_html(view, msgspec.structs.replace(summarize(view), spreads=(spread,)))
     assert "worded a little differently" in page and "0.200 – 0.600" in page and "casing" in page
+
+
+def test_the_page_says_which_cells_were_known_already(tmp_path):
+    view = make_view(tmp_path)
+    summary = summarize(view)
+    first, *rest = summary.variants
+    known = msgspec.structs.replace(summary, variants=(msgspec.structs.replace(first, cached=9), *rest))
+    assert "9 from the cache" not in render_html(view, summary)
+    assert "9 from the cache" in render_html(view, known)
+
+
+def test_what_the_best_variant_answered_stands_open(tmp_path):
+    view = make_view(tmp_path)
+    summary = summarize(view)
+    assert summary.best == "b" and [one.variant for one in summary.confusion] == ["a", "b"]
+    tags = Page(render_html(view, summary)).tags
+    assert ["open" in values for tag, values in tags if values.get("class") == "answered"] == [False, True]

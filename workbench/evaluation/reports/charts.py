@@ -15,6 +15,7 @@ _ROW = 34
 _TEXT = 8.2  # width of a character at the chart's size, bold ones too
 _LONGEST = 34  # characters of a name
 _LINE = 15.0  # least distance between two labels
+_DOT = 8.0  # half of what a dot takes
 
 
 class Point(NamedTuple):
@@ -45,6 +46,17 @@ class Axis(NamedTuple):
     @property
     def ticks(self) -> list[float]:
         return choose_ticks(self.low, self.high)
+
+
+class Box(NamedTuple):
+    """What is taken of the picture: a line of text, or a dot."""
+
+    start: float
+    end: float
+    y: float
+
+    def meets(self, other: Box) -> bool:
+        return abs(self.y - other.y) < _LINE and self.start < other.end and other.start < self.end
 
 
 def choose_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -138,23 +150,33 @@ def _draw_whisker(point: Point, across: Axis, up: Axis) -> Markup:
 
 
 def _draw_labels(points: Sequence[Point], across: Axis, up: Axis) -> Iterator[Markup]:
-    """Names beside their dots, moved down where they would lie on each other."""
-    taken: list[tuple[float, float, float]] = []
+    """Names beside their dots, moved where they would lie on each other or on another dot."""
+    dots = {point: (across.place(point.x), up.place(point.value)) for point in points}
+    taken = [Box(x - _DOT, x + _DOT, y) for x, y in dots.values()]
     for point in sorted(points, key=lambda one: up.place(one.value)):
-        x, y = across.place(point.x), up.place(point.value)
-        left = x > (across.start + across.end) / 2
-        length = min(len(point.name), _LONGEST) * _TEXT
-        start = x - 10 - length if left else x + 10
-        while any(abs(y - other) < _LINE and start < end and begin < start + length for begin, end, other in taken):
-            y += 1.0
-        taken.append((start, start + length, y))
+        box = _find_room(*dots[point], min(len(point.name), _LONGEST) * _TEXT, across, up, taken)
+        taken.append(box)
+        left = box.start < dots[point][0]
         yield Markup('<text class="name{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
             " best" if point.best else "",
-            _n(x - 10 if left else x + 10),
-            _n(y + 4),
+            _n(box.end if left else box.start),
+            _n(box.y + 4),
             "end" if left else "start",
             _shorten(point.name),
         )
+
+
+def _find_room(x: float, y: float, length: float, across: Axis, up: Axis, taken: Sequence[Box]) -> Box:
+    """The free place nearest to a dot, on the side with more of the picture first; beside it where none is free."""
+    sides = [x + 10, x - 10 - length] if x <= (across.start + across.end) / 2 else [x - 10 - length, x + 10]
+    starts = [start for start in sides if across.start <= start and start + length <= across.end] or sides[:1]
+    for offset in range(int(up.start - up.end)):
+        for place in (y + offset, y - offset):
+            for start in starts:
+                box = Box(start, start + length, place)
+                if up.end <= place <= up.start and not any(box.meets(other) for other in taken):
+                    return box
+    return Box(starts[0], starts[0] + length, y)
 
 
 def _grid_down(axis: Axis, bottom: float) -> Markup:

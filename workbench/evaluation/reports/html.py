@@ -20,7 +20,7 @@ from workbench.evaluation.reports.charts import Point, draw_intervals, draw_scat
 from workbench.evaluation.reports.tables import list_confusion, list_pairs, list_spreads, list_variants
 from workbench.evaluation.summary import Summary
 from workbench.evaluation.view import Metric, RunView
-from workbench.evaluation.words import format_seconds, format_value, name_metric, tell
+from workbench.evaluation.words import format_seconds, format_value, list_findings, name_metric
 from workbench.inert import make_inert
 
 
@@ -57,12 +57,13 @@ def _make_page(view: RunView, summary: Summary, most_cases: int) -> dict[str, An
         "title": summary.bench or "Comparison",
         "run": summary.run,
         "facts": _tell_facts(view, summary),
-        "words": tell(summary),
+        "findings": list_findings(summary),
         "variants": list_variants(summary),
         "charts": [chart for metric in summary.metrics if (chart := _draw(summary, metric))],
         "pairs": [one for metric in summary.metrics if (one := list_pairs(summary, metric))],
         "spreads": list_spreads(summary),
         "confusion": [list_confusion(one) for one in summary.confusion],
+        "best": summary.best,
         "notes": summary.notes,
         "names": view.variants,
         "cases": cases.cases,
@@ -99,7 +100,7 @@ def _draw(summary: Summary, metric: Metric) -> dict[str, Any] | None:
     return {
         "title": name,
         "intervals": draw_intervals(points(""), name, bounded),
-        "seconds": draw_scatter(points("seconds"), name, "seconds", format_seconds, bounded),
+        "seconds": draw_scatter(points("seconds"), name, "time", format_seconds, bounded),
         "tokens": draw_scatter(points("tokens"), name, "tokens", lambda value: f"{value:.0f}", bounded),
     }
 

@@ -69,13 +69,14 @@ def list_variants(summary: Summary) -> Table:
 
 
 def _list_variant(one: VariantSummary, summary: Summary, whole: list[str], priced: bool) -> TableRow:
-    failed = f"{one.failed:,} failed" if one.failed else ""
+    remarks = [f"{one.failed:,} failed"] if one.failed else []
+    remarks += [f"{one.cached:,} from the cache"] if one.cached else []
     times = [format_seconds(value) if value else "–" for value in (one.latency_p50, one.latency_p95)]
     cells = [
         TableCell(one.name, tone="left"),
         *(_show_score(one, metric) for metric in summary.metrics),
         *(_show_whole(one, key) for key in whole),
-        TableCell(f"{one.n:,}", failed, "worse" if failed else ""),
+        TableCell(f"{one.n:,}", ", ".join(remarks), "worse" if one.failed else ""),
         TableCell(f"{one.tokens_in:.0f} → {one.tokens_out:.0f}"),
         *map(TableCell, times),
         TableCell(f"{one.tokens_per_second:.0f}" if one.tokens_per_second else "–"),
