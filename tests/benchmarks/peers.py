@@ -8,7 +8,7 @@ Both peers are optional and no part of the project. What is not installed is lef
 
 lm-evaluation-harness answers the queues' test split from the Hugging Face folder; promptfoo asks llama-cpp-python's
 server, which runs already, for the GGUF's answers to all splits. The same messages, greedy, as many tokens. Every
-program runs whole, once with all cases and once with a single one: the difference is what the cells take, without
+program runs whole, with all cases and with a single one: the difference of the medians is what the cells take, without
 imports and loading.
 """
 
@@ -96,30 +96,32 @@ def _compare(peer: str, every: int, own: Program, other: Program) -> list[tuple[
     """Two rows; each round holds all four commands, so that other load meets both programs."""
     programs = {"own": own, "peer": other}
     whole: dict[str, list[float]] = {name: [] for name in programs}
-    cells: dict[str, list[float]] = {name: [] for name in programs}
+    start: dict[str, list[float]] = {name: [] for name in programs}
     right: dict[str, float] = {}
     load = os.getloadavg()[0]
     for program in programs.values():
         program(1)  # the first start compiles and fills the disk's cache
     for _ in range(ROUNDS):
         for name, program in programs.items():
-            start, done = program(1).seconds, program(every)
-            whole[name].append(every / done.seconds)
-            cells[name].append((every - 1) / max(done.seconds - start, 1e-3))
+            start[name].append(program(1).seconds)
+            done = program(every)
+            whole[name].append(done.seconds)
             right[name] = done.right
     busy = "" if load <= BUSY else f"; load {load:.1f}"
+    full, bare = (tuple(statistics.median(found[name]) for name in programs) for found in (whole, start))
+    cells = (full[0] - bare[0], full[1] - bare[1])
     same = f"right {right['own']:.1%} / {right['peer']:.1%}{busy}"
     return [
-        (f"cells/s: workbench / {peer}", f"{_ratio(cells)}; {same}", AIM),
-        ("    with start and end of the command", _ratio(whole), AIM),
+        (f"cells/s: workbench / {peer}", f"{_tell(every - 1, *cells)}; {same}", AIM),
+        ("    with start and end of the command", _tell(every, *full), AIM),
     ]
 
 
-def _ratio(rates: dict[str, list[float]]) -> str:
-    """The median of the rounds' ratios, their range, and both median rates."""
-    ratios = [own / peer for own, peer in zip(rates["own"], rates["peer"], strict=True)]
-    own, peer = (statistics.median(rates[name]) for name in ("own", "peer"))
-    return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f}; {own:.1f} / {peer:.1f})"
+def _tell(cells: int, own: float, peer: float) -> str:
+    """The ratio of the rates and both rates, by the seconds that each took."""
+    if min(own, peer) <= 0:
+        return "no figure: other load hides the cells' time"
+    return f"{peer / own:.1f}  ({cells / own:.1f} / {cells / peer:.1f})"
 
 
 def _write_task(folder: Path, *splits: str) -> Task:
