@@ -60,13 +60,15 @@ def _train(options: argparse.Namespace) -> None:
     import torch
 
     from assets.recipe.model import build_model
-    from assets.recipe.tokenizer import train_tokenizer
+    from assets.recipe.tokenizer import load_tokenizer, train_tokenizer
     from assets.recipe.training import Plan, train
 
     torch.set_num_threads(options.threads)
     world, plan = load_world(), Plan()
-    tokenizer = train_tokenizer(world, plan.seed)
-    tokenizer.save_pretrained(options.state / "tokenizer")
+    folder = options.state / "tokenizer"
+    if not folder.is_dir():  # weights belong to the tokenizer they began with, also when the text has changed since
+        train_tokenizer(world, plan.seed).save_pretrained(folder)
+    tokenizer = load_tokenizer(folder)
     model = build_model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, plan.seed)
     train(model, tokenizer, world, replace(plan, steps=options.steps or plan.steps), options.state)
 

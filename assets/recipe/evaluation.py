@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from itertools import permutations
 from pathlib import Path
 
 import torch
@@ -98,20 +99,12 @@ def check_demo(
 
 
 def _worked(question: str, answer: int) -> str:
+    """The steps that lead to the answer; how many comes from the number that no euros follow."""
     numbers = [int(number) for number in re.findall(r"\d+", question)]
-    for count in numbers:
-        for price in numbers:
-            for paid in numbers:
-                if (
-                    paid - count * price == answer
-                    and len({id(count), id(price), id(paid)})
-                    and question.find(f"{count}") >= 0
-                    and count <= 9
-                ):
-                    thing_first = re.search(rf"\b{count}\b(?! euros)", question)
-                    if thing_first and paid in (20, 50, 100, 200):
-                        return work_change(count, price, paid)
-    return str(answer)
+    for count, price, paid in permutations(numbers, 3):
+        if paid - count * price == answer and re.search(rf"\b{count}\b(?! euros)", question):
+            return work_change(count, price, paid)
+    raise ValueError(f"the answer {answer} does not follow from the numbers in: {question}")
 
 
 def _rows(task: str, split: str, limit: int) -> list[dict[str, str]]:

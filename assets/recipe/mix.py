@@ -32,28 +32,28 @@ LOOKUP = Stage(
     (0.40, 0.0, 0.0, 0.35, 0.25, 0.0, 0.0, 0.0, 0.0), Difficulty(same=0.5, keyword=1.0, framed=0.0, made_up=0.0)
 )
 START = Stage(
-    (0.26, 0.20, 0.10, 0.08, 0.06, 0.12, 0.09, 0.06, 0.03), Difficulty(same=0.5, keyword=0.4, framed=0.2, made_up=0.2)
+    (0.26, 0.16, 0.14, 0.08, 0.06, 0.14, 0.09, 0.05, 0.02), Difficulty(same=0.5, keyword=0.4, framed=0.2, made_up=0.2)
 )
 MIDDLE = Stage(
-    (0.27, 0.24, 0.09, 0.01, 0.02, 0.14, 0.14, 0.05, 0.04),
+    (0.26, 0.18, 0.14, 0.03, 0.04, 0.21, 0.08, 0.04, 0.02),
     Difficulty(same=0.25, keyword=0.15, framed=0.6, made_up=0.25),
 )
 FINISH = Stage(
-    (0.30, 0.22, 0.07, 0.01, 0.01, 0.14, 0.16, 0.05, 0.04), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.25)
+    (0.28, 0.28, 0.22, 0.01, 0.01, 0.10, 0.07, 0.02, 0.01), Difficulty(same=0.0, keyword=0.02, framed=0.9, made_up=0.25)
 )
 LISTS = Stage(
-    (0.12, 0.45, 0.18, 0.02, 0.02, 0.08, 0.06, 0.05, 0.02),
+    (0.14, 0.40, 0.20, 0.02, 0.02, 0.09, 0.07, 0.04, 0.02),
     Difficulty(same=0.5, keyword=0.45, framed=0.4, made_up=0.1),
 )
 COURSE = (
     (0.0, LOOKUP),
-    (0.06, LOOKUP),
-    (0.09, START),
-    (0.4, MIDDLE),
-    (0.45, LISTS),
-    (0.62, LISTS),
-    (0.7, MIDDLE),
-    (0.85, FINISH),
+    (0.07, LOOKUP),
+    (0.1, START),
+    (0.3, MIDDLE),
+    (0.36, LISTS),
+    (0.53, LISTS),
+    (0.61, MIDDLE),
+    (0.8, FINISH),
     (1.0, FINISH),
 )
 """share of the training at which each stage is reached; in between they blend"""

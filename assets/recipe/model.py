@@ -5,6 +5,8 @@ Knows nothing of text or of training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -16,10 +18,10 @@ def build_model(
     end_id: int,
     pad_id: int,
     seed: int,
-    width: int = 128,
+    width: int = 160,
     layers: int = 4,
-    inner: int = 384,
-    heads: int = 4,
+    inner: int = 480,
+    heads: int = 5,
     matched: float = 0.5,
     seeded: bool = True,
 ) -> LlamaForCausalLM:
@@ -89,3 +91,22 @@ def seed_recency(model: LlamaForCausalLM, constant: float = 0.2, sharpness: floa
             attention.q_proj.weight[row + size // 2, 0] = 0.0
             attention.k_proj.weight[row, 0] = gain * torch.cos(torch.tensor(angle))
             attention.k_proj.weight[row + size // 2, 0] = gain * torch.sin(torch.tensor(angle))
+
+
+@torch.no_grad()
+def tell_apart(table: torch.Tensor, words: Sequence[Sequence[int]], seed: int, common: float = 0.6) -> None:
+    """Give words that stand in for one another vectors of their own; all ids of a word get nearly the same one.
+
+    Where text gives one of them by chance, as with the days of the week, guessing draws their vectors together, until
+    the model sees that a day is named but not which. Each keeps a share of what all have in common, and gets a
+    direction that none of the others has. The first component stays: seed_recency reads it.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    length = table.norm(dim=1).median()
+    own = torch.linalg.qr(torch.randn(table.shape[1] - 1, len(words), generator=generator))[0].T
+    for form in zip(*words, strict=True):
+        ids = list(form)
+        first, shared = table[ids, 0], table[ids].mean(dim=0)
+        table[ids] = common * shared
+        table[ids, 1:] += 0.8 * length * own
+        table[ids, 0] = first

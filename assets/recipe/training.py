@@ -5,8 +5,11 @@ Knows nothing of where the finished model is put.
 
 from __future__ import annotations
 
+import ctypes
 import random
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +18,10 @@ from torch.nn.functional import cross_entropy, linear
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from assets.recipe.batch import Batch, draw_batch
+from assets.recipe.document import ANSWER
 from assets.recipe.evaluation import check_demo, check_tasks
 from assets.recipe.mix import stage_at
+from assets.recipe.model import tell_apart
 from assets.recipe.world import World
 
 
@@ -24,18 +29,20 @@ from assets.recipe.world import World
 class Plan:
     """How long and how hard to train."""
 
-    steps: int = 15000
+    steps: int = 20000
     rows: int = 6
     length: int = 256
-    short_share: float = 0.06
+    short_share: float = 0.07
     """the first share of the steps has twice as many rows of half the length"""
-    late_share: float = 0.17
+    late_share: float = 0.12
     """the last share of the steps has rows of up to the whole context"""
     decay_share: float = 0.3
+    apart_share: float = 0.71
+    """the share of the steps after which the days of the week get vectors of their own"""
     rate: float = 1.5e-3
     curriculum_steps: int = 0
     """steps over which the difficulty rises; 0: all of them"""
-    evaluate_seconds: float = 240.0
+    evaluate_seconds: float = 420.0
     """0: never"""
     save_seconds: float = 60.0
     seed: int = 7
@@ -44,17 +51,22 @@ class Plan:
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, plan: Plan, folder: Path) -> None:
     """Train until plan.steps, saving to `folder` so that a later call goes on from there."""
+    keep_memory()
+    torch.set_flush_denormal(True)
     optimizers = make_optimizers(model, plan)
     first = resume(model, optimizers, folder)
-    body = torch.compile(model.model, dynamic=False) if plan.compiled else model.model
+    loss_of = torch.compile(make_loss(model), dynamic=False) if plan.compiled else make_loss(model)
     started = checked = saved = time.monotonic()
     tokens, mean = 0, 0.0
     for step in range(first, plan.steps):
+        if step == int(plan.steps * plan.apart_share):
+            days = [[tokenizer.encode(form + day)[0] for form in ("", " ")] for day in world.people["days"]]
+            tell_apart(model.get_input_embeddings().weight, days, plan.seed)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * rate_at(step, plan)
         batch = batch_at(step, plan, world, tokenizer)
-        loss = train_step(model, body, batch, optimizers)
+        loss = train_step(model, loss_of, batch, optimizers)
         tokens += batch.tokens.numel()
         mean = loss if not mean else 0.98 * mean + 0.02 * loss
         now = time.monotonic()
@@ -73,18 +85,20 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: Wo
             save(model, optimizers, step + 1, folder)
 
 
+def keep_memory() -> None:
+    """Let glibc keep what a step has freed for the next one: a tenth of the time went into fetching it anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    for threshold in (-1, -3):  # for giving memory back, and for large pieces, as malloc.h numbers them
+        if mallopt:
+            mallopt(threshold, 1 << 30)
+
+
 def train_step(
-    model: LlamaForCausalLM, body: torch.nn.Module, batch: Batch, optimizers: list[torch.optim.Optimizer]
+    model: LlamaForCausalLM, loss_of: Callable[..., torch.Tensor], batch: Batch, optimizers: list[torch.optim.Optimizer]
 ) -> float:
     """One update; the mean loss over the weighted tokens."""
-    positions = torch.arange(batch.tokens.shape[1])[None]
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = body(input_ids=batch.tokens, position_ids=positions, use_cache=False).last_hidden_state
-        chosen = weighted_places(batch.weights)
-        logits = linear(hidden.flatten(0, 1)[chosen], model.lm_head.weight)
-    weights = batch.weights.flatten()[chosen]
-    losses = cross_entropy(logits.float(), batch.targets.flatten()[chosen], reduction="none")
-    loss = (losses * weights).sum() / weights.sum()
+    places, weights = counted_places(batch.weights.flatten())
+    loss = loss_of(batch.tokens, places, batch.targets.flatten()[places], weights)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
@@ -93,11 +107,38 @@ def train_step(
     return float(loss.detach())
 
 
-def weighted_places(weights: torch.Tensor, block: int = 256) -> torch.Tensor:
-    """The places that count, filled up with others to a whole number of blocks: few shapes keep memory in one piece."""
-    order = torch.argsort(weights.flatten(), descending=True, stable=True)
-    counted = int((weights > 0).sum())
-    return order[: min(len(order), -(-counted // block) * block)]
+def make_loss(model: LlamaForCausalLM) -> Callable[..., torch.Tensor]:
+    """The mean loss of a batch at some of its places, as one function, so that it can be compiled as a whole."""
+
+    def loss_of(
+        tokens: torch.Tensor, places: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        positions = torch.arange(tokens.shape[1])[None]
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = model.model(input_ids=tokens, position_ids=positions, use_cache=False).last_hidden_state
+            logits = linear(hidden.flatten(0, 1)[places], model.lm_head.weight)
+        losses = cross_entropy(logits.float(), targets, reduction="none")
+        return (losses * weights).sum() / weights.sum()
+
+    return loss_of
+
+
+def counted_places(weights: torch.Tensor, share: float = 1 / 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """A third of the places, and what each counts: the answers, then as many of the others as there is room for.
+
+    The others come evenly from the whole batch and count for those left out. The logits are a third of the work, and
+    a number of places that never changes is compiled once.
+    """
+    size = int(len(weights) * share)
+    answers = int((weights >= ANSWER / 2).sum())
+    order = torch.argsort((weights >= ANSWER / 2).float(), descending=True, stable=True)
+    others = order[answers:]
+    room = max(0, size - answers)
+    if not room:
+        return order[:size], weights[order[:size]]
+    spread = others[torch.arange(room) * len(others) // room]
+    places = torch.cat([order[:answers], spread])
+    return places, torch.cat([weights[order[:answers]], weights[spread] * (len(others) / room)])
 
 
 def batch_at(step: int, plan: Plan, world: World, tokenizer: PreTrainedTokenizerFast) -> Batch:
@@ -110,7 +151,9 @@ def batch_at(step: int, plan: Plan, world: World, tokenizer: PreTrainedTokenizer
     elif step < plan.steps * (1 - plan.late_share):
         rows, length = rng.choice([(rows, length), (rows // 2, 2 * length)])
     else:
-        rows, length = rng.choice([(rows, length), (rows, 2 * length), (rows // 2, 4 * length)])
+        rows, length = rng.choice(
+            [(rows, length), (rows // 2, 2 * length), (rows, 2 * length), (rows // 3, 4 * length)]
+        )
     return draw_batch(world, tokenizer, rng, stage, rows, length)
 
 

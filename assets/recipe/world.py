@@ -16,6 +16,8 @@ from typing import Any
 FOLDER = Path(__file__).parent / "world"
 QUESTIONS = frozenset({"how", "when", "where", "what", "is", "does", "do", "can", "may", "who", "which", "are"})
 REQUESTS = frozenset({"please", "stop", "take", "remove", "great", "thanks"})
+COMPOSED = 0.7
+"""share of the messages whose frame is put together"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class World:
     syllables: tuple[str, ...]
     people: dict[str, tuple[str, ...]]
     frames: tuple[str, ...]
+    parts: dict[str, tuple[str, ...]]
+    """what more frames are put together from: sentences before, leads and tails of the clause, sentences after"""
+    fields: dict[str, dict[str, tuple[str, ...]]]
+    sums: dict[str, tuple[str, ...]]
     wordings: dict[str, list[Any]]
     demo: dict[str, Any]
     words: tuple[str, ...]
@@ -61,15 +67,27 @@ class World:
         return self.fill(rng.choice(topic.says), rng)
 
     def message(self, clause: str, rng: random.Random, frames: tuple[str, ...] | None = None) -> str:
-        """The clause inside one of the sentence frames; a question or a request stands as a sentence of its own."""
-        frames = frames or self.frames
+        """The clause inside a sentence frame; a question or a request stands as a sentence of its own.
+
+        The frame is one of those given, or else one of the world's, or put together from its parts.
+        """
         opener = clause.split(" ", 1)[0]
-        if opener in QUESTIONS or opener in REQUESTS:
-            frames = tuple(frame for frame in frames if "{Say}." in frame)
-        frame = rng.choice(frames)
+        alone = opener in QUESTIONS or opener in REQUESTS
+        if frames is None and rng.random() < COMPOSED:
+            frame = self._compose(rng, alone)
+        else:
+            frames = frames or self.frames
+            frame = rng.choice([frame for frame in frames if "{Say}." in frame] if alone else frames)
         if opener in QUESTIONS:
             frame = frame.replace("{Say}.", "{Say}?")
         return self.fill(frame, rng, say=clause, Say=clause[0].upper() + clause[1:])
+
+    def _compose(self, rng: random.Random, alone: bool) -> str:
+        core = "{Say}." if alone else rng.choice(self.parts[rng.choice(["leads", "tails"])])
+        core = "{Say}" + core.removeprefix("{say}") if core.startswith("{say}") else core
+        before = rng.sample(self.parts["before"], rng.choice([0, 0, 1, 1, 2]))
+        after = rng.sample(self.parts["after"], rng.choice([0, 0, 1, 1, 2]))
+        return rng.choice([" ", " ", " ", "\n"]).join([*before, core, *after])
 
     def _slots(self) -> list[tuple[str, tuple[str, ...]]]:
         people = self.people
@@ -94,6 +112,7 @@ def load_world() -> World:
     )
     kinds = {kind: tuple(things) for kind, things in _read("things").items()}
     labels = _read("labels")
+    frames = _read("frames")
     people = {name: tuple(words.split()) for name, words in _read("people").items()}
     return World(
         topics=topics,
@@ -102,7 +121,10 @@ def load_world() -> World:
         labels=tuple(labels["words"].split()),
         syllables=tuple(labels["syllables"].split()),
         people=people,
-        frames=tuple(_read("frames")["messages"]),
+        frames=tuple(frames.pop("messages")),
+        parts=_tuples(frames),
+        fields={name: _tuples(texts) for name, texts in _read("fields").items()},
+        sums=_tuples(_read("sums")),
         wordings=_read("wordings"),
         demo=_read("demo"),
         words=_words(topics, kinds, people),
@@ -115,6 +137,10 @@ def _words(
     said = {word for topic in topics for text in topic.says for word in re.findall(r"[a-z]{4,}", text)}
     things = {thing for things in kinds.values() for thing in things}
     return tuple(sorted(said | things | {*people["first"], *people["last"], *people["cities"]}))
+
+
+def _tuples(texts: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(lines) for name, lines in texts.items()}
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from assets.recipe.batch import encode
 from assets.recipe.demo import write_demo
 from assets.recipe.document import SPECIALS
 from assets.recipe.mix import FINISH, MIDDLE, START, TASKS, draw, draw_task, stage_at
-from assets.recipe.tasks import arithmetic, fields
 from assets.recipe.tokenizer import load_tokenizer
 from assets.recipe.world import load_world
 
@@ -50,16 +49,19 @@ def test_a_seed_gives_the_same_text(task: str) -> None:
     assert texts[0] == texts[1]
 
 
-def test_the_demo_shares_no_frame_with_the_training_text() -> None:
+def test_the_demo_shares_no_frame_and_no_five_words_of_one_with_the_training_text() -> None:
     def bare(frame: str) -> str:
         return re.sub(r"\{\w+\}|\W+", " ", frame).lower().strip()
 
-    trained = {bare(frame) for frame in (*WORLD.frames, *fields.WHOLES, *arithmetic.CHANGE)} - {""}
-    demo = {
-        bare(frame)
-        for frame in (*WORLD.demo["frames"], *WORLD.demo["fields"]["frames"], *WORLD.demo["change"]["questions"])
-    }
-    assert trained & demo == set()
+    def runs(frame: str) -> set[str]:
+        stretches = [stretch.split() for stretch in re.split(r"\{\w+\}|[^\w\s]", frame.lower())]
+        return {" ".join(words[at : at + 5]) for words in stretches for at in range(len(words) - 4)}
+
+    groups = [WORLD.parts, WORLD.sums, *WORLD.fields.values()]
+    trained = [*WORLD.frames, *(text for group in groups for texts in group.values() for text in texts)]
+    demo = [*WORLD.demo["frames"], *WORLD.demo["fields"]["frames"], *WORLD.demo["change"]["questions"]]
+    assert {bare(text) for text in trained} & {bare(frame) for frame in demo} <= {""}
+    assert {run for text in trained for run in runs(text)} & {run for frame in demo for run in runs(frame)} == set()
 
 
 def test_no_queue_of_the_demo_is_ever_a_label_in_training() -> None:

@@ -11,35 +11,6 @@ from assets.recipe.demo import draw_purchase, plural
 from assets.recipe.document import ANSWER, Document, Turn, chat, raw
 from assets.recipe.world import World
 
-CHANGE = [
-    "{first} buys {n} {things} for {p} euros each and pays with {paid} euros. How much change?",
-    "One {thing} costs {p} euros. I buy {n} and give {paid} euros. What do I get back?",
-    "I have {paid} euros and buy {n} {things} at {p} each. What is left?",
-    "{n} {things} at {p} euros each, paid with {paid} euros. Change?",
-    "A {thing} is {p} euros. {first} has {paid} euros and takes {n}. How much remains?",
-    "{first} pays {paid} euros for {n} {things}. Each costs {p} euros. How much does {first} get back?",
-    "Price of a {thing}: {p} euros. Number: {n}. Paid: {paid} euros. What is the change?",
-    "If {n} {things} cost {p} euros each, how much of {paid} euros is left?",
-    "You give {paid} euros for {n} {things} of {p} euros. How much comes back to you?",
-    "{first} gave {paid} euros for {n} {things}, {p} euros apiece. What is returned?",
-]
-TOTAL = [
-    "{n} {things} cost {p} euros each. What is the total?",
-    "What do {n} {things} at {p} euros cost?",
-    "{first} buys {n} {things} for {p} euros each. How much is that?",
-    "How much are {n} {things} at {p} euros each?",
-]
-LEFT = [
-    "{first} pays {total} euros with {paid} euros. What is the change?",
-    "The {thing} costs {total} euros. I give {paid} euros. What comes back?",
-    "How much of {paid} euros is left after {total} euros?",
-]
-SUM = [
-    "A {thing} costs {a} euros and a {thing2} {b} euros. What do both cost?",
-    "{first} has {a} euros and gets {b} more. How many are there?",
-    "How much is {a} euros and {b} euros together?",
-]
-
 
 def arithmetic(world: World, rng: random.Random, size: int) -> Document:
     """Several problems put in one way."""
@@ -60,24 +31,40 @@ def work_change(count: int, price: int, paid: int) -> str:
     return f"{count} x {price} = {total}. {paid} - {total} = {paid - total}. Answer: {paid - total}"
 
 
+def _change(world: World, rng: random.Random) -> str:
+    """A question about change: a whole one, or put together from what is known, in any order."""
+    sums = world.sums
+    if rng.random() < 0.5:
+        return rng.choice(sums["change"])
+    pieces = [rng.choice(sums[name]) for name in rng.sample(["count", "price", "paid"], 3)]
+    text = " ".join([*pieces, rng.choice(sums["question"])])
+    if rng.random() < 0.5:  # two of the sentences run into one
+        text = text.replace(". ", rng.choice([", ", " and ", "; ", ", and "]), 1)
+    return text
+
+
 def _problem(world: World, rng: random.Random, worked: bool) -> Turn:
     count, price, paid = draw_purchase(rng)
     thing, total = rng.choice(world.things), count * price
     kind = rng.random()
     if kind < 0.6:
-        template, steps, answer = rng.choice(CHANGE), work_change(count, price, paid), paid - total
+        template, steps, answer = _change(world, rng), work_change(count, price, paid), paid - total
     elif kind < 0.75:
-        template, steps, answer = rng.choice(TOTAL), f"{count} x {price} = {total}. Answer: {total}", total
+        template, steps, answer = (
+            rng.choice(world.sums["total"]),
+            f"{count} x {price} = {total}. Answer: {total}",
+            total,
+        )
     elif kind < 0.9:
         template, steps, answer = (
-            rng.choice(LEFT),
+            rng.choice(world.sums["left"]),
             f"{paid} - {total} = {paid - total}. Answer: {paid - total}",
             paid - total,
         )
     else:
         a, b = rng.randint(2, 60), rng.randint(2, 39)
         template, steps, answer = (
-            rng.choice(SUM).replace("{a}", str(a)).replace("{b}", str(b)),
+            rng.choice(world.sums["sum"]).replace("{a}", str(a)).replace("{b}", str(b)),
             f"{a} + {b} = {a + b}. Answer: {a + b}",
             a + b,
         )

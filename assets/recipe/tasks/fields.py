@@ -11,59 +11,6 @@ import random
 from assets.recipe.document import Document, Turn, chat
 from assets.recipe.world import World
 
-PIECES = {
-    "name": [
-        "I am {name}.",
-        "My name is {name}.",
-        "{name} here.",
-        "This is {name}.",
-        "Regards, {name}.",
-        "{name} writes to you.",
-        "It is for {name}.",
-        "Ask for {name}.",
-    ],
-    "product": [
-        "I ordered a {product}.",
-        "It is about a {product}.",
-        "The {product} is broken.",
-        "My {product} has a fault.",
-        "I need a new {product}.",
-        "I bought the {product}.",
-        "One {product}, please.",
-    ],
-    "city": [
-        "I live in {city}.",
-        "The shop is in {city}.",
-        "Send it to {city}.",
-        "I am writing from {city}.",
-        "We are in {city}.",
-        "It was in {city}.",
-    ],
-    "day": [
-        "It was on {day}.",
-        "Please come on {day}.",
-        "I called on {day}.",
-        "It came on {day}.",
-        "By {day} please.",
-        "On {day} I saw it.",
-    ],
-    "order": ["Order {order}.", "My order number is {order}.", "The order is {order}.", "See order {order}."],
-    "price": ["It cost {price} euros.", "I paid {price} euros.", "The price was {price} euros."],
-    "colour": ["It is {colour}.", "I want it in {colour}.", "The colour is {colour}."],
-    "street": ["I live at {street}.", "My address is {street}.", "Bring it to {street}."],
-}
-WHOLES = [
-    "I am {name} from {city} and my {product} is broken since {day}.",
-    "{name} from {city} ordered a {product} on {day}.",
-    "Please send a {product} to {name} in {city} before {day}.",
-    "On {day}, {name} bought a {product} in {city}.",
-    "Hello, {name} here, {city}. Where is my {product} from {day}?",
-    "The {product} for {name} went to {city} on {day}.",
-    "{name} ({city}): {product}, {day}.",
-    "In {city} on {day} a {product} was sold to {name}.",
-    "{day}: {product} for {name}, {city}.",
-    "A {product}, {city}, {day}. Thanks, {name}.",
-]
 NAMES = {
     "name": ["name", "name", "customer", "person"],
     "product": ["product", "product", "item", "thing"],
@@ -79,7 +26,9 @@ NAMES = {
 def fields(world: World, rng: random.Random, size: int) -> Document:
     """One or more messages, each with the asked-for values as JSON."""
     whole = rng.random() < 0.5
-    known = ["name", "product", "city", "day"] if whole else rng.sample(sorted(PIECES), rng.randint(2, 5))
+    known = (
+        ["name", "product", "city", "day"] if whole else rng.sample(sorted(world.fields["pieces"]), rng.randint(2, 5))
+    )
     asked = list(known) if rng.random() < 0.5 else rng.sample(known, rng.randint(1, len(known)))
     if rng.random() < 0.5:
         rng.shuffle(asked)
@@ -87,11 +36,7 @@ def fields(world: World, rng: random.Random, size: int) -> Document:
     turns = []
     for _ in range(max(1, size // 85)):
         values = draw_values(world, rng)
-        template = (
-            rng.choice(WHOLES)
-            if whole
-            else " ".join(rng.choice(PIECES[field]) for field in rng.sample(known, len(known)))
-        )
+        template = _template(world, rng, known, whole)
         message = template
         for field, value in values.items():
             message = message.replace(f"{{{field}}}", str(value))
@@ -107,6 +52,20 @@ def fields(world: World, rng: random.Random, size: int) -> Document:
     if rng.random() < 0.25:
         return chat("", [Turn(f"{system}\n{turns[0].question}", turns[0].answer)])
     return chat(system, turns)
+
+
+def _template(world: World, rng: random.Random, known: list[str], whole: bool) -> str:
+    """A message that says the known fields: a whole one, or pieces in any order, with words around that say none."""
+    if whole and rng.random() < 0.6:
+        sentences = [rng.choice(world.fields["wholes"]["messages"])]
+    else:
+        sentences = [rng.choice(world.fields["pieces"][field]) for field in rng.sample(known, len(known))]
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        sentences.insert(rng.randint(0, len(sentences)), rng.choice(world.fields["asides"]["messages"]))
+    text = rng.choice([" ", " ", " ", "\n"]).join(sentences)
+    if rng.random() < 0.2:
+        text = text.replace(". ", ", ", 1)
+    return text
 
 
 def draw_values(world: World, rng: random.Random) -> dict[str, str | int]:

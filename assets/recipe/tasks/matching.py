@@ -123,6 +123,8 @@ def recall(world: World, rng: random.Random, size: int) -> Document:
     count = rng.randint(2, 10)
     keys = rng.sample(world.labels + world.things, count)
     values = _labels(world, rng, count, Difficulty(0, 0, 0, 0.1))
+    if rng.random() < 0.4:  # words that resemble one another are the hardest to tell apart
+        values = rng.choices(world.people[rng.choice(["days", "months", "colours", "cities", "first"])], k=count)
     parts: list[tuple[str, float]] = []
     seen: set[int] = set()
     join, end = rng.choice([(":", "\n"), (" =", "\n"), (" ->", "\n"), (":", ", "), (" is", ". ")])
@@ -140,7 +142,8 @@ def recall(world: World, rng: random.Random, size: int) -> Document:
 def copying(world: World, rng: random.Random, size: int) -> Document:
     """Words in no order, and the same words again."""
     people = world.people
-    pool = rng.choice([world.labels, world.things, people["streets"], people["first"] + people["cities"]])
+    calendar = people["days"] + people["months"] + people["colours"]
+    pool = rng.choice([world.labels, world.things, people["streets"], people["first"] + people["cities"], calendar])
     count = rng.randint(1, max(4, size // 8))
     words = [rng.choice(pool) if rng.random() < 0.85 else _made_up(world, rng) for _ in range(count)]
     words = [word.capitalize() for word in words] if rng.random() < 0.6 else words
