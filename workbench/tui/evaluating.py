@@ -42,6 +42,15 @@ class Evaluating:
         else:
             self._evaluation.pause()
 
+    def turn_pause_of(self, variant: str) -> str:
+        """Pause the model that a variant runs on, or go on with it; what was done, in words."""
+        model = next((one.model for one in self.plan.models if variant in one.variants), "")
+        if self.progress is not None and model in self.progress.paused:
+            self._evaluation.go_on(model)
+            return f"{model} goes on."
+        self._evaluation.pause(model)
+        return f"{model} pauses; the others go on."
+
     def stop(self) -> None:
         """End it soon; what is finished is kept, and the run can be resumed."""
         self._evaluation.cancel()

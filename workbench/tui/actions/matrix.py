@@ -99,6 +99,15 @@ def pause(screen: MatrixScreen) -> None:
         screen.notify("Nothing runs; ctrl+r begins.", timeout=3)
 
 
+def pause_model(screen: MatrixScreen) -> None:
+    """Pause the model of the column under the cursor alone, or go on with it."""
+    current = screen.evaluations.current
+    if current is not None and current.running and screen.names:
+        screen.notify(current.turn_pause_of(screen.names[screen.table.column]), timeout=3, markup=False)
+    else:
+        screen.notify("Nothing runs; ctrl+r begins.", timeout=3)
+
+
 @flow
 async def stop(screen: MatrixScreen) -> None:
     """End the run; what is finished is kept."""

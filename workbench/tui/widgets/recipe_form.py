@@ -100,7 +100,7 @@ def write_value(field: Field, values: dict[str, Any]) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return ", ".join(item if isinstance(item, str) else str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
