@@ -6,10 +6,9 @@ Both peers are optional and no part of the project. What is not installed is lef
     npm install --prefix node promptfoo
     WORKBENCH_PEERS=peers WORKBENCH_NODE_PEERS=node python -m tests.benchmarks peers
 
-lm-evaluation-harness answers the queues' test split from the Hugging Face folder; promptfoo asks llama-cpp-python's
-server, which runs already, for the GGUF's answers to all splits. The same messages, greedy, as many tokens. Every
-program runs whole, with all cases and with a single one: the difference of the medians is what the cells take, without
-imports and loading.
+lm-evaluation-harness answers the queues' messages from the Hugging Face folder; promptfoo asks llama-cpp-python's
+server, which runs already, for the GGUF's answers. The same messages, greedy, as many tokens. Every program runs whole,
+with all cases and with a single one: the difference of the medians is what the cells take, without imports and loading.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ from workbench.prompting.render import render
 
 ROUNDS, TOKENS, AT_ONCE = 3, 12, 32
 BUSY = 0.3
+SPLITS = ("test", "validation", "train")
+"""More than the test split: its 200 cells take less time than the programs' starts vary by."""
 PATIENCE = 600.0
 PYTHON, NODE = "WORKBENCH_PEERS", "WORKBENCH_NODE_PEERS"
 AIM = "at least 1.0"
@@ -71,7 +72,7 @@ def _meet_harness(folder: Path) -> list[tuple[str, str, str]]:
     python = _find(PYTHON, "bin/python")
     if python is None or not _imports(python, "lm_eval.models.huggingface"):
         return [("peers: lm-evaluation-harness", f"left out: {PYTHON} names no venv with lm-eval[hf]", "see peers.py")]
-    task = _write_task(folder / "harness", "test")
+    task = _write_task(folder / "harness", *SPLITS)
     _write_harness(task)
     own = _own(task, paths.find_shipped("assets/desk"))
     return _compare("lm-eval (hf)", len(task.cases), own, lambda count: _run_harness(python, task, count))
@@ -84,7 +85,7 @@ def _meet_promptfoo(folder: Path) -> list[tuple[str, str, str]]:
     if python is None or not _imports(python, "llama_cpp.server.app"):
         return [("peers: promptfoo", f"left out: {PYTHON} names no venv with llama-cpp-python[server]", "see peers.py")]
     gguf = paths.find_shipped("assets/desk-q8_0.gguf")
-    task = _write_task(folder / "promptfoo", "test", "validation", "train")
+    task = _write_task(folder / "promptfoo", *SPLITS)
     own = _own(task, gguf)
     with _serve(python, gguf) as address:
         config = _write_config(task, address)
