@@ -14,7 +14,7 @@ def test_a_model_is_described_with_what_is_laid_over_it(call):
     code, out, _ = call("models", "--about", "desk", "--adapter", "queues-lora", "--dtype", "bfloat16")
     assert code == 0
     assert "computed in    bfloat16" in out
-    assert "adapters 0.3 MiB" in out
+    assert "adapters 0.4 MiB" in out
     assert "✓ goes with it" in out
 
 

@@ -56,7 +56,7 @@ def adapter(folder: Path) -> Path:
             tensors(lambda found: {name: array for name, array in found.items() if "layers.0.mlp.down" not in name}),
             "mlp.down_proj in layer 0 is missing from the adapter",
         ),
-        (tensors(lambda found: {**found, DOWN: found[DOWN][:, :96].copy()}), "goes from 96 to 128 values"),
+        (tensors(lambda found: {**found, DOWN: found[DOWN][:, :96].copy()}), "goes from 96 to 160 values"),
         (tensors(nan), "weights that are not numbers"),
         (
             tensors(lambda found: {name.replace("layers.3", "layers.9"): array for name, array in found.items()}),
