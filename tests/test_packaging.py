@@ -57,7 +57,7 @@ def test_the_wheel_carries_the_prompts_and_the_models_but_not_the_recipe(wheel):
     assert "workbench/shipped/prompts/queues/plain.prompty" in names
     assert "workbench/shipped/assets/data/queues/test.jsonl" in names
     assert "workbench/shipped/assets/desk-q8_0.gguf" in names
-    assert not [name for name in names if "recipe" in name or "__pycache__" in name or name.startswith("tests")]
+    assert not [name for name in names if "assets/recipe" in name or "__pycache__" in name or name.startswith("tests")]
 
 
 def test_the_installed_command_knows_its_version(installed):

@@ -70,6 +70,7 @@ def _train(options: argparse.Namespace) -> None:
         train_tokenizer(world, plan.seed).save_pretrained(folder)
     tokenizer = load_tokenizer(folder)
     model = build_model(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, plan.seed)
+    torch.set_flush_denormal(True)  # of the whole process, so here and not where tests train
     train(model, tokenizer, world, replace(plan, steps=options.steps or plan.steps), options.state)
 
 

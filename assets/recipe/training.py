@@ -52,7 +52,6 @@ class Plan:
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World, plan: Plan, folder: Path) -> None:
     """Train until plan.steps, saving to `folder` so that a later call goes on from there."""
     keep_memory()
-    torch.set_flush_denormal(True)
     optimizers = make_optimizers(model, plan)
     first = resume(model, optimizers, folder)
     loss_of = torch.compile(make_loss(model), dynamic=False) if plan.compiled else make_loss(model)

@@ -105,7 +105,7 @@ def test_a_dry_run_marks_what_is_learned_and_warns():
 async def test_a_bench_that_cannot_be_trained_says_why(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("f4")
+        await pilot.press("f9")
         await until(pilot, lambda: any("cannot be trained" in notice.title for notice in pilot.app._notifications))
 
 
@@ -119,7 +119,7 @@ async def test_a_job_is_followed_and_its_adapter_opens_as_a_pane(app, folder, si
         place = place_of(folder)
         write(place, BEGAN, STEP, EXAMINED)
         screen.trainings.follow(Job(place))
-        await pilot.press("f4")
+        await pilot.press("f9")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainingScreen))
         training = pilot.app.screen
         samples = training.query_one("#job-samples", Static)
@@ -140,7 +140,7 @@ async def test_the_form_explains_each_field_and_says_what_is_wrong(app, folder):
         place = place_of(folder)
         write(place, BEGAN)
         screen.trainings.follow(Job(place))
-        await pilot.press("f4")
+        await pilot.press("f9")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrainingScreen))
         training = pilot.app.screen
         rank = training.query_one("#recipe-method-rank", Input)

@@ -72,7 +72,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+l", "live", "live", id="bench.live", priority=True),
         Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
         Binding("ctrl+e", "do('evaluate')", "evaluate", id="bench.evaluate", priority=True),
-        Binding("f4", "do('train')", "train", id="bench.train", priority=True),
+        Binding("f9", "do('train')", "train", id="bench.train", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("f6", "do('engines')", "engines", id="bench.engines", show=False, priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
