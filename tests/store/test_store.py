@@ -137,10 +137,11 @@ def test_a_reader_sees_whole_groups_only_while_another_thread_writes(store):
     )
     writing.start()
     seen = set()
-    while writing.is_alive():
+    done = 0
+    while done < 300 and (writing.is_alive() or not seen):  # something is read however fast the writer is
         ((done, counted),) = store.read("SELECT done, (SELECT count(*) FROM cells) FROM runs")
         assert done == counted
         seen.add(done % 10)
     writing.join()
-    assert seen <= {0}
+    assert seen == {0}
     assert get_run(store, run.key).done == 300

@@ -191,11 +191,13 @@ async def open_run(screen: MatrixScreen) -> None:
         screen.show_run(picked)
 
 
-async def _pick_run(screen: MatrixScreen, title: str) -> str:
+async def _pick_run(screen: MatrixScreen, title: str, without: str = "") -> str:
     from workbench.tui.run_list import list_choices
 
-    choices = await asyncio.to_thread(list_choices, screen.evaluations.store)
-    picked = await screen.app.push_screen_wait(Picker(title, choices, "No run yet: ctrl+r begins one.", (), screen.run))
+    listed = await asyncio.to_thread(list_choices, screen.evaluations.store)
+    choices = [choice for choice in listed if choice.id != without]
+    empty = "No other run yet: ctrl+r begins one."
+    picked = await screen.app.push_screen_wait(Picker(title, choices, empty, (), screen.run))
     return picked.id if picked is not None else ""
 
 
@@ -273,7 +275,7 @@ async def vote(screen: MatrixScreen) -> None:
 async def compare_runs(screen: MatrixScreen) -> None:
     """What was fixed and what broke since an earlier run."""
     view = _view(screen)
-    earlier = await _pick_run(screen, "Compare with which earlier run?")
+    earlier = await _pick_run(screen, "Compare with which earlier run?", without=view.id)
     if earlier:
         asked = screen.evaluations.figures.compare(view.id, earlier, screen.metric)
         changes = await asyncio.wrap_future(asked)

@@ -7,7 +7,6 @@ dialogs are in actions/matrix.py.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -75,9 +74,9 @@ whether its difference from the best is more than chance, on the same cases. Ent
         """Rows were fetched."""
 
     class PageFailed(Message):
-        """Rows could not be fetched."""
+        """Rows could not be fetched, or figures not be worked out."""
 
-        def __init__(self, error: Exception) -> None:
+        def __init__(self, error: BaseException) -> None:
             super().__init__()
             self.error = error
 
@@ -265,8 +264,10 @@ whether its difference from the best is more than chance, on the same cases. Ent
 
     def _take_figures(self, run: str, done: Future[Summary]) -> None:
         """Called on a thread of the process pool's."""
-        with suppress(Exception):  # a run without a finished cell has no figures; the next look asks again
-            self.post_message(self.Summarized(run, done.result()))
+        if done.cancelled():
+            return
+        error = done.exception()
+        self.post_message(self.Summarized(run, done.result()) if error is None else self.PageFailed(error))
 
     @on(Summarized)
     def _summarized_run(self, event: Summarized) -> None:
