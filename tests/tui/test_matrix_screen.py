@@ -94,7 +94,7 @@ async def test_a_cell_tells_everything_and_opens_on_the_bench(app):
         await until(pilot, lambda: bench_of(pilot.app).chosen == 1)
 
 
-async def test_plots_and_the_confusion_matrix_open(app):
+async def test_plots_open_and_labels_that_do_not_repeat_have_no_confusion_matrix(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
         await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
@@ -102,9 +102,29 @@ async def test_plots_and_the_confusion_matrix_open(app):
         await until(pilot, lambda: isinstance(pilot.app.screen, Plots))
         await pilot.press("right", "escape")
         await until(pilot, lambda: pilot.app.screen is screen)
-        if screen.summary.confusion:
-            await pilot.press("t")
-            await until(pilot, lambda: isinstance(pilot.app.screen, ConfusionView))
+        await pilot.press("t")
+        await until(pilot, lambda: any("no confusion matrix" in notice.title for notice in pilot.app._notifications))
+
+
+async def test_the_confusion_matrix_counts_what_was_answered_for_what(app, folder):
+    cases = [("The parcel came.", "Lantern"), ("You charged me.", "Abacus")] * 2
+    rows = (
+        json.dumps({"message": f"{number} {text}", "expected": label}) for number, (text, label) in enumerate(cases)
+    )
+    (folder / "cases.jsonl").write_text("\n".join(rows))
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
+        screen = pilot.app.screen
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 4)
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfusionView))
+        text = str(pilot.app.screen.query_one("#confusion-text", Static).visual)
+        assert [line.split() for line in text.splitlines()][1:] == [
+            ["Abacus", "2", "·", "·", "100%"],
+            ["Lantern", "·", "·", "2", "0%"],
+        ]
 
 
 async def test_a_second_look_shows_the_run_that_was_and_answers_come_from_the_cache(app):
