@@ -90,15 +90,19 @@ class Trainings:
             raise ModelError(f"{adapter.name} could not be exported: {done.stderr.strip()}")
         return target
 
-    def look(self) -> bool:
-        """Read what is new; whether anything is."""
+    def look(self) -> None:
+        """Read what is new."""
         if self.job is None:
-            return False
-        was, self.alive = self.alive, self.job.place.is_alive()
+            return
+        self.alive = self.job.place.is_alive()
         page = read_events(self.job.place.events, self._offset)
         self._offset = page.offset
         self.events += page.events
-        return bool(page.events) or was != self.alive
+
+    @property
+    def state(self) -> tuple[str, int, bool]:
+        """What a screen compares with what it has shown: the job, how much happened, whether it runs."""
+        return (self.job.id if self.job else "", len(self.events), self.alive)
 
     @property
     def ended(self) -> JobEnded | None:

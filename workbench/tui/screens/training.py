@@ -53,6 +53,7 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
     def __init__(self, trainings: Trainings, recipe: Recipe) -> None:
         super().__init__(id="training")
         self.trainings = trainings
+        self._shown = trainings.state
         self.form, self.view = RecipeForm(recipe), JobView(id="job-view")
 
     @property
@@ -84,6 +85,7 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
         self.set_class(shown, "-job")
         self._show_title()
         if shown:
+            self._shown = self.trainings.state
             self.view.show(self.trainings.events, self.trainings.alive)
 
     def _show_title(self) -> None:
@@ -104,9 +106,10 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
         self.show_dry_run(Content(make_inert(text)))
 
     def _look(self) -> None:
-        if self.trainings.look() and self.has_class("-job"):
-            self.view.show(self.trainings.events, self.trainings.alive)
-            self._show_title()
+        """Show what is new, whoever read it: the bench behind this screen looks at the same job."""
+        self.trainings.look()
+        if self.trainings.state != self._shown and self.has_class("-job"):
+            self.show_job(True)
 
     @on(RecipeForm.Edited)
     def _edited(self) -> None:
