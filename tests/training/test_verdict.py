@@ -8,8 +8,10 @@ import pytest
 from workbench.evaluation.cost import Price
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
+from workbench.training.conclusion import conclude
+from workbench.training.evidence import Evidence
 from workbench.training.manifest import DataTrace, Manifest
-from workbench.training.verdict import CurvePoint, Evidence, conclude
+from workbench.training.verdict import CurvePoint
 from workbench.training.verdict_report import render_html, render_json, render_markdown
 
 METRIC = Metric("exact_match", binary=True, main=True)

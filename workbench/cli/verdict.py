@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.training.contest import Wanted
     from workbench.training.verdict import Verdict
 
 
@@ -25,6 +25,9 @@ def main(
     curve: Annotated[
         str, typer.Option(metavar="N,N,…", help="Also train on so many rows each (such as 10,25,50,100).")
     ] = "",
+    price_input: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For a million tokens read.")] = 0.0,
+    price_output: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For a million tokens written.")] = 0.0,
+    price_hour: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For an hour of the machine.")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON instead of Markdown.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with charts as well.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the Markdown as well.")] = None,
@@ -32,22 +35,30 @@ def main(
     """Weigh an adapter against the best prompt.
 
     The best prompt is chosen on the validation split; then zero-shot, few-shot, the best prompt, the adapter with the
-    short prompt and the adapter with examples answer the test split, each question once.
+    short prompt and the adapter with examples answer the test split, each question once. Prices come from the bench,
+    or from the options here, which then hold for every model.
 
     \b
       workbench verdict prompts/demo.bench.yaml --adapter demo-plain
       workbench verdict prompts/demo.bench.yaml --html verdict.html
       workbench verdict prompts/demo.bench.yaml --curve 10,25,50,100
+      workbench verdict prompts/demo.bench.yaml --price-hour 1.20
 
     \b
     Exit codes: 0 there is a verdict; 2 there is nothing to compare; 130
     interrupted.
     """
+    from workbench.evaluation.cost import Price
     from workbench.evaluation.opening import choose_bench
+    from workbench.training.contest import Wanted
     from workbench.training.verdict_report import render_json, render_markdown, write_html
 
-    counts = _read_counts(curve)
-    verdict = _judge(bench or choose_bench(Path.cwd()), adapter, at_once, limit, counts)
+    counts = read_counts(curve)
+    price = Price(price_input, price_output, price_hour)
+    wanted = Wanted(
+        bench or choose_bench(Path.cwd()), adapter, at_once, limit, price=price if price != Price() else None
+    )
+    verdict = _judge(wanted, counts)
     terminal.write(render_json(verdict) if json else render_markdown(verdict))
     if html:
         write_html(verdict, html)
@@ -57,31 +68,21 @@ def main(
         files.write_text(markdown, render_markdown(verdict))
 
 
-def _read_counts(text: str) -> tuple[int, ...]:
-    try:
-        counts = tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
-    except ValueError:
-        counts = (0,)
-    if any(count < 1 for count in counts):
-        raise WorkbenchError(f"--curve: expected numbers of rows, found {text!r}.", "Such as --curve 10,25,50,100")
-    return counts
-
-
-def _judge(bench: Path, adapter: str, at_once: int, limit: int, counts: tuple[int, ...]) -> Verdict:
+def _judge(wanted: Wanted, counts: tuple[int, ...]) -> Verdict:
     from workbench import paths
     from workbench.cli.progress import ProgressLine
     from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress
     from workbench.hosting.pool import Pool
     from workbench.settings import load_settings
     from workbench.store.store import Store
-    from workbench.training.contest import Contest, Wanted
+    from workbench.training.contest import Contest, StageBegan
     from workbench.training.curve import train_on_fewer
 
     settings = load_settings()
     line = ProgressLine()
     last: list[RunProgress] = []
 
-    def tell(event: RunEvent) -> None:
+    def tell(event: RunEvent | StageBegan) -> None:
         if isinstance(event, RunProgress):
             last[:] = [event]
             line.show(event)
@@ -90,10 +91,9 @@ def _judge(bench: Path, adapter: str, at_once: int, limit: int, counts: tuple[in
                 line.show(last[0], last=True)
             line.end()
 
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     store = Store(paths.data_folder() / "workbench.sqlite")
     try:
-        wanted = Wanted(bench, adapter, at_once, limit)
         contest = Contest(wanted, settings, pool, store, tell)
         if counts:
             made = train_on_fewer(contest.manifest, counts, terminal.say)

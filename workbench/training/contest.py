@@ -5,16 +5,17 @@ Knows nothing of what follows from the numbers (verdict.py).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, Dataset, Variant, load_bench
-from workbench.evaluation.cost import find_price
+from workbench.evaluation.cost import Price, find_price
 from workbench.evaluation.datasets import Cases, load_cases
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.progress import RunEvent
@@ -25,11 +26,23 @@ from workbench.evaluation.view import RunView
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
 from workbench.store.store import Store
+from workbench.training.conclusion import conclude
+from workbench.training.evidence import Evidence
 from workbench.training.manifest import Manifest
 from workbench.training.registry import Entry, Registry
-from workbench.training.verdict import Arm, CurvePoint, Evidence, Verdict, conclude
+from workbench.training.verdict import Arm, CurvePoint, Verdict
 
-Tell = Callable[[RunEvent], None]
+Stage = Literal["choosing", "testing", "curve"]
+
+
+class StageBegan(msgspec.Struct, frozen=True):
+    """What the answers that follow are for."""
+
+    stage: Stage
+
+
+Tell = Callable[[RunEvent | StageBegan], None]
+Summarize = Callable[[str], Summary]
 
 _SHOTS = (0, 1, 2, 4, 8, 16, 32)
 _MOST_CHOOSING = 500
@@ -39,22 +52,37 @@ _MOST_CHOOSING = 500
 class Wanted(NamedTuple):
     """What a verdict is asked on. adapter: "": the bench's own, else the newest that suits. at_once: requests side by
     side; one alone gives the truest latencies. limit: the first so many cases, 0 for all. curve: adapters that learned
-    so many rows; with any, shots are counted as well."""
+    so many rows; with any, shots are counted as well. price: of every model, instead of what the bench says."""
 
     bench: Path
     adapter: str = ""
     at_once: int = 4
     limit: int = 0
     curve: Mapping[int, str] = {}
+    price: Price | None = None
 
 
 class Contest:
     """One verdict in the making. Raises WorkbenchError for what it cannot compare."""
 
-    def __init__(self, wanted: Wanted, settings: Settings, pool: Pool, store: Store, tell: Tell) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        settings: Settings,
+        pool: Pool,
+        store: Store,
+        tell: Tell,
+        figures: Summarize | None = None,
+    ) -> None:
+        """figures: works out what a run comes to, for those that want no statistics library in their own process."""
         self._wanted = wanted
         self._path = wanted.bench.absolute()
         self._bench = load_bench(self._path)
+        if wanted.price is not None:
+            self._bench = msgspec.structs.replace(self._bench, prices={"*": wanted.price})
+        self._figures = figures or (lambda run: summarize(RunView(store, run)))
+        self._cancelled = threading.Event()
+        self._running: Evaluation | None = None
         self._pool = pool
         self._store = store
         self._tell = tell
@@ -75,10 +103,11 @@ class Contest:
         return made
 
     def judge(self) -> Verdict:
-        """Carry it out."""
+        """Carry it out. Raises TrainingError when it is cancelled meanwhile."""
         best, chosen_on = self._choose_prompt()
         arms = self._cast(best)
         variants = tuple({variant.name: variant for variant in arms.values()}.values())
+        self._tell(StageBegan("testing"))
         summary = self._run(variants, "test", cache=False)
         price = find_price(self._bench.prices, next(iter(arms.values())).model)
         evidence = Evidence(
@@ -94,6 +123,13 @@ class Contest:
             created=time.time(),
         )
         return conclude(evidence)
+
+    def cancel(self) -> None:
+        """End it soon; from any thread."""
+        self._cancelled.set()
+        running = self._running
+        if running is not None:
+            running.cancel()
 
     # --- who takes part ------------------------------------------------------------------------------------------
 
@@ -145,6 +181,7 @@ class Contest:
         if len(self._prompts) == 1:
             return self._prompts[0], ""
         split = next((name for name in ("validation", "train") if self._has(name)), "test")
+        self._tell(StageBegan("choosing"))
         summary = self._run(self._prompts, split, cache=True)
         best = next((one for one in self._prompts if one.name == summary.best), self._prompts[0])
         return best, split
@@ -162,14 +199,24 @@ class Contest:
             note=f"{'verdict on' if split == 'test' else 'choosing for the verdict on'} {self._entry.name}",
         )
         run = Evaluation(bench, self._path, self._cases(split), self._pool, self._sources, self._store, options)
-        for event in run.events():
-            self._tell(event)
-        summary = summarize(RunView(self._store, run.run))
+        self._follow(run)
+        summary = self._figures(run.run)
         if not summary.metrics:
             raise TrainingError(
                 f"No answer on the {split} split could be scored.", f"`workbench runs {run.run}` shows what went wrong."
             )
         return summary
+
+    def _follow(self, run: Evaluation) -> None:
+        """Tell what a run does, to its end. Raises TrainingError when it is cancelled."""
+        self._running = run
+        if self._cancelled.is_set():  # before there was a run to end
+            run.cancel()
+        for event in run.events():
+            self._tell(event)
+        self._running = None
+        if self._cancelled.is_set():
+            raise TrainingError("The verdict was stopped before it was reached.", "Begin it again when you like.")
 
     def _dataset(self, split: str) -> Dataset:
         if self._bench.dataset is None:
@@ -206,6 +253,7 @@ class Contest:
             for name, count in rows.items()
         ]
         shots = self._count_shots(arms)
+        self._tell(StageBegan("curve"))
         summary = self._run((*variants, *shots.values()), split, cache=True)
         metric = summary.metrics[0].name
         found = [CurvePoint("rows", count, summary.variant(name).scores[metric]) for name, count in rows.items()]

@@ -12,7 +12,7 @@ import msgspec
 
 from workbench.errors import TrainingError
 from workbench.evaluation.bench import load_bench
-from workbench.training.job import start
+from workbench.training.job import Job, start
 from workbench.training.manifest import Manifest
 from workbench.training.place import Header, Place, jobs_folder
 from workbench.training.progress import JobEnded
@@ -23,10 +23,27 @@ _LEAST_UPDATES = 60
 """A few rows are read as often as it takes; otherwise the curve would show too few updates, not too few rows."""
 
 
-def train_on_fewer(manifest: Manifest, counts: Sequence[int], say: Callable[[str], None]) -> Mapping[int, str]:
+def read_counts(text: str) -> tuple[int, ...]:
+    """Numbers of rows such as `10,25,50`. Raises TrainingError for anything else."""
+    try:
+        counts = tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
+    except ValueError:
+        counts = (0,)
+    if any(count < 1 for count in counts):
+        raise TrainingError(f"Curve: expected numbers of rows, found {text!r}.", "Such as 10,25,50,100")
+    return counts
+
+
+def train_on_fewer(
+    manifest: Manifest,
+    counts: Sequence[int],
+    say: Callable[[str], None],
+    begun: Callable[[Job], None] = lambda _: None,
+) -> Mapping[int, str]:
     """Adapters like this one that learned so many rows, and this one by the number of its own; one after the other.
 
-    Raises TrainingError when a training fails, or when the adapter's recipe is no longer known.
+    begun: is told each job, so that somebody can end it. Raises TrainingError when a training fails or is ended, or
+    when the adapter's recipe is no longer known.
     """
     header = _find_header(manifest)
     recipe = parse_recipe(manifest.recipe, manifest.name)
@@ -38,7 +55,7 @@ def train_on_fewer(manifest: Manifest, counts: Sequence[int], say: Callable[[str
             say(f"Training on {count} of {own} rows.")
             fewer = _shrink(recipe, count, Path(header.folder))
             fewer = msgspec.structs.replace(fewer, name=f"{manifest.name}-{count}-rows")
-            made[count] = _train(fewer, Path(header.folder))
+            made[count] = _train(fewer, Path(header.folder), begun)
             name = Path(made[count]).name
             registry.tag(name, add=("curve",))
             registry.retire(name)
@@ -80,9 +97,10 @@ def _shrink(recipe: Recipe, count: int, folder: Path) -> Recipe:
     )
 
 
-def _train(recipe: Recipe, folder: Path) -> str:
+def _train(recipe: Recipe, folder: Path, begun: Callable[[Job], None]) -> str:
     """The folder of the adapter. Raises TrainingError."""
     job = start(recipe, folder)
+    begun(job)
     ended: JobEnded | None = None
     for event in job.events():
         ended = event if isinstance(event, JobEnded) else ended

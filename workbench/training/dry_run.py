@@ -147,7 +147,7 @@ def _ask(recipe: Recipe, folder: Path, name: str) -> DryRun:
 
 def _check_target(target: Model, previews: Sequence[Preview], settings: Settings) -> str:
     """How a prompt's tokens differ on the model that the bench asks, which may be another form of the base."""
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     try:
         for preview in previews:
             asked = preview.pieces[: preview.asked]
