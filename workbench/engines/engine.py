@@ -82,11 +82,13 @@ class Weighing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["chat", "completion"] = "chat"
     adapters: tuple[Applied, ...] = ()
     priority: int = 0
+    reproducible: bool = False
 
     @property
     def request(self) -> Request:
         """The conversation, as a request to answer it would show it to the model."""
-        return Request(self.id, self.messages, Sampling(), self.mode, self.adapters, priority=self.priority)
+        shown = Request(self.id, self.messages, Sampling(), self.mode, self.adapters)
+        return msgspec.structs.replace(shown, priority=self.priority, reproducible=self.reproducible)
 
 
 class Guess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +121,8 @@ class Likelihood(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: int
     bytes: int
     greedy: bool
+    reproducible: bool = False
+    """as in a Chunk"""
 
     @property
     def per_token(self) -> float:

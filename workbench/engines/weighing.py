@@ -15,10 +15,14 @@ from workbench.engines.prompts import Prompts, shared_length
 
 
 class Branch:
-    """One answer. tokens: behind the shared beginning. skipped: how many of them belong to the conversation."""
+    """One answer. tokens: behind the shared beginning. skipped: how many of them belong to the conversation.
 
-    def __init__(self, tokens: list[int], skipped: int, size: int) -> None:
+    reproducible: what the likelihood says of how it was computed.
+    """
+
+    def __init__(self, tokens: list[int], skipped: int, size: int, reproducible: bool = False) -> None:
         self.tokens = tokens
+        self._reproducible = reproducible
         self._skipped = skipped
         self._size = size
         self._logprob = 0.0
@@ -45,14 +49,15 @@ class Branch:
 
     @property
     def likelihood(self) -> Likelihood:
-        return Likelihood(self._logprob, len(self.tokens) - self._skipped, self._size, self._greedy)
+        count = len(self.tokens) - self._skipped
+        return Likelihood(self._logprob, count, self._size, self._greedy, self._reproducible)
 
 
 class Branches:
     """The answers of one weighing. shared: what the conversation and all of them begin with."""
 
-    def __init__(self, weighing: Weighing, prompts: Prompts, context_tokens: int) -> None:
-        """Raises EngineError and TemplateError as for a request."""
+    def __init__(self, weighing: Weighing, prompts: Prompts, context_tokens: int, reproducible: bool = False) -> None:
+        """Raises EngineError and TemplateError as for a request. reproducible: see Branch."""
         request = weighing.request
         prompt = prompts.read(request)[1]
         check_length(len(prompt), context_tokens)
@@ -65,7 +70,8 @@ class Branches:
         sizes = [len(answer.encode("utf-8", "replace")) for answer in weighing.answers]
         start = len(self.shared)
         self.all = [
-            Branch(ids[start:], skipped - start, size) for ids, skipped, size in zip(read, own, sizes, strict=True)
+            Branch(ids[start:], skipped - start, size, reproducible)
+            for ids, skipped, size in zip(read, own, sizes, strict=True)
         ]
 
     def begin(self, logits: Logits) -> None:

@@ -194,10 +194,10 @@ class LlamaEngine:
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
-        branches = Branches(weighing, self._prompts, self._info.context_tokens)
+        branches = Branches(weighing, self._prompts, self._info.context_tokens, weighing.reproducible)
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         laid = self._adapters.lay(weighing.adapters)
-        self._contexts.add(Use(laid), WeighingRow(answer, branches))
+        self._contexts.add(Use(laid, weighing.reproducible), WeighingRow(answer, branches))
 
     def interrupt(self, request_id: int) -> None:
         self._interrupts.call_off(request_id)
