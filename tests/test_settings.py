@@ -33,6 +33,14 @@ def test_settings_are_read_from_the_person_s_own_file(tmp_path: Path, monkeypatc
         ("threads = -1", "threads"),
         ("live_delay_ms = -5", "live_delay_ms"),
         ("max_context_tokens = 0", "max_context_tokens"),
+        ('parked_memory = "lots"', "512 MiB"),
+        ("parked_memory = -1", "parked_memory"),
+        ("parked_memory = 1.5", "parked_memory"),
+        ("parked_memory = true", "parked_memory"),
+        ('parked_memory = "5 ms"', "parked_memory"),
+        ("step_seconds = 0", "1 ms"),
+        ("step_seconds = 90", "60 s"),
+        ('step_seconds = "5 MiB"', "50 ms"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, text: str, named: str) -> None:
@@ -42,6 +50,23 @@ def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, tex
         load_settings(file)
     assert str(file) in caught.value.message
     assert named in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "parked", "step"),
+    [
+        ('parked_memory = "1.5 GiB"', 3 * 2**29, 0.05),
+        ('parked_memory = "2gb"', 2_000_000_000, 0.05),
+        ("parked_memory = 0", 0, 0.05),
+        ('step_seconds = "20 ms"', 512 * 2**20, 0.02),
+        ("step_seconds = 1", 512 * 2**20, 1.0),
+    ],
+)
+def test_memory_and_time_are_read_as_people_write_them(tmp_path: Path, text: str, parked: int, step: float) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    loaded = load_settings(file)
+    assert (loaded.parked_memory, loaded.step_seconds) == (parked, step)
 
 
 def test_all_wrong_settings_are_reported_with_their_lines(tmp_path: Path) -> None:

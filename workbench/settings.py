@@ -16,6 +16,7 @@ import msgspec
 
 from workbench import files, paths
 from workbench.errors import FileError, SettingsError
+from workbench.measures import Bytes, Seconds, read_measure
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -48,6 +49,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     max_context_tokens: Positive = 8192
     """the largest context opened for a model that names no size of its own"""
 
+    parked_memory: Bytes = Bytes(512 * 2**20)
+    """memory for the beginnings of prompts that nobody needs just now, such as "1 GiB"; 0: none are kept"""
+
+    step_seconds: Seconds = Seconds(0.05)
+    """how long an engine may compute at a stretch while someone looks on, such as "50 ms" or 0.05"""
+
+    expected_likelihood: bool = True
+    """whether the panes tell how probable the model finds the expected answer"""
+
     editor: str = ""
     """the command that edits a prompt outside; empty: $VISUAL, then $EDITOR"""
 
@@ -74,7 +84,7 @@ def load_settings(path: Path | None = None) -> Settings:
     if problems:
         known = ", ".join(Settings.__struct_fields__)
         raise SettingsError("\n".join(problems), f"The settings are: {known}.")
-    return msgspec.convert(values, Settings)
+    return msgspec.convert(values, Settings, dec_hook=read_measure)
 
 
 def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -84,7 +94,7 @@ def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, f"`{key}` is not a setting" + (f"; did you mean `{near[0]}`?" if near else "")
             continue
         try:
-            msgspec.convert({key: value}, Settings)
+            msgspec.convert({key: value}, Settings, dec_hook=read_measure)
         except msgspec.ValidationError as error:
             yield key, f"`{key}`: {error}"
 

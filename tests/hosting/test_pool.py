@@ -334,3 +334,15 @@ def test_a_weighing_ends_when_its_model_is_unloaded(pool: Pool, script: Callable
     pool.unload(model)
     with pytest.raises((EngineError, ModelError), match=r"unloaded|given up"):
         future.result(PATIENCE)
+
+
+def test_a_weighing_can_be_called_off_and_harms_nobody(pool: Pool, script: Callable[..., Model]) -> None:
+    under_way = pool.begin_weighing(script("slow", load="holds"), HELLO, ("yes",), "chat")
+    under_way.ticket.cancel()
+    with pytest.raises(EngineError, match="called off"):
+        under_way.likelihoods.result(PATIENCE)
+    model = script()
+    done = pool.begin_weighing(model, HELLO, ("yes",), "chat")
+    assert len(done.likelihoods.result(PATIENCE)) == 1
+    done.ticket.cancel()
+    assert isinstance(ask(pool, model).wait(), Completion)

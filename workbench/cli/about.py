@@ -101,7 +101,7 @@ def _describe_adapter(adapter: Adapter, model: Model) -> dict[str, Any]:
 def _load(model: Model, settings: Settings) -> dict[str, Any]:
     from workbench.hosting.pool import Pool
 
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     try:
         info: ModelInfo = pool.load(model).result()
         memory = next(iter(pool.residents())).memory_bytes

@@ -78,7 +78,7 @@ def _drift(name: str, words: list[str], json: bool) -> int:
     if len(words) != 1:
         raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
     settings = load_settings()
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     store = Store(paths.data_folder() / "workbench.sqlite")
     try:
         found = measure_fall(name, Path(words[0]), settings, pool, store, lambda _: None)

@@ -73,7 +73,7 @@ def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
     settings = load_settings()
     sources = find_sources(bench, file.parent, settings)
     strategy = bench.context_strategy or settings.context_strategy
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     cells: list[Cell] = []
     try:
         for event in compare(bench, cases, pool, sources, strategy, folder=file.parent):

@@ -191,7 +191,7 @@ def _check(before: Side, after: Side, asked: _Questions, settings: Settings) -> 
     from workbench.evaluation.agreement import measure_agreement
     from workbench.hosting.pool import Pool
 
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     try:
         found = measure_agreement(asked.prompt, asked.cases, before, after, pool)
     finally:

@@ -127,7 +127,7 @@ def main(
         name=name,
         note=note,
     )
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     store = Store(paths.data_folder() / "workbench.sqlite")
     try:
         if again:

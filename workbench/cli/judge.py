@@ -55,7 +55,7 @@ def main(
 
     settings = load_settings()
     store = Store(paths.data_folder() / "workbench.sqlite")
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     try:
         view = RunView(store, run)
         pairs = choose_pairs(view, against)

@@ -73,7 +73,7 @@ def _read(names: list[str], messages: tuple[Message, ...], key_variable: str) ->
     servers = {name: Server(name, key_variable) for name in names if is_server(name)}
     known = discover_models(default_folders(settings))
     models = {name: resolve_model(name, {}, Path.cwd(), known) for name in names if name not in servers}
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     try:
         shown = {name: pool.tokenize(model, messages, "chat") for name, model in models.items()}
         told = {name: server.read(messages) for name, server in servers.items()}

@@ -145,7 +145,7 @@ def _stream(draft: Draft, settings: Settings) -> None:
     from workbench.evaluation.launch import Launch
     from workbench.hosting.pool import Pool
 
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     events: SimpleQueue[Event] = SimpleQueue()
     try:
         pool.load(draft.model).result()  # what is wrong with the model is told as such, not as a failed answer

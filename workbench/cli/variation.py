@@ -50,7 +50,7 @@ def run_forms(file: str, variant: str, part: Part, what: str, make: Forms) -> It
     strategy = bench.context_strategy or settings.context_strategy
     options = Options(strategy=strategy, unload=True, name=name, note=f"{what} of {chosen.name}")
     cases = load_bench_cases(bench, path)
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     store = Store(paths.data_folder() / "workbench.sqlite")
     try:
         evaluation = Evaluation(bench, path, cases, pool, sources, store, options)

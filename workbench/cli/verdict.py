@@ -51,6 +51,7 @@ def main(
     from workbench.evaluation.cost import Price
     from workbench.evaluation.opening import choose_bench
     from workbench.training.contest import Wanted
+    from workbench.training.curve import read_counts
     from workbench.training.verdict_report import render_json, render_markdown, write_html
 
     counts = read_counts(curve)

@@ -125,10 +125,11 @@ class Host:
         return future
 
     def cancel(self, request_id: int) -> None:
-        """End a request; its last chunk says `cancelled`. Does nothing for one that has ended."""
+        """End a request, whose last chunk says `cancelled`, or a weighing, which fails; one that has ended is ignored."""
         with self._lock:
-            if self._life and request_id in self._life.sinks:
-                self._life.link.send(Cancel(request_id))
+            life = self._life
+            if life and (request_id in life.sinks or request_id in life.weighings):
+                life.link.send(Cancel(request_id))
 
     def count(self, requests: Sequence[Request]) -> Future[tuple[int, ...]]:
         """The number of prompt tokens of each request."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import msgspec
 import psutil
@@ -24,6 +25,7 @@ from workbench.hosting.process import ProcessLink
 from workbench.hosting.wire import Open
 from workbench.models.reference import Applied, Model, ModelInfo
 from workbench.prompting.prompt import Message, Mode
+from workbench.settings import Settings
 
 
 class Ticket:
@@ -36,6 +38,13 @@ class Ticket:
     def cancel(self) -> None:
         """End it; its last chunk says `cancelled`. Returns at once."""
         self._host.cancel(self.request)
+
+
+class UnderWay(NamedTuple):
+    """A weighing under way."""
+
+    ticket: Ticket
+    likelihoods: Future[tuple[Likelihood, ...]]
 
 
 class Resident(msgspec.Struct, frozen=True):
@@ -78,6 +87,17 @@ class Pool:
         self._ids = itertools.count(1)
         self._closed = False
 
+    @classmethod
+    def configured(cls, settings: Settings, reproducible: bool = False) -> Pool:
+        """As a person's settings say."""
+        return cls(
+            settings.threads,
+            settings.max_context_tokens,
+            reproducible=reproducible,
+            parked_bytes=int(settings.parked_memory),
+            step_seconds=float(settings.step_seconds),
+        )
+
     def submit(
         self,
         model: Model,
@@ -113,11 +133,30 @@ class Pool:
         mode: Mode,
         adapters: Sequence[Applied] = (),
         priority: int = 0,
+        reproducible: bool | None = None,
     ) -> Future[tuple[Likelihood, ...]]:
-        """How likely the model finds each answer to a conversation; the future fails with a WorkbenchError."""
+        """How likely the model finds each answer to a conversation; the future fails with a WorkbenchError.
+
+        priority, reproducible: as in `submit`.
+        """
+        return self.begin_weighing(model, messages, answers, mode, adapters, priority, reproducible).likelihoods
+
+    def begin_weighing(
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        answers: Sequence[str],
+        mode: Mode,
+        adapters: Sequence[Applied] = (),
+        priority: int = 0,
+        reproducible: bool | None = None,
+    ) -> UnderWay:
+        """The same with a ticket: where it is called off, the future fails."""
+        host = self._host(model)
+        alone = self._reproducible if reproducible is None else reproducible
         conversation, taken = tuple(messages), tuple(answers)
-        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(adapters), priority)
-        return self._host(model).weigh(weighing)
+        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(adapters), priority, alone)
+        return UnderWay(Ticket(weighing.id, host), host.weigh(weighing))
 
     def count(self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode) -> Future[tuple[int, ...]]:
         """The number of prompt tokens of each conversation; the future fails with a WorkbenchError."""

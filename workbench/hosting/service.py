@@ -122,9 +122,9 @@ class Service:
         else:
             self._waiting.append(command)
 
-    def _find_waiting(self, request_id: int) -> Submit | None:
-        submits = (command for command in self._waiting if isinstance(command, Submit))
-        return next((command for command in submits if command.request.id == request_id), None)
+    def _find_waiting(self, id: int) -> Submit | Weigh | None:
+        asked = (command for command in self._waiting if isinstance(command, (Submit, Weigh)))
+        return next((command for command in asked if _subject(command).id == id), None)
 
     def _serve(self, engine: Engine) -> None:
         for command in self._waiting:
@@ -188,3 +188,7 @@ class Service:
         except Exception as error:  # noqa: BLE001  as in _submit
             message = f"The engine could not do that: {type(error).__name__}: {error}."
             self._send(Refused(ticket, message, "", traceback.format_exc()))
+
+
+def _subject(command: Submit | Weigh) -> Request | Weighing:
+    return command.request if isinstance(command, Submit) else command.weighing

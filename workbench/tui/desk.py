@@ -37,7 +37,7 @@ def open_desk(bench: Path | None, model: Path | None, settings: Settings) -> Des
     if model is not None:
         session.use_model(model)
     shipped = (paths.find_shipped("assets"),)
-    pool = Pool(settings.threads, settings.max_context_tokens)
+    pool = Pool.configured(settings)
     return Desk(session, pool, discover_models(shipped), discover_adapters(shipped))
 
 
