@@ -2,7 +2,8 @@
 
 A token for each row that writes, then pieces of prompts and of answers that are weighed. Of rows that need the same
 tokens next, one reads them, and the others take them over in a later step. While someone looks on, nothing else is
-computed. Knows nothing of native code.
+computed. Where nobody does, all prompts are read before any row writes: a token of a row costs the less the more rows
+write at once. Knows nothing of native code.
 """
 
 from __future__ import annotations
@@ -36,8 +37,15 @@ def choose_active(rows: Sequence[LlamaRow]) -> list[LlamaRow]:
 
 def plan(active: Sequence[LlamaRow], tree: Tree, tokens: int, outputs: int) -> list[Piece]:
     """The batch. tokens: of prompts and answers, at most. outputs: tokens whose numbers are wanted, at most."""
-    pieces = [Piece(row, Run(row.sequence, row.position, row.pending, True)) for row in active if row.writing]
-    outputs -= len(pieces)
+    writing = [Piece(row, Run(row.sequence, row.position, row.pending, True)) for row in active if row.writing]
+    read = _read_on(active, tree, tokens, outputs - len(writing))
+    watched = any(row.priority == 0 for row in active)
+    return [*writing, *read] if watched or not read else read
+
+
+def _read_on(active: Sequence[LlamaRow], tree: Tree, tokens: int, outputs: int) -> list[Piece]:
+    """The next pieces of prompts, and of answers that are weighed."""
+    pieces: list[Piece] = []
     claimed: set[Node] = set()
     for row in active:
         if tokens <= 0 or outputs <= 0:
