@@ -25,6 +25,7 @@ def test_the_json_has_exactly_the_promised_keys(call):
         "seconds_to_first_token",
         "tokens_per_second",
         "stop_reason",
+        "reproducible",
         "error",
     ]
     assert report["cells"][0]["error"] is None

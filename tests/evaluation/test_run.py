@@ -124,6 +124,21 @@ def test_known_answers_are_not_asked_again_and_are_marked(desk):
     assert not any(cell.cached for cell in third)
 
 
+def test_each_result_says_how_it_was_made_and_a_reproducible_one_is_asked_anew(desk):
+    carry_out(desk.evaluation(bench()))
+    variants = tuple(
+        Variant(name, prompt, "desk", reproducible=name == "A") for name, prompt in (("A", "plain"), ("B", "other"))
+    )
+    cells = carry_out(desk.evaluation(bench(*variants)))
+    assert {(cell.variant, cell.completion.reproducible, cell.cached) for cell in cells} == {
+        ("A", True, False),
+        ("B", False, True),
+    }
+    view = RunView(desk.store, "last")
+    assert {(cell.variant, cell.completion.reproducible) for cell in view.cells()} == {("A", True), ("B", False)}
+    assert all(cell.completion.reproducible for cell in carry_out(desk.evaluation(bench(*variants[:1]))))
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -28,6 +28,9 @@ def main(
     variant: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
     ] = None,
+    reproducible: Annotated[
+        bool, typer.Option("--reproducible", help="Compute each answer by itself: slower, the same from run to run.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
 ) -> None:
     """Run a comparison without the screen.
@@ -51,7 +54,7 @@ def main(
     file = file or choose_bench(Path.cwd())
     bench = load_bench(file)
     bench = msgspec.structs.replace(bench, variants=_choose_variants(bench, variant or []))
-    cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case))
+    cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case), reproducible)
     if json:
         from workbench.cli.report import encode_cells
 
@@ -63,7 +66,7 @@ def main(
     raise typer.Exit(terminal.FAILED if any(cell.error for cell in cells) else terminal.OK)
 
 
-def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
+def _run(bench: Bench, file: Path, cases: list[Case], reproducible: bool) -> list[Cell]:
     from workbench.evaluation.cell import CellFinished
     from workbench.evaluation.comparison import compare
     from workbench.evaluation.sources import find_sources
@@ -73,7 +76,7 @@ def _run(bench: Bench, file: Path, cases: list[Case]) -> list[Cell]:
     settings = load_settings()
     sources = find_sources(bench, file.parent, settings)
     strategy = bench.context_strategy or settings.context_strategy
-    pool = Pool.configured(settings)
+    pool = Pool.configured(settings, reproducible)
     cells: list[Cell] = []
     try:
         for event in compare(bench, cases, pool, sources, strategy, folder=file.parent):

@@ -36,6 +36,7 @@ class Part(NamedTuple):
     limit: int | None = None
     repeats: int | None = None
     robustness: bool = False
+    reproducible: bool = False
 
 
 def main(
@@ -56,6 +57,9 @@ def main(
     repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="How often each cell is run.")] = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also say each prompt a little differently; see `perturbations`.")
+    ] = False,
+    reproducible: Annotated[
+        bool, typer.Option("--reproducible", help="Compute each answer by itself: slower, the same from run to run.")
     ] = False,
     name: Annotated[str, typer.Option(metavar="NAME", help="What the run is called; else as its bench.")] = "",
     note: Annotated[str, typer.Option(metavar="TEXT", help="A word of your own, kept with the run.")] = "",
@@ -117,7 +121,7 @@ def main(
     formats = Formats(json, csv, markdown, html, parquet)
     formats.check()
     settings = load_settings()
-    part = Part(variant or [], case, split, sample, limit, repeats, robustness)
+    part = Part(variant or [], case, split, sample, limit, repeats, robustness, reproducible)
     options = Options(
         strategy=settings.context_strategy,
         at_once=at_once,
@@ -171,8 +175,8 @@ def _go_on(wanted: str, part: Part, options: Options, settings: Settings, pool: 
 
     if part._replace(variants=tuple(part.variants)) != Part():
         raise BenchError(
-            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit, --repeats and"
-            " --robustness belong to a new one.",
+            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit, --repeats,"
+            " --robustness and --reproducible belong to a new one.",
             "Leave them out.",
         )
     run = _find_unfinished(wanted, options.retry_failed, store)
@@ -278,8 +282,10 @@ def choose_part(bench: Bench, part: Part) -> Bench:
     if unknown:
         raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
     changes: dict[str, object] = {}
-    if part.variants:
-        changes["variants"] = tuple(variant for variant in bench.variants if variant.name in part.variants)
+    if part.variants or part.reproducible:
+        chosen = (variant for variant in bench.variants if not part.variants or variant.name in part.variants)
+        alone = {"reproducible": True} if part.reproducible else {}
+        changes["variants"] = tuple(msgspec.structs.replace(variant, **alone) for variant in chosen)
     if part.repeats:
         changes["repeats"] = part.repeats
     named = {"split": part.split or None, "sample": part.sample, "limit": part.limit}

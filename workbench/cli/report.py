@@ -31,5 +31,6 @@ def _describe(cell: Cell) -> dict[str, Any]:
         "seconds_to_first_token": completion.seconds_to_first_token,
         "tokens_per_second": completion.tokens_per_second,
         "stop_reason": completion.stop_reason,
+        "reproducible": completion.reproducible,
         "error": cell.error or None,
     }

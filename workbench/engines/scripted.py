@@ -120,6 +120,7 @@ class _Answer:
             tokens_per_second=self.rate if self.given > 1 else 0.0,
             elapsed_seconds=self.elapsed_seconds,
             stop_reason=stop_reason,
+            reproducible=self.request.reproducible,
         )
 
 

@@ -171,6 +171,7 @@ class Attempt:
                 lambda event: self._post(self, event),
                 own.applied,
                 priority=PRIORITY,
+                reproducible=self._draft.reproducible or None,
             )
         except WorkbenchError as error:
             if self._tools.pool.info(own.base) is None:
@@ -263,6 +264,7 @@ def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, .
     drops = own.strategy == "drop" and own.prompt.placement != "none"
     # what is dropped depends on where each example ends, and on the room there is
     extra = f"drop {own.base.context_tokens} {sorted(draft.examples_off)} {own.prompt}" if drops else ""
+    alone = " reproducible" if draft.reproducible else ""
     return digest_question(
-        own.model, own.adapters, whole, own.prompt.mode, draft.sampling, own.engine, job.repeat, extra
+        own.model, own.adapters, whole, own.prompt.mode, draft.sampling, own.engine, job.repeat, extra + alone
     )

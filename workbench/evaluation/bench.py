@@ -70,6 +70,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     prompt: a library name such as `queues/few-shot`.
     model: a key of the bench's `models`, or a name or path that models/reference.py resolves.
     perturbation: of an alternate, which a run with --robustness adds.
+    reproducible: each answer is computed by itself: slower, but the same to the last bit from run to run.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     examples_off: tuple[str, ...] = ()
     adapters: tuple[AdapterChoice, ...] = ()
     perturbation: Perturbation | None = None
+    reproducible: bool = False
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

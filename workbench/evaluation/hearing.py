@@ -117,8 +117,9 @@ class Hearing:
 
     def _weigh(self, place: int, question: Weigh, pool: Pool) -> None:
         own = self._own
+        alone = own.variant.reproducible or None
         weighing = pool.weigh(
-            own.base, self._messages, question.answers, own.prompt.mode, own.applied, priority=PRIORITY
+            own.base, self._messages, question.answers, own.prompt.mode, own.applied, PRIORITY, alone
         )
         weighing.add_done_callback(lambda future: self._post(Heard(place, future)))
 

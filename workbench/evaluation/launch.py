@@ -36,6 +36,7 @@ class Draft:
     strategy: Strategy
     model: Model
     adapters: tuple[Applied, ...] = ()
+    reproducible: bool = False
 
     @classmethod
     def of(
@@ -47,7 +48,8 @@ class Draft:
         model: Model,
         adapters: tuple[Applied, ...] = (),
     ) -> Draft:
-        return cls(prompt, case, frozenset(variant.examples_off), variant.sampling, strategy, model, adapters)
+        off = frozenset(variant.examples_off)
+        return cls(prompt, case, off, variant.sampling, strategy, model, adapters, variant.reproducible)
 
     def measure(self) -> Measure:
         """What has to be counted. Raises PromptError when the prompt cannot be rendered."""
@@ -109,6 +111,7 @@ class Launch:
                     draft.adapters,
                     self._guesses,
                     self._priority,
+                    draft.reproducible or None,
                 )
         except WorkbenchError as error:
             self._fail(error)

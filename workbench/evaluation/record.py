@@ -78,6 +78,7 @@ def write_answer(done: Completion, digest: bytes | None, kept: bool, share_secon
         seconds=done.elapsed_seconds,
         share_seconds=share_seconds,
         stop_reason=done.stop_reason,
+        reproducible=done.reproducible,
         digest=digest,
         kept=kept,
     )
@@ -94,6 +95,7 @@ def read_answer(answer: Answer) -> Completion:
         tokens_per_second=answer.rate,
         elapsed_seconds=answer.seconds,
         stop_reason=cast("StopReason | None", answer.stop_reason),
+        reproducible=answer.reproducible,
     )
 
 

@@ -49,7 +49,10 @@ class ReplyLibrary:
             engine = name_engine(model.model.format)
             return digest_question(model, (), question.messages, question.mode, question.sampling, engine)
         sampling = msgspec.structs.replace(own.variant.sampling, temperature=0.0)
-        asked = digest_question(own.model, own.adapters, messages, own.prompt.mode, sampling, own.engine)
+        alone = "reproducible" if own.variant.reproducible else ""
+        asked = digest_question(
+            own.model, own.adapters, messages, own.prompt.mode, sampling, own.engine, strategy=alone
+        )
         assert asked is not None  # nothing is drawn
         return hashlib.blake2b(asked + msgspec.json.encode(question), digest_size=16).digest()
 

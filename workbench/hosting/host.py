@@ -125,7 +125,7 @@ class Host:
         return future
 
     def cancel(self, request_id: int) -> None:
-        """End a request, whose last chunk says `cancelled`, or a weighing, which fails; one that has ended is ignored."""
+        """End a request, whose last chunk says `cancelled`, or a weighing, which fails. Ended ones are ignored."""
         with self._lock:
             life = self._life
             if life and (request_id in life.sinks or request_id in life.weighings):

@@ -20,7 +20,7 @@ class Answer(msgspec.Struct, frozen=True):
     """A completion as the store keeps it. digest: of all that determines it. kept: later cells may take it as theirs.
 
     share_seconds: its part of the time that all requests side by side took. key: the store's number; 0 when it is
-    not there yet.
+    not there yet. reproducible: it was computed by itself.
     """
 
     text: str = ""
@@ -36,6 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
     digest: bytes | None = None
     kept: bool = False
     key: int = 0
+    reproducible: bool = False
 
 
 class ScoreRecord(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ class InputRecord(msgspec.Struct, frozen=True):
 
 _ANSWER = (
     "text, thinking, prompt_tokens, cached_tokens, output_tokens, first_seconds, rate, seconds, share_seconds,"
-    " stop_reason, digest, kept"
+    " stop_reason, reproducible, digest, kept"
 )
 _ANSWER_OF = ", ".join(f"completions.{name.strip()}" for name in _ANSWER.split(","))
 _CELL = f"number, variant, repeat, failed, cached, cost, error, hint, completion, {_ANSWER_OF}"
@@ -254,7 +255,7 @@ _NONE = Answer()
 
 def _to_answer(row: tuple[Any, ...]) -> Answer:
     """row: _ANSWER and the key."""
-    return Answer(*(*row[:11], bool(row[11]), row[12]))
+    return Answer(*(*row[:10], row[11], bool(row[12]), row[13], bool(row[10])))
 
 
 def _to_cell(row: tuple[Any, ...], scores: tuple[ScoreRecord, ...]) -> CellRecord:

@@ -99,5 +99,7 @@ CREATE TABLE votes (
 CREATE INDEX run_votes ON votes (run);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES)
+_MODES = "ALTER TABLE completions ADD COLUMN reproducible INTEGER NOT NULL DEFAULT 0;"
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES)
 """Each takes the store one version further; the file's user_version counts those that were carried out."""

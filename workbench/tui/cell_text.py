@@ -76,4 +76,5 @@ def _numbers(cell: Cell) -> list[Part]:
     stop = _STOPS.get(done.stop_reason or "", done.stop_reason or "")
     facts = f"{done.prompt_tokens}{shared}→{done.output_tokens} tokens, {first}{speed}, {stop}{cost}"
     made = f"\nrepeat {cell.repeat}" if cell.repeat else ""
+    made += "\nreproducible: computed by itself, the same from run to run" if done.reproducible else ""
     return [("tokens and time\n", "bold $primary"), facts, made]

@@ -56,7 +56,8 @@ def show_completion(completion: Completion) -> str:
     first = f"{completion.prompt_tokens}→{completion.output_tokens} tok  "
     first += f"{show_seconds(completion.seconds_to_first_token)}{cached}"
     speed = f"{completion.tokens_per_second:.0f} tok/s  " if completion.tokens_per_second else ""
-    return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}"
+    alone = "  reproducible" if completion.reproducible else ""
+    return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}{alone}"
 
 
 def show_adapters(adapters: Sequence[AdapterChoice]) -> str:

@@ -143,6 +143,7 @@ def _show_answer(variant: str, cell: Cell, repeated: bool, view: RunView) -> Sho
     ]
     time = "from the cache" if cell.cached else format_seconds(done.elapsed_seconds)
     facts = f"{done.prompt_tokens} → {done.output_tokens} tokens, {time}, {done.stop_reason or 'no end'}"
+    facts += ", reproducible" if done.reproducible else ""
     return ShownAnswer(name, _cut(done.text), f"{cell.error} {cell.hint}".strip(), scores, facts)
 
 

@@ -55,6 +55,6 @@ def _make_schema(columns: Columns) -> Any:
             return pa.int64()
         if name in _DECIMAL or name.startswith("score."):
             return pa.float64()
-        return pa.bool_() if name == "cached" else pa.string()
+        return pa.bool_() if name in ("cached", "reproducible") else pa.string()
 
     return pa.schema([(name, choose(name)) for name in columns.names])
