@@ -118,9 +118,7 @@ class Hearing:
     def _weigh(self, place: int, question: Weigh, pool: Pool) -> None:
         own = self._own
         alone = own.variant.reproducible or None
-        weighing = pool.weigh(
-            own.base, self._messages, question.answers, own.prompt.mode, own.applied, PRIORITY, alone
-        )
+        weighing = pool.weigh(own.base, self._messages, question.answers, own.prompt.mode, own.applied, PRIORITY, alone)
         weighing.add_done_callback(lambda future: self._post(Heard(place, future)))
 
     def _reply(self, place: int, reply: Reply) -> None:
