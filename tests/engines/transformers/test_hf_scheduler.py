@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
 from workbench.engines.engine import Chunk, Event, Progress, Request, Sampling, fold
+from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.transformers.engine import TransformersEngine
 from workbench.engines.transformers.turns import STEPS
 
@@ -34,7 +35,7 @@ OPERATIONS = st.lists(
 def engine(tiny_hf: Path) -> Iterator[TransformersEngine]:
     """With three places, so that requests wait."""
     made = open_engine(tiny_hf)
-    made._scheduler._most = 3
+    made._scheduler._places.most = 3
     yield made
     made.close()
 
@@ -65,7 +66,7 @@ def alone(engine: TransformersEngine, requests: list[Request]) -> list[str]:
 def test_every_request_ends_once_and_answers_as_it_does_alone(
     engine: TransformersEngine, requests: list[Request], alone: list[str], operations: list[tuple[str, int]]
 ) -> None:
-    engine._scheduler._prompt_tokens = 20
+    engine._scheduler._tools = engine._scheduler._tools._replace(pace=Pace(20, 20, fixed=True))
     events: list[Event] = []
     kinds: list[int] = []
     for action, value in operations:

@@ -10,6 +10,7 @@ from answers import ask, complete, generate, open_engine, run
 from hf_fixture import write_hf
 
 from workbench.engines.engine import Failure, Request, Sampling
+from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.transformers.engine import TransformersEngine
 from workbench.engines.transformers.memory import OwnMemory, SharedMemory
 from workbench.errors import EngineError
@@ -72,11 +73,13 @@ def test_a_model_with_a_recurrent_state_gets_memory_of_its_own_for_each_row(make
 
 def test_a_prompt_read_in_pieces_gives_the_same_answer(engine: TransformersEngine) -> None:
     whole = complete(engine, ask(1, LONG))[0].text
-    engine._scheduler._prompt_tokens = 5
+    tools = engine._scheduler._tools
+    tools.prefixes.clear()
+    engine._scheduler._tools = tools._replace(pace=Pace(5, 5, fixed=True))
     try:
         assert complete(engine, ask(2, LONG))[0].text == whole
     finally:
-        engine._scheduler._prompt_tokens = 256
+        engine._scheduler._tools = tools
 
 
 def test_control_tokens_in_a_message_are_text(engine: TransformersEngine) -> None:

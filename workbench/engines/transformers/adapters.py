@@ -58,7 +58,7 @@ class Adapters:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what peft warns of is checked here and raised
                 self._tidy(set(map(id, in_use)))
-                overlay = self._make(sources)
+                overlay = dataclasses.replace(self._make(sources), key=key)
         self._known[key] = overlay  # at the end: the last one used is the last one dropped
         return overlay
 

@@ -1,18 +1,21 @@
 """The keys and values of many rows in one block of memory, so that rows of any length are evaluated together.
 
-A row's token at position p lies in cell p. What a row may see is said by the mask (see memory.py); cells beyond
+Rows enter and leave without a word: nothing is padded or packed anew for them. A row's token at position p lies in cell p. What a row may see is said by the mask (see memory.py); cells beyond
 that hold old numbers, which are finite and weigh nothing. Knows nothing of requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from transformers.cache_utils import Cache
 
 FIRST_CELLS = 256
+
+Layers = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of each layer, as [heads, tokens, width]."""
 
 
 class _Layer:
@@ -28,7 +31,7 @@ class _Layer:
 
 
 class Selection(NamedTuple):
-    """Where the next tokens go: one token in each of several rows, or several tokens in one row."""
+    """Where the next tokens go: as many in each of the rows, from its position on."""
 
     rows: tuple[int, ...]
     positions: tuple[int, ...]
@@ -37,10 +40,16 @@ class Selection(NamedTuple):
 
 
 class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
-    """Cache over rows; `select` before each forward pass."""
+    """Cache over rows; `select` before each forward pass.
 
-    def __init__(self) -> None:
+    most_rows, most_cells: what it grows to, by doubling, when it is needed. check: called in every layer; whatever it
+    raises leaves the pass.
+    """
+
+    def __init__(self, most_rows: int, most_cells: int, check: Callable[[], None]) -> None:
         super().__init__(layers=[])
+        self._most = (most_rows, most_cells)
+        self._check = check
         self._blocks: list[_Layer] = []
         self._rows = 0
         self._cells = 0
@@ -50,10 +59,8 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
         """Say where the tokens of the next forward pass belong, and make room for them."""
         self._selection = selection
         rows = selection.rows
-        while self._rows <= max(rows):
-            self._rows = max(1, self._rows * 2)
-        while self._cells < selection.width:
-            self._cells = max(FIRST_CELLS, self._cells * 2)
+        self._rows = _enough(self._rows, max(rows) + 1, 1, self._most[0])
+        self._cells = _enough(self._cells, selection.width, FIRST_CELLS, self._most[1])
         self._span = slice(rows[0], rows[-1] + 1) if rows == tuple(range(rows[0], rows[-1] + 1)) else None
         self._row_index = torch.tensor(rows, device=device)
         self._position_index = torch.tensor(selection.positions, device=device)
@@ -62,6 +69,12 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a layer's new keys and values; all that the selected rows may look at. Called by the model."""
+        self._check()
+        return self._store(key_states, value_states, layer_idx)
+
+    def _store(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         while len(self._blocks) <= layer_idx:
             self._blocks.append(_Layer())
         layer = self._blocks[layer_idx]
@@ -74,6 +87,30 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
 
     def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
         return self._selection.width, 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and cells that there are now."""
+        return self._rows, self._cells
+
+    @property
+    def bytes(self) -> int:
+        return sum(block.nbytes for block in self._tensors())
+
+    def save(self, row: int, start: int, end: int) -> Layers:
+        """A copy of a row's cells, in host memory."""
+        return [
+            (_copy(layer.keys[row, :, start:end]), _copy(layer.values[row, :, start:end]))
+            for layer in self._blocks
+            if layer.keys is not None and layer.values is not None
+        ]
+
+    def load(self, row: int, start: int, layers: Layers, device: torch.device) -> None:
+        """Put cells into a row, from `start` on."""
+        if layers:
+            self.select(Selection((row,), (start,), start + layers[0][0].shape[1]), device)
+        for number, (keys, values) in enumerate(layers):
+            self._store(keys[None].to(device), values[None].to(device), number)
 
     def move(self, source: int, target: int, cells: int) -> None:
         """Copy a row's first cells over another row."""
@@ -88,7 +125,12 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
     def _put(self, block: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         width = self._selection.width
         if len(self._selection.rows) > 1:
-            block[self._row_index, :, self._position_index] = states[:, :, 0]
+            count = states.shape[2]
+            if count == 1:
+                block[self._row_index, :, self._position_index] = states[:, :, 0]
+            else:
+                cells = self._position_index[:, None] + torch.arange(count, device=block.device)
+                block[self._row_index[:, None], :, cells] = states.transpose(1, 2)
         else:
             row, position = self._selection.rows[0], self._selection.positions[0]
             block[row, :, position : position + states.shape[2]] = states[0]
@@ -99,6 +141,15 @@ class RowCache(Cache):  # type: ignore[misc]  # transformers comes without types
     def _tensors(self) -> Sequence[torch.Tensor]:
         found = (tensor for layer in self._blocks for tensor in (layer.keys, layer.values))
         return [tensor for tensor in found if tensor is not None]
+
+
+def _enough(now: int, wanted: int, first: int, most: int) -> int:
+    """A size that holds what is wanted, and more than that for what comes."""
+    return now if now >= wanted else max(wanted, min(max(first, now * 2), most))
+
+
+def _copy(states: torch.Tensor) -> torch.Tensor:
+    return states.to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _grow(block: torch.Tensor | None, rows: int, cells: int, like: torch.Tensor) -> torch.Tensor:

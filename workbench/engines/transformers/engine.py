@@ -13,23 +13,33 @@ import msgspec
 import psutil
 import torch
 
+from workbench.cores.lease import Lease
 from workbench.engines.answer import Answer
-from workbench.engines.engine import Outcome, Request, Tokenized, Weighing
+from workbench.engines.bandwidth import bandwidth_share
+from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
+from workbench.engines.llamacpp.pace import STEP_SECONDS, Pace
+from workbench.engines.llamacpp.tally import Tally
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
-from workbench.engines.sizes import SEQUENCES, cache_cells, choose_threads, context_size, prompt_pace
+from workbench.engines.sizes import SEQUENCES, cache_cells, context_size, prompt_pace
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
+from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory, choose_memory
-from workbench.engines.transformers.scheduler import MemoryRow, Scheduler, WeighingRow
+from workbench.engines.transformers.prefixes import DEFAULT_BYTES, Prefixes
+from workbench.engines.transformers.row import MemoryRow, WeighingRow
+from workbench.engines.transformers.scheduler import Scheduler, Tools
 from workbench.engines.transformers.vocabulary import TransformersVocabulary
 from workbench.engines.weighing import Branches
 from workbench.models.folder import inspect_folder
 from workbench.models.inspect import check_fits
 from workbench.models.precision import size_in_memory
 from workbench.models.reference import Model, ModelInfo
+
+MOST_READ = 1024
+"""Prompt tokens of a step at most, however fast the machine."""
 
 
 class TransformersEngine:
@@ -42,28 +52,43 @@ class TransformersEngine:
         loaded: Checkpoint,
         memory: Memory,
         rows: int,
-        clock: Callable[[], float] = time.perf_counter,
+        tools: Tools,
+        lease: Lease,
     ) -> None:
         self._info = info
-        self._clock = clock
-        self._vocabulary = TransformersVocabulary(loaded.tokenizer, info.vocabulary, loaded.ends)
+        self._clock = tools.clock
+        self._vocabulary = tools.vocabulary
         template = model.chat_template or loaded.chat_template
         self._prompts = Prompts(self._vocabulary, template, completes_template=False)
         self._adapters = Adapters(model, loaded.model)
-        self._scheduler = Scheduler(memory, self._vocabulary, rows, prompt_pace(info), info.context_tokens, clock)
+        self._weights_bytes = sum(tensor.nbytes for tensor in loaded.model.parameters())
+        self._memory = memory
+        self._tools = tools
+        self._lease = lease
+        self._scheduler = Scheduler(memory, tools, rows, info.context_tokens)
 
     @classmethod
     def open(
-        cls, model: Model, threads: int, max_context_tokens: int, advance: Callable[[float | None], bool]
+        cls,
+        model: Model,
+        threads: int,
+        max_context_tokens: int,
+        advance: Callable[[float | None], bool],
+        parked_bytes: int = -1,
+        step_seconds: float = 0.0,
     ) -> TransformersEngine:
-        """Load a model. Raises ModelError with one clear message for each way in which that can fail."""
+        """Load a model. Raises ModelError with one clear message for each way in which that can fail.
+
+        parked_bytes, step_seconds: see the Open command.
+        """
         info = inspect_folder(model.path)
         size = context_size(model, info, max_context_tokens)
         device = checkpoint.choose_device()
         dtype = checkpoint.choose_dtype(info.quantization, device, model.dtype)
         info = size_in_memory(model, info, _name(dtype))
         check_fits(info, size, checkpoint.free_bytes(device))
-        torch.set_num_threads(choose_threads(info, threads))
+        lease = Lease.open(threads)
+        torch.set_num_threads(lease.threads())
         loaded = load_checkpoint(model, dtype, device, advance)
         advance(0.9)
         free = checkpoint.free_bytes(device) or psutil.virtual_memory().available + info.file_bytes
@@ -82,7 +107,19 @@ class TransformersEngine:
             quantization=loaded.packed or info.quantization,
         )
         rows = min(SEQUENCES, cache_cells(info, size, free) // size)
-        return cls(model, opened, loaded, choose_memory(loaded.model), rows)
+        pace = prompt_pace(info)
+        tools = Tools(
+            vocabulary=TransformersVocabulary(loaded.tokenizer, opened.vocabulary, loaded.ends),
+            clock=time.perf_counter,
+            pace=Pace(MOST_READ, pace, step_seconds if step_seconds > 0 else STEP_SECONDS),
+            own_pace=pace,
+            tally=Tally(),
+            prefixes=Prefixes(parked_bytes if parked_bytes >= 0 else DEFAULT_BYTES),
+            interrupts=Interrupts(),
+            threads=lease.threads,
+        )
+        memory = choose_memory(loaded.model, rows, size, tools.interrupts)
+        return cls(model, opened, loaded, memory, rows, tools, lease)
 
     @property
     def info(self) -> ModelInfo:
@@ -93,8 +130,26 @@ class TransformersEngine:
         return self._scheduler.busy
 
     @property
-    def status(self) -> None:
-        return None
+    def status(self) -> EngineStatus:
+        tally, prefixes, (rows, cells) = self._tools.tally, self._tools.prefixes, self._memory.size
+        running, waiting = self._scheduler.sequences
+        return EngineStatus(
+            tokens_per_second=tally.tokens_per_second if self.busy else 0.0,
+            running=running,
+            waiting=waiting,
+            read_tokens=tally.read,
+            cached_tokens=tally.cached,
+            written_tokens=tally.written,
+            cells=rows * cells,
+            used_cells=self._scheduler.cells,
+            weights_bytes=self._weights_bytes,
+            cache_bytes=self._memory.bytes,
+            parked_bytes=prefixes.bytes,
+            parked=len(prefixes),
+            threads=self._lease.granted,
+            cores=self._lease.cores,
+            bandwidth_share=bandwidth_share(self._weights_bytes, tally.step_seconds),
+        )
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError, TemplateError or ModelError for one that cannot be run."""
@@ -106,24 +161,30 @@ class TransformersEngine:
         overlay = self._adapters.lay(request.adapters, self._scheduler.overlays)
         check_length(len(prompt) + overlay.tokens, self._info.context_tokens)
         answer = self._prompts.begin_answer(request, self._clock())
+        answer.reproducible = request.reproducible
         self._scheduler.add(MemoryRow(answer, Sampler(request.sampling, biases, prompt), overlay))
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
-        branches = Branches(weighing, self._prompts, self._info.context_tokens)
+        branches = Branches(weighing, self._prompts, self._info.context_tokens, weighing.reproducible)
         overlay = self._adapters.lay(weighing.adapters, self._scheduler.overlays)
         check_length(branches.longest + overlay.tokens, self._info.context_tokens)
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         self._scheduler.add(WeighingRow(answer, overlay, branches))
 
     def interrupt(self, request_id: int) -> None:
-        """Its steps are short: prompts are read in pieces."""
+        self._tools.interrupts.call_off(request_id)
 
     def cancel(self, request_id: int) -> None:
+        self._tools.interrupts.forget(request_id)
         self._scheduler.cancel(request_id)
 
     def step(self) -> Sequence[Outcome]:
-        return self._scheduler.step()
+        self._lease.begin(self._scheduler.watched)
+        events = self._scheduler.step()
+        if not self.busy:
+            self._lease.end()
+        return events
 
     def tokenize(self, request: Request) -> Tokenized:
         return self._prompts.show(request)
@@ -132,6 +193,7 @@ class TransformersEngine:
         return tuple(len(self._prompts.read(request)[1]) for request in requests)
 
     def close(self) -> None:
+        self._lease.close()
         self._scheduler.close()
 
 

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from transformers import DynamicCache
 
+from workbench.engines.transformers.cache import Layers as PrefixLayers
 from workbench.engines.transformers.cache import RowCache, Selection
-
-PrefixLayers = Sequence[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values of each layer, as [heads, tokens, width]."""
-
+from workbench.engines.transformers.interrupts import Interrupts
 
 Recipe = tuple[tuple[str, float], ...]
 """Adapters of a module, by name, with their scales; none for the base."""
@@ -42,8 +40,16 @@ class Memory(Protocol):
     longest: int | None
     """tokens that one run may have; None: a prompt must come whole, and only one row at a time"""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and cells of each that there are now."""
+        ...
+
+    @property
+    def bytes(self) -> int: ...
+
     def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
-        """The logits after each run's last token, as [runs, vocabulary]; several runs have one token each."""
+        """The logits after each run's last token, as [runs, vocabulary]; several runs have as many tokens each."""
         ...
 
     def evaluate_all(self, module: Any, run: Run) -> torch.Tensor:
@@ -52,6 +58,22 @@ class Memory(Protocol):
 
     def prepend(self, row: int, layers: PrefixLayers) -> None:
         """Begin an empty row with keys and values that no token gave."""
+        ...
+
+    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+        """A copy of what a row has seen in these positions; only where `longest` is set."""
+        ...
+
+    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+        """Let a row have seen what another one has; only where `longest` is set."""
+        ...
+
+    def put_aside(self, row: int, cells: int) -> Any:
+        """What a row has seen, for `bring_back`."""
+        ...
+
+    def bring_back(self, row: int, aside: Any) -> None:
+        """Let an empty row have seen what was put aside."""
         ...
 
     def move(self, source: int, target: int, cells: int) -> None:
@@ -68,11 +90,12 @@ class SharedMemory:
 
     longest: int | None = 256
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, most_rows: int, most_cells: int, interrupts: Interrupts) -> None:
+        """most_rows, most_cells: what it may grow to."""
         config = model.config.get_text_config()
         self._device = model.device
         self._dtype = model.dtype
-        self._cache = RowCache()
+        self._cache = RowCache(most_rows, most_cells, interrupts.check)
         self._window = getattr(config, "sliding_window", None)
         kinds = getattr(config, "layer_types", None) or ()
         self._mixed = "sliding_attention" in kinds
@@ -103,11 +126,28 @@ class SharedMemory:
         logits: torch.Tensor = module(**arguments).logits
         return logits
 
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._cache.size
+
+    @property
+    def bytes(self) -> int:
+        return self._cache.bytes
+
     def prepend(self, row: int, layers: PrefixLayers) -> None:
-        tokens = layers[0][0].shape[1]
-        self._cache.select(Selection((row,), (0,), tokens), self._device)
-        for number, (keys, values) in enumerate(layers):
-            self._cache.update(keys[None].to(self._dtype), values[None].to(self._dtype), number)
+        self.load(row, 0, [(keys.to(self._dtype), values.to(self._dtype)) for keys, values in layers])
+
+    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+        return self._cache.save(row, start, end)
+
+    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+        self._cache.load(row, start, layers, self._device)
+
+    def put_aside(self, row: int, cells: int) -> Any:
+        return self.save(row, 0, cells) if cells else ()
+
+    def bring_back(self, row: int, aside: Any) -> None:
+        self.load(row, 0, aside)
 
     def move(self, source: int, target: int, cells: int) -> None:
         if cells:
@@ -149,6 +189,27 @@ class OwnMemory:
         takes_states = "cache_params" in inspect.signature(model.forward).parameters
         self._name = "cache_params" if takes_states else "past_key_values"
 
+    @property
+    def size(self) -> tuple[int, int]:
+        return len(self._caches), 0
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+        raise NotImplementedError
+
+    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+        raise NotImplementedError
+
+    def put_aside(self, row: int, cells: int) -> Any:
+        return self._caches.pop(row, ())
+
+    def bring_back(self, row: int, aside: Any) -> None:
+        if aside != ():
+            self._caches[row] = aside
+
     def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
         return torch.cat([self._pass(module, run, 1)[:, -1] for run in runs])
 
@@ -179,12 +240,12 @@ class OwnMemory:
 
 
 @torch.inference_mode()
-def choose_memory(model: Any) -> Memory:
+def choose_memory(model: Any, most_rows: int, most_cells: int, interrupts: Interrupts) -> Memory:
     """Shared memory where the model answers the same with it as by itself, tried on a few tokens; else its own."""
     tokens = [(7 * place + 3) % model.config.get_text_config().vocab_size for place in range(12)]
     expected = model(torch.tensor([tokens], device=model.device), use_cache=False).logits[0, -1].float()
     try:
-        memory = SharedMemory(model)
+        memory = SharedMemory(model, 2, len(tokens), interrupts)
         memory.evaluate(model, [Run(0, 0, tokens[:3])])
         memory.evaluate(model, [Run(1, 0, tokens[:5])])
         memory.evaluate(model, [Run(1, 5, tokens[5:11])])
@@ -194,7 +255,7 @@ def choose_memory(model: Any) -> Memory:
     exact = model.dtype == torch.float32 and not getattr(model, "is_quantized", False)
     allowed = 1e-3 if exact else 0.05
     same = float((found - expected).abs().max()) <= allowed * float(expected.abs().max())
-    return SharedMemory(model) if same else OwnMemory(model)
+    return SharedMemory(model, most_rows, most_cells, interrupts) if same else OwnMemory(model)
 
 
 def _length(run: Run) -> int:

@@ -5,6 +5,7 @@ Knows nothing of adapters' files (see adapters.py).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,14 @@ class Overlay:
     module: evaluates tokens; rows with the same module are evaluated together.
     recipe: which of the module's adapters this row takes, with their scales; none where it has but one way to go.
     bare: the module is the base itself, so that its rows may as well go through a module that has many adapters.
+    key: what it is made of; under another one, other numbers come of the same tokens.
     prefix, embeddings: what stands before the first token; at most one of them.
     """
 
     module: Any
     recipe: Recipe = ()
     bare: bool = False
+    key: Hashable = ()
     prefix: PrefixLayers | None = None
     embeddings: torch.Tensor | None = None
 

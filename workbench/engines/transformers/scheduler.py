@@ -1,78 +1,87 @@
-"""The rows of one model: who waits, who reads its prompt, who writes, and what is evaluated next.
+"""The rows of one model, a step at a time: who enters and leaves, what is taken over, evaluated and written.
 
-Every step evaluates a token for each row that writes, and then a piece of a prompt, so that a long prompt neither holds
-up the others nor delays a cancel. Rows whose adapters keep them out of the others' pass take turns with them, and are
-queued until it is theirs. Knows nothing of chat templates.
+Every step evaluates a token for each row that writes, and then pieces of prompts, so that a long prompt neither holds
+up the others nor delays a cancel. While someone looks on, nothing else is computed. Rows whose adapters keep them out
+of the others' pass take turns with them, and are queued until it is theirs. Knows nothing of chat templates.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.engines.answer import Answer
 from workbench.engines.engine import Event, Outcome, Progress, State
 from workbench.engines.likelihood import weigh
-from workbench.engines.rows import Row, Rows
-from workbench.engines.sampler import Sampler
+from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.prompts import shared_length
+from workbench.engines.rows import Rows
+from workbench.engines.transformers.failures import explain, not_a_number
+from workbench.engines.transformers.interrupts import Interrupted, Interrupts
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
+from workbench.engines.transformers.places import PATIENCE, Places
+from workbench.engines.transformers.prefixes import Ending, Prefixes
+from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.turns import Turns
 from workbench.engines.vocabulary import Vocabulary
-from workbench.engines.weighing import Branch, Branches
-from workbench.errors import EngineError
 
 
-class MemoryRow(Row):
-    """A request that is to get a place in the memory. overlay: the adapters it runs on. state: as it was last told."""
+class Tools(NamedTuple):
+    """What the scheduler works with.
 
-    def __init__(self, answer: Answer, sampler: Sampler, overlay: Overlay) -> None:
-        super().__init__(answer)
-        self.sampler = sampler
-        self.overlay = overlay
-        self.state: State = "queued"
-        self.number = -1
+    own_pace: prompt tokens of a step for a row that is computed by itself. threads: that the next step may use.
+    """
 
-    def run(self, tokens: Sequence[int]) -> Run:
-        return Run(self.number, self.position, tokens, recipe=self.overlay.recipe)
-
-
-class WeighingRow(MemoryRow):
-    """A row that reads a conversation, whose answers are then weighed."""
-
-    def __init__(self, answer: Answer, overlay: Overlay, branches: Branches) -> None:
-        super().__init__(answer, Sampler(answer.request.sampling, {}, ()), overlay)
-        self.branches = branches
+    vocabulary: Vocabulary
+    clock: Callable[[], float]
+    pace: Pace
+    own_pace: int
+    tally: Tally
+    prefixes: Prefixes
+    interrupts: Interrupts
+    threads: Callable[[], int]
 
 
 class Scheduler:
     """Continuous batching over the rows of one memory, at most `rows` of them.
 
-    prompt_tokens: prompt tokens that one step evaluates at most. context_tokens: the longest one row may become.
+    context_tokens: the longest one row may become.
     """
 
-    def __init__(
-        self,
-        memory: Memory,
-        vocabulary: Vocabulary,
-        rows: int,
-        prompt_tokens: int,
-        context_tokens: int,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, memory: Memory, tools: Tools, rows: int, context_tokens: int) -> None:
         self._memory = memory
-        self._vocabulary = vocabulary
-        self._most = rows
-        self._prompt_tokens = prompt_tokens
-        self._rows = Rows[MemoryRow](vocabulary, context_tokens, clock, self._release)
+        self._tools = tools
+        self._orders = itertools.count()
+        self._places = Places(memory, rows)
+        self._rows = Rows[MemoryRow](tools.vocabulary, context_tokens, tools.clock, self._release)
         self._turns = Turns[MemoryRow](self._group)
+        self._read = 0
 
     @property
     def busy(self) -> bool:
         return bool(self._rows.all)
+
+    @property
+    def watched(self) -> bool:
+        """Whether someone looks on at a row that runs."""
+        return any(row.priority == 0 for row in self._rows.running)
+
+    @property
+    def sequences(self) -> tuple[int, int]:
+        """How many rows run, and how many wait."""
+        return len(self._rows.running), len(self._rows.waiting)
+
+    @property
+    def cells(self) -> int:
+        """Tokens that the rows which run have seen."""
+        return sum(row.position for row in self._rows.running)
 
     @property
     def overlays(self) -> Iterator[Overlay]:
@@ -81,6 +90,7 @@ class Scheduler:
 
     def add(self, row: MemoryRow) -> None:
         """Queue a row; it gets its place as soon as one is free."""
+        row.order = next(self._orders)
         self._rows.waiting.append(row)
 
     def cancel(self, request_id: int) -> None:
@@ -88,154 +98,269 @@ class Scheduler:
 
     @torch.inference_mode()
     def step(self) -> Sequence[Outcome]:
-        """A token for each row that writes, and a piece of prompt. A row that fails ends; the others go on."""
+        """A token for each row that writes, and pieces of prompts. A row that fails ends; the others go on."""
         events: list[Outcome] = [*self._rows.end_cancelled(), *self._admit()]
-        on_turn = self._turns.take(self._rows.running)
-        events += self._tell(on_turn)
-        writing = sorted((row for row in on_turn if row.writing), key=lambda row: row.number)
-        if writing:
-            events += self._evaluate(writing, [row.run(row.pending) for row in writing])
-        events += self._read_prompts([row for row in on_turn if row not in writing])
+        active = self._choose()
+        events += self._tell(active)
+        if not active:
+            return events
+        self._places.close_gaps()
+        use_threads(1 if active[0].alone else self._tools.threads())
+        self._read, started = 0, self._tools.clock()
+        written = sum(1 for row in active if row.writing)
+        events += self._advance(active, self._allow(active))
+        self._note(self._read, written, self._tools.clock() - started)
         return events
 
     def close(self) -> None:
         self._rows.clear()
+        self._tools.prefixes.clear()
+
+    def _note(self, read: int, written: int, seconds: float) -> None:
+        self._tools.pace.note(read, written, seconds)
+        self._tools.tally.note(read, written, seconds)
+
+    def _allow(self, active: Sequence[MemoryRow]) -> int:
+        """Tokens of prompts that the step may read."""
+        if active[0].alone:
+            return self._tools.own_pace
+        writing = any(row.writing for row in active)
+        watched = any(row.writing and row.priority == 0 for row in active)
+        return self._tools.pace.allow(writing, watched)
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []
         waiting, running = self._rows.waiting, self._rows.running
-        while waiting and len(running) < self._most:
-            row = waiting.popleft()
-            row.number = len(running)
+        while row := self._places.choose(tuple(waiting), self._known):
+            guest = self._places.find_guest(row)
+            if guest is not None:
+                self._places.put_aside(guest)
+                running.remove(guest)
+                waiting.appendleft(guest)
+            if self._places.full:
+                break
+            oldest = min(row.order for row in waiting)
+            waiting.remove(row)
             running.append(row)
+            fresh = row.aside is None
             try:
-                row.position = row.overlay.begin(self._memory, row.number)
+                self._places.enter(row, oldest)
+                if fresh:
+                    row.position = row.overlay.begin(self._memory, row.number)
             except Exception as error:  # noqa: BLE001  an adapter's failure is its request's alone
-                events += self._rows.fail(row, _explain(error))
+                events += self._rows.fail(row, explain(error))
         return events
+
+    def _choose(self) -> list[MemoryRow]:
+        """The rows that are computed in this step."""
+        called = self._tools.interrupts.called
+        rows = [row for row in self._rows.running if row.id not in called]
+        first = min((row.priority for row in rows), default=0)
+        return self._turns.take([row for row in rows if row.priority == first]) if rows else []
 
     def _group(self, row: MemoryRow) -> Hashable:
         """What the rows that one forward pass can evaluate have in common."""
-        if self._memory.longest is None:
+        if self._memory.longest is None or row.alone:
             return id(row)
         if row.overlay.bare or row.overlay.recipe:
             return None
         return id(row.overlay.module)
 
-    def _tell(self, on_turn: Sequence[MemoryRow]) -> list[Event]:
+    def _tell(self, active: Sequence[MemoryRow]) -> list[Event]:
         """Say of each row whether it runs or waits for its turn, where that is new."""
         events: list[Event] = []
-        for row in self._rows.running:
-            state: State = "running" if row in on_turn else "queued"
+        for row in self._rows.all:
+            state: State = "running" if row in active else "queued"
             if row.state != state:
                 row.state = state
                 events.append(Progress(row.id, state))
         return events
 
-    def _read_prompts(self, rows: Sequence[MemoryRow]) -> Sequence[Outcome]:
-        """Evaluate prompts, the one that is soonest read first, as far as one step goes."""
+    def _advance(self, active: Sequence[MemoryRow], tokens: int) -> list[Outcome]:
+        """Evaluate: a token in all rows that have but one to come, then pieces of prompts, then answers to weigh."""
         events: list[Outcome] = []
-        budget = self._prompt_tokens
-        longest = self._memory.longest
-        for row in sorted(rows, key=lambda row: len(row.pending)):
-            if budget <= 0:
+        for row in active:
+            events += self._take_over(row)
+        active = [row for row in active if row.number >= 0]  # an answer may be over with its first token
+        single = sorted((row for row in active if len(row.pending) == 1), key=lambda row: row.number)
+        if single:
+            events += self._evaluate(single)
+        newest = max((row.order for row in active), default=0)
+        reading = [row for row in active if len(row.pending) > 1]
+        reading.sort(key=lambda row: (row.order > newest - PATIENCE, len(row.pending), row.order))
+        while reading and tokens > 0:
+            for row in reading:
+                events += self._take_over(row)
+            reading = [row for row in reading if len(row.pending) > 1]  # the rest are the next step's
+            if not reading:
                 break
-            tokens = row.pending if longest is None else row.pending[: min(budget, longest)]
-            budget -= len(tokens)
-            events += self._evaluate([row], [row.run(tokens)])
+            batch, size = self._gather(reading, tokens)
+            tokens -= size * len(batch)
+            events += self._evaluate(batch, size)
+            reading = [row for row in reading if row not in batch]
+        for row in active:
+            if isinstance(row, WeighingRow) and row.begun and row.branches.left and tokens > 0:
+                tokens -= self._weigh_on(row, tokens, events)
         return events
 
-    def _evaluate(self, rows: list[MemoryRow], runs: list[Run]) -> Sequence[Outcome]:
+    def _gather(self, reading: Sequence[MemoryRow], tokens: int) -> tuple[list[MemoryRow], int]:
+        """Rows that read as many tokens each in one pass; what two of them would read twice is read by one."""
+        batch: list[MemoryRow] = []
+        size, longest = 0, self._memory.longest
+        for row in reading:
+            if longest is None:
+                return [row], len(row.pending)
+            most = min(len(row.pending), tokens, longest)
+            if not batch:
+                size = most
+            elif most < size or (len(batch) + 1) * size > tokens or any(self._alike(row, other) for other in batch):
+                continue
+            batch.append(row)
+        return sorted(batch, key=lambda row: row.number), size
+
+    def _alike(self, row: MemoryRow, other: MemoryRow) -> bool:
+        """Whether two rows have tokens in common that neither has seen."""
+        if row.overlay.key != other.overlay.key or self._tools.prefixes.off:
+            return False
+        return shared_length(row.answer.prompt, other.answer.prompt) > row.seen
+
+    def _shares(self, row: MemoryRow) -> bool:
+        return self._memory.longest is not None and not row.alone and not self._tools.prefixes.off
+
+    def _known(self, row: MemoryRow) -> int:
+        return self._tools.prefixes.match(row.overlay.key, row.answer.prompt) if self._shares(row) else 0
+
+    def _take_over(self, row: MemoryRow) -> Sequence[Outcome]:
+        """Let a row have seen what is known of its prompt."""
+        if len(row.pending) < 2 or not self._shares(row):
+            return ()
+        key, prompt = row.overlay.key, row.answer.prompt
+        ending = self._tools.prefixes.ending(key, prompt)
+        known = prompt if ending else prompt[:-1]  # else the last token is read, for the numbers behind it
+        for piece in self._tools.prefixes.find(key, known, row.seen):
+            count = int(piece.layers[0][0].shape[1])
+            try:
+                self._memory.load(row.number, row.position, piece.layers)
+            except Exception:  # noqa: BLE001  no room to bring it back: it is evaluated, or fails there with a message
+                return ()
+            row.advance(count)
+            row.answer.cached_tokens += count
+            self._tools.tally.cached += count
+        return self._go_on(row, ending) if ending and not row.pending else ()
+
+    def _keep(self, row: MemoryRow, ending: Ending) -> None:
+        """Let others begin with what a row has seen of its prompt. ending: the numbers behind that."""
+        if not self._shares(row):
+            return
+        prefixes, key, tokens = self._tools.prefixes, row.overlay.key, row.answer.prompt[: row.seen]
+        known, before = prefixes.match(key, tokens), row.overlay.tokens
+        if known < len(tokens):
+            with contextlib.suppress(MemoryError, RuntimeError):  # no room for a copy: it will be evaluated again
+                prefixes.put(key, tokens, self._memory.save(row.number, before + known, before + len(tokens)))
+        if not row.pending:
+            prefixes.end(key, tokens, ending._replace(logits=ending.logits.to("cpu", torch.float32, copy=True)))
+
+    def _evaluate(self, rows: list[MemoryRow], size: int = 1) -> list[Outcome]:
+        """Read as many of each row's next tokens."""
+        runs = [row.run(row.pending[:size]) for row in rows]
         try:
-            named = next((row for row in rows if row.overlay.recipe), rows[0])
-            logits = self._memory.evaluate(named.overlay.module, runs)
+            logits = self._run(rows, runs)
             likeliest = logits.argmax(-1)
             sound = torch.isfinite(logits.gather(-1, likeliest[:, None])[:, 0]).tolist()
+        except Interrupted:
+            return []
         except Exception as error:  # noqa: BLE001  whatever foreign code raises, the rows get a message
             if len(rows) > 1:
-                return [event for row in rows for event in self._evaluate([row], [row.run(row.pending)])]
-            return self._rows.fail(rows[0], _explain(error))
-        for row, run in zip(rows, runs, strict=True):  # all of them first: a row that ends moves others
-            row.advance(len(run.tokens))
-        events: list[Outcome] = []
+                return [event for row in rows for event in self._evaluate([row], size)]
+            return [*self._rows.fail(rows[0], explain(error))]
         choices: list[int] = likeliest.tolist()
+        events: list[Outcome] = []
         for place, row in enumerate(rows):
+            reading = not row.writing
+            row.advance(size)
+            self._read += size if reading else 0
             if not sound[place]:
-                events += self._rows.fail(row, _not_a_number())
-            elif isinstance(row, WeighingRow):
-                events += () if row.pending else self._finish(row, logits[place])
-            elif not row.pending:
-                token = choices[place] if row.sampler.plain else row.sampler.choose(_numbers(logits[place]))
-                if row.answer.request.guesses:
-                    self._note(row, token, logits[place])
-                events += self._rows.write(row, token)
+                events += self._rows.fail(row, not_a_number())
+                continue
+            ending = Ending(choices[place], logits[place])
+            if reading:
+                self._keep(row, ending)
+            if not row.pending:
+                events += self._go_on(row, ending)
         return events
 
-    def _finish(self, row: WeighingRow, logits: torch.Tensor) -> Sequence[Outcome]:
-        """Weigh the answers in the same place, one by one: what an earlier one left there is not looked at."""
-        row.branches.begin(_numbers(logits))
-        try:
-            for branch in row.branches.left:
-                self._weigh(row, branch)
-        except Exception as error:  # noqa: BLE001  as in _evaluate
-            return self._rows.fail(row, _explain(error))
-        self._release(row, False)
-        return (row.branches.outcome,)
+    def _run(self, rows: Sequence[MemoryRow], runs: Sequence[Run]) -> torch.Tensor:
+        self._tools.interrupts.begin([row.id for row in rows])
+        named = next((row for row in rows if row.overlay.recipe), rows[0])
+        return self._memory.evaluate(named.overlay.module, runs)
 
-    def _weigh(self, row: WeighingRow, branch: Branch) -> None:
-        tokens, position, longest = branch.inputs, row.position, self._memory.longest
+    def _go_on(self, row: MemoryRow, ending: Ending) -> Sequence[Outcome]:
+        """A row has the numbers behind its last token."""
+        row.begun = True
+        likeliest, logits = ending
+        if isinstance(row, WeighingRow):
+            row.branches.begin(_numbers(logits))
+            return () if row.branches.left else self._finish(row)
+        token = likeliest if row.sampler.plain else row.sampler.choose(_numbers(logits))
+        answer = row.answer
+        if answer.request.guesses:
+            answer.note(weigh(_numbers(logits), token, answer.request.guesses, self._tools.vocabulary.spell))
+        return self._rows.write(row, token)
+
+    def _weigh_on(self, row: WeighingRow, tokens: int, events: list[Outcome]) -> int:
+        """Weigh the next tokens of answers, in one place: what an earlier one left there is not looked at.
+
+        How many tokens that took.
+        """
+        used = 0
+        try:
+            while row.branches.left and used < tokens:
+                used += self._weigh(row, tokens - used)
+        except Interrupted:
+            return tokens
+        except Exception as error:  # noqa: BLE001  as in _evaluate
+            events += self._rows.fail(row, explain(error))
+            return used
+        if not row.branches.left:
+            events += self._finish(row)
+        return used
+
+    def _weigh(self, row: WeighingRow, most: int) -> int:
+        branch, longest = row.branches.left[0], self._memory.longest
+        self._tools.interrupts.begin([row.id])
         if longest is None:  # what is seen cannot be unseen: begin again
             self._memory.forget(row.number, False)
             position = row.overlay.begin(self._memory, row.number)
-            run = row.run([*row.branches.shared, *tokens])._replace(position=position)
-            numbers = self._memory.evaluate_all(row.overlay.module, run)
-            branch.take(_numbers(numbers[len(numbers) - len(tokens) :]))
-            return
-        for start in range(0, len(tokens), longest):
-            run = row.run(tokens[start : start + longest])._replace(position=position + start)
-            branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, run)))
+            run = row.run([*row.branches.shared, *branch.inputs])._replace(position=position)
+            branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, run)[-len(branch.inputs) :]))
+            return len(run.tokens)
+        tokens = branch.inputs[row.weighed : row.weighed + min(most, longest)]
+        branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, row.run(tokens, row.weighed))))
+        row.weighed = 0 if branch.done else row.weighed + len(tokens)
+        self._read += len(tokens)
+        return len(tokens)
 
-    def _note(self, row: MemoryRow, token: int, logits: torch.Tensor) -> None:
-        answer = row.answer
-        answer.note(weigh(_numbers(logits), token, answer.request.guesses, self._vocabulary.spell))
+    def _finish(self, row: WeighingRow) -> Sequence[Outcome]:
+        self._release(row, False)
+        return (row.branches.outcome,)
 
     def _release(self, row: MemoryRow, failed: bool) -> None:
-        """Take a row out; the last one takes its place, so that the rows stay without gaps."""
         if row in self._rows.waiting:
             self._rows.waiting.remove(row)
             return
-        self._memory.forget(row.number, failed)
-        last = self._rows.running.pop()
-        if last is not row:
-            self._memory.move(last.number, row.number, last.position)
-            self._rows.running[row.number] = last
-            last.number = row.number
+        self._rows.running.remove(row)
+        self._places.leave(row, failed)
         if not self._rows.running:
             self._turns.clear()
+
+
+def use_threads(count: int) -> None:
+    """Compute with so many threads from now on."""
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
 
 
 def _numbers(logits: torch.Tensor) -> NDArray[np.float32]:
     """A copy that may be changed."""
     numbers: NDArray[np.float32] = logits.to("cpu", torch.float32, copy=True).numpy()
     return numbers
-
-
-def _explain(error: Exception) -> EngineError:
-    """A failure of torch or of a model's code, as a message."""
-    details = f"{type(error).__name__}: {error}"
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
-        return EngineError(
-            "There was not enough memory to go on with the request.",
-            "Shorten the prompt, run fewer panes at once, or unload another model.",
-            details,
-        )
-    return EngineError(
-        f"The model could not evaluate the request: {details.splitlines()[0]}.", "Try another model.", details
-    )
-
-
-def _not_a_number() -> EngineError:
-    return EngineError(
-        "The model gave numbers that are not numbers, so no token can be chosen.",
-        "Its weights or those of an adapter may be damaged; try it without the adapter, or fetch it again.",
-    )
