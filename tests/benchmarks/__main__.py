@@ -1,54 +1,80 @@
-"""`python -m tests.benchmarks`: every measurement, one table, each figure beside its aim."""
+"""`python -m tests.benchmarks [measure...]`: measurements, each figure beside its aim, and the README's table anew."""
 
 from __future__ import annotations
 
+import datetime
+import importlib
 import os
-import platform
 import sys
+import time
+import traceback
 
-from tests.benchmarks import (
-    adapter_streams,
-    adapters,
-    agreement,
-    command_line,
-    datasets,
-    engine,
-    first_paint,
-    matrix,
-    matrix_screen,
-    mixture,
-    peers,
-    streaming,
-    training,
+from tests.benchmarks import machine, report
+
+MEASURES = (
+    "engine",
+    "servers",
+    "choices",
+    "adapter_matrix",
+    "live_adapters",
+    "decode",
+    "layouts",
+    "cancelling",
+    "contention",
+    "hf_engine",
+    "mixture",
+    "adapters",
+    "adapter_streams",
+    "agreement",
+    "command_line",
+    "datasets",
+    "first_paint",
+    "matrix",
+    "matrix_screen",
+    "peers",
+    "streaming",
+    "training",
 )
+"""Modules with a `measure` that gives rows: what, figure, aim."""
 
-MEASURES = {
-    "adapters": adapters,
-    "adapter_streams": adapter_streams,
-    "agreement": agreement,
-    "command_line": command_line,
-    "datasets": datasets,
-    "engine": engine,
-    "first_paint": first_paint,
-    "matrix": matrix,
-    "matrix_screen": matrix_screen,
-    "mixture": mixture,
-    "peers": peers,
-    "streaming": streaming,
-    "training": training,
-}
+NARROWED = ("BENCH_KINDS", "BENCH_SHAPES", "BENCH_SLOTS")
 
 
-def main(names: list[str]) -> None:
-    load = os.getloadavg()[0]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load before {load:.2f}, Python {platform.python_version()}")
-    if load > 0.3:
-        print("The machine is busy: read ratios, not times.")
-    for name, module in MEASURES.items():
-        if not names or name in names:
-            for what, figure, aim in module.measure():
-                print(f"{what:<46} {figure:<52} aim: {aim}")
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        print(f"There is no measure {', '.join(unknown)}. There are: {', '.join(MEASURES)}", file=sys.stderr)
+        return 2
+    words = machine.describe()
+    print(f"{words}; load {os.getloadavg()[0]:.2f}")
+    failed = [name for name in names or MEASURES if not _run(name, words)]
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str, words: str) -> bool:
+    """Measure, print, and keep; False where it failed."""
+    others, started = machine.count_busy(), time.perf_counter()
+    if others > report.BUSY:
+        print(f"Other programs use {others:.1f} cores: read ratios, not times.")
+    try:
+        rows = importlib.import_module(f"tests.benchmarks.{name}").measure()
+    except Exception:  # noqa: BLE001  the other measures are still wanted
+        traceback.print_exc()
+        return False
+    for what, figure, aim in rows:
+        print(f"{what:<64} {figure:<52} aim: {aim}")
+    print(f"({name}: {time.perf_counter() - started:.0f} s)", flush=True)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = [
+        report.Result(measure=name, what=what, figure=figure, aim=aim, date=today, others=others, machine=words)
+        for what, figure, aim in rows
+    ]
+    whole = not any(key in os.environ for key in NARROWED)
+    report.write(report.merge(report.read(), found, whole))
+    return True
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

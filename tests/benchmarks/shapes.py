@@ -45,6 +45,36 @@ def write_shape(shape: Shape, kind: str = "q8_0") -> Path:
     return path
 
 
+def write_adapter(shape: Shape, number: int, rank: int = 16) -> Path:
+    """A LoRA on every linear layer of a shape, written if it is not there; no two numbers have the same."""
+    path = paths.cache_folder() / "benchmarks" / f"{shape.name}-lora{number}.gguf"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_adapter(shape, number, rank, path)
+    return path
+
+
+def _write_adapter(shape: Shape, number: int, rank: int, path: Path) -> None:
+    import gguf
+    import numpy as np
+
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(rank))
+    generator = np.random.default_rng(number)
+    for name, measures in _tensors(shape).items():
+        if name.startswith("blk.") and len(measures) == 2:
+            outputs, inputs = measures
+            for part, size in (("a", (rank, inputs)), ("b", (outputs, rank))):
+                values = generator.standard_normal(size, np.float32) / np.sqrt(inputs)
+                writer.add_tensor(f"{name}.lora_{part}", values.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def _write(shape: Shape, path: Path) -> None:
     import gguf
     import numpy as np
