@@ -251,6 +251,7 @@ class EngineStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_tokens, cached_tokens: of prompts, evaluated and not evaluated again. written_tokens: of answers.
     cells, used_cells: tokens that the caches can hold, and do. contexts: caches, one for each set of adapters.
     weights_bytes, cache_bytes, parked_bytes: memory. parked: prefixes that wait outside the cache.
+    threads, cores: that the last step had, and that this machine has; others compute on the rest.
     bandwidth_share: weights read in a second over what the memory can give; None where that says nothing.
     """
 
@@ -268,6 +269,7 @@ class EngineStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parked_bytes: int = 0
     parked: int = 0
     threads: int = 1
+    cores: int = 1
     bandwidth_share: float | None = None
 
     @property

@@ -12,10 +12,8 @@ import sys
 from collections import deque
 from importlib.metadata import version
 
-# Both are read when the library is loaded. A backtrace would start gdb; a spinning OpenMP thread on a busy machine
-# costs a hundred times the work itself.
+# read when the library is loaded: a backtrace would start gdb
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 import llama_cpp.llama_cpp as native
 

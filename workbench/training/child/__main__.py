@@ -28,12 +28,12 @@ def main(arguments: list[str]) -> int:
     leads = int(os.environ.get("RANK", "0")) == 0
     try:
         place = _find_place(Path(arguments[0]), leads)
-        step_back()
+        lease = step_back()
         if leads:
             place.claim()
         from workbench.training.child.run import carry_out
 
-        ended = carry_out(place, leads)
+        ended = carry_out(place, leads, lease)
     except WorkbenchError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

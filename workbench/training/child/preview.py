@@ -16,11 +16,12 @@ import psutil
 import torch
 
 from workbench import files
+from workbench.cores.lease import Lease
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.settings import load_settings
 from workbench.training.child.learner import Learner, load_learner, pick_device
 from workbench.training.child.lessons import Lessons, encode_rows
-from workbench.training.child.resources import step_back
+from workbench.training.child.resources import follow, step_back
 from workbench.training.dry_run import Answer as Written
 from workbench.training.dry_run import DryRun, Piece, Preview, refuse
 from workbench.training.judge import Judge
@@ -33,14 +34,16 @@ from workbench.training.task import Task, open_task
 SHOWN = 4
 
 
-def look(place: Place) -> DryRun:
-    """What the job in a folder would do. Raises WorkbenchError."""
+def look(place: Place, lease: Lease | None = None) -> DryRun:
+    """What the job in a folder would do, with the cores that are there now. Raises WorkbenchError."""
     header = place.header
     recipe = parse_recipe(header.recipe, "The recipe")
     task = open_task(recipe, Path(header.folder), load_settings(), header.name)
     rendered, validation = _render(task), render_validation(task)
     device = pick_device(recipe)
     learner = load_learner(task, device)
+    if lease:
+        follow(lease, learner.model)
     taught = encode_rows(learner, recipe, rendered.rows)
     model = _lay_over(learner)
     step_seconds, memory = _try_out(learner, model, taught, task)
@@ -179,9 +182,9 @@ def _show(learner: Learner, lessons: Lessons, at: int, only: bool) -> Preview:
 def main(folder: Path) -> None:
     """Write what is to be seen, or why there is nothing."""
     place = Place(folder)
-    step_back()
+    lease = step_back()
     try:
-        written = Written(look(place))
+        written = Written(look(place, lease))
     except WorkbenchError as error:
         written = refuse(error)
     files.write_text(folder / "preview.json", msgspec.json.encode(written).decode(), durable=False)

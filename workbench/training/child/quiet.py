@@ -9,14 +9,15 @@ import logging
 import os
 import warnings
 
+from workbench.cores.openmp import shorten_waits
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-# threads that wait for each other burn a core that others want; so short a wait costs nothing on an idle machine
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+shorten_waits()
 
 
 def hush() -> None:

@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Any
 
-import psutil
 import torch
 
+from workbench.cores.lease import Lease
 from workbench.settings import load_settings
 
 _NICENESS = 5
-_LOOK_SECONDS = 0.3
 
 
-def step_back() -> None:
-    """Use the cores that there are, and let those go first that a person waits for."""
-    processes = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(max(1, (load_settings().threads or _count_idle()) // processes))
+def step_back() -> Lease:
+    """Let those go first that a person waits for; the cores that this process may use."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
+    processes = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    lease = Lease.open(-(-load_settings().threads // processes))
+    torch.set_num_threads(lease.threads())
+    return lease
 
 
-def _count_idle() -> int:
-    """The cores that nobody else uses: threads that share a core wait for each other most of the time."""
-    busy: float = psutil.cpu_percent(interval=_LOOK_SECONDS) / 100
-    return max(1, round((os.cpu_count() or 1) * (1 - busy)))
+def follow(lease: Lease, model: Any) -> None:
+    """Compute each pass of a model, while it learns, is examined or writes, with the cores that are granted then."""
+
+    def take(*_: Any) -> None:
+        lease.begin()
+        threads = lease.threads()
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+
+    model.get_input_embeddings().register_forward_pre_hook(take)  # every pass begins there, whatever is laid over

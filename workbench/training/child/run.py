@@ -16,6 +16,7 @@ import msgspec
 import torch
 
 from workbench import files, paths
+from workbench.cores.lease import Lease
 from workbench.errors import FileError, TrainingError, WorkbenchError
 from workbench.settings import load_settings
 from workbench.store.fingerprints import fingerprint
@@ -26,6 +27,7 @@ from workbench.training.child.examiner import Examiner
 from workbench.training.child.learner import Learner, load_learner, pick_device
 from workbench.training.child.lessons import Lessons, encode_rows, make_dataset, make_pairs
 from workbench.training.child.parity import check_parity
+from workbench.training.child.resources import follow
 from workbench.training.child.trainers import make_dpo, make_sft
 from workbench.training.child.watcher import Watcher
 from workbench.training.journal import Journal, read_events
@@ -48,10 +50,11 @@ _MEMORY = (
 Tell = Callable[[JobEvent], None]
 
 
-def carry_out(place: Place, leads: bool = True) -> JobEnded:
+def carry_out(place: Place, leads: bool = True, lease: Lease | None = None) -> JobEnded:
     """Train what a job's folder says, or go on where an earlier attempt ended; how it ended.
 
-    leads: whether this process is the one of several that writes. Never raises for what a person can do about.
+    leads: whether this process is the one of several that writes. lease: the cores to compute with, where they are
+    shared with others. Never raises for what a person can do about.
     """
     journal = Journal(place.events) if leads else None
 
@@ -60,7 +63,7 @@ def carry_out(place: Place, leads: bool = True) -> JobEnded:
             journal.write(event)
 
     try:
-        ended = Training(place, tell, leads).run()
+        ended = Training(place, tell, leads, lease).run()
     except BaseException as error:
         ended = _explain(error)
         tell(ended)
@@ -77,10 +80,11 @@ def carry_out(place: Place, leads: bool = True) -> JobEnded:
 class Training:
     """One attempt at a job."""
 
-    def __init__(self, place: Place, tell: Tell, leads: bool) -> None:
+    def __init__(self, place: Place, tell: Tell, leads: bool, lease: Lease | None = None) -> None:
         self._place = place
         self._tell = tell
         self._leads = leads
+        self._lease = lease
         self._earlier = read_events(place.events).events
 
     def run(self) -> JobEnded:
@@ -94,6 +98,8 @@ class Training:
         state = self._find_state()
         self._stage("loading")
         learner = load_learner(task, pick_device(recipe))
+        if self._lease:
+            follow(self._lease, learner.model)
         watcher, traces = self._prepare(task, learner, state)
         trainer = watcher.trainer
         if not watcher.stopped:
@@ -115,7 +121,7 @@ class Training:
         examiner = Examiner(task, learner, judge, lessons)
         examiner.base = self._recall()
         bookmark = state.bookmark if state else Bookmark(0)
-        watcher = Watcher(recipe, self._place, self._tell, examiner, learner.rate, bookmark)
+        watcher = Watcher(recipe, self._place, self._tell, examiner, learner.rate, bookmark, self._lease)
         make = make_dpo if recipe.preference else make_sft
         trainer = make(recipe, learner, self._place.checkpoints, train, validation, watcher)
         trainer.bookmark, trainer.on_saved = watcher.bookmark, self._saver(watcher)

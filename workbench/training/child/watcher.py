@@ -15,6 +15,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
+from workbench.cores.lease import Lease
 from workbench.training.checkpoints import Bookmark
 from workbench.training.child.examiner import Examiner
 from workbench.training.guard import Guard
@@ -33,7 +34,14 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, recipe: Recipe, place: Place, tell: Tell, examiner: Examiner, rate: float, bookmark: Bookmark
+        self,
+        recipe: Recipe,
+        place: Place,
+        tell: Tell,
+        examiner: Examiner,
+        rate: float,
+        bookmark: Bookmark,
+        lease: Lease | None = None,
     ) -> None:
         self.trainer: Any = None
         self.stopped = ""
@@ -46,6 +54,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._place = place
         self._tell = tell
         self._examiner = examiner
+        self._lease = lease
         self._guard = Guard(rate, bookmark.guard)
         self._worse = bookmark.worse
         self._before = bookmark.tokens
@@ -164,6 +173,8 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def _wait(self, step: int) -> Control:
         """Stand still until a person wishes something else."""
         self._tell(JobPaused(time.time(), step))
+        if self._lease:
+            self._lease.end()
         wish = Control("pause")
         while wish.wish == "pause":
             time.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,193 @@
+"""The parts of the lease: dividing, the register of claims, what others compute, what a container is granted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.cores.claims import BACKGROUND, WATCHED, Claim, divide
+from workbench.cores.grant import Grant
+from workbench.cores.load import Load
+from workbench.cores.machine import count_cores
+from workbench.cores.register import Register, shared_folder
+from workbench.cores.stalls import Stalls
+
+CLAIMS = st.lists(st.tuples(st.sampled_from([WATCHED, BACKGROUND]), st.integers(1, 20)), min_size=1, max_size=8)
+
+
+@given(st.integers(1, 40), CLAIMS)
+def test_cores_are_divided_evenly_up_to_what_each_can_use(cores: int, wishes: list[tuple[int, int]]):
+    claims = [Claim(str(place), 0, rank, most) for place, (rank, most) in enumerate(wishes)]
+    given_ = divide(cores, claims)
+    wanted = sum(claim.most for claim in claims)
+    assert sum(given_.values()) == max(len(claims), min(cores, wanted))
+    for claim in claims:
+        assert 1 <= given_[claim.name] <= claim.most
+        richer = max(given_.values()) - given_[claim.name]
+        assert richer <= 1 or given_[claim.name] == claim.most
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 6))
+def test_no_background_gets_more_than_one_that_is_watched(cores: int, watched: int, others: int):
+    claims = [Claim(f"b{n}", 0, BACKGROUND, 99) for n in range(others)]
+    claims += [Claim(f"w{n}", 0, WATCHED, 99) for n in range(watched)]
+    given_ = divide(cores, claims)
+    assert min(n for name, n in given_.items() if name[0] == "w") >= max(
+        n for name, n in given_.items() if name[0] == "b"
+    )
+
+
+def test_claims_are_seen_while_they_last(tmp_path: Path):
+    one, other = Register(tmp_path), Register(tmp_path)
+    assert other.others() == []
+    one.publish(WATCHED, 4)
+    assert other.others() == [Claim(one.name, os.getpid(), WATCHED, 4)]
+    assert one.others() == []
+    one.publish(BACKGROUND, 2)
+    assert other.others() == [Claim(one.name, os.getpid(), BACKGROUND, 2)]
+    one.withdraw()
+    assert other.others() == []
+    one.publish(WATCHED, 1)
+    one.close()
+    assert other.others() == []
+    one.publish(WATCHED, 1)
+    assert len(other.others()) == 1
+    one.close()
+
+
+def test_what_a_dead_process_left_is_swept_and_what_is_no_claim_is_left_alone(tmp_path: Path):
+    dead, note = tmp_path / "1.abc.claim", tmp_path / "note.txt"
+    dead.write_bytes(bytes((1, 0, 2)))
+    note.write_text("mine")
+    assert Register(tmp_path).others() == []
+    assert list(tmp_path.iterdir()) == [note]
+
+
+def test_without_a_folder_a_process_is_alone(tmp_path: Path):
+    for folder in (None, tmp_path / "is a file"):
+        (tmp_path / "is a file").write_text("")
+        register = Register(folder)
+        register.publish(WATCHED, 2)
+        assert register.others() == []
+        register.withdraw()
+        register.close()
+
+
+def test_a_folder_that_others_may_write_into_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert shared_folder() == tmp_path / "workbench"
+    (tmp_path / "workbench").chmod(0o777)
+    assert shared_folder() is None
+    (tmp_path / "workbench").rmdir()
+    (tmp_path / "workbench").symlink_to(tmp_path)
+    assert shared_folder() is None
+
+
+def test_what_others_compute_is_all_that_is_computed_without_ours():
+    now, total, spent = 0.0, 0.0, {os.getpid(): 0.0, 7: 0.0}
+    load = Load(lambda: now, lambda: total, lambda pid: spent.get(pid, 0.0))
+    assert load.look([7]) == 0.0
+    for _ in range(20):
+        now, total = now + 1, total + 1.9
+        spent[os.getpid()] += 1.0
+        spent[7] += 0.5
+        found = load.look([7])
+    assert found == pytest.approx(0.4, abs=0.01)
+    now += 0.01
+    total += 5
+    assert load.look([7]) == found  # too soon to tell
+
+
+def test_a_process_that_ends_takes_nothing_away_from_what_others_compute():
+    now, total, spent = 0.0, 0.0, {7: 50.0}
+    load = Load(lambda: now, lambda: total, lambda pid: spent.get(pid, 0.0))
+    now = 1.0
+    load.look([7])
+    spent.clear()
+    now = 100.0
+    assert load.look([7]) == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_process_that_computes_is_not_its_own_load():
+    moments = iter([0.0, 10.0])
+    load = Load(lambda: next(moments), lambda: 0.0)
+    assert load.look([]) == 0.0
+
+
+def test_a_grant_falls_at_once_and_rises_after_a_calm():
+    grant = Grant()
+    assert grant.follow(4, 4, 0.0) == 4
+    assert grant.follow(2, 1, 0.1) == 2
+    assert grant.follow(4, 4, 0.2) == 2
+    assert grant.follow(4, 2, 0.5) == 2  # not sure: the calm begins anew
+    assert grant.follow(4, 4, 0.9) == 2
+    assert grant.follow(4, 4, 1.1) == 4
+
+
+def test_stalls_hold_longer_each_time_and_are_forgotten():
+    now = 0.0
+    stalls = Stalls(lambda: now)
+
+    def learn() -> None:
+        for _ in range(8):
+            stalls.note("kind", 2, 0.01)
+
+    def held() -> float:
+        nonlocal now
+        begun = now
+        while stalls.holding:
+            now += 0.25
+        return now - begun
+
+    stalls.note("kind", 2, 9.0)
+    assert not stalls.holding  # nobody knows yet what is usual
+    stalls = Stalls(lambda: now)
+    learn()
+    stalls.note("another", 2, 9.0)
+    stalls.note("kind", 1, 0.012)
+    assert not stalls.holding
+    stalls.note("kind", 2, 0.5)
+    assert held() == 1.0
+    stalls.note("kind", 2, 0.5)
+    assert held() == 2.0
+    now += 100
+    stalls.note("kind", 2, 0.5)
+    assert held() == 1.0
+
+
+def test_one_thread_cannot_stall():
+    stalls = Stalls(lambda: 0.0)
+    for _ in range(8):
+        stalls.note("kind", 1, 0.01)
+    stalls.note("kind", 1, 9.0)
+    assert not stalls.holding
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "100000 100000\n"}, 1),
+        ({"cpu.max": "250000 100000\n"}, 2),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"a/b/cpu.max": "max 100000\n", "a/cpu.max": "100000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu.max": "10000 100000\n"}, 1),
+        ({"cpu.max": "nonsense\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_container_s_quota_bounds_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int | None
+):
+    monkeypatch.setattr("workbench.cores.machine.bound_cores", lambda: frozenset(range(4)))
+    (tmp_path / "membership").write_text("1:cpu:/\n0::/a/b\n")
+    for name, text in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert count_cores(tmp_path / "groups", tmp_path / "membership") == (cores or 4)
