@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from workbench.training.manifest import Manifest
     from workbench.training.registry import Entry, Registry
 
-_ACTIONS = ("list", "show", "note", "tag", "untag", "promote", "retire", "drift", "delete")
+_ACTIONS = (
+    "list", "show", "note", "tag", "untag", "promote", "retire", "reinstate", "compare", "drift", "delete", "trash",
+    "restore",
+)  # fmt: skip
 
 
 def main(
@@ -37,8 +40,12 @@ def main(
       workbench adapters tag demo-plain friday
       workbench adapters promote demo-plain    the one to use of its kind
       workbench adapters retire demo-plain     kept, but out of the way
+      workbench adapters reinstate demo-plain  neither promoted nor retired
+      workbench adapters compare demo-plain demo-plain-2   recipes and scores
       workbench adapters drift demo-plain new.bench.yaml   is it still as good on these cases
       workbench adapters delete demo-plain     into the trash
+      workbench adapters trash                 what can be put back
+      workbench adapters restore demo-plain
 
     \b
     Exit codes: 0 done; 1 (drift) it has fallen; 2 there is no such adapter.
@@ -50,13 +57,15 @@ def main(
             f"{action!r} is nothing that can be done with adapters.", f"Expected {', '.join(_ACTIONS)}."
         )
     registry = Registry()
-    if action == "list":
-        _list(registry, json)
+    if action in ("list", "trash"):
+        (_list if action == "list" else _list_trash)(registry, json)
         return
     if not name:
         raise TrainingError(f"Expected the name of an adapter to {action}.", "`workbench adapters` lists them.")
     if action == "show":
         _show(registry, name, json)
+    elif action == "compare":
+        _compare(registry, name, text or [], json)
     elif action == "drift":
         raise typer.Exit(_drift(name, text or [], json))
     else:
@@ -73,7 +82,7 @@ def _drift(name: str, words: list[str], json: bool) -> int:
     from workbench.hosting.pool import Pool
     from workbench.settings import load_settings
     from workbench.store.store import Store
-    from workbench.training.fall import measure_fall
+    from workbench.training.fall import Asking, measure_fall
 
     if len(words) != 1:
         raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
@@ -81,7 +90,7 @@ def _drift(name: str, words: list[str], json: bool) -> int:
     pool = Pool.configured(settings)
     store = Store(paths.data_folder() / "workbench.sqlite")
     try:
-        found = measure_fall(name, Path(words[0]), settings, pool, store, lambda _: None)
+        found = measure_fall(name, Path(words[0]), Asking(settings, pool, store, lambda _: None))
     finally:
         pool.close()
         store.close()
@@ -105,6 +114,11 @@ def _change(registry: Registry, action: str, name: str, words: list[str]) -> str
         case "retire":
             registry.retire(name)
             return f"{name} is retired."
+        case "reinstate":
+            registry.reinstate(name)
+            return f"{name} is a candidate again."
+        case "restore":
+            return f"{registry.restore(name)} is back."
         case _:
             return f"{name} lies in the trash: {registry.delete(name)}"
 
@@ -125,6 +139,46 @@ def _list(registry: Registry, json: bool) -> None:
     table = make_table(["adapter", "standing", "base", "method", "rows", "score", "made", "tags"], right=["rows"])
     for entry in entries:
         table.add_row(*map(show, _row(entry)))
+    console().print(table)
+
+
+def _list_trash(registry: Registry, json: bool) -> None:
+    import msgspec
+
+    found = registry.trash()
+    if json:
+        rows = [{"name": one.name, "path": str(one.path), "when": one.when} for one in found]
+        terminal.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
+    elif not found:
+        terminal.say("The trash is empty.")
+    for one in found if not json else ():
+        terminal.write(f"{one.name}  deleted {one.when}  {one.path}\n")
+
+
+def _compare(registry: Registry, name: str, words: list[str], json: bool) -> None:
+    import msgspec
+
+    from workbench.cli.table import console, make_table, show
+    from workbench.training.contrast import contrast
+    from workbench.training.manifest import read_manifest
+
+    if len(words) != 1:
+        raise TrainingError("Expected two adapters to compare.", f"workbench adapters compare {name} OTHER")
+    left, right = (read_manifest(registry.find(one).path) for one in (name, words[0]))
+    found = contrast(left, right)
+    if json:
+        from workbench.evaluation.reports.json import encode
+
+        terminal.write(encode(found))
+        return
+    table = make_table(["", found.left, found.right])
+    for score in found.scores:
+        table.add_row(show(score.name), *(f"{v:.4g}" if v is not None else "–" for v in (score.left, score.right)))
+    for one in (*found.recipe, *found.origin):
+        table.add_row(
+            show(one.name),
+            *(show("–" if v is None else msgspec.json.encode(v).decode().strip('"')) for v in (one.left, one.right)),
+        )
     console().print(table)
 
 

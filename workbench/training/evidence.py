@@ -1,4 +1,4 @@
-"""Evidence: what a verdict is made of: the run on the test split, who stands for what in it, how the adapter came about.
+"""Evidence: what a verdict is made of: a run on the test split, who stands for what in it, where the adapter is from.
 
 Knows nothing of what follows from it (conclusion.py, recommendation.py).
 """

@@ -9,17 +9,17 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from workbench.errors import TrainingError
 from workbench.evaluation.bench import AdapterChoice, Bench, Dataset, Variant, load_bench
 from workbench.evaluation.datasets import load_cases
-from workbench.evaluation.progress import RunEvent
+from workbench.evaluation.progress import RunEvent, RunFinished
 from workbench.evaluation.run import Evaluation, Options
 from workbench.evaluation.sources import find_sources
-from workbench.evaluation.summary import Estimate, summarize
+from workbench.evaluation.summary import Estimate, Summary, summarize
 from workbench.evaluation.view import Metric, RunView
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
@@ -61,9 +61,21 @@ class Fall(msgspec.Struct, frozen=True):
                 )
 
 
-def measure_fall(
-    name: str, bench_path: Path, settings: Settings, pool: Pool, store: Store, tell: Callable[[RunEvent], None]
-) -> Fall:
+class Asking(NamedTuple):
+    """What an adapter is asked with. figures: works out what a run comes to, where not in this process.
+
+    begun: is told the run, so that somebody can end it.
+    """
+
+    settings: Settings
+    pool: Pool
+    store: Store
+    tell: Callable[[RunEvent], None]
+    figures: Callable[[str], Summary] | None = None
+    begun: Callable[[Evaluation], None] = lambda _: None
+
+
+def measure_fall(name: str, bench_path: Path, asking: Asking) -> Fall:
     """Let an adapter answer the cases of a bench, and keep what it scored beside it. Raises WorkbenchError."""
     registry = Registry()
     entry = registry.find(name)
@@ -78,11 +90,10 @@ def measure_fall(
     dataset = _need(bench.dataset, path)
     cases = load_cases(dataset, path.parent)
     asked = msgspec.structs.replace(bench, variants=(variant,), perturbations=None)
-    sources = find_sources(asked, path.parent, settings)
-    run = Evaluation(asked, path, cases, pool, sources, store, Options(note=f"is {entry.name} still good"))
-    for event in run.events():
-        tell(event)
-    summary = summarize(RunView(store, run.run))
+    sources = find_sources(asked, path.parent, asking.settings)
+    options = Options(note=f"is {entry.name} still good")
+    run = Evaluation(asked, path, cases, asking.pool, sources, asking.store, options)
+    summary = _answer(run, asking)
     metric = next((one for one in summary.metrics if one.name in made.metrics.scores), None)
     if metric is None:
         known = ", ".join(made.metrics.scores)
@@ -90,6 +101,18 @@ def measure_fall(
     now = summary.variant(variant.name).scores[metric.name]
     registry.measured(entry.name, Measured({metric.name: now.value}, now.n, str(cases.path), cases.digest, time.time()))
     return judge_fall(entry.name, metric, made.metrics.scores[metric.name], made.metrics.cases, now, run.run)
+
+
+def _answer(run: Evaluation, asking: Asking) -> Summary:
+    """What the adapter scores. Raises TrainingError when the run is ended before that."""
+    asking.begun(run)
+    whole = True
+    for event in run.events():
+        asking.tell(event)
+        whole = event.finished if isinstance(event, RunFinished) else whole
+    if not whole:
+        raise TrainingError("It was stopped before every case was answered.", "Begin it again when you like.")
+    return asking.figures(run.run) if asking.figures else summarize(RunView(asking.store, run.run))
 
 
 def judge_fall(name: str, metric: Metric, before: float, cases: int, now: Estimate, run: str = "") -> Fall:

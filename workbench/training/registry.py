@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,18 @@ from workbench.training.manifest import MANIFEST, Manifest, Measured, Rank, read
 _KEPT = (".safetensors", ".json", ".jinja", ".model", ".txt")
 _LEFT_OUT = ("checkpoint.json", "trainer_state.json", "optimizer.pt", "scheduler.pt", "training_args.bin")
 _TOKENIZER = ("token", "vocab", "merges", "spiece", "special_tokens", "chat_template", "added_tokens")
+
+
+_STAMP = len("20260102-030405-678901-")
+"""characters before the name of what lies in the trash"""
+
+
+class Trashed(NamedTuple):
+    """An adapter in the trash. when: it was put there, as its folder is called."""
+
+    name: str
+    path: Path
+    when: str
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -109,6 +122,10 @@ class Registry:
         """Keep it, but out of the way."""
         self._change(name, rank="retired")
 
+    def reinstate(self, name: str) -> None:
+        """Undo `promote` and `retire`."""
+        self._change(name, rank="candidate")
+
     def measured(self, name: str, measured: Measured) -> None:
         """Keep what it scored on further data."""
         self._change(name, later=(*self._manifest(name).later, measured))
@@ -117,7 +134,7 @@ class Registry:
         """Move it into the trash; where it is now."""
         entry = self.find(name)
         stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S-%f")
-        target = paths.data_folder() / "trash" / "adapters" / f"{stamp}-{entry.path.name}"
+        target = self._trash / f"{stamp}-{entry.path.name}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(entry.path, target)
@@ -126,6 +143,41 @@ class Registry:
                 f"Cannot move {entry.path} to the trash: {error.strerror}.", "It is still there."
             ) from error
         return target
+
+    def trash(self) -> tuple[Trashed, ...]:
+        """What was deleted and can be put back, the latest first."""
+        try:
+            paths_there = sorted(self._trash.iterdir(), reverse=True)
+        except OSError:
+            return ()
+        return tuple(
+            Trashed(path.name[_STAMP:], path, path.name[: _STAMP - 1]) for path in paths_there if path.is_dir()
+        )
+
+    def restore(self, name: str) -> str:
+        """Put the latest one of that name back, or the one in that folder of the trash; the name it has now.
+
+        Where another one took its name meanwhile it gets a further version's. Raises TrainingError where there is none.
+        """
+        held = next((one for one in self.trash() if name in (one.name, one.path.name)), None)
+        if held is None:
+            known = ", ".join(one.name for one in self.trash()[:8])
+            raise TrainingError(
+                f"No adapter called {name!r} lies in the trash.", f"There are: {known}." if known else "It is empty."
+            )
+        free, _ = self._free(held.name)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.move(held.path, self.folder / free)
+        except OSError as error:
+            raise FileError(f"Cannot move {held.path} back: {error.strerror}.", "It is still in the trash.") from error
+        if free != held.name:
+            self._change(free, name=free)
+        return free
+
+    @property
+    def _trash(self) -> Path:
+        return paths.data_folder() / "trash" / "adapters"
 
     def lineage(self, name: str) -> tuple[str, ...]:
         """The names from the adapter to the one that began it all; the last may no longer be there."""
@@ -139,7 +191,7 @@ class Registry:
                 return tuple(names)
             names.append(parent)
 
-    def _change(self, name: str, **changes: object) -> None:
+    def _change(self, name: str, /, **changes: object) -> None:
         entry = self.find(name)
         write_manifest(entry.path, msgspec.structs.replace(read_manifest(entry.path), **changes))
 

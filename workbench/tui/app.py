@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
     from workbench.training.recipe import Recipe
+    from workbench.tui.adapters import Adapters
     from workbench.tui.desk import Desk
     from workbench.tui.evaluations import Evaluations
     from workbench.tui.screens.bench import BenchScreen
     from workbench.tui.screens.matrix import Shown
     from workbench.tui.screens.models import Taken
     from workbench.tui.trainings import Trainings
+    from workbench.tui.verdicts import Verdicts
 
 
 class WorkbenchApp(App[None]):
@@ -57,6 +59,7 @@ class WorkbenchApp(App[None]):
         self._open_desk = open_desk
         self._desk: Desk | None = None
         self._evaluations: Evaluations | None = None
+        self._beside: list[Verdicts | Adapters] = []
         self.problem: WorkbenchError | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -121,8 +124,24 @@ class WorkbenchApp(App[None]):
 
         return await self.push_screen_wait(TrainingScreen(trainings, recipe))
 
+    async def show_verdict(self, verdicts: Verdicts, adapter: str = "") -> str | None:
+        """Open the verdict on a bench; the adapter that a person wants in a pane, when they come back."""
+        from workbench.tui.screens.verdict import VerdictScreen
+
+        self._beside.append(verdicts)
+        return await self.push_screen_wait(VerdictScreen(verdicts, adapter))
+
+    async def show_registry(self, adapters: Adapters) -> str | None:
+        """Open the registry of adapters; the one that a person wants in a pane, when they come back."""
+        from workbench.tui.screens.adapters import AdaptersScreen
+
+        self._beside.append(adapters)
+        return await self.push_screen_wait(AdaptersScreen(adapters))
+
     def close_engines(self) -> None:
-        """End every engine, a run that uses them first; quick, and safe to call at any time."""
+        """End every engine, whatever uses them first; quick, and safe to call at any time."""
+        for one in self._beside:
+            one.close()
         if self._evaluations is not None:
             self._evaluations.close()
         if self._desk is not None:
@@ -135,7 +154,7 @@ class WorkbenchApp(App[None]):
 
             for id, action in ACTIONS.items():
                 yield SystemCommand(action.title, action.explanation, partial(bench.action_do, id))
-        elif screen.id == "matrix":
+        elif screen.id in ("matrix", "training", "verdict", "registry", "sweep"):
             for binding in screen.BINDINGS:
                 if isinstance(binding, Binding):
                     title = binding.description.capitalize()

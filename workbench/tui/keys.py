@@ -11,7 +11,10 @@ from textual.screen import Screen
 
 from workbench.tui.dialogs.help import KeyRow
 
-_OWNERS = {"app", "bench", "models", "pane", "editor", "examples", "evaluation", "matrix", "vote", "training"}
+_OWNERS = {
+    "app", "bench", "models", "pane", "editor", "examples", "evaluation", "matrix", "vote", "training", "verdict",
+    "registry", "sweep",
+}  # fmt: skip
 _PLACES = {
     "OutputPane": "On a pane",
     "ExampleList": "In the examples",

@@ -12,6 +12,7 @@ from workbench.errors import FileChangedError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice
 from workbench.tui.actions.flow import ask, flow, settle_trust
 from workbench.tui.actions.pane_row import insert_pane
+from workbench.tui.adapters import find_trained
 from workbench.tui.dialogs.name_input import NameInput
 
 if TYPE_CHECKING:
@@ -109,21 +110,42 @@ async def ask_for_trust(screen: BenchScreen) -> None:
 async def train(screen: BenchScreen) -> None:
     """An adapter for the chosen pane's prompt, on the bench's own data; a job that goes on is shown as it is."""
     trainings, index = screen.trainings, screen.chosen
-    if screen.session.unsaved:
-        answer = await ask(
-            screen,
-            "Train",
-            "A training reads the saved files. Save your changes first?",
-            [("save", "Save and go on"), ("stay", "Cancel")],
-        )
-        if answer == "stay" or not await save_all(screen):
-            return
+    if not await _save_first(screen, "Train", "A training reads the saved files. Save your changes first?"):
+        return
     if trainings.job is None:
         running = await asyncio.to_thread(trainings.find_running)
         if running is not None:
             trainings.follow(running)
     recipe = trainings.job.recipe if trainings.job else await asyncio.to_thread(trainings.propose, index)
     adapter = await cast("WorkbenchApp", screen.app).show_training(trainings, recipe)
+    if adapter is not None:
+        await open_adapter(screen, Path(adapter))
+
+
+async def _save_first(screen: BenchScreen, title: str, text: str) -> bool:
+    """Whether everything is on the disk; asks where something is not."""
+    if not screen.session.unsaved:
+        return True
+    answer = await ask(screen, title, text, [("save", "Save and go on"), ("stay", "Cancel")])
+    return answer != "stay" and await save_all(screen)
+
+
+@flow
+async def judge(screen: BenchScreen) -> None:
+    """Whether an adapter was worth its training; one that goes on, or was reached, is shown as it is."""
+    if not await _save_first(screen, "Verdict", "A verdict reads the saved files. Save your changes first?"):
+        return
+    variant = screen.session.variants[screen.chosen]
+    laid = await asyncio.to_thread(find_trained, variant.adapters)
+    adapter = await cast("WorkbenchApp", screen.app).show_verdict(screen.verdicts, laid)
+    if adapter is not None:
+        await open_adapter(screen, Path(adapter))
+
+
+@flow
+async def registry(screen: BenchScreen) -> None:
+    """The adapters that were trained here."""
+    adapter = await cast("WorkbenchApp", screen.app).show_registry(screen.adapters)
     if adapter is not None:
         await open_adapter(screen, Path(adapter))
 

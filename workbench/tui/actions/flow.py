@@ -5,14 +5,14 @@ The one place where an error becomes a toast.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.trust import find_untrusted, trust
+from workbench.evaluation.trust import Spec, find_untrusted, trust
 from workbench.inert import make_inert
 from workbench.tui.dialogs.question import Question
 
@@ -60,7 +60,12 @@ async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[st
 
 async def settle_trust(screen: Screen[Any], session: Session) -> bool:
     """Whether the code among the bench's scorers may run; asks where nobody has agreed to it as it is."""
-    found = find_untrusted(session.bench.scorers, session.path.parent)
+    return await settle_trust_of(screen, session.bench.scorers, session.path.parent)
+
+
+async def settle_trust_of(screen: Screen[Any], scorers: Sequence[Spec], folder: Path) -> bool:
+    """The same for any bench's scorers. folder: the bench's."""
+    found = find_untrusted(scorers, folder)
     if not found:
         return True
     names = "\n".join(f"  {path}" for path in found)

@@ -44,6 +44,8 @@ ACTIONS: dict[str, Action] = {
     "final_prompt": Action("Show the final prompt", "Exactly what is sent, token by token", answers.final_prompt),
     "evaluate": Action("Evaluate", "Every case of the dataset against every variant", bench.evaluate),
     "train": Action("Train an adapter…", "On this bench's data, with the chosen pane's prompt", bench.train),
+    "judge": Action("Verdict…", "Was the adapter worth its training, or is a prompt enough", bench.judge),
+    "registry": Action("Trained adapters", "Where each comes from, notes, comparison, drift, trash", bench.registry),
     "choose_dataset": Action("Dataset…", "Which file of cases, and how it is read", cases.choose_dataset),
     "keep_case": Action("Keep this input as a case", "As a further row of the dataset", cases.keep_case),
     "write_case": Action("Write what I typed into the case", "Into its row of the dataset", cases.write_case),

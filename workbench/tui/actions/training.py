@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.training.dry_run import dry_run
@@ -18,6 +18,7 @@ from workbench.tui.dry_run_text import describe_dry_run
 from workbench.tui.figures import show_seconds
 
 if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
     from workbench.tui.screens.training import TrainingScreen
 
 
@@ -115,6 +116,29 @@ async def open_pane(screen: TrainingScreen) -> None:
         raise TrainingError("This job has no adapter yet.", "It is made when the training ends; ctrl+x ends it.")
     screen.trainings.take()
     screen.dismiss(ended.adapter)
+
+
+@flow
+async def judge(screen: TrainingScreen) -> None:
+    """Whether the adapter of this job, or the bench's, was worth its training."""
+    ended, app = screen.trainings.ended, cast("WorkbenchApp", screen.app)
+    if app.bench_screen is not None:
+        adapter = Path(ended.adapter).name if ended is not None and ended.adapter else ""
+        await _take(screen, await app.show_verdict(app.bench_screen.verdicts, adapter))
+
+
+@flow
+async def registry(screen: TrainingScreen) -> None:
+    """The adapters that were trained here."""
+    app = cast("WorkbenchApp", screen.app)
+    if app.bench_screen is not None:
+        await _take(screen, await app.show_registry(app.bench_screen.adapters))
+
+
+async def _take(screen: TrainingScreen, adapter: str | None) -> None:
+    """Hand an adapter that a person wants in a pane on to the bench."""
+    if adapter is not None:
+        screen.dismiss(adapter)
 
 
 @flow

@@ -33,6 +33,7 @@ from workbench.tui.actions.bench import ask_for_trust, open_adapter
 from workbench.tui.actions.flow import say
 from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
+from workbench.tui.adapters import Adapters
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
@@ -40,6 +41,7 @@ from workbench.tui.footer_order import order_bindings
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.trainings import Trainings
+from workbench.tui.verdicts import Verdicts
 from workbench.tui.widgets.case_view import CaseView
 from workbench.tui.widgets.edit_column import EditColumn
 from workbench.tui.widgets.example_list import ExampleList
@@ -73,6 +75,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("ctrl+d", "do('duplicate')", "duplicate", id="bench.duplicate", priority=True),
         Binding("ctrl+e", "do('evaluate')", "evaluate", id="bench.evaluate", priority=True),
         Binding("f9", "do('train')", "train", id="bench.train", priority=True),
+        Binding("f10", "do('judge')", "verdict", id="bench.verdict", priority=True),
+        Binding("f12", "do('registry')", "adapters", id="bench.registry", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("f6", "do('engines')", "engines", id="bench.engines", show=False, priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
@@ -109,6 +113,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.pool = desk.pool
         self.evaluations = Evaluations(self.session, self.pool)
         self.trainings = Trainings(self.session)
+        self.verdicts = Verdicts(self.session, self.evaluations)
+        self.adapters = Adapters(self.session, self.evaluations)
         self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))

@@ -1,0 +1,113 @@
+"""Contrast: two adapters side by side: which values of their recipes differ, and what each scored.
+
+Knows nothing of how that is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from workbench.training.fields import list_fields
+from workbench.training.manifest import Manifest
+from workbench.training.recipe import Recipe, parse_recipe
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """A value that differs. None: it is not there."""
+
+    name: str
+    left: Any
+    right: Any
+
+
+class ScorePair(msgspec.Struct, frozen=True):
+    """A metric of both. base: of the base that each was trained on. same: both were scored on the same cases.
+
+    p: how often chance alone would part two rates so far (Fisher's exact test); NaN where nobody can tell.
+    """
+
+    name: str
+    left: float | None
+    right: float | None
+    left_cases: int
+    right_cases: int
+    same: bool
+    p: float
+
+
+class Contrast(msgspec.Struct, frozen=True):
+    """What tells two adapters apart. recipe: by the paths of its values; origin: base, prompt, data, training."""
+
+    left: str
+    right: str
+    recipe: tuple[Differing, ...]
+    origin: tuple[Differing, ...]
+    scores: tuple[ScorePair, ...]
+
+
+def contrast(left: Manifest, right: Manifest) -> Contrast:
+    """Hold one adapter against another. Raises TrainingError where a recipe cannot be read any more."""
+    recipes = _flatten(parse_recipe(left.recipe, left.name)), _flatten(parse_recipe(right.recipe, right.name))
+    origins = _tell_origin(left), _tell_origin(right)
+    return Contrast(
+        left.name, right.name, _differ(*recipes, without=("name",)), _differ(*origins), tuple(_pair(left, right))
+    )
+
+
+def _flatten(recipe: Recipe) -> dict[str, Any]:
+    """Every value of a recipe by its path, the defaults too, which a later version may change."""
+    values = {field.path: field.default for field in list_fields()}
+    return {**values, **dict(_walk("", msgspec.to_builtins(recipe)))}
+
+
+def _walk(path: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        return [found for key, held in value.items() for found in _walk(f"{path}.{key}" if path else str(key), held)]
+    return [(path, value)]
+
+
+def _tell_origin(made: Manifest) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "base": f"{made.base.rpartition('/')[2]} {made.base_digest[:8]}",
+        "prompt": f"{made.prompt} {made.prompt_digest[:8]}".strip(),
+        "parent": made.parent,
+        "updates": made.steps,
+        "best update": made.best_step,
+        "tokens": made.tokens,
+        "seconds": round(made.seconds, 1),
+        "numbers learned": made.parameters,
+    }
+    for trace in made.data:
+        told[f"{trace.role} rows"] = trace.rows
+        told[f"{trace.role} data"] = f"{trace.path.rpartition('/')[2]} {trace.digest[:8]}"
+    return {**told, **{f"made with {key}": value for key, value in made.libraries.items()}}
+
+
+def _differ(left: dict[str, Any], right: dict[str, Any], without: tuple[str, ...] = ()) -> tuple[Differing, ...]:
+    names = [name for name in dict.fromkeys((*left, *right)) if name not in without]
+    plain = [(name, _plain(left.get(name)), _plain(right.get(name))) for name in names]
+    return tuple(Differing(name, a, b) for name, a, b in plain if a != b)
+
+
+def _plain(value: Any) -> Any:
+    """Nothing said is the same as nothing there."""
+    held = list(value) if isinstance(value, tuple) else value
+    return None if held in ("", [], {}) else held
+
+
+def _pair(left: Manifest, right: Manifest) -> list[ScorePair]:
+    from workbench.training.fall import compare_rates
+
+    a, b = left.metrics, right.metrics
+    names = dict.fromkeys((*(a.scores if a else ()), *(b.scores if b else ())))
+    found = []
+    for name in names:
+        one = a.scores.get(name) if a else None
+        other = b.scores.get(name) if b else None
+        cases = (a.cases if a else 0, b.cases if b else 0)
+        same = bool(a and b and a.digest and a.digest == b.digest and a.cases == b.cases)
+        p = compare_rates(one, cases[0], other, cases[1]) if one is not None and other is not None else float("nan")
+        found.append(ScorePair(name, one, other, *cases, same, p))
+    return found

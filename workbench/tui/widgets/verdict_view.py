@@ -1,0 +1,123 @@
+"""VerdictView: a verdict on one page: what to do, the table, the plots, why, and what may overturn it.
+
+Computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Static
+from textual_plot import HiResMode, PlotWidget
+
+from workbench.training.verdict import CurvePoint, Verdict, describe_metric
+from workbench.tui.verdict_text import (
+    COLOURS,
+    LETTERS,
+    describe_caveats,
+    describe_cost,
+    describe_headline,
+    describe_reasons,
+    find_metric,
+    lay_table,
+)
+
+_NO_CURVE = """\
+learning curve
+
+Not drawn yet. Name numbers of rows under “learning curve” (f2), such as 10,25,50,100, and the same adapter is trained \
+on so many rows each. Then score against rows stands here beside score against shots, and shows when prompting stops \
+being enough."""
+
+
+class VerdictView(VerticalScroll):
+    """Scrolls as a whole; the table comes first."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verdict-view")
+        self._verdict: Verdict | None = None
+        self._metric = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="verdict-headline")
+        yield Static(id="verdict-table")
+        yield Static(id="verdict-cost")
+        with Horizontal(id="verdict-plots"):
+            yield PlotWidget(id="verdict-tokens", allow_pan_and_zoom=False)
+            yield PlotWidget(id="verdict-rows", allow_pan_and_zoom=False)
+            yield PlotWidget(id="verdict-shots", allow_pan_and_zoom=False)
+            yield Static(_NO_CURVE, id="verdict-no-curve", markup=False)
+        with Horizontal(id="verdict-words"):
+            yield Static(id="verdict-why")
+            yield Static(id="verdict-caveats")
+
+    def on_mount(self) -> None:
+        for plot in self.query(PlotWidget):
+            plot.can_focus = False
+
+    def show(self, verdict: Verdict, metric: str) -> None:
+        """Show a verdict by one of its metrics."""
+        self._verdict, self._metric = verdict, metric
+        self.set_class(bool(verdict.curve), "-curve")
+        for id, text in (
+            ("headline", describe_headline(verdict)),
+            ("cost", describe_cost(verdict)),
+            ("why", describe_reasons(verdict)),
+            ("caveats", describe_caveats(verdict)),
+        ):
+            self.query_one(f"#verdict-{id}", Static).update(text)
+        self._lay()
+        self._draw_tokens(verdict)
+        self._draw_curve(verdict, "rows")
+        self._draw_curve(verdict, "shots")
+
+    def on_resize(self) -> None:
+        self._lay()
+
+    def _lay(self) -> None:
+        if self._verdict is not None and self.size.width:
+            metric = find_metric(self._verdict, self._metric)
+            text = lay_table(self._verdict, metric, self.scrollable_content_region.width - 2)
+            self.query_one("#verdict-table", Static).update(text)
+
+    def _draw_tokens(self, verdict: Verdict) -> None:
+        """Score against the tokens of a request, each arm by its letter."""
+        plot, metric = self.query_one("#verdict-tokens", PlotWidget), find_metric(verdict, self._metric)
+        plot.clear()
+        widest = 1.0
+        for place, one in enumerate(verdict.arms):
+            found = one.scores.get(metric.name)
+            if found is None or found.value != found.value:
+                continue
+            tokens = one.tokens_in + one.tokens_out
+            widest = max(widest, tokens)
+            colour = f"bold {self.app.theme_variables[COLOURS[place]]}"
+            half = max(found.high - found.value, found.value - found.low, 0.0)
+            plot.errorbar([tokens], [found.value], yerr=[half], marker=LETTERS[place], marker_style=colour)
+        plot.set_xlimits(0.0, widest * 1.1)
+        self._label(plot, "tokens of a request", describe_metric(metric), metric.free)
+
+    def _draw_curve(self, verdict: Verdict, kind: Literal["rows", "shots"]) -> None:
+        plot = self.query_one(f"#verdict-{kind}", PlotWidget)
+        plot.clear()
+        points = [one for one in verdict.curve if one.kind == kind and one.score.value == one.score.value]
+        if points:
+            self._draw_points(plot, points, self.app.theme_variables["success" if kind == "rows" else "accent"])
+        label = "training rows" if kind == "rows" else "shots in the prompt"
+        self._label(plot, label, describe_metric(verdict.metric), verdict.metric.free)
+
+    def _draw_points(self, plot: PlotWidget, points: Sequence[CurvePoint], colour: str) -> None:
+        x, y = [float(one.count) for one in points], [one.score.value for one in points]
+        halves = [max(one.score.high - one.score.value, one.score.value - one.score.low, 0.0) for one in points]
+        plot.plot(x, y, line_style=colour, hires_mode=HiResMode.BRAILLE)
+        plot.errorbar(x, y, yerr=[half if half == half else 0.0 for half in halves], marker="●", marker_style=colour)
+        plot.set_xlimits(min(0.0, *x), max(x) * 1.08 or 1.0)
+
+    def _label(self, plot: PlotWidget, x: str, y: str, free: bool) -> None:
+        plot.set_xlabel(x)
+        plot.set_ylabel(y)
+        if not free:
+            plot.set_ylimits(0.0, 1.05)
