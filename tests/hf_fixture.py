@@ -45,7 +45,7 @@ def write_hf(
     tokenizer = write_tokenizer(folder, chat_template)
     torch.manual_seed(1)
     config = getattr(transformers, f"{architecture}Config")(
-        vocab_size=len(tokenizer) + 5,  # more than the tokenizer has, as padded models do
+        vocab_size=shape.pop("vocab_size", len(tokenizer) + 5),  # more than the tokenizer has, as padded models do
         max_position_embeddings=context_tokens,
         **{**SHAPE, **shape},
     )

@@ -61,7 +61,14 @@ def open_engine(command: Open, advance: Advance) -> Engine:
         case "hf":
             from workbench.engines.transformers.engine import TransformersEngine
 
-            return TransformersEngine.open(model, command.threads, command.max_context_tokens, advance)
+            return TransformersEngine.open(
+                model,
+                command.threads,
+                command.max_context_tokens,
+                advance,
+                command.parked_bytes,
+                command.step_seconds,
+            )
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:

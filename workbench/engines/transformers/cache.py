@@ -1,7 +1,8 @@
 """The keys and values of many rows in one block of memory, so that rows of any length are evaluated together.
 
-Rows enter and leave without a word: nothing is padded or packed anew for them. A row's token at position p lies in cell p. What a row may see is said by the mask (see memory.py); cells beyond
-that hold old numbers, which are finite and weigh nothing. Knows nothing of requests.
+Rows enter and leave without a word: nothing is padded or packed anew for them. A row's token at position p lies in
+cell p. What a row may see is said by the mask (see memory.py); cells beyond that hold old numbers, which are finite and
+weigh nothing. Knows nothing of requests.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoin
 from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory, choose_memory
 from workbench.engines.transformers.prefixes import DEFAULT_BYTES, Prefixes
+from workbench.engines.transformers.prepared import prepare
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.scheduler import Scheduler, Tools
 from workbench.engines.transformers.vocabulary import TransformersVocabulary
@@ -54,6 +55,7 @@ class TransformersEngine:
         rows: int,
         tools: Tools,
         lease: Lease,
+        prepared_bytes: int = 0,
     ) -> None:
         self._info = info
         self._clock = tools.clock
@@ -62,6 +64,7 @@ class TransformersEngine:
         self._prompts = Prompts(self._vocabulary, template, completes_template=False)
         self._adapters = Adapters(model, loaded.model)
         self._weights_bytes = sum(tensor.nbytes for tensor in loaded.model.parameters())
+        self._prepared_bytes = prepared_bytes
         self._memory = memory
         self._tools = tools
         self._lease = lease
@@ -118,8 +121,9 @@ class TransformersEngine:
             interrupts=Interrupts(),
             threads=lease.threads,
         )
+        prepared = prepare(loaded.model, psutil.virtual_memory().available)
         memory = choose_memory(loaded.model, rows, size, tools.interrupts)
-        return cls(model, opened, loaded, memory, rows, tools, lease)
+        return cls(model, opened, loaded, memory, rows, tools, lease, prepared)
 
     @property
     def info(self) -> ModelInfo:
@@ -142,7 +146,7 @@ class TransformersEngine:
             written_tokens=tally.written,
             cells=rows * cells,
             used_cells=self._scheduler.cells,
-            weights_bytes=self._weights_bytes,
+            weights_bytes=self._weights_bytes + self._prepared_bytes,
             cache_bytes=self._memory.bytes,
             parked_bytes=prefixes.bytes,
             parked=len(prefixes),

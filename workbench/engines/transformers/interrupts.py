@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
-class Interrupted(Exception):  # noqa: N818  it is no error: someone wanted it
+class Interrupted(Exception):
     """The computation was left; what it has put into the cache lies beyond what its rows have seen."""
 
 

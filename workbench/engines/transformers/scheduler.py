@@ -32,6 +32,9 @@ from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.turns import Turns
 from workbench.engines.vocabulary import Vocabulary
 
+_LEAST = 32
+"""Tokens of a prompt for which one more pass over the weights is worth its while, unless they are the last ones."""
+
 
 class Tools(NamedTuple):
     """What the scheduler works with.
@@ -192,7 +195,7 @@ class Scheduler:
             for row in reading:
                 events += self._take_over(row)
             reading = [row for row in reading if len(row.pending) > 1]  # the rest are the next step's
-            if not reading:
+            if not reading or (self._read and tokens < min(_LEAST, *(len(row.pending) for row in reading))):
                 break
             batch, size = self._gather(reading, tokens)
             tokens -= size * len(batch)

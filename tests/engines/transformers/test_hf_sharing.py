@@ -1,0 +1,313 @@
+"""What rows share, who goes first, and that answers are those of one row at a time without any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from answers import ask, complete, open_engine, run
+from hf_fixture import LINEAR, write_adapter, write_hf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from peft import LoraConfig  # noqa: TID253 - what is laid over
+
+from workbench.engines.engine import Chunk, Event, Progress, Request, Weighed, Weighing, fold
+from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.prompts import shared_length
+from workbench.engines.transformers.engine import TransformersEngine
+from workbench.engines.transformers.interrupts import Interrupts
+from workbench.engines.transformers.memory import OwnMemory, choose_memory
+from workbench.engines.transformers.prefixes import Prefixes
+
+SYSTEM = "the parcel is in the house, and the kettle is here; "
+TEXTS = [SYSTEM + "Where is my parcel?", SYSTEM + "Where is mine?", SYSTEM, "And mine? " * 5, "x"]
+TOKENS = 6
+FAMILIES = {"Llama": {}, "Mistral": {"sliding_window": 6}, "Mamba": {"state_size": 4}}
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_hf: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[tuple[Path, float]]]:
+    """No adapter, a LoRA, the same with another scale, and a DoRA, which has a pass of its own."""
+    folder = tmp_path_factory.mktemp("adapters")
+    lora = write_adapter(tiny_hf, folder / "lora", LoraConfig(r=2, target_modules=LINEAR))
+    dora = write_adapter(tiny_hf, folder / "dora", LoraConfig(r=2, target_modules=LINEAR, use_dora=True))
+    return [[], [(lora, 1.0)], [(lora, 0.5)], [(dora, 1.0)]]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_hf: Path) -> Iterator[TransformersEngine]:
+    made = open_engine(tiny_hf)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def forget(engine: TransformersEngine) -> None:
+    engine._tools.prefixes.clear()
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_hf: Path, adapters: list[list[tuple[Path, float]]]) -> dict[tuple[int, int], str]:
+    """Each text under each set of adapters, one after the other, with nothing kept between them."""
+    plain = open_engine(tiny_hf)
+    plain._scheduler._tools = plain._tools._replace(prefixes=Prefixes(0))
+    return {
+        (text, laid): complete(plain, ask(1, TEXTS[text], adapters[laid], max_tokens=TOKENS))[0].text
+        for text in range(len(TEXTS))
+        for laid in range(len(adapters))
+    }
+
+
+def prompt(engine: TransformersEngine, request: Request) -> tuple[int, ...]:
+    return engine.tokenize(request).ids
+
+
+def tree(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Tokens of prompts, those that they begin with in common counted once."""
+    return len({ids[:end] for ids in prompts for end in range(1, len(ids) + 1)})
+
+
+def text_of(events: Sequence[Event], number: int) -> str:
+    return fold([event for event in events if isinstance(event, Chunk) and event.request == number]).text
+
+
+@settings(max_examples=25)
+@given(
+    asked=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 1), st.integers(0, 4)), max_size=12),
+    budget=st.sampled_from([3, 20, 500]),
+    room=st.sampled_from([0, 20_000, 2**20]),
+    places=st.integers(1, 5),
+)
+def test_answers_are_those_of_one_at_a_time_with_nothing_shared(
+    tiny_hf: Path,
+    engine: TransformersEngine,
+    adapters: list[list[tuple[Path, float]]],
+    alone: dict[tuple[int, int], str],
+    asked: list[tuple[int, int, int, int]],
+    budget: int,
+    room: int,
+    places: int,
+) -> None:
+    """asked: which text, which adapters, whether someone looks on, steps before the next one comes."""
+    scheduler = engine._scheduler
+    scheduler._tools = engine._tools._replace(prefixes=Prefixes(room), pace=Pace(budget, budget, fixed=True))
+    scheduler._places.most = places
+    events: list[Event] = []
+    for number, (text, laid, priority, steps) in enumerate(asked):
+        engine.submit(replace(ask(number, TEXTS[text], adapters[laid], max_tokens=TOKENS), priority=priority))
+        for _ in range(steps):
+            events += engine.step()
+    events += run(engine)
+    scheduler._tools, scheduler._places.most = engine._tools, 16
+    assert scheduler._places.rows == ()
+    for number, (text, laid, _, _) in enumerate(asked):
+        assert text_of(events, number) == alone[text, laid]
+
+
+def test_what_prompts_begin_with_in_common_is_evaluated_once(engine: TransformersEngine) -> None:
+    requests = [ask(number, TEXTS[number % 3], max_tokens=2) for number in range(9)]
+    before = engine.status.read_tokens
+    answers = complete(engine, *requests)
+    read = engine.status.read_tokens - before
+    assert read == tree([prompt(engine, request) for request in requests])
+    assert sum(one.prompt_tokens - one.cached_tokens for one in answers) == read
+
+
+def test_an_edit_at_the_end_evaluates_what_follows_it_and_going_back_nothing(engine: TransformersEngine) -> None:
+    first, edited = ask(1, TEXTS[0]), ask(2, TEXTS[1])
+    same = shared_length(prompt(engine, first), prompt(engine, edited))
+    assert complete(engine, first)[0].cached_tokens == 0
+    assert complete(engine, edited)[0].cached_tokens == same
+    before = engine.status.read_tokens
+    again = complete(engine, replace(first, id=3))[0]
+    assert again.cached_tokens == again.prompt_tokens
+    assert engine.status.read_tokens == before
+
+
+def test_nothing_is_shared_between_sets_of_adapters(
+    engine: TransformersEngine, adapters: list[list[tuple[Path, float]]]
+) -> None:
+    for number, laid in enumerate(adapters):
+        assert complete(engine, ask(number, TEXTS[0], laid))[0].cached_tokens == 0
+    for number, laid in enumerate(adapters):
+        assert complete(engine, ask(number, TEXTS[0], laid))[0].cached_tokens > 0
+
+
+def test_a_prefix_that_an_adapter_puts_in_front_is_no_token_of_the_prompt(
+    engine: TransformersEngine, tiny_hf: Path, tmp_path: Path
+) -> None:
+    from peft import PrefixTuningConfig
+
+    laid = [(write_adapter(tiny_hf, tmp_path / "prefix", PrefixTuningConfig(num_virtual_tokens=5)), 1.0)]
+    first, again = complete(engine, ask(1, TEXTS[0], laid)), complete(engine, ask(2, TEXTS[0], laid))
+    assert (again[0].text, again[0].cached_tokens) == (first[0].text, first[0].prompt_tokens)
+
+
+def test_a_reproducible_request_shares_nothing_and_is_computed_alone(engine: TransformersEngine) -> None:
+    complete(engine, ask(1, TEXTS[0]))
+    request = replace(ask(2, TEXTS[0]), reproducible=True)
+    expected = complete(engine, request)[0]
+    assert (expected.cached_tokens, expected.reproducible) == (0, True)
+    found = complete(engine, ask(3, TEXTS[0]), request, ask(4, TEXTS[1]))[1]
+    assert (found.text, found.cached_tokens) == (expected.text, 0)
+
+
+def test_someone_who_looks_on_waits_for_no_cell(engine: TransformersEngine) -> None:
+    cells = [replace(ask(number, TEXTS[number], max_tokens=20), priority=1) for number in range(3)]
+    expected = [answer.text for answer in complete(engine, *cells)]
+    engine._scheduler._places.most = 2
+    events: list[Event] = []
+    try:
+        for cell in cells:
+            engine.submit(cell)
+        for _ in range(4):
+            events += engine.step()
+        engine.submit(ask(9, TEXTS[3]))
+        late: list[Event] = []
+        while not [event for event in late if isinstance(event, Chunk) and event.request == 9 and event.stop_reason]:
+            late += engine.step()
+        assert {event.request for event in late if isinstance(event, Chunk)} == {9}
+        assert {event.request for event in late if isinstance(event, Progress) and event.state == "queued"} == {0, 1}
+        events += late + run(engine)
+    finally:
+        engine._scheduler._places.most = 16
+    assert [text_of(events, number) for number in range(3)] == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_kind_of_memory_lets_rows_come_leave_and_step_aside(tmp_path: Path, family: str) -> None:
+    engine = open_engine(write_hf(tmp_path / family, family, **FAMILIES[family]))
+    requests = [replace(ask(number, text), priority=1) for number, text in enumerate(TEXTS)]
+    expected = [complete(engine, request)[0].text for request in requests]
+    engine._tools.prefixes.clear()
+    engine._scheduler._places.most = 2
+    for request in requests:
+        engine.submit(request)
+    events = [event for _ in range(3) for event in engine.step()]
+    engine.submit(ask(9, TEXTS[0]))
+    events += run(engine)
+    assert [text_of(events, number) for number in range(len(TEXTS))] == expected
+    assert text_of(events, 9) == expected[0]
+    if isinstance(engine._memory, OwnMemory):
+        assert engine.status.cached_tokens == 0
+
+
+def test_a_long_prompt_never_holds_up_a_row_that_writes(engine: TransformersEngine) -> None:
+    engine._scheduler._tools = engine._tools._replace(pace=Pace(4, 4, fixed=True))
+    try:
+        engine.submit(ask(1, "x", max_tokens=12, logit_bias={"1": -1000.0}))
+        engine.step()
+        (first,) = engine._scheduler._places.rows
+        while not first.writing:
+            engine.step()
+        engine.submit(ask(2, TEXTS[3], max_tokens=1))
+        written = [first.answer.output_tokens]
+        while len(written) < 4:
+            engine.step()
+            written.append(first.answer.output_tokens)
+        assert [row.writing for row in engine._scheduler._places.rows] == [True, False]
+        assert written == list(range(written[0], written[0] + 4))
+    finally:
+        run(engine)
+        engine._scheduler._tools = engine._tools
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_cancel_frees_the_place_at_whatever_step(engine: TransformersEngine, steps: int) -> None:
+    expected = complete(engine, ask(5, TEXTS[1]))[0].text
+    engine._tools.prefixes.clear()
+    engine._scheduler._tools = engine._tools._replace(pace=Pace(16, 16, fixed=True))
+    engine.submit(ask(1, TEXTS[0]))
+    engine.submit(ask(2, TEXTS[1]))
+    events = [event for _ in range(steps) for event in engine.step()]
+    engine.cancel(1)
+    events += engine.step()
+    assert [row.id for row in engine._scheduler._places.rows] == [2]
+    events += run(engine)
+    engine._scheduler._tools = engine._tools
+    assert text_of(events, 2) == expected
+    assert engine.status.running == engine.status.used_cells == 0
+
+
+@pytest.mark.parametrize("layer", range(8))
+def test_a_pass_is_left_in_the_middle_when_one_of_its_rows_is_called_off(
+    tiny_hf: Path, engine: TransformersEngine, layer: int
+) -> None:
+    expected = complete(engine, ask(5, TEXTS[1]))[0].text
+    engine._tools.prefixes.clear()
+    calls = 0
+    check = engine._memory._cache._check  # type: ignore[attr-defined]
+
+    def call_off() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == layer + 1:
+            engine.interrupt(1)
+        check()
+
+    engine._memory._cache._check = call_off  # type: ignore[attr-defined]
+    try:
+        engine.submit(ask(1, TEXTS[0]))
+        engine.submit(ask(2, TEXTS[1]))
+        events = list(engine.step())
+        while calls <= layer:
+            events += engine.step()
+        engine.cancel(1)
+        events += run(engine)
+    finally:
+        engine._memory._cache._check = check  # type: ignore[attr-defined]
+    ends = [event.stop_reason for event in events if isinstance(event, Chunk) and event.request == 1]
+    assert ends[-1] == "cancelled"
+    assert text_of(events, 2) == expected
+
+
+def test_answers_that_are_weighed_share_their_conversation_with_others(engine: TransformersEngine) -> None:
+    conversation = ask(1, TEXTS[0])
+    complete(engine, conversation)
+    before = engine.status.read_tokens
+    weighing = Weighing(2, conversation.messages, ("the house", "the kettle is here"))
+    engine.weigh(weighing)
+    (shared,) = [event for event in run(engine) if isinstance(event, Weighed)]
+    assert engine.status.read_tokens - before < len(prompt(engine, conversation))
+    engine._tools.prefixes.clear()
+    engine.weigh(replace(weighing, reproducible=True))
+    (alone,) = [event for event in run(engine) if isinstance(event, Weighed)]
+    for one, other in zip(shared.likelihoods, alone.likelihoods, strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+
+
+def test_it_says_what_it_is_doing(engine: TransformersEngine) -> None:
+    for number, text in enumerate(TEXTS[:2]):
+        engine.submit(ask(number, text))
+    before = engine.status
+    assert (before.running, before.waiting) == (0, 2)
+    engine.step()
+    during = engine.status
+    assert during.running == 2
+    assert during.used_cells > 0
+    assert during.cells > 0 and during.cache_bytes == during.cells * engine.info.cell_bytes
+    assert during.parked_bytes > 0 and during.parked > 0
+    assert during.weights_bytes > 0
+    run(engine)
+    after = engine.status
+    assert after.written_tokens > before.written_tokens
+    assert after.read_tokens > before.read_tokens
+    assert after.cached_tokens > before.cached_tokens
+
+
+def test_the_cache_grows_to_its_limits_and_not_beyond(
+    engine: TransformersEngine, make_long: Callable[[int], Request]
+) -> None:
+    memory = choose_memory(engine._adapters._model, 3, engine.info.context_tokens, Interrupts())
+    assert memory.size == (0, 0)
+    complete(engine, *(make_long(number) for number in range(20)))
+    rows, cells = engine.status.cells // engine.info.context_tokens, engine.info.context_tokens
+    assert engine._memory.size == (rows, cells)
+    assert rows <= 16
+
+
+@pytest.fixture
+def make_long(engine: TransformersEngine) -> Callable[[int], Request]:
+    return lambda number: ask(number, f"{number} " * 30, max_tokens=200, logit_bias={"1": -1000.0})
