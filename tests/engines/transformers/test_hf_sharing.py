@@ -278,6 +278,32 @@ def test_answers_that_are_weighed_share_their_conversation_with_others(engine: T
         assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
 
 
+@pytest.mark.parametrize("steps", range(3))
+def test_a_weighing_goes_on_where_it_was_after_it_has_stepped_aside(engine: TransformersEngine, steps: int) -> None:
+    weighing = Weighing(1, ask(1, "x").messages, ("the house and the kettle " * 3, "the house"), priority=1)
+    engine.weigh(weighing)
+    (expected,) = [event for event in run(engine) if isinstance(event, Weighed)]
+    engine._tools.prefixes.clear()
+    engine._scheduler._tools = engine._tools._replace(pace=Pace(4, 4, fixed=True))
+    engine._scheduler._places.most = 1
+    try:
+        engine.weigh(weighing)
+        events = list(engine.step())
+        (row,) = engine._scheduler._places.rows
+        while row.held == row.position:
+            events += engine.step()
+        for _ in range(steps):
+            events += engine.step()
+        assert row.held > row.position
+        engine.submit(ask(2, TEXTS[3]))
+        events += run(engine)
+    finally:
+        engine._scheduler._tools, engine._scheduler._places.most = engine._tools, 16
+    (found,) = [event for event in events if isinstance(event, Weighed)]
+    for one, other in zip(found.likelihoods, expected.likelihoods, strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+
+
 def test_it_says_what_it_is_doing(engine: TransformersEngine) -> None:
     for number, text in enumerate(TEXTS[:2]):
         engine.submit(ask(number, text))

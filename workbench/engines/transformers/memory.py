@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from transformers import DynamicCache
 
-from workbench.engines.transformers.cache import Layers as PrefixLayers
-from workbench.engines.transformers.cache import RowCache, Selection
+from workbench.engines.transformers.cache import Layers, RowCache, Selection
 from workbench.engines.transformers.interrupts import Interrupts
 
 Recipe = tuple[tuple[str, float], ...]
@@ -56,15 +55,15 @@ class Memory(Protocol):
         """The logits after each of a run's tokens, as [tokens, vocabulary]."""
         ...
 
-    def prepend(self, row: int, layers: PrefixLayers) -> None:
+    def prepend(self, row: int, layers: Layers) -> None:
         """Begin an empty row with keys and values that no token gave."""
         ...
 
-    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+    def save(self, row: int, start: int, end: int) -> Layers:
         """A copy of what a row has seen in these positions; only where `longest` is set."""
         ...
 
-    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+    def load(self, row: int, start: int, layers: Layers) -> None:
         """Let a row have seen what another one has; only where `longest` is set."""
         ...
 
@@ -134,13 +133,13 @@ class SharedMemory:
     def bytes(self) -> int:
         return self._cache.bytes
 
-    def prepend(self, row: int, layers: PrefixLayers) -> None:
+    def prepend(self, row: int, layers: Layers) -> None:
         self.load(row, 0, [(keys.to(self._dtype), values.to(self._dtype)) for keys, values in layers])
 
-    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+    def save(self, row: int, start: int, end: int) -> Layers:
         return self._cache.save(row, start, end)
 
-    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+    def load(self, row: int, start: int, layers: Layers) -> None:
         self._cache.load(row, start, layers, self._device)
 
     def put_aside(self, row: int, cells: int) -> Any:
@@ -197,10 +196,10 @@ class OwnMemory:
     def bytes(self) -> int:
         return 0
 
-    def save(self, row: int, start: int, end: int) -> PrefixLayers:
+    def save(self, row: int, start: int, end: int) -> Layers:
         raise NotImplementedError
 
-    def load(self, row: int, start: int, layers: PrefixLayers) -> None:
+    def load(self, row: int, start: int, layers: Layers) -> None:
         raise NotImplementedError
 
     def put_aside(self, row: int, cells: int) -> Any:
@@ -213,7 +212,7 @@ class OwnMemory:
     def evaluate(self, module: Any, runs: Sequence[Run]) -> torch.Tensor:
         return torch.cat([self._pass(module, run, 1)[:, -1] for run in runs])
 
-    def prepend(self, row: int, layers: PrefixLayers) -> None:
+    def prepend(self, row: int, layers: Layers) -> None:
         for number, (keys, values) in enumerate(layers):
             self._cache(row).update(keys[None].to(self._dtype), values[None].to(self._dtype), number)
 

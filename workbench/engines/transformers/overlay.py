@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from workbench.engines.transformers.memory import Memory, PrefixLayers, Recipe, Run
+from workbench.engines.transformers.cache import Layers
+from workbench.engines.transformers.memory import Memory, Recipe, Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Overlay:
     recipe: Recipe = ()
     bare: bool = False
     key: Hashable = ()
-    prefix: PrefixLayers | None = None
+    prefix: Layers | None = None
     embeddings: torch.Tensor | None = None
 
     @property

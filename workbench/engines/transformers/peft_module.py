@@ -14,7 +14,7 @@ import torch
 from peft import PeftModelForCausalLM
 from peft.tuners.lora import LoraLayer
 
-from workbench.engines.transformers.memory import PrefixLayers
+from workbench.engines.transformers.cache import Layers
 from workbench.engines.transformers.peft_folder import Source, make_config
 from workbench.errors import ModelError
 
@@ -56,7 +56,7 @@ def _check_whole(source: Source, result: Any) -> None:
         )
 
 
-def read_prompt(module: Any, prompt: Source, model: Any) -> torch.Tensor | PrefixLayers:
+def read_prompt(module: Any, prompt: Source, model: Any) -> torch.Tensor | Layers:
     """A loaded prompt's embeddings ([tokens, width]), or a loaded prefix's keys and values. Raises ModelError."""
     with torch.no_grad():
         found = module.eval().get_prompt(1)
@@ -85,7 +85,7 @@ def _copy_structure(model: Any) -> Any:
 
 
 @torch.inference_mode()
-def _check_prefix(prompt: Source, prefix: PrefixLayers, model: Any) -> None:
+def _check_prefix(prompt: Source, prefix: Layers, model: Any) -> None:
     """Raise ModelError for a prefix that is not of the shape that the model's own keys and values have."""
     made = model(torch.zeros((1, 1), dtype=torch.long, device=model.device), use_cache=True)
     wanted = [_form(layer[0], layer[1]) for layer in _layers(getattr(made, "past_key_values", None) or ())]

@@ -33,10 +33,12 @@ class Places:
         return tuple(self._rows.values())
 
     def choose(self, waiting: Sequence[MemoryRow], known: Callable[[MemoryRow], int]) -> MemoryRow | None:
-        """The row whose turn it is: one that someone looks on; else the one of which most is known."""
+        """The row whose turn it is: one that someone looks on; else the one of which most is known. None: no place."""
         if not waiting:
             return None
         first = min(waiting, key=lambda row: (row.priority, row.order))
+        if self.full and self.find_guest(first) is None:
+            return None
         if first.priority == 0 or first.aside is not None or self._passed >= PATIENCE:
             return first
         return max(waiting[:_LOOKED_AT], key=lambda row: (known(row), -row.order))
@@ -67,7 +69,7 @@ class Places:
 
     def put_aside(self, row: MemoryRow) -> None:
         """Take a row's place back, and keep what the memory held for it."""
-        row.aside = self._memory.put_aside(row.number, row.position)
+        row.aside = self._memory.put_aside(row.number, row.held)
         self.leave(row)
 
     def close_gaps(self) -> None:
@@ -75,6 +77,6 @@ class Places:
         for number in range(len(self._rows)):
             if number not in self._rows:
                 last = self._rows.pop(max(self._rows))
-                self._memory.move(last.number, number, last.position)
+                self._memory.move(last.number, number, last.held)
                 self._rows[number] = last
                 last.number = number

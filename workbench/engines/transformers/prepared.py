@@ -6,7 +6,7 @@ loaded, where there is memory for a second copy. Knows nothing of what the layer
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -65,10 +65,11 @@ def prepare(model: Any, free_bytes: int) -> int:
         return 0  # this build of torch cannot
     for layer in layers:
         layer.__class__ = PreparedLinear
-        layer.copies = copies
+        cast(PreparedLinear, layer).copies = copies
     return copies.bytes
 
 
 def _can_be(weight: torch.Tensor) -> bool:
     known = (torch.float32, torch.bfloat16)
-    return weight.device.type == "cpu" and weight.dtype in known and torch.backends.mkldnn.is_available()
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return weight.device.type == "cpu" and weight.dtype in known and available

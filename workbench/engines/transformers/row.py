@@ -48,6 +48,11 @@ class MemoryRow(Row):
         """Tokens of its own that are evaluated; what an overlay puts in front is not counted."""
         return self.position - self.overlay.tokens
 
+    @property
+    def held(self) -> int:
+        """Cells of the memory that it still needs."""
+        return self.position
+
     def run(self, tokens: Sequence[int], ahead: int = 0) -> Run:
         """Tokens to evaluate next. ahead: how many others will have been by then."""
         return Run(self.number, self.position + ahead, tokens, recipe=self.overlay.recipe)
@@ -60,3 +65,7 @@ class WeighingRow(MemoryRow):
         super().__init__(answer, Sampler(answer.request.sampling, {}, ()), overlay)
         self.branches = branches
         self.weighed = 0
+
+    @property
+    def held(self) -> int:
+        return self.position + self.weighed

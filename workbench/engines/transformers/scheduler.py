@@ -135,12 +135,7 @@ class Scheduler:
         events: list[Event] = []
         waiting, running = self._rows.waiting, self._rows.running
         while row := self._places.choose(tuple(waiting), self._known):
-            guest = self._places.find_guest(row)
-            if guest is not None:
-                self._places.put_aside(guest)
-                running.remove(guest)
-                waiting.appendleft(guest)
-            if self._places.full:
+            if not self._make_room(row):
                 break
             oldest = min(row.order for row in waiting)
             waiting.remove(row)
@@ -153,6 +148,19 @@ class Scheduler:
             except Exception as error:  # noqa: BLE001  an adapter's failure is its request's alone
                 events += self._rows.fail(row, explain(error))
         return events
+
+    def _make_room(self, row: MemoryRow) -> bool:
+        """Put someone aside for a row, where it needs that; False where there is no memory for it."""
+        guest = self._places.find_guest(row)
+        if guest is None:
+            return True
+        try:
+            self._places.put_aside(guest)
+        except Exception:  # noqa: BLE001  however memory runs out, the row can wait
+            return False
+        self._rows.running.remove(guest)
+        self._rows.waiting.appendleft(guest)
+        return True
 
     def _choose(self) -> list[MemoryRow]:
         """The rows that are computed in this step."""
@@ -172,8 +180,9 @@ class Scheduler:
     def _tell(self, active: Sequence[MemoryRow]) -> list[Event]:
         """Say of each row whether it runs or waits for its turn, where that is new."""
         events: list[Event] = []
+        computed = set(map(id, active))
         for row in self._rows.all:
-            state: State = "running" if row in active else "queued"
+            state: State = "running" if id(row) in computed else "queued"
             if row.state != state:
                 row.state = state
                 events.append(Progress(row.id, state))
