@@ -31,6 +31,7 @@ MEASURES = (
     "first_paint",
     "matrix",
     "matrix_screen",
+    "modes",
     "peers",
     "streaming",
     "training",
