@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks import bare
 from tests.benchmarks.contest import THREADS, Row, draw, models, ratio, take_turns
-from tests.benchmarks.decode import NEW, PROMPT, write_rows
-from tests.benchmarks.own import Own
+from tests.benchmarks.decode import NEW, PROMPT, write_fresh
 from tests.benchmarks.shapes import Shape, write_shape
 
 ROWS = (2, 3, 4, 6, 8, 12, 16)
@@ -25,13 +24,12 @@ def measure() -> list[Row]:
 
 
 def _measure(shape: Shape, path: Path, kind: str, name: str) -> list[Row]:
-    ours, by_hand = Own(path, 1024), _ByHand(path, shape)
-    write_rows(ours, shape, 99, 8, priority=0)
+    by_hand = _ByHand(path, shape)
     ratios: dict[int, float] = {}
     found: list[Row] = []
     for rows in ROWS:
         contenders: dict[str, Callable[[int], float]] = {
-            "ours": lambda turn, rows=rows: write_rows(ours, shape, turn, rows, priority=0),  # type: ignore[misc]
+            "ours": lambda turn, rows=rows: write_fresh(path, shape, turn, rows, 0),  # type: ignore[misc]
             "batch": partial(by_hand.batch, rows),
             "apart": partial(by_hand.apart, rows),
         }
@@ -41,7 +39,6 @@ def _measure(shape: Shape, path: Path, kind: str, name: str) -> list[Row]:
         if rows == 2:
             aim = "at most 0.55" if kind == "q8_0" else "at most 1.05"
             found.append(ratio(f"{name}: a step of 2 rows / always batching", times["ours"], times["batch"], aim, "ms"))
-    ours.close()
     by_hand.close()
     worst = max(ratios, key=lambda rows: ratios[rows])
     each = ", ".join(f"{rows}: {value:.2f}" for rows, value in ratios.items())
