@@ -23,7 +23,7 @@ import numpy as np
 from tests.benchmarks.shapes import SMALL, Shape
 from workbench import paths
 
-ROWS, PROMPT, NEW, ADAPTERS, TEMPLATES, INPUTS = 8, 250, 32, 4, 4, 4
+ROWS, PROMPT, NEW, ADAPTERS, TEMPLATES, INPUTS = 8, 250, 16, 4, 4, 4
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 THREADS = int(os.environ.get("BENCH_THREADS", "0")) or os.cpu_count() or 1
 
@@ -84,21 +84,20 @@ def report() -> None:
     prompts = [_numbers(SMALL, place, PROMPT) for place in range(ROWS)]
     found = {"dtype": ours.dtype, **_rows(ours, theirs, prompts), **_matrix(ours, theirs)}
     with tempfile.TemporaryDirectory() as scratch:
-        found |= _adapters(ours, folder, Path(scratch), prompts[:ADAPTERS])
+        found |= _adapters(ours, folder, Path(scratch), [prompt[:60] for prompt in prompts[:ADAPTERS]])
     print(json.dumps(found))
 
 
 def _rows(ours: _Ours, theirs: _Theirs, prompts: list[Prompt]) -> dict[str, float]:
-    """What a step costs: what more tokens cost, so that reading the prompts is not in it."""
+    """Whole runs, and a step with all rows: of `generate`, what more tokens cost than the first one."""
     times = _take_turns(
         {
-            "first": lambda: ours.answer(prompts, 1),
-            "generate first": lambda: theirs.answer(prompts, 1),
             "all": lambda: ours.answer(prompts, 1 + NEW),
+            "generate first": lambda: theirs.answer(prompts, 1),
             "generate all": lambda: theirs.answer(prompts, 1 + NEW),
+            "rows": lambda: ours.step,  # of the run before
         }
     )
-    times["rows"] = (times["all"] - times["first"]) / NEW
     times["generate"] = (times["generate all"] - times["generate first"]) / NEW
     assert [len(one) for one in ours.written] == [len(other) for other in theirs.written]
     return times
@@ -130,23 +129,20 @@ def _adapters(ours: _Ours, folder: Path, scratch: Path, prompts: list[Prompt]) -
         for number in range(ADAPTERS)
     ]
     laid = [(Applied(Adapter(path.name, path)),) for path in made]
-    pairs = list(zip(prompts, laid, strict=True))
+    ours.answer(prompts, 1, laid)
 
-    def mixed(count: int) -> float:
-        return ours.answer(prompts, count, laid)
+    def mixed() -> float:
+        ours.answer(prompts, 1 + NEW, laid)
+        return ours.step
 
-    def alone(count: int) -> float:
-        return sum(ours.answer([prompt], count, [one]) for prompt, one in pairs)
+    def alone() -> float:
+        total = 0.0
+        for prompt, one in zip(prompts, laid, strict=True):
+            ours.answer([prompt], 1 + NEW, [one])
+            total += ours.step
+        return total
 
-    times = _take_turns(
-        {
-            "mixed first": lambda: mixed(1),
-            "alone first": lambda: alone(1),
-            "mixed all": lambda: mixed(1 + NEW),
-            "alone all": lambda: alone(1 + NEW),
-        }
-    )
-    return {name: (times[f"{name} all"] - times[f"{name} first"]) / NEW for name in ("mixed", "alone")}
+    return _take_turns({"mixed": mixed, "alone": alone})
 
 
 def _take_turns(contenders: dict[str, Callable[[], float]]) -> dict[str, float]:
@@ -182,6 +178,7 @@ class _Ours:
         rows.write = note
         self.dtype = self._engine.info.dtype
         self.read = 0
+        self.step = 0.0
         self.written: list[Prompt] = []
 
     def answer(self, prompts: Sequence[Prompt], count: int, laid: Sequence[tuple[Any, ...]] = ()) -> float:
@@ -200,9 +197,14 @@ class _Ours:
             overlay = engine._adapters.lay(laid[number] if laid else (), ())
             answer = Answer(Request(number, (), sampling, priority=1), prompt, started, (), None)
             engine._scheduler.add(MemoryRow(answer, Sampler(sampling, {}, prompt), overlay))
+        steps = []
         while engine.busy:
+            began, running = time.perf_counter(), engine._scheduler._places.rows
+            whole = len(running) == len(prompts) and all(row.writing for row in running)
             engine.step()
+            steps += [time.perf_counter() - began] * whole
         spent = time.perf_counter() - started
+        self.step = statistics.median(steps) if steps else 0.0
         self.read = engine.status.read_tokens - before
         return spent
 

@@ -65,7 +65,7 @@ class Scheduler:
         self._places = Places(memory, rows)
         self._rows = Rows[MemoryRow](tools.vocabulary, context_tokens, tools.clock, self._release)
         self._turns = Turns[MemoryRow](self._group)
-        self._read = 0
+        self._read = self._written = 0
 
     @property
     def busy(self) -> bool:
@@ -109,10 +109,10 @@ class Scheduler:
             return events
         self._places.close_gaps()
         use_threads(1 if active[0].alone else self._tools.threads())
-        self._read, started = 0, self._tools.clock()
-        written = sum(1 for row in active if row.writing)
+        self._read = self._written = 0
+        started = self._tools.clock()
         events += self._advance(active, self._allow(active))
-        self._note(self._read, written, self._tools.clock() - started)
+        self._note(self._read, self._written, self._tools.clock() - started)
         return events
 
     def close(self) -> None:
@@ -195,24 +195,34 @@ class Scheduler:
             events += self._take_over(row)
         active = [row for row in active if row.number >= 0]  # an answer may be over with its first token
         single = sorted((row for row in active if len(row.pending) == 1), key=lambda row: row.number)
-        if single:
-            events += self._evaluate(single)
-        newest = max((row.order for row in active), default=0)
         reading = [row for row in active if len(row.pending) > 1]
+        watched = any(row.priority == 0 for row in active)
+        if single and (watched or len(single) > len(reading)):  # else a fuller batch is worth waiting for
+            self._written = sum(1 for row in single if row.writing)
+            events += self._evaluate(single)
+        events += self._read_prompts(reading, tokens)
+        tokens -= self._read
+        for row in active:
+            if isinstance(row, WeighingRow) and row.begun and row.branches.left and tokens > 0:
+                tokens -= self._weigh_on(row, tokens, events)
+        return events
+
+    def _read_prompts(self, reading: list[MemoryRow], tokens: int) -> list[Outcome]:
+        """Evaluate so many tokens of prompts, the one that is soonest read first."""
+        events: list[Outcome] = []
+        newest = max((row.order for row in reading), default=0)
         reading.sort(key=lambda row: (row.order > newest - PATIENCE, len(row.pending), row.order))
+        begun = False
         while reading and tokens > 0:
             for row in reading:
                 events += self._take_over(row)
             reading = [row for row in reading if len(row.pending) > 1]  # the rest are the next step's
-            if not reading or (self._read and tokens < min(_LEAST, *(len(row.pending) for row in reading))):
+            if not reading or (begun and tokens < min(_LEAST, *(len(row.pending) for row in reading))):
                 break
             batch, size = self._gather(reading, tokens)
             tokens -= size * len(batch)
             events += self._evaluate(batch, size)
-            reading = [row for row in reading if row not in batch]
-        for row in active:
-            if isinstance(row, WeighingRow) and row.begun and row.branches.left and tokens > 0:
-                tokens -= self._weigh_on(row, tokens, events)
+            begun, reading = True, [row for row in reading if row not in batch]
         return events
 
     def _gather(self, reading: Sequence[MemoryRow], tokens: int) -> tuple[list[MemoryRow], int]:
