@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks.reasons import REASONS
+from .reasons import REASONS
 
 RESULTS, README = (Path(__file__).with_name(name) for name in ("results.json", "README.md"))
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
