@@ -79,6 +79,7 @@ def part(engine: Engine, request: Request, expected: str, found: str, biases: Ma
         written = written[: len(written) - len(choices)]
     recent = [*engine.tokenize(request).pieces, *(token.text for token in written)]
     sampling = request.sampling
+    biases = biases if sampling.logit_bias else {}
     rest = found[len(text) - len(chunk.text) :] if sampling.json_schema else None
     margins = []
     for place, choice in enumerate(choices):
