@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import msgspec
 import pytest
 
 from workbench.evaluation.cost import Price
@@ -153,6 +154,26 @@ def test_few_cases_and_a_prompt_chosen_on_the_test_split_are_held_against_it():
     told = " ".join(conclude(Evidence(small, ARMS, SHOWN, MADE, "t", "test", 3)).recommendation.caveats)
     assert "only 20 cases" in told
     assert "flatters" in told
+
+
+def test_reports_hold_the_scores_that_do_not_decide_as_well():
+    found = evidence("better")
+    further = Metric("token_f1")
+    summary = msgspec.structs.replace(
+        found.summary,
+        metrics=(METRIC, further),
+        variants=tuple(
+            msgspec.structs.replace(one, scores={**one.scores, "token_f1": Estimate(0.4321, 0.4, 0.5, 200)})
+            for one in found.summary.variants
+        ),
+    )
+    verdict = conclude(Evidence(summary, ARMS, SHOWN, MADE))
+    assert verdict.metric == METRIC
+    assert "| further scores | token f1 |" in render_markdown(verdict)
+    assert "token f1" in render_html(verdict)
+    pair = verdict.pair("adapter", "best prompt")
+    assert pair is not None
+    assert (pair.verdict, pair.difference) == ("worse", -0.2)
 
 
 def test_reports_hold_every_arm_and_no_foreign_markup():

@@ -39,6 +39,7 @@ def render_markdown(verdict: Verdict) -> str:
             (_HEAD[0], _HEAD[1], describe_metric(verdict.metric), *_HEAD[3:]),
             [_row(one, verdict) for one in verdict.arms],
         ),
+        _lay_table(*_list_further(verdict)) if len(verdict.metrics) > 1 else "",
         "## Why",
         _list(told.evidence),
         "## What may overturn it",
@@ -77,12 +78,20 @@ def render_html(verdict: Verdict) -> str:
         training=_tell_training(verdict),
         head=(_HEAD[0], _HEAD[1], metric, *_HEAD[3:]),
         rows=[_row(one, verdict) for one in verdict.arms],
+        further=_list_further(verdict) if len(verdict.metrics) > 1 else None,
         intervals=charts.draw_intervals(points, metric, not verdict.metric.free),
         tokens=charts.draw_scatter(
             points, metric, "tokens of a request", lambda value: f"{value:.0f}", not verdict.metric.free
         ),
         curves=[_draw_curve(verdict, kind) for kind in ("rows", "shots")],
     )
+
+
+def _list_further(verdict: Verdict) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The scores that do not decide: head and rows."""
+    further = [metric for metric in verdict.metrics if metric.name != verdict.metric.name]
+    head = ("further scores", *(describe_metric(metric) for metric in further))
+    return head, [(one.arm, *(tell_score(one, metric) for metric in further)) for one in verdict.arms]
 
 
 def _point(one: Standing, verdict: Verdict, best: str) -> Point:

@@ -58,7 +58,7 @@ def look(place: Place, lease: Lease | None = None) -> DryRun:
         base=str(task.base.path),
         method=recipe.method.kind,
         rows=len(taught.rows),
-        validation_rows=len(validation),
+        validation_rows=_count_held(task) if recipe.preference else len(validation),
         tokens=taught.tokens,
         learned_tokens=sum(sum(label >= 0 for label in one.labels(only)[: taught.limit]) for one in taught.encoded),
         longest=max(len(one.ids) for one in taught.encoded),
@@ -96,6 +96,11 @@ def _render(task: Task) -> Rendered:
     if not task.recipe.preference:
         return render_training(task)
     return Rendered(tuple(pair.row for pair in read_pairs(task).train), ())
+
+
+def _count_held(task: Task) -> int:
+    """Pairs of answers that are held out."""
+    return len(read_pairs(task).validation)
 
 
 def _lay_over(learner: Learner) -> Any:

@@ -8,31 +8,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from workbench import files, paths
+from workbench import files
 from workbench.cores.lease import Lease
-from workbench.errors import FileError, TrainingError, WorkbenchError
+from workbench.errors import FileError, TrainingError
 from workbench.settings import load_settings
-from workbench.store.fingerprints import fingerprint
-from workbench.store.store import Store
 from workbench.training import checkpoints
 from workbench.training.checkpoints import Bookmark, Checkpoint
 from workbench.training.child.examiner import Examiner
+from workbench.training.child.failure import MEMORY, explain, is_memory
 from workbench.training.child.learner import Learner, load_learner, pick_device
 from workbench.training.child.lessons import Lessons, encode_rows, make_dataset, make_pairs
+from workbench.training.child.lineage import describe, trace
 from workbench.training.child.parity import check_parity
 from workbench.training.child.resources import follow
 from workbench.training.child.trainers import make_dpo, make_sft
 from workbench.training.child.watcher import Watcher
 from workbench.training.journal import Journal, read_events
 from workbench.training.judge import Judge
-from workbench.training.manifest import DataTrace, Manifest, Measured
+from workbench.training.manifest import DataTrace
 from workbench.training.pairs import Pairs, read_pairs
 from workbench.training.place import Place
 from workbench.training.progress import JobBegan, JobEnded, JobEvent, JobExamined, JobNotice, JobSaved, JobStage
@@ -40,12 +39,6 @@ from workbench.training.recipe import parse_recipe
 from workbench.training.registry import Registry
 from workbench.training.rows import find_overlap, render_training, render_validation
 from workbench.training.task import Task, open_task
-
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
-_MEMORY = (
-    "Lower training.batch and raise training.accumulation by as much, set training.gradient_checkpointing, shorten"
-    " training.max_length, or take a smaller base."
-)
 
 Tell = Callable[[JobEvent], None]
 
@@ -65,7 +58,7 @@ def carry_out(place: Place, leads: bool = True, lease: Lease | None = None) -> J
     try:
         ended = Training(place, tell, leads, lease).run()
     except BaseException as error:
-        ended = _explain(error)
+        ended = explain(error)
         tell(ended)
         if not isinstance(error, Exception):
             raise
@@ -104,7 +97,7 @@ class Training:
         trainer = watcher.trainer
         if not watcher.stopped:
             self._train(trainer, watcher, state)
-        return self._end(task, learner, watcher, traces)
+        return self._end(task, watcher, traces)
 
     def _find_state(self) -> Checkpoint | None:
         found = checkpoints.find_checkpoints(self._place.checkpoints)
@@ -136,18 +129,18 @@ class Training:
         """The datasets to learn from and to examine on, the rows to answer, and where they come from."""
         rows = render_validation(task)
         lessons = encode_rows(learner, task.recipe, rows) if rows else None
-        examined = _trace(task, "validation", lessons)
+        examined = trace(task, "validation", lessons)
         if task.recipe.preference:
             pairs = read_pairs(task)
             train, held = self._encode_pairs(learner, pairs, task)
-            trace = DataTrace("preference", pairs.path, pairs.digest, len(pairs.train))
-            return train, held, lessons, (trace, *examined)
+            origin = DataTrace("preference", pairs.path, pairs.digest, len(pairs.train))
+            return train, held, lessons, (origin, *examined)
         rendered = render_training(task)
         taught = encode_rows(learner, task.recipe, rendered.rows)
         self._say_what_is_odd(task, learner, taught, rows, rendered.unlabelled)
         only = task.recipe.training.completion_only
         held = make_dataset(lessons, only) if lessons else None
-        return make_dataset(taught, only), held, lessons, (*_trace(task, "train", taught), *examined)
+        return make_dataset(taught, only), held, lessons, (*trace(task, "train", taught), *examined)
 
     def _encode_pairs(self, learner: Learner, pairs: Pairs, task: Task) -> tuple[Any, Any]:
         from workbench.training.child.lessons import longest
@@ -240,15 +233,15 @@ class Training:
         try:
             trainer.train(resume_from_checkpoint=str(state.path) if state else None)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not _is_memory(error):
+            if isinstance(error, RuntimeError) and not is_memory(error):
                 raise
             raise TrainingError(
-                f"There was not enough memory to train ({learner_device(trainer)}).", _MEMORY, str(error)
+                f"There was not enough memory to train ({learner_device(trainer)}).", MEMORY, str(error)
             ) from error
 
     # --- the end -------------------------------------------------------------------------------------------------
 
-    def _end(self, task: Task, learner: Learner, watcher: Watcher, traces: tuple[DataTrace, ...]) -> JobEnded:
+    def _end(self, task: Task, watcher: Watcher, traces: tuple[DataTrace, ...]) -> JobEnded:
         step = int(watcher.trainer.state.global_step)
         best = watcher.best
         early = watcher.stopped
@@ -265,7 +258,7 @@ class Training:
         if best is None:
             raise TrainingError("It ended before anything was learned.", "Give it more rows, or more updates.")
         self._stage("saving")
-        adapter = self._publish(task, learner, watcher, traces, best) if self._leads else Path()
+        adapter = self._publish(task, watcher, traces, best) if self._leads else Path()
         by_person = early.startswith("It was stopped")
         return JobEnded(
             time.time(),
@@ -294,45 +287,14 @@ class Training:
             " then try another learning rate, more rows, or another prompt."
         )
 
-    def _publish(
-        self, task: Task, learner: Learner, watcher: Watcher, traces: tuple[DataTrace, ...], best: JobExamined
-    ) -> Path:
+    def _publish(self, task: Task, watcher: Watcher, traces: tuple[DataTrace, ...], best: JobExamined) -> Path:
         states = checkpoints.find_checkpoints(self._place.checkpoints)
         state = next((one for one in states if one.step == best.step), None)
         if state is None:
             raise FileError(f"The state of update {best.step} is no longer there.", "Train again.")
-        first = next((e for e in read_events(self._place.events).events if isinstance(e, JobExamined)), None)
-        validation = next((trace for trace in traces if trace.role == "validation"), None)
-        manifest = Manifest(
-            name=task.name,
-            version=1,
-            created=time.time(),
-            method=task.recipe.method.kind + (" by preference" if task.recipe.preference else ""),
-            base=str(task.base.path.absolute()),
-            base_digest=_fingerprint(task.base.path),
-            recipe=self._place.header.recipe,
-            job=self._place.folder.name,
-            parent=task.parent.name if task.parent else "",
-            prompt=task.prompt.name if task.prompt else "",
-            prompt_digest=files.digest_text(msgspec.json.encode(task.prompt).decode()) if task.prompt else "",
-            data=traces,
-            metrics=Measured(
-                best.scores,
-                best.cases,
-                validation.path if validation else "",
-                validation.digest if validation else "",
-                best.at,
-            ),
-            validation_loss=best.validation_loss,
-            baseline=first.scores if first and first.step == 0 else {},
-            best_step=best.step,
-            steps=int(watcher.trainer.state.global_step),
-            tokens=watcher.tokens,
-            seconds=watcher.seconds,
-            parameters=sum(p.numel() for p in watcher.trainer.model.parameters() if p.requires_grad),
-            libraries={name: metadata.version(name) for name in _LIBRARIES},
-        )
-        return Registry().publish(state.path, manifest)
+        examined = (event for event in read_events(self._place.events).events if isinstance(event, JobExamined))
+        base = next((event for event in examined if event.step == 0), None)
+        return Registry().publish(state.path, describe(task, self._place, watcher, traces, best, base))
 
     def _stage(self, stage: Any) -> None:
         self._tell(JobStage(time.time(), stage))
@@ -354,40 +316,3 @@ def _share_folder(trainer: Any) -> None:
 def learner_device(trainer: Any) -> str:
     """Where a trainer computes, in words."""
     return str(trainer.args.device)
-
-
-def _trace(task: Task, role: str, lessons: Lessons | None) -> tuple[DataTrace, ...]:
-    cases = task.train if role == "train" else task.validation
-    if cases is None or lessons is None:
-        return ()
-    return (DataTrace("train" if role == "train" else "validation", str(cases.path), cases.digest, len(lessons.rows)),)
-
-
-def _fingerprint(path: Path) -> str:
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
-        return fingerprint(store, path.absolute())
-    finally:
-        store.close()
-
-
-def _is_memory(error: Exception) -> bool:
-    words = str(error).lower()
-    return "out of memory" in words or "can't allocate memory" in words or "not enough memory" in words
-
-
-def _explain(error: BaseException) -> JobEnded:
-    """What went wrong, for a person; for what nobody foresaw the whole trace as details."""
-    import traceback
-
-    now = time.time()
-    if isinstance(error, WorkbenchError):
-        return JobEnded(now, "failed", error.message, error.hint, error.details)
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (isinstance(error, Exception) and _is_memory(error)):
-        return JobEnded(now, "failed", "There was not enough memory to train.", _MEMORY, details)
-    if isinstance(error, KeyboardInterrupt):
-        return JobEnded(now, "stopped", "It was interrupted.", "`workbench train --resume` goes on.", "")
-    lines = str(error).strip().splitlines()
-    reason = f"The training failed: {type(error).__name__}: {lines[0] if lines else 'no message'}"
-    return JobEnded(now, "failed", reason, "The job's log says more. Its checkpoints are kept.", details)

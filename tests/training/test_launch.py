@@ -1,0 +1,44 @@
+"""The same recipe file on two processes, as `accelerate launch` starts them on any number of devices."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+from lesson import RECIPE
+
+from workbench.training.checkpoints import find_checkpoints
+from workbench.training.job import find_job
+from workbench.training.process import environment
+from workbench.training.progress import JobBegan, JobExamined, JobStep
+from workbench.training.registry import Registry
+
+LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+"""two processes side by side; the recipe says that they compute on the CPU"""
+
+
+def has_gloo() -> bool:
+    import torch.distributed
+
+    return bool(torch.distributed.is_available() and torch.distributed.is_gloo_available())
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("accelerate") is None or not has_gloo(),
+    reason="accelerate cannot start processes that talk to each other on this machine",
+)
+def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson):
+    command = [sys.executable, *LAUNCH, "--main_process_port", "0", "-m", "workbench.training.child", "my.recipe.yaml"]
+    done = subprocess.run(command, env={**environment(), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (lesson / "my.recipe.yaml").read_text() == RECIPE
+    job = find_job()
+    events = list(job.events(follow=False))
+    began = [event for event in events if isinstance(event, JobBegan)]
+    assert [(one.processes, one.steps) for one in began] == [(2, 4)]
+    assert [event.step for event in events if isinstance(event, JobStep)] == [1, 2, 3, 4]
+    assert [event.step for event in events if isinstance(event, JobExamined)] == [0, 2, 4]
+    assert [entry.name for entry in Registry().entries()] == ["my"]
+    assert [state.step for state in find_checkpoints(job.place.checkpoints)][-1] == 4
