@@ -130,3 +130,34 @@ def test_an_adapter_that_is_not_there_is_told(call, adapter):
     assert "There are: mine." in err
     assert call("adapters", "praise", "mine")[0] == 2
     assert call("adapters", "promote")[0] == 2
+
+
+def test_a_deleted_adapter_can_be_put_back_and_beside_a_newer_one_of_its_name(call, adapter):
+    held = Manifest("mine", 1, 1.0, "lora", "desk", "d", "base: desk\n")
+    assert "empty" in call("adapters", "trash")[2]
+    call("adapters", "delete", "mine")
+    assert call("adapters", "trash")[1].startswith("mine  deleted ")
+    adapter.mkdir()
+    write_manifest(adapter, held)
+    assert "mine-2 is back" in call("adapters", "restore", "mine")[2]
+    assert [one["name"] for one in json.loads(call("adapters", "--json")[1])] == ["mine", "mine-2"]
+    assert call("adapters", "restore", "mine")[0] == 2
+
+
+def test_two_adapters_are_compared_by_recipe_and_score(call, adapter):
+    other = adapter.with_name("other")
+    other.mkdir()
+    recipe = "base: desk\nprompt: ask\ntrain: {path: cases.jsonl}\n"
+    write_manifest(adapter, Manifest("mine", 1, 1.0, "lora", "desk", "d", recipe))
+    write_manifest(other, Manifest("other", 1, 2.0, "lora", "desk", "d", f"{recipe}method: {{rank: 32}}\n"))
+    code, out, _ = call("adapters", "compare", "mine", "other", "--json")
+    assert code == 0
+    assert json.loads(out)["recipe"] == [{"name": "method.rank", "left": 8, "right": 32}]
+    assert "method.rank" in call("adapters", "compare", "mine", "other")[1]
+    assert call("adapters", "compare", "mine")[0] == 2
+
+
+def test_a_standing_can_be_taken_back(call, adapter):
+    call("adapters", "retire", "mine")
+    call("adapters", "reinstate", "mine")
+    assert json.loads(call("adapters", "show", "mine", "--json")[1]).get("rank", "candidate") == "candidate"

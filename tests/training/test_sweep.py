@@ -1,25 +1,27 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from datetime import datetime
+
 import pytest
 from lesson import read
 
-from workbench.cli.sweep import read_values
 from workbench.errors import TrainingError
 from workbench.training import sweep
 from workbench.training.job import Job
 from workbench.training.journal import Journal
 from workbench.training.manifest import Manifest, write_manifest
 from workbench.training.place import make_place
+from workbench.training.process import environment
 from workbench.training.progress import JobEnded, JobExamined
 from workbench.training.registry import Registry
-from workbench.training.sweep import Range, Sweep, set_values
+from workbench.training.sweep import Range, Sweep, read_values, set_values
 
 
 @pytest.fixture
 def trained(lesson, monkeypatch):
     """Jobs that end at once: the higher the rank, the better; a learning rate above 1 fails. Those that were begun."""
-    from datetime import datetime
-
     begun = []
 
     def start(recipe, folder, name="", path=None):
@@ -92,3 +94,126 @@ def test_values_and_ranges_are_read_from_the_command_line():
     for wrong in ("method.rank", "method.rank=", "x=a..b", "x=5..1"):
         with pytest.raises(TrainingError):
             read_values(wrong)
+
+
+class Learning(Job):
+    """A job that is examined four times, as long as nobody ends it."""
+
+    def __init__(self, place, scores, ended):
+        super().__init__(place)
+        self._scores, self._ended = scores, ended
+        self._at, self._stopped = 0, False
+        place.is_alive = lambda: True
+
+    def events(self, follow=True):
+        for step, score in enumerate(self._scores, 1):
+            self._at = step
+            yield JobExamined(1.0, step, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", step == 1)
+            if self._stopped:
+                self._ended.append(self._at)
+                yield JobEnded(2.0, "stopped", "It was stopped.")
+                return
+        adapter = Registry().folder / self.name
+        adapter.mkdir(parents=True)
+        write_manifest(adapter, Manifest(self.name, 1, 1.0, "lora", "b", "d", ""))
+        yield JobEnded(2.0, "done", "Done.", adapter=str(adapter), best_step=1)
+
+    def stop(self, keep=True):
+        assert not keep
+        self._stopped = True
+
+
+SHARED = """
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from workbench.training import sweep
+from workbench.training.job import Job
+from workbench.training.journal import Journal
+from workbench.training.manifest import Manifest, write_manifest
+from workbench.training.place import make_place
+from workbench.training.progress import JobEnded, JobExamined
+from workbench.training.recipe import load_recipe
+from workbench.training.registry import Registry
+
+
+def start(recipe, folder, name="", path=None):
+    place = make_place(recipe.name, "", folder, datetime.now())
+    journal = Journal(place.events)
+    score = recipe.method.rank / 20
+    journal.write(JobExamined(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
+    adapter = Registry().folder / recipe.name
+    adapter.mkdir(parents=True)
+    write_manifest(adapter, Manifest(recipe.name, 1, 1.0, "lora", "b", "d", ""))
+    journal.write(JobEnded(2.0, "done", "Done.", adapter=str(adapter), best_step=2))
+    journal.close()
+    return Job(place)
+
+
+sweep.start = start
+study = sweep.Sweep(load_recipe(Path("my.recipe.yaml")), Path.cwd(), "study", {"method.rank": (2, 8, 16)})
+study.run(3, lambda _: None)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_hopeless_trial_is_ended_before_its_last_examination(lesson, monkeypatch):
+    """Four good trials, then one that is far behind at its first examination of four: it learns no further."""
+    ended = []
+
+    def start(recipe, folder, name="", path=None):
+        good = recipe.method.rank != 2
+        place = make_place(recipe.name, "", folder, datetime.now())
+        return Learning(place, [0.9] * 4 if good else [0.1] * 4, ended)
+
+    monkeypatch.setattr(sweep, "start", start)
+    study = Sweep(read(), lesson, "study", {"method.rank": (8,)})
+    study.run(4, lambda _: None)
+    said: list[str] = []
+    ranking = Sweep(read("method: {rank: 2}"), lesson, "study", {"training.batch": (2,)}).run(1, said.append)
+    hopeless = next(trial for trial in ranking.trials if trial.number == 4)
+    assert hopeless.outcome == "pruned"
+    assert ended == [1]
+    assert any("ended early" in text for text in said)
+    assert ranking.best is not None and ranking.best.number != 4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_share_one_study(lesson):
+    """Each tries three times, both at once; together they number their trials from 0 to 5."""
+    script = lesson / "share.py"
+    script.write_text(SHARED)
+    command = [sys.executable, str(script)]
+    both = [subprocess.Popen(command, env=environment(), cwd=lesson, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said.decode()
+    ranking = make(lesson, method__rank=(2, 8, 16)).rank()
+    assert sorted(trial.number for trial in ranking.trials) == list(range(6))
+    assert {trial.outcome for trial in ranking.trials} == {"complete"}
+    assert len({trial.values["method.rank"] for trial in ranking.trials}) > 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_search_that_is_stopped_ends_its_trial_and_tries_no_more(lesson, monkeypatch):
+    ended, begun = [], []
+
+    def start(recipe, folder, name="", path=None):
+        begun.append(recipe)
+        study.cancel()
+        return Learning(make_place(recipe.name, "", folder, datetime.now()), [0.9] * 4, ended)
+
+    monkeypatch.setattr(sweep, "start", start)
+    study = make(lesson, method__rank=(2, 8))
+    ranking = study.run(5, lambda _: None)
+    assert len(begun) == 1
+    assert ended == [1]
+    assert [(trial.outcome, trial.reason) for trial in ranking.trials] == [("failed", "It was stopped.")]
+
+
+@pytest.mark.parametrize("text", ["method.rank=4,8", "training.learning_rate=0.0001..0.005", "method.dora=true,false"])
+def test_what_is_tried_is_written_as_it_is_read(text):
+    from workbench.training.sweep import write_values
+
+    assert read_values(write_values(*read_values(text))) == read_values(text)

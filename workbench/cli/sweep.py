@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
-    from workbench.training.sweep import Range, Ranking, Trial, Value
+    from workbench.training.sweep import Ranking, Trial
 
 
 def main(
@@ -47,7 +46,7 @@ def main(
 
     from workbench.settings import load_settings
     from workbench.training.recipe import load_recipe
-    from workbench.training.sweep import USUAL, Sweep
+    from workbench.training.sweep import USUAL, Sweep, read_values
     from workbench.training.task import name_of, open_task
 
     recipe = load_recipe(file)
@@ -59,37 +58,6 @@ def main(
         terminal.write(msgspec.json.format(msgspec.json.encode(ranking), indent=2).decode() + "\n")
     else:
         _show(ranking)
-
-
-def read_values(text: str) -> tuple[str, tuple[Value, ...] | Range]:
-    """What to try for a field. Raises TrainingError for anything else than `field=a,b` or `field=low..high`."""
-    from workbench.training.sweep import Range
-
-    path, found, said = text.partition("=")
-    hint = "Such as --try method.rank=4,8,16 or --try training.learning_rate=1e-4..5e-3"
-    if not found or not said:
-        raise TrainingError(f"--try: expected a field and its values, found {text!r}.", hint)
-    low, between, high = said.partition("..")
-    if not between:
-        return path.strip(), tuple(_read(part.strip()) for part in said.split(",") if part.strip())
-    try:
-        ends = float(low), float(high)
-    except ValueError as error:
-        raise TrainingError(f"--try: {said!r} is no range of numbers.", hint) from error
-    if not ends[0] < ends[1]:
-        raise TrainingError(f"--try: the range {said} ends before it begins.", hint)
-    return path.strip(), Range(*ends, log=ends[0] > 0 and ends[1] / ends[0] >= 10)
-
-
-def _read(part: str) -> Value:
-    if part in ("true", "false"):
-        return part == "true"
-    for kind in (int, float):
-        try:
-            return kind(part)
-        except ValueError:
-            continue
-    return part
 
 
 def _show(ranking: Ranking) -> None:

@@ -7,6 +7,7 @@ Knows nothing of how a trial is trained: each is a job like any other.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -96,6 +97,42 @@ def set_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         raise TrainingError(f"A value to try does not suit: {error}.", hint) from error
 
 
+def read_values(text: str) -> tuple[str, tuple[Value, ...] | Range]:
+    """What to try for a field, from text: `field=a,b` or `field=low..high`. Raises TrainingError for anything else."""
+    path, found, said = text.partition("=")
+    hint = "Such as method.rank=4,8,16 or training.learning_rate=1e-4..5e-3"
+    if not found or not said:
+        raise TrainingError(f"To try: expected a field and its values, found {text!r}.", hint)
+    low, between, high = said.partition("..")
+    if not between:
+        return path.strip(), tuple(_read_value(part.strip()) for part in said.split(",") if part.strip())
+    try:
+        ends = float(low), float(high)
+    except ValueError as error:
+        raise TrainingError(f"To try: {said!r} is no range of numbers.", hint) from error
+    if not ends[0] < ends[1]:
+        raise TrainingError(f"To try: the range {said} ends before it begins.", hint)
+    return path.strip(), Range(*ends, log=ends[0] > 0 and ends[1] / ends[0] >= 10)
+
+
+def _read_value(part: str) -> Value:
+    if part in ("true", "false"):
+        return part == "true"
+    for kind in (int, float):
+        try:
+            return kind(part)
+        except ValueError:
+            continue
+    return part
+
+
+def write_values(key: str, held: tuple[Value, ...] | Range) -> str:
+    """The text that `read_values` reads."""
+    if isinstance(held, Range):
+        return f"{key}={held.low:g}..{held.high:g}"
+    return f"{key}={','.join(str(value).lower() if isinstance(value, bool) else str(value) for value in held)}"
+
+
 class Sweep:
     """One study. Raises TrainingError where its file belongs to another one."""
 
@@ -110,6 +147,8 @@ class Sweep:
         self._space = space
         self._path = path or paths.data_folder() / "sweeps" / f"{name}.journal"
         self._study = self._open()
+        self._job: Job | None = None
+        self._cancelled = threading.Event()
 
     def run(self, trials: int, say: Callable[[str], None], minutes: float | None = None) -> Ranking:
         """Try so many more times, one after the other; how all trials of the study stand."""
@@ -120,6 +159,17 @@ class Sweep:
             catch=(TrainingError,),
         )
         return self.rank()
+
+    def cancel(self) -> None:
+        """Try no more, and end the trial under way; from any thread. What was tried is kept."""
+        self._cancelled.set()
+        if self._job is not None:
+            _end(self._job)
+
+    @property
+    def job(self) -> Job | None:
+        """The trial under way."""
+        return self._job
 
     def rank(self) -> Ranking:
         """How the trials stand."""
@@ -159,11 +209,19 @@ class Sweep:
             set_values(self._recipe, values), name=f"{self._recipe.name or self._name}-trial-{trial.number}"
         )
         say(f"trial {trial.number}: " + ", ".join(f"{key} {_show(value)}" for key, value in values.items()))
-        job = start(recipe, self._folder)
+        self._job = job = start(recipe, self._folder)
         trial.set_user_attr(_JOB, job.id)
+        if self._cancelled.is_set():  # before there was a job to end
+            _end(job)
         best, ended = self._watch(trial, job, say)
+        self._job = None
+        if self._cancelled.is_set():
+            trial.study.stop()
         if ended is None:
             raise TrainingError(f"The job {job.id} was killed.", "Run the sweep again.")
+        if self._cancelled.is_set() and not ended.adapter:
+            trial.set_user_attr(_HINT, "It was stopped.")
+            raise TrainingError("It was stopped.", "Run the sweep again.")
         if ended.outcome == "stopped" and not ended.adapter:
             raise optuna.TrialPruned
         if ended.outcome == "failed" or best is None:

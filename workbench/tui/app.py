@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.tui.screens.bench import BenchScreen
     from workbench.tui.screens.matrix import Shown
     from workbench.tui.screens.models import Taken
+    from workbench.tui.sweeping import Sweeping
     from workbench.tui.trainings import Trainings
     from workbench.tui.verdicts import Verdicts
 
@@ -59,7 +60,8 @@ class WorkbenchApp(App[None]):
         self._open_desk = open_desk
         self._desk: Desk | None = None
         self._evaluations: Evaluations | None = None
-        self._beside: list[Verdicts | Adapters] = []
+        self._beside: list[Verdicts | Adapters | Sweeping] = []
+        self._sweeping: Sweeping | None = None
         self.problem: WorkbenchError | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -128,15 +130,29 @@ class WorkbenchApp(App[None]):
         """Open the verdict on a bench; the adapter that a person wants in a pane, when they come back."""
         from workbench.tui.screens.verdict import VerdictScreen
 
-        self._beside.append(verdicts)
+        self._keep(verdicts)
         return await self.push_screen_wait(VerdictScreen(verdicts, adapter))
 
     async def show_registry(self, adapters: Adapters) -> str | None:
         """Open the registry of adapters; the one that a person wants in a pane, when they come back."""
         from workbench.tui.screens.adapters import AdaptersScreen
 
-        self._beside.append(adapters)
+        self._keep(adapters)
         return await self.push_screen_wait(AdaptersScreen(adapters))
+
+    async def show_sweep(self, recipe: Recipe, folder: Path) -> Recipe | None:
+        """Open the search for better numbers of a recipe; the one to go on with, when they come back."""
+        from workbench.tui.screens.sweep import SweepScreen
+        from workbench.tui.sweeping import Sweeping
+
+        sweeping = self._sweeping = self._sweeping or Sweeping()
+        self._keep(sweeping)
+        return await self.push_screen_wait(SweepScreen(sweeping, recipe, folder))
+
+    def _keep(self, beside: Verdicts | Adapters | Sweeping) -> None:
+        """Note what may be under way beside the screen, so that it is ended before the engines are."""
+        if beside not in self._beside:
+            self._beside.append(beside)
 
     def close_engines(self) -> None:
         """End every engine, whatever uses them first; quick, and safe to call at any time."""

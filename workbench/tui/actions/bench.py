@@ -180,5 +180,6 @@ async def leave(screen: BenchScreen) -> None:
         if answer == "quit":
             screen.session.prompts.revert_all()
     screen.runner.stop()
-    screen.evaluations.close()
+    for beside in (screen.verdicts, screen.adapters, screen.evaluations):  # the last one closes what the others use
+        beside.close()
     screen.app.exit()

@@ -119,6 +119,17 @@ async def open_pane(screen: TrainingScreen) -> None:
 
 
 @flow
+async def search(screen: TrainingScreen) -> None:
+    """The recipe with other numbers, several times; the best can be gone on with."""
+    folder = screen.trainings.session.path.parent
+    best = await cast("WorkbenchApp", screen.app).show_sweep(screen.recipe, folder)
+    if best is not None:
+        screen.form.load(best)
+        screen.show_job(False)
+        screen.say("The best trial's numbers stand in the form. ctrl+t shows what they mean, ctrl+r trains.")
+
+
+@flow
 async def judge(screen: TrainingScreen) -> None:
     """Whether the adapter of this job, or the bench's, was worth its training."""
     ended, app = screen.trainings.ended, cast("WorkbenchApp", screen.app)

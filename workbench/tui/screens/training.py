@@ -47,6 +47,7 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
         Binding("ctrl+d", "do('open_pane')", "as a pane", id="training.pane", priority=True),
         Binding("ctrl+e", "do('export')", "export GGUF", id="training.export", priority=True),
         Binding("ctrl+l", "do('show_log')", "log", id="training.log", priority=True),
+        Binding("f8", "do('search')", "sweep", id="training.sweep", priority=True),
         Binding("f10", "do('judge')", "verdict", id="training.verdict", priority=True),
         Binding("f12", "do('registry')", "adapters", id="training.registry", priority=True),
         Binding("f2", "turn_form", "form", id="training.form", priority=True, show=False),
