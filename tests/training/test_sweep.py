@@ -16,7 +16,8 @@ from workbench.training.place import make_place
 from workbench.training.process import environment
 from workbench.training.progress import JobEnded, JobExamined
 from workbench.training.registry import Registry
-from workbench.training.sweep import Range, Sweep, read_values, set_values
+from workbench.training.space import Range, read_values, set_values, write_values
+from workbench.training.sweep import Sweep
 
 
 @pytest.fixture
@@ -214,6 +215,4 @@ def test_a_search_that_is_stopped_ends_its_trial_and_tries_no_more(lesson, monke
 
 @pytest.mark.parametrize("text", ["method.rank=4,8", "training.learning_rate=0.0001..0.005", "method.dora=true,false"])
 def test_what_is_tried_is_written_as_it_is_read(text):
-    from workbench.training.sweep import write_values
-
     assert read_values(write_values(*read_values(text))) == read_values(text)

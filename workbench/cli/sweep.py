@@ -46,7 +46,8 @@ def main(
 
     from workbench.settings import load_settings
     from workbench.training.recipe import load_recipe
-    from workbench.training.sweep import USUAL, Sweep, read_values
+    from workbench.training.space import USUAL, read_values
+    from workbench.training.sweep import Sweep
     from workbench.training.task import name_of, open_task
 
     recipe = load_recipe(file)

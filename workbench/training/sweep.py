@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,26 +21,15 @@ from workbench.training.job import Job, start
 from workbench.training.progress import JobEnded, JobExamined, JobStep
 from workbench.training.recipe import Recipe, check_recipe
 from workbench.training.registry import Registry
+from workbench.training.space import Range, Space, Value, find_value, set_values, suit
 
 if TYPE_CHECKING:
     import optuna
 
 Outcome = Literal["complete", "pruned", "failed", "running"]
-Value = float | int | str | bool
+
 
 _JOB, _STEP, _CASES, _METRIC, _HINT = "job", "best step", "cases", "metric", "reason"
-
-
-class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From where to where a number is tried. log: by its order of magnitude."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-Space = Mapping[str, tuple[Value, ...] | Range]
-"""What is tried: a path of the recipe, such as `training.learning_rate` -> the values, or a range."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -69,70 +58,6 @@ class Ranking(msgspec.Struct, frozen=True):
         return self.trials[0] if self.trials and self.trials[0].score else None
 
 
-USUAL: dict[str, tuple[Value, ...] | Range] = {
-    "method.rank": (4, 8, 16, 32),
-    "training.learning_rate": Range(1e-4, 5e-3, log=True),
-    "training.epochs": (4.0, 8.0, 12.0),
-}
-
-
-def set_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values at these paths. Raises TrainingError for a path that it does not have."""
-    changed: dict[str, dict[str, Any]] = {}
-    for path, value in values.items():
-        section, _, name = path.rpartition(".")
-        held = getattr(recipe, section, None) if section else None
-        if not isinstance(held, msgspec.Struct) or name not in held.__struct_fields__:
-            raise TrainingError(f"A recipe has no value {path!r} to try.", "`workbench train --fields` lists them.")
-        changed.setdefault(section, {})[name] = value
-    sections = {name: msgspec.structs.replace(getattr(recipe, name), **held) for name, held in changed.items()}
-    if "method" in sections and "method.rank" in values and "method.alpha" not in values:
-        ratio = recipe.method.alpha / recipe.method.rank
-        sections["method"] = msgspec.structs.replace(sections["method"], alpha=sections["method"].rank * ratio)
-    made = msgspec.structs.replace(recipe, **sections)
-    try:
-        return msgspec.convert(msgspec.to_builtins(made), Recipe)
-    except msgspec.ValidationError as error:
-        hint = "`workbench train --fields` explains them."
-        raise TrainingError(f"A value to try does not suit: {error}.", hint) from error
-
-
-def read_values(text: str) -> tuple[str, tuple[Value, ...] | Range]:
-    """What to try for a field, from text: `field=a,b` or `field=low..high`. Raises TrainingError for anything else."""
-    path, found, said = text.partition("=")
-    hint = "Such as method.rank=4,8,16 or training.learning_rate=1e-4..5e-3"
-    if not found or not said:
-        raise TrainingError(f"To try: expected a field and its values, found {text!r}.", hint)
-    low, between, high = said.partition("..")
-    if not between:
-        return path.strip(), tuple(_read_value(part.strip()) for part in said.split(",") if part.strip())
-    try:
-        ends = float(low), float(high)
-    except ValueError as error:
-        raise TrainingError(f"To try: {said!r} is no range of numbers.", hint) from error
-    if not ends[0] < ends[1]:
-        raise TrainingError(f"To try: the range {said} ends before it begins.", hint)
-    return path.strip(), Range(*ends, log=ends[0] > 0 and ends[1] / ends[0] >= 10)
-
-
-def _read_value(part: str) -> Value:
-    if part in ("true", "false"):
-        return part == "true"
-    for kind in (int, float):
-        try:
-            return kind(part)
-        except ValueError:
-            continue
-    return part
-
-
-def write_values(key: str, held: tuple[Value, ...] | Range) -> str:
-    """The text that `read_values` reads."""
-    if isinstance(held, Range):
-        return f"{key}={held.low:g}..{held.high:g}"
-    return f"{key}={','.join(str(value).lower() if isinstance(value, bool) else str(value) for value in held)}"
-
-
 class Sweep:
     """One study. Raises TrainingError where its file belongs to another one."""
 
@@ -140,7 +65,7 @@ class Sweep:
         """folder: the recipe's. path: the study's file; else one of that name among a person's data."""
         for key, held in space.items():
             low = held.low if isinstance(held, Range) else held[0]
-            check_recipe(set_values(recipe, {key: _suit(recipe, key, low)}))
+            check_recipe(set_values(recipe, {key: suit(recipe, key, low)}))
         self._recipe = recipe
         self._folder = folder
         self._name = name
@@ -202,8 +127,6 @@ class Sweep:
         )
 
     def _try(self, trial: optuna.Trial, say: Callable[[str], None]) -> float:
-        import optuna
-
         values = {key: self._suggest(trial, key, held) for key, held in self._space.items()}
         recipe = msgspec.structs.replace(
             set_values(self._recipe, values), name=f"{self._recipe.name or self._name}-trial-{trial.number}"
@@ -217,18 +140,25 @@ class Sweep:
         self._job = None
         if self._cancelled.is_set():
             trial.study.stop()
+        value = self._settle(trial, job, best, ended)
+        say(f"trial {trial.number}: {value:.4g} after update {best.step if best else 0}")
+        return value
+
+    def _settle(self, trial: optuna.Trial, job: Job, best: JobExamined | None, ended: JobEnded | None) -> float:
+        """What a trial that is over comes to. Raises TrialPruned, and TrainingError where it came to nothing."""
+        import optuna
+
         if ended is None:
             raise TrainingError(f"The job {job.id} was killed.", "Run the sweep again.")
-        if self._cancelled.is_set() and not ended.adapter:
+        if ended.outcome == "stopped" and not ended.adapter:
+            if not self._cancelled.is_set():
+                raise optuna.TrialPruned
             trial.set_user_attr(_HINT, "It was stopped.")
             raise TrainingError("It was stopped.", "Run the sweep again.")
-        if ended.outcome == "stopped" and not ended.adapter:
-            raise optuna.TrialPruned
         if ended.outcome == "failed" or best is None:
             trial.set_user_attr(_HINT, ended.reason)
             raise TrainingError(ended.reason, ended.hint)
         self._put_aside(Path(ended.adapter).name)
-        say(f"trial {trial.number}: {_value(best):.4g} after update {best.step}")
         return _value(best)
 
     def _watch(
@@ -258,7 +188,7 @@ class Sweep:
     def _suggest(self, trial: optuna.Trial, key: str, held: tuple[Value, ...] | Range) -> Any:
         if not isinstance(held, Range):
             return trial.suggest_categorical(key, held)
-        if isinstance(_default(self._recipe, key), int):
+        if isinstance(find_value(self._recipe, key), int):
             return trial.suggest_int(key, int(held.low), int(held.high), log=held.log)
         return trial.suggest_float(key, held.low, held.high, log=held.log)
 
@@ -280,15 +210,6 @@ def _value(found: JobExamined) -> float:
     """What a trial is judged by."""
     score = found.scores.get(found.metric)
     return score if score is not None else (found.validation_loss if found.validation_loss is not None else math.inf)
-
-
-def _default(recipe: Recipe, key: str) -> Any:
-    section, _, name = key.rpartition(".")
-    return getattr(getattr(recipe, section, None), name, None)
-
-
-def _suit(recipe: Recipe, key: str, value: Value) -> Value:
-    return int(value) if isinstance(_default(recipe, key), int) and isinstance(value, float) else value
 
 
 def _read(trial: optuna.trial.FrozenTrial) -> Trial:

@@ -13,7 +13,8 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation import document
 from workbench.training.job import JobInfo
 from workbench.training.recipe import Recipe
-from workbench.training.sweep import Ranking, Space, Sweep
+from workbench.training.space import Space
+from workbench.training.sweep import Ranking, Sweep
 
 LEAVE_SECONDS = 2.0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import TrainingError
 from workbench.settings import load_settings
-from workbench.training.sweep import set_values
+from workbench.training.space import set_values
 from workbench.training.task import open_task
 from workbench.tui.actions.flow import flow
 

@@ -21,7 +21,8 @@ from workbench.errors import TrainingError
 from workbench.inert import make_inert
 from workbench.training.job import JobInfo
 from workbench.training.recipe import Recipe
-from workbench.training.sweep import USUAL, Ranking, Space, Trial, read_values, write_values
+from workbench.training.space import USUAL, Space, read_values, write_values
+from workbench.training.sweep import Ranking, Trial
 from workbench.tui.actions import sweep as actions
 from workbench.tui.actions.flow import say
 from workbench.tui.figures import show_seconds
