@@ -1,32 +1,19 @@
-"""A soak of one model, and what it found. Knows nothing of tests or the command line."""
+"""What a soak found, and the judging of it. Knows nothing of how it was made, of tests or the command line."""
 
 from __future__ import annotations
 
-import gc
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import psutil
-
-from workbench import paths
-from workbench.engines.engine import Chunk, Progress, Request, Sampling, Weighing, fold
+from workbench.engines.engine import Request, Weighing, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
-from workbench.models.reference import Adapter, Applied, Model
-from workbench.prompting.prompt import Message
+from workbench.models.reference import Model
 
-from .soak_compare import TOLERANCES, Parting, Tolerance, answer_alone, distance, part, weigh_alone
-from .soak_drive import Drive, Fate
-from .soak_plan import Asked, Material, plan, read_messages
-
-CONTEXT = 448
-"""Tokens of a conversation: few, so that requests wait for cells, and prefixes are parked."""
-PARKED = 4 * 2**20
-NUMBERS = 10**6
-"""Ids from here on belong to the soak itself."""
+from .soak_compare import Parting, Tolerance, answer_alone, distance, part, weigh_alone
+from .soak_drive import Fate
+from .soak_plan import Asked
 
 
 @dataclass
@@ -71,85 +58,38 @@ class Report:
         yield f"began at once, before and after: {self.started}; cells in use at rest: {self.used}"
 
 
-def soak(count: int, seed: int, folder: Path, file: str = "desk-q8_0.gguf") -> Report:
-    """So many requests to the embedded model. folder: for the adapters that are made."""
-    model = Model("desk", paths.find_shipped(f"assets/{file}"), context_tokens=CONTEXT)
-    known = read_messages(paths.find_shipped("assets/data/queues/test.jsonl"))
-    report, engine = Report(count, TOLERANCES[file]), LlamaEngine.open(model, 1, 8192, lambda _: True, PARKED)
-    ends = [token for token in range(engine.info.vocabulary) if engine._vocabulary.ends(token)]
-    asked = plan(count, seed, Material(make_sets(folder), known, ends))
-    fill(engine, known, asked)
-    report.started.append(fill(engine, known, asked))
-    report.used.append(_used(engine))
-    drive, began = Drive(engine), time.monotonic()
-    quarter = max(1, -(-count // 4))
-    _look(report, engine)
-    for start in range(0, count, quarter):
-        drive.run(asked[start : start + quarter])
-        _look(report, engine)
-    report.seconds = time.monotonic() - began
-    report.started.append(fill(engine, known, asked))
-    report.used.append(_used(engine))
-    engine.close()
-    judge(report, asked, drive.fates, model)
-    return report
+@dataclass
+class Soak:
+    """A soak whose answers are compared, as far as time is given. left: what is not compared yet."""
 
+    report: Report
+    model: Model
+    fates: dict[int, Fate]
+    left: list[Asked]
 
-def make_sets(folder: Path) -> list[tuple[Applied, ...]]:
-    """The bare model, and more sets of adapters than have a context at the same time."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from gguf_fixture import write_gguf_adapter
+    @classmethod
+    def of(cls, report: Report, model: Model, asked: Sequence[Asked], fates: dict[int, Fate]) -> Soak:
+        report.passed = count_passed(asked, fates)
+        report.longest = max((fate.ended - fate.asked for fate in fates.values() if fate.ended is not None), default=0)
+        ordered = sorted(asked, key=lambda one: repr(one.wish.adapters))  # a set's context is opened once
+        return cls(report, model, fates, ordered[::-1])
 
-    base = paths.find_shipped("assets/desk-f16.gguf")
-    shipped = Adapter("queues", paths.find_shipped("assets/queues-lora.gguf"), "gguf")
-    made = [
-        Adapter(f"made{seed}", write_gguf_adapter(folder / f"made{seed}.gguf", base, seed), "gguf") for seed in (1, 2)
-    ]
-    one, two = made
-    sets: list[tuple[Applied, ...]] = [(), (Applied(shipped),), (Applied(shipped, 0.5),)]
-    sets += [(Applied(one, 0.01),), (Applied(two, -0.01),), (Applied(shipped, 0.7), Applied(one, 0.005))]
-    return sets + [(Applied(shipped, 0.1 * step),) for step in range(2, 9) if step != 5]
+    def judge(self, seconds: float = float("inf")) -> None:
+        """Compare fates with what a new engine says in its reproducible mode, for so long."""
+        alone = LlamaEngine.open(self.model, 1, 8192, lambda _: True, 0)
+        end = time.monotonic() + seconds
+        while self.left and time.monotonic() < end:
+            self._judge_one(self.left.pop(), alone)
+        alone.close()
 
-
-def fill(engine: LlamaEngine, known: Sequence[tuple[str, str]], asked: Sequence[Asked]) -> int:
-    """Use every sequence and every cell of every set's context at once: what is lost would be missed now.
-
-    Returns how many of a hundred requests to the bare model began in the first step.
-    """
-    words = " ".join(message for message, _ in known)
-    for place, adapters in enumerate(dict.fromkeys(one.wish.adapters for one in asked)):
-        for number in range(7):
-            text = f"{place} {number} {words[number * 400 :]}"
-            while engine.count([_long(0, text)])[0] > CONTEXT - 40:
-                text = text[: int(len(text) * 0.9)]
-            engine.submit(_long(NUMBERS + 100 * place + number, text, adapters))
-        failures = [event for event in _drain(engine) if getattr(event, "message", "")]
-        assert not failures, failures
-    for number in range(100):
-        engine.submit(Request(2 * NUMBERS + number, (Message("user", "x"),), Sampling(max_tokens=2)))
-    started = sum(isinstance(event, Progress) for event in engine.step())
-    _drain(engine)
-    return started
-
-
-def judge(report: Report, asked: Sequence[Asked], fates: dict[int, Fate], model: Model) -> None:
-    """Compare each fate with what a new engine says in its reproducible mode."""
-    alone = LlamaEngine.open(model, 1, 8192, lambda _: True, 0)
-    ordered = sorted(asked, key=lambda one: repr(one.wish.adapters))  # a set's context is opened once
-    for one in ordered:
-        fate = fates.get(one.wish.id)
-        if fate is None:
-            report.odd.append(f"{one.wish.id}: never asked")
-            continue
+    def _judge_one(self, one: Asked, alone: LlamaEngine) -> None:
+        report, fate = self.report, self.fates[one.wish.id]
         report.reasons[fate.reason] += 1
         if problem := _find_problem(one, fate):
             report.odd.append(f"{one.wish.id}: {problem}")
         elif fate.reason != "cancelled":
             _compare(report, one.wish, fate, alone)
             report.compared += 1
-    report.passed = count_passed(asked, fates)
-    report.longest = max((fate.ended - fate.asked for fate in fates.values() if fate.ended is not None), default=0)
-    alone.close()
 
 
 def count_passed(asked: Sequence[Asked], fates: dict[int, Fate]) -> int:
@@ -164,14 +104,6 @@ def count_passed(asked: Sequence[Asked], fates: dict[int, Fate]) -> int:
         for place, moment in enumerate(begun):
             most = max(most, sum(later < moment for later in begun[place + 1 :]))
     return most
-
-
-def _look(report: Report, engine: LlamaEngine) -> None:
-    """Note the memory now."""
-    gc.collect()
-    report.memory.append(int(psutil.Process().memory_info().rss))
-    endings = sum(scheduler._endings.bytes for scheduler in engine._contexts.schedulers)
-    report.kept.append(engine.status.parked_bytes + endings)
 
 
 def _mebibytes(sizes: Sequence[int]) -> str:
@@ -204,18 +136,3 @@ def _find_problem(one: Asked, fate: Fate) -> str:
         return "" if one.cancel_after is not None else "cancelled by nobody"
     usual = {"weighed"} if isinstance(one.wish, Weighing) else {"eos", "stop", "length", "context"}
     return "" if fate.reason in usual else fate.reason
-
-
-def _long(number: int, text: str, adapters: tuple[Applied, ...] = ()) -> Request:
-    return Request(number, (Message("user", text),), Sampling(max_tokens=CONTEXT), adapters=adapters)
-
-
-def _drain(engine: LlamaEngine) -> list[object]:
-    events: list[object] = []
-    while engine.busy:
-        events += [event for event in engine.step() if not isinstance(event, Chunk | Progress)]
-    return events
-
-
-def _used(engine: LlamaEngine) -> int:
-    return engine.status.used_cells
