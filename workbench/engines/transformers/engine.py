@@ -18,7 +18,7 @@ from workbench.engines.answer import Answer
 from workbench.engines.bandwidth import bandwidth_share
 from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
-from workbench.engines.llamacpp.pace import STEP_SECONDS, Pace
+from workbench.engines.llamacpp.pace import STEP_SECONDS
 from workbench.engines.llamacpp.tally import Tally
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
@@ -28,6 +28,7 @@ from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
 from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory, choose_memory
+from workbench.engines.transformers.pace import PassPace
 from workbench.engines.transformers.prefixes import DEFAULT_BYTES, Prefixes
 from workbench.engines.transformers.prepared import prepare
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
@@ -114,7 +115,7 @@ class TransformersEngine:
         tools = Tools(
             vocabulary=TransformersVocabulary(loaded.tokenizer, opened.vocabulary, loaded.ends),
             clock=time.perf_counter,
-            pace=Pace(MOST_READ, pace, step_seconds if step_seconds > 0 else STEP_SECONDS),
+            pace=PassPace(MOST_READ, pace, step_seconds if step_seconds > 0 else STEP_SECONDS),
             own_pace=pace,
             tally=Tally(),
             prefixes=Prefixes(parked_bytes if parked_bytes >= 0 else DEFAULT_BYTES),
@@ -123,6 +124,7 @@ class TransformersEngine:
         )
         prepared = prepare(loaded.model, psutil.virtual_memory().available)
         memory = choose_memory(loaded.model, rows, size, tools.interrupts)
+        opened = msgspec.structs.replace(opened, memory_bytes=opened.memory_bytes + prepared)
         return cls(model, opened, loaded, memory, rows, tools, lease, prepared)
 
     @property

@@ -94,6 +94,7 @@ class Scheduler:
     def add(self, row: MemoryRow) -> None:
         """Queue a row; it gets its place as soon as one is free."""
         row.order = next(self._orders)
+        self._tools.interrupts.forget(row.id)  # an earlier request of this number may have ended before it was called
         self._rows.waiting.append(row)
 
     def cancel(self, request_id: int) -> None:
