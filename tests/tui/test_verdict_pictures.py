@@ -107,6 +107,8 @@ def test_a_verdict(snap_compare, app, size):
         await until(pilot, lambda: isinstance(pilot.app.screen, VerdictScreen))
         table = pilot.app.screen.query_one("#verdict-table")
         await until(pilot, lambda: "adapter" in str(table.visual))
+        plot = pilot.app.screen.query_one("#verdict-tokens")
+        await until(pilot, lambda: plot.size.width > 0)
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=act)

@@ -167,8 +167,10 @@ does the same without a screen.
         name = str(parameters[0]) if parameters else action
         if name == "stop":
             return self.verdicts.running
-        if name in ("report", "open_pane", "turn_metric"):
+        if name in ("report", "open_pane"):
             return self.verdict is not None
+        if name == "turn_metric":
+            return self.verdict is not None and len(self.verdict.metrics) > 1
         if name == "choose":
             return self.has_class("-form")
         return True
