@@ -52,7 +52,7 @@ def forget(engine: TransformersEngine) -> None:
 def alone(tiny_hf: Path, adapters: list[list[tuple[Path, float]]]) -> dict[tuple[int, int], str]:
     """Each text under each set of adapters, one after the other, with nothing kept between them."""
     plain = open_engine(tiny_hf)
-    plain._scheduler._tools = plain._tools._replace(prefixes=Prefixes(0))
+    plain._scheduler._sharing.prefixes = Prefixes(0)
     return {
         (text, laid): complete(plain, ask(1, TEXTS[text], adapters[laid], max_tokens=TOKENS))[0].text
         for text in range(len(TEXTS))
@@ -92,7 +92,8 @@ def test_answers_are_those_of_one_at_a_time_with_nothing_shared(
 ) -> None:
     """asked: which text, which adapters, whether someone looks on, steps before the next one comes."""
     scheduler = engine._scheduler
-    scheduler._tools = engine._tools._replace(prefixes=Prefixes(room), pace=Pace(budget, budget, fixed=True))
+    scheduler._tools = engine._tools._replace(pace=Pace(budget, budget, fixed=True))
+    scheduler._sharing.prefixes = Prefixes(room)
     scheduler._places.most = places
     events: list[Event] = []
     for number, (text, laid, priority, steps) in enumerate(asked):
@@ -101,6 +102,7 @@ def test_answers_are_those_of_one_at_a_time_with_nothing_shared(
             events += engine.step()
     events += run(engine)
     scheduler._tools, scheduler._places.most = engine._tools, 16
+    scheduler._sharing.prefixes = engine._tools.prefixes
     assert scheduler._places.rows == ()
     for number, (text, laid, _, _) in enumerate(asked):
         assert text_of(events, number) == alone[text, laid]

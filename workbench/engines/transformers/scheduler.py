@@ -7,7 +7,6 @@ of the others' pass take turns with them, and are queued until it is theirs. Kno
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
@@ -20,7 +19,6 @@ from workbench.engines.engine import Event, Outcome, Progress, State
 from workbench.engines.likelihood import weigh
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.tally import Tally
-from workbench.engines.prompts import shared_length
 from workbench.engines.rows import Rows
 from workbench.engines.transformers.failures import explain, not_a_number
 from workbench.engines.transformers.interrupts import Interrupted, Interrupts
@@ -29,6 +27,7 @@ from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.places import PATIENCE, Places
 from workbench.engines.transformers.prefixes import Ending, Prefixes
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
+from workbench.engines.transformers.sharing import Sharing
 from workbench.engines.transformers.turns import Turns
 from workbench.engines.vocabulary import Vocabulary
 
@@ -63,6 +62,7 @@ class Scheduler:
         self._tools = tools
         self._orders = itertools.count()
         self._places = Places(memory, rows)
+        self._sharing = Sharing(memory, tools.prefixes, tools.tally)
         self._rows = Rows[MemoryRow](tools.vocabulary, context_tokens, tools.clock, self._release)
         self._turns = Turns[MemoryRow](self._group)
         self._read = self._written = 0
@@ -118,7 +118,7 @@ class Scheduler:
 
     def close(self) -> None:
         self._rows.clear()
-        self._tools.prefixes.clear()
+        self._sharing.prefixes.clear()
 
     def _note(self, read: int, written: int, seconds: float) -> None:
         self._tools.pace.note(read, written, seconds)
@@ -135,7 +135,7 @@ class Scheduler:
     def _admit(self) -> list[Event]:
         events: list[Event] = []
         waiting, running = self._rows.waiting, self._rows.running
-        while row := self._places.choose(tuple(waiting), self._known):
+        while row := self._places.choose(tuple(waiting), self._sharing.known):
             if not self._make_room(row):
                 break
             oldest = min(row.order for row in waiting)
@@ -236,52 +236,18 @@ class Scheduler:
             most = min(len(row.pending), tokens, longest)
             if not batch:
                 size = most
-            elif most < size or (len(batch) + 1) * size > tokens or any(self._alike(row, other) for other in batch):
+            elif (
+                most < size
+                or (len(batch) + 1) * size > tokens
+                or any(self._sharing.alike(row, other) for other in batch)
+            ):
                 continue
             batch.append(row)
         return sorted(batch, key=lambda row: row.number), size
 
-    def _alike(self, row: MemoryRow, other: MemoryRow) -> bool:
-        """Whether two rows have tokens in common that neither has seen."""
-        if row.overlay.key != other.overlay.key or self._tools.prefixes.off:
-            return False
-        return shared_length(row.answer.prompt, other.answer.prompt) > row.seen
-
-    def _shares(self, row: MemoryRow) -> bool:
-        return self._memory.longest is not None and not row.alone and not self._tools.prefixes.off
-
-    def _known(self, row: MemoryRow) -> int:
-        return self._tools.prefixes.match(row.overlay.key, row.answer.prompt) if self._shares(row) else 0
-
     def _take_over(self, row: MemoryRow) -> Sequence[Outcome]:
-        """Let a row have seen what is known of its prompt."""
-        if len(row.pending) < 2 or not self._shares(row):
-            return ()
-        key, prompt = row.overlay.key, row.answer.prompt
-        ending = self._tools.prefixes.ending(key, prompt)
-        known = prompt if ending else prompt[:-1]  # else the last token is read, for the numbers behind it
-        for piece in self._tools.prefixes.find(key, known, row.seen):
-            count = int(piece.layers[0][0].shape[1])
-            try:
-                self._memory.load(row.number, row.position, piece.layers)
-            except Exception:  # noqa: BLE001  no room to bring it back: it is evaluated, or fails there with a message
-                return ()
-            row.advance(count)
-            row.answer.cached_tokens += count
-            self._tools.tally.cached += count
-        return self._go_on(row, ending) if ending and not row.pending else ()
-
-    def _keep(self, row: MemoryRow, ending: Ending) -> None:
-        """Let others begin with what a row has seen of its prompt. ending: the numbers behind that."""
-        if not self._shares(row):
-            return
-        prefixes, key, tokens = self._tools.prefixes, row.overlay.key, row.answer.prompt[: row.seen]
-        known, before = prefixes.match(key, tokens), row.overlay.tokens
-        if known < len(tokens):
-            with contextlib.suppress(MemoryError, RuntimeError):  # no room for a copy: it will be evaluated again
-                prefixes.put(key, tokens, self._memory.save(row.number, before + known, before + len(tokens)))
-        if not row.pending:
-            prefixes.end(key, tokens, ending._replace(logits=ending.logits.to("cpu", torch.float32, copy=True)))
+        ending = self._sharing.take_over(row)
+        return self._go_on(row, ending) if ending else ()
 
     def _evaluate(self, rows: list[MemoryRow], size: int = 1) -> list[Outcome]:
         """Read as many of each row's next tokens."""
@@ -307,7 +273,7 @@ class Scheduler:
                 continue
             ending = Ending(choices[place], logits[place])
             if reading:
-                self._keep(row, ending)
+                self._sharing.keep(row, ending)
             if not row.pending:
                 events += self._go_on(row, ending)
         return events
