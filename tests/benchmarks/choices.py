@@ -39,9 +39,14 @@ def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
     ours.weigh(*draw_all(99))
     times = take_turns({"ours": weigh, "eval": lambda turn: theirs.weigh(*draw_all(turn))[0]})
     echo = theirs.echo(QUESTION + CHOICE) * CHOICES
+    own_way = theirs.weigh(*draw_all(0))[1]
     ours.close()
     theirs.close()
-    far = f"{max(apart):.4f}  (median {statistics.median(apart):.4f}, sums of {CHOICE} tokens)"
+    flash = _Loop(path, flash=True)
+    itself = max(abs(one - other) for one, other in zip(own_way, flash.weigh(*draw_all(0))[1], strict=True))
+    flash.close()
+    far = f"{max(apart):.3f}  (median {statistics.median(apart):.3f}, sums of {CHOICE} tokens; "
+    far += f"Llama.eval with flash attention from itself without: {itself:.3f})"
     return [
         ratio(f"{name}: {CHOICES} choices / Llama.eval with all logits", times["ours"], times["eval"], "at most 0.12"),
         ratio(f"{name}: {CHOICES} choices / create_completion with echo", times["ours"], echo, "at most 0.01"),
@@ -52,10 +57,11 @@ def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
 class _Loop:
     """llama-cpp-python's own ways."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, flash: bool = False) -> None:
         from llama_cpp import Llama
 
         settings = {"n_ctx": 256, "n_threads": THREADS, "n_threads_batch": THREADS, "verbose": False}
+        settings["flash_attn"] = flash
         self._llama: Any = Llama(str(path), logits_all=True, **settings)
 
     def weigh(self, question: Tokens, choices: list[Tokens]) -> tuple[float, list[float]]:
