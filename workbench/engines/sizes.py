@@ -1,12 +1,10 @@
-"""How large a model is opened, whichever engine runs it: context, cache, threads, and prompt tokens in one step.
+"""How large a model is opened, whichever engine runs it: context, cache, and prompt tokens in one step.
 
 Everything follows from the file and the machine, nothing from measured times, so that the same run computes the
 same numbers. Knows nothing of requests.
 """
 
 from __future__ import annotations
-
-import os
 
 from workbench.errors import ModelError
 from workbench.models.reference import Model, ModelInfo
@@ -65,19 +63,6 @@ def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
 def may_prepare(cache_bytes: int, free_bytes: int) -> bool:
     """Whether there is memory for a cache that nobody has asked for yet."""
     return cache_bytes * _SPARE_PART <= free_bytes
-
-
-def choose_threads(info: ModelInfo, wanted: int) -> int:
-    """Threads to compute with; 0 chooses.
-
-    A small model's step is so short that threads mostly wait for each other, and beside another busy program
-    they wait hundreds of times longer than they work; one thread is then as fast and always smooth.
-    """
-    if wanted > 0:
-        return wanted
-    if info.file_bytes < _SMALL_BYTES:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prompt_pace(info: ModelInfo) -> int:

@@ -28,7 +28,7 @@ class FakeContext:
     def used(self) -> int:
         return len({id(cell) for places in self._sequences.values() for _, cell in places.values()})
 
-    def evaluate(self, runs: Sequence[Run]) -> tuple[int, list[int]]:
+    def evaluate(self, runs: Sequence[Run], apart: bool = False) -> tuple[int, list[int]]:
         self.batches.append(list(runs))
         if self.abort_next:
             self.abort_next = False
@@ -56,7 +56,7 @@ class FakeContext:
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         taken = self._sequences[source].items()
-        found = {place: cell for place, cell in taken if end < 0 or start <= place < end}
+        found = {place: cell for place, cell in taken if place >= start and (end < 0 or place < end)}
         places = self._sequences.setdefault(target, {})
         assert places.keys().isdisjoint(found)
         places.update(found)

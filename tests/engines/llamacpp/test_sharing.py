@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Chunk, Outcome, Progress, Request, Sampling, Weighed, fold
 from workbench.engines.llamacpp.admission import Limits
+from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
@@ -41,10 +43,11 @@ class Desk:
             lambda: float(next(ticks)),
             Pace(8, 8, fixed=True),
             self.parking,
-            self.interrupts,
+            Crew(self.interrupts, lambda: 0.0),
             Tally(),
             24,
             lambda: 1,
+            Layouts(),
         )
         limits = Limits(rows, 2, rows + 2 + 6, cells, CONTEXT, kept, shares)
         self.scheduler = Scheduler(self.context, limits, tools)  # type: ignore[arg-type]

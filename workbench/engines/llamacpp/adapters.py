@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.engines.llamacpp.native import LOG, native
 from workbench.engines.llamacpp.weights import Weights
@@ -20,6 +21,16 @@ from workbench.models.reference import Adapter, Applied, Model
 
 Laid = tuple[tuple[int, float], ...]
 """Addresses of native adapters with their scales, in a fixed order; equal ones ask for the same computation."""
+
+
+class Use(NamedTuple):
+    """What a context is for. fresh: each request finds it as if it were new."""
+
+    laid: Laid = ()
+    fresh: bool = False
+
+
+BARE = Use()
 
 _Stamp = tuple[str, int, int]
 
@@ -36,13 +47,16 @@ class Adapters:
     def lay(self, applied: Sequence[Applied]) -> Laid:
         """What a context needs to compute with these adapters; the same adapter twice counts with both scales.
 
+        In the order of their files, not of their addresses: a sum of two is then rounded the same in every process.
         Raises ModelError that says everything that is wrong with an adapter.
         """
         scales: dict[int, float] = {}
         for one in applied:
             handle = self._find(one.adapter)
             scales[handle] = scales.get(handle, 0.0) + one.scale
-        return tuple(sorted((handle, scale) for handle, scale in scales.items() if scale))
+        order = {handle: stamp for stamp, handle in self._handles.items()}
+        laid = sorted(scales.items(), key=lambda one: order[one[0]])
+        return tuple((handle, scale) for handle, scale in laid if scale)
 
     def _find(self, adapter: Adapter) -> int:
         stamp = _stamp(adapter)

@@ -47,7 +47,12 @@ class Build:
         batch = self.tokens + self.rows + self.guests
         # a state that is left in the middle of a step could not be brought back to where it was
         interrupts = self.interrupts if self.shares else None
-        return Context(weights, cells, self.sequences, batch, self.threads, laid, self.outputs, interrupts)
+        return Context(weights, cells, self.sequences + 1, batch, self.threads, laid, self.outputs, interrupts)
+
+    @property
+    def scratch(self) -> int:
+        """The number of a sequence that no request gets, for trials."""
+        return self.sequences
 
 
 def choose_build(weights: Weights, info: ModelInfo, threads: int) -> Build:

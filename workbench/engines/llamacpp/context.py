@@ -68,6 +68,7 @@ class Context:
             )
         self._memory = native.llama_get_memory(self.ctx)
         self._threads = threads
+        self._kept: list[NDArray[np.float32]] = []
         if interrupts:
             native.llama_set_abort_callback(self.ctx, interrupts.callback, interrupts.data)
         if adapters:
@@ -79,11 +80,26 @@ class Context:
     def cells(self) -> int:
         return int(native.llama_n_ctx(self.ctx))
 
-    def evaluate(self, runs: list[Run]) -> tuple[int, list[int]]:
-        """Evaluate runs in one go: the native code's answer (0 is success), and where each run's logits are.
+    def evaluate(self, runs: list[Run], apart: bool = False) -> tuple[int, list[int]]:
+        """Evaluate runs in one go, or one by one: the native code's answer (0 is success), and where their logits are.
 
         An index is only meaningful for a run that wanted logits, and until the next call.
         """
+        self._kept.clear()
+        if not apart:
+            return self._decode(runs)
+        for run in runs:
+            code, indices = self._decode([run])
+            if code != 0:
+                return code, []
+            self._kept.append(self._read(indices[0]).copy())
+        return 0, list(range(len(runs)))
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """The logits at an index that `evaluate` gave; a view that the next call overwrites."""
+        return self._kept[index] if self._kept else self._read(index)
+
+    def _decode(self, runs: list[Run]) -> tuple[int, list[int]]:
         count = 0
         indices = []
         for run in runs:
@@ -98,8 +114,7 @@ class Context:
         self._batch.n_tokens = count
         return int(native.llama_decode(self.ctx, self._batch)), indices
 
-    def logits(self, index: int) -> NDArray[np.float32]:
-        """The logits at an index that `evaluate` gave; a view that the next call overwrites."""
+    def _read(self, index: int) -> NDArray[np.float32]:
         pointer = native.llama_get_logits_ith(self.ctx, index)
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 

@@ -13,16 +13,21 @@ from collections.abc import Callable, Sequence
 import msgspec
 import psutil
 
+from workbench.cores.lease import Lease
+from workbench.cores.machine import count_cores
 from workbench.engines.answer import Answer
 from workbench.engines.bandwidth import bandwidth_share
 from workbench.engines.engine import EngineStatus, Outcome, Request, Sampling, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
-from workbench.engines.llamacpp.adapters import Adapters, Laid
+from workbench.engines.llamacpp.adapters import Adapters, Laid, Use
 from workbench.engines.llamacpp.admission import Limits
+from workbench.engines.llamacpp.annex import Annex
 from workbench.engines.llamacpp.build import Build, choose_build
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.contexts import Contexts, Use
+from workbench.engines.llamacpp.contexts import Contexts
+from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.grammar import Grammar, write_grammar
+from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
@@ -36,7 +41,6 @@ from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
     SHARED_CONTEXTS,
     cache_cells,
-    choose_threads,
     context_size,
     may_prepare,
     overlay_cells,
@@ -46,6 +50,9 @@ from workbench.engines.weighing import Branches
 from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
+
+_MEASURED_SECONDS = 0.5
+"""For so long, at most, a model that was opened is measured."""
 
 
 class LlamaEngine:
@@ -71,7 +78,7 @@ class LlamaEngine:
                 return Scheduler(context, limits, self._tools, use)
             alone = limits._replace(rows=1, guests=0, shares=False)
             fixed = Pace(build.tokens, prompt_pace(info), fixed=True)
-            return Scheduler(context, alone, self._tools._replace(pace=fixed), use, fresh=True)
+            return Scheduler(context, alone, self._tools._replace(pace=fixed, annex=None), use)
 
         self._info = info
         self._weights = weights
@@ -82,19 +89,39 @@ class LlamaEngine:
         self._interrupts = build.interrupts
         self._parking = Parking(build.parked_bytes)
         self._tally = Tally()
+        self._lease = Lease.open(build.threads)
         pace = Pace(build.tokens, prompt_pace(info), build.step_seconds)
         self._tools = Tools(
             self._vocabulary,
             clock,
             pace,
             self._parking,
-            self._interrupts,
+            Crew(build.interrupts, clock),
             self._tally,
             build.outputs,
-            lambda: build.threads,
+            self._lease.threads,
+            Layouts(),
         )
         cache = info.cell_bytes * info.context_tokens
-        self._contexts = Contexts(base, open_context, schedule, lambda: may_prepare(cache, _free_bytes()))
+
+        def may_open() -> bool:
+            return may_prepare(cache, _free_bytes())
+
+        if build.shares and not on_gpu() and build.threads > 1:
+            self._find_layouts(base, open_context, build, may_open)
+        self._contexts = Contexts(base, open_context, schedule, may_open, self._tools)
+
+    def _find_layouts(
+        self, base: Context, open_context: Callable[[Laid], Context], build: Build, may_open: Callable[[], bool]
+    ) -> None:
+        """Measure how steps are laid out best, and open a second context for that where there is memory."""
+        annex = Annex(open_context(()), build.sequences) if may_open() else None
+        contexts = [base, annex.context] if annex else [base]
+        self._tools = self._tools._replace(annex=annex, layouts=Layouts(splits=annex is not None))
+        cores = self._lease.threads()
+        if cores > 1:
+            trial = functools.partial(self._tools.crew.try_out, contexts, build.scratch, cores)
+            self._tools.layouts.measure(trial, _MEASURED_SECONDS, self._clock)
 
     @classmethod
     def open(
@@ -124,7 +151,7 @@ class LlamaEngine:
                     f"{model.path} is not a model that writes text (its architecture is {info.architecture}).",
                     "Choose a generative model.",
                 )
-            build = choose_build(weights, info, choose_threads(info, threads))
+            build = choose_build(weights, info, threads or count_cores())
             if parked_bytes >= 0:
                 build = dataclasses.replace(build, parked_bytes=parked_bytes)
             if step_seconds > 0:
@@ -175,7 +202,8 @@ class LlamaEngine:
             cache_bytes=cells * self._info.cell_bytes,
             parked_bytes=self._parking.bytes,
             parked=len(self._parking),
-            threads=self._tools.threads(),
+            threads=self._lease.granted,
+            cores=self._lease.cores,
             bandwidth_share=bandwidth_share(self._weights.bytes, tally.step_seconds),
         )
 
@@ -207,7 +235,15 @@ class LlamaEngine:
         self._contexts.cancel(request_id)
 
     def step(self) -> Sequence[Outcome]:
-        return self._contexts.step()
+        self._lease.begin(any(scheduler.watched for scheduler in self._contexts.schedulers))
+        read, written, started = self._tally.read, self._tally.written, self._clock()
+        events = self._contexts.step()
+        read, written = self._tally.read - read, self._tally.written - written
+        if read or written:
+            self._lease.note((read.bit_length(), written), self._clock() - started)
+        if not self.busy:
+            self._lease.end()
+        return events
 
     def tokenize(self, request: Request) -> Tokenized:
         return self._prompts.show(request)
@@ -216,7 +252,11 @@ class LlamaEngine:
         return tuple(len(self._prompts.read(request)[1]) for request in requests)
 
     def close(self) -> None:
+        self._lease.close()
         self._contexts.close()
+        self._tools.crew.close()
+        if self._tools.annex:
+            self._tools.annex.context.close()
         self._weights.close()
 
     def _read_grammar(self, sampling: Sampling) -> Grammar | None:

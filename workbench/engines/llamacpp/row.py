@@ -18,7 +18,8 @@ _SIDE_BY_SIDE = 256
 class LlamaRow(Row):
     """A request that is to get a sequence of the context.
 
-    room: cells it may need beyond its prompt's. begun: the numbers behind its prompt have come.
+    room: cells it may need beyond its prompt's. begun: the numbers behind its prompt have come. aside: its sequence in
+    the annex, where what it writes is evaluated; its prompt stays where it was read.
     """
 
     def __init__(self, answer: Answer, sampler: Sampler, order: int = 0) -> None:
@@ -28,6 +29,7 @@ class LlamaRow(Row):
         self.sequence = -1
         self.room = 0
         self.begun = False
+        self.aside: int | None = None
 
     @property
     def priority(self) -> int:

@@ -7,17 +7,20 @@ chat templates or processes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from workbench.engines.engine import Outcome, Progress
 from workbench.engines.likelihood import Logits, weigh
+from workbench.engines.llamacpp.adapters import BARE, Use
 from workbench.engines.llamacpp.admission import Admission, Limits
+from workbench.engines.llamacpp.annex import Annex
 from workbench.engines.llamacpp.context import Context
+from workbench.engines.llamacpp.crew import ABORTED, Crew, Done, Job
 from workbench.engines.llamacpp.endings import Endings
-from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.planner import Piece, choose_active, plan
@@ -27,7 +30,6 @@ from workbench.engines.rows import Rows
 from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
-_ABORTED = 2
 _WORTH = 4
 """Tokens that must be gained for a parked prefix to be brought back."""
 
@@ -35,33 +37,40 @@ _WORTH = 4
 class Tools(NamedTuple):
     """What the schedulers of one engine share.
 
-    outputs: tokens of a batch whose logits are wanted at most. threads: that the next step may use.
+    outputs: tokens of a batch whose logits are wanted at most. threads: that the next step may use. annex: where rows
+    may be moved to, if there is memory for that.
     """
 
     vocabulary: Vocabulary
     clock: Callable[[], float]
     pace: Pace
     parking: Parking
-    interrupts: Interrupts
+    crew: Crew
     tally: Tally
     outputs: int
     threads: Callable[[], int]
+    layouts: Layouts
+    annex: Annex | None = None
+
+
+class Group(NamedTuple):
+    """Pieces of one scheduler that are evaluated in one context."""
+
+    scheduler: Scheduler
+    context: Context
+    pieces: list[Piece]
 
 
 class Scheduler:
     """Continuous batching over the sequences of one context, which share what they begin with.
 
-    name: what prefixes of this context may be brought back into. fresh: each request finds the context as if it were
-    new, so that it is computed the same each time.
+    use: what the context is for; prefixes are brought back for the same use only.
     """
 
-    def __init__(
-        self, context: Context, limits: Limits, tools: Tools, name: Hashable = (), fresh: bool = False
-    ) -> None:
+    def __init__(self, context: Context, limits: Limits, tools: Tools, use: Use = BARE) -> None:
         self._context = context
         self._tools = tools
-        self._name = name
-        self._fresh = fresh
+        self._use = use
         self._orders = itertools.count()
         self._admission = Admission(limits, self)
         self._tree = self._admission.tree
@@ -71,6 +80,15 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         return bool(self._rows.all)
+
+    @property
+    def fresh(self) -> bool:
+        return self._use.fresh
+
+    @property
+    def divided(self) -> bool:
+        """Whether some of its rows are aside."""
+        return any(row.aside is not None for row in self._rows.running)
 
     @property
     def watched(self) -> bool:
@@ -105,6 +123,11 @@ class Scheduler:
 
     def advance(self) -> Sequence[Outcome]:
         """Evaluate one batch."""
+        events, pieces = self.prepare()
+        return [*events, *evaluate([(self, pieces)], self._tools)]
+
+    def prepare(self) -> tuple[list[Outcome], list[Piece]]:
+        """What the next batch is to hold; rows take over what others have seen for that, which may be all they need."""
         events: list[Outcome] = []
         for row in choose_active(self._rows.running):
             if not row.begun:
@@ -119,7 +142,34 @@ class Scheduler:
         pieces = plan(active, self._tree, tokens, self._tools.outputs)
         if not pieces:  # what they wait for is held by rows that wait for them
             pieces = plan(self._rows.running, self._tree, tokens, self._tools.outputs)
-        return [*events, *self._evaluate(pieces)] if pieces else events
+        return events, pieces
+
+    def divide(self, pieces: list[Piece], split: bool) -> list[Group]:
+        """The pieces by their contexts. split: half of the rows are to be aside, where that can be."""
+        if self._tools.annex and only_writes(pieces):
+            self._spread([piece.row for piece in pieces], split)
+        here, away = list[Piece](), list[Piece]()
+        for piece in pieces:
+            aside = piece.row.aside
+            if aside is None:
+                here.append(piece)
+            else:
+                away.append(piece._replace(run=piece.run._replace(sequence=aside)))
+        groups = [Group(self, self._context, here)] if here else []
+        return [*groups, Group(self, self._tools.annex.context, away)] if away and self._tools.annex else groups
+
+    def accept(self, group: Group, done: Done) -> Sequence[Outcome]:
+        """What came of a group's evaluation."""
+        if done.code == ABORTED:
+            for piece in group.pieces:
+                group.context.cut(piece.run.sequence, piece.run.position)
+            return ()
+        if done.code != 0:
+            return self._isolate(group, done.code)
+        events: list[Outcome] = []
+        for piece, index in zip(group.pieces, done.indices, strict=True):
+            events += self._take(group.context, piece, index)
+        return events
 
     def close(self) -> None:
         for row in self._rows.all:
@@ -128,11 +178,11 @@ class Scheduler:
 
     def recall(self, row: LlamaRow, shared: int) -> None:
         """See Keeper."""
-        if self._fresh:
+        if self._use.fresh:
             self._context.clear()
             return
         prompt = row.answer.prompt
-        found = self._tools.parking.find(self._name, prompt) if self._admission.limits.shares else None
+        found = self._tools.parking.find(self._use, prompt) if self._admission.limits.shares else None
         if found is None or found.length < shared + _WORTH:
             return
         if found.tokens > self._admission.free_cells + len(prompt) - shared:
@@ -151,8 +201,8 @@ class Scheduler:
     def dismiss(self, sequence: int, watched: bool) -> None:
         """See Keeper."""
         tokens = self._tree.tokens(sequence)
-        if watched and self._tools.parking.match(self._name, tokens) < len(tokens):
-            self._tools.parking.put(self._name, tokens, self._context.save(sequence))
+        if watched and self._tools.parking.match(self._use, tokens) < len(tokens):
+            self._tools.parking.put(self._use, tokens, self._context.save(sequence))
 
     def drop(self, sequence: int) -> None:
         """See Keeper."""
@@ -209,47 +259,65 @@ class Scheduler:
             self._context.copy(row.sequence, sequence, -1, -1)
             row.places.append(Place(branch, sequence))
 
-    def _evaluate(self, pieces: list[Piece]) -> Sequence[Outcome]:
-        interrupts, started = self._tools.interrupts, self._tools.clock()
-        if not interrupts.begin({piece.row.id for piece in pieces}):
-            return ()  # its cancel is on the way
-        self._context.use_threads(1 if self._fresh else self._tools.threads())
-        code, indices = self._context.evaluate([piece.run for piece in pieces])
-        interrupts.end()
-        if code == _ABORTED:
-            for piece in pieces:
-                self._context.cut(piece.run.sequence, piece.run.position)
-            return ()
-        if code != 0:
-            return self._isolate(pieces, code)
-        self._note(pieces, self._tools.clock() - started)
-        events: list[Outcome] = []
-        for piece, index in zip(pieces, indices, strict=True):
-            events += self._take(piece, index)
-        return events
-
-    def _isolate(self, pieces: list[Piece], code: int) -> Sequence[Outcome]:
+    def _isolate(self, group: Group, code: int) -> Sequence[Outcome]:
         """Find out which row spoils a batch: evaluate each alone, and fail the one that cannot be."""
-        if len(pieces) == 1:
+        if len(group.pieces) == 1:
             message = f"llama.cpp could not evaluate the request (code {code})."
-            return self._rows.fail(
-                pieces[0].row, EngineError(message, "Run again; shorten the prompt if this repeats.")
-            )
-        rows = self._rows.running
-        return [event for piece in pieces if piece.row in rows for event in self._evaluate([piece])]
+            error = EngineError(message, "Run again; shorten the prompt if this repeats.")
+            return self._rows.fail(group.pieces[0].row, error)
+        for piece in group.pieces:
+            group.context.cut(piece.run.sequence, piece.run.position)
+        alone = [group._replace(pieces=[piece]) for piece in group.pieces]
+        return [
+            event
+            for one in alone
+            if one.pieces[0].row in self._rows.running
+            for event in run_groups([one], self._tools, 1)
+        ]
 
-    def _note(self, pieces: list[Piece], seconds: float) -> None:
-        written = sum(1 for piece in pieces if piece.row.writing)
-        read = sum(len(piece.run.tokens) for piece in pieces) - written
-        self._tools.pace.note(read, written, seconds)
-        self._tools.tally.note(read, written, seconds)
+    def _spread(self, rows: list[LlamaRow], split: bool) -> None:
+        """Move rows so that half of them are aside, or none."""
+        away = [row for row in rows if row.aside is not None]
+        here = [row for row in rows if row.aside is None]
+        while split and len(here) > len(away) + 1 and self._move_away(here[-1]):
+            away.append(here.pop())
+        while away and (not split or len(away) > len(here) + 1) and self._bring_back(away[-1]):
+            here.append(away.pop())
 
-    def _take(self, piece: Piece, index: int) -> Sequence[Outcome]:
+    def _move_away(self, row: LlamaRow) -> bool:
+        assert self._tools.annex
+        prompt = len(row.answer.prompt)
+        row.aside = self._tools.annex.enter(self._use, self._context.save(row.sequence), prompt + row.room)
+        if row.aside is None:
+            return False
+        self._context.cut(row.sequence, prompt)
+        return True
+
+    def _bring_back(self, row: LlamaRow) -> bool:
+        assert self._tools.annex and row.aside is not None
+        if self._admission.free_cells < row.position:
+            return False
+        sequence = self._admission.borrow()
+        if sequence is None:
+            return False
+        loaded = self._context.load(sequence, self._tools.annex.context.save(row.aside))
+        if loaded:
+            self._context.copy(sequence, row.sequence, len(row.answer.prompt), -1)
+            self._leave_annex(row)
+        self._admission.give_back(sequence)
+        return loaded
+
+    def _leave_annex(self, row: LlamaRow) -> None:
+        if self._tools.annex and row.aside is not None:
+            self._tools.annex.leave(row.aside)
+            row.aside = None
+
+    def _take(self, context: Context, piece: Piece, index: int) -> Sequence[Outcome]:
         """What came of a piece. index: where the numbers behind its last token are."""
         row, run = piece.row, piece.run
         if piece.place and isinstance(row, WeighingRow):
             first = index + 1 - len(run.tokens)
-            numbers = np.stack([self._context.logits(first + place) for place in range(len(run.tokens))])
+            numbers = np.stack([context.logits(first + place) for place in range(len(run.tokens))])
             piece.place.branch.take(numbers)
             piece.place.position += len(run.tokens)
             return self._leave_branch(row, piece.place) if piece.place.branch.done else ()
@@ -259,7 +327,7 @@ class Scheduler:
             self._tree.advance(row.sequence, row.position)
         if not run.wants_logits:
             return ()
-        logits = self._context.logits(index)
+        logits = context.logits(index)
         if not writing and self._admission.limits.shares:
             self._endings.keep(row.answer.prompt, logits)
         return self._go_on(row, logits)
@@ -297,6 +365,7 @@ class Scheduler:
             self._rows.waiting.remove(row)
             return
         self._rows.running.remove(row)
+        self._leave_annex(row)
         if isinstance(row, WeighingRow):
             for place in row.places:
                 self._admission.give_back(place.sequence)
@@ -305,3 +374,45 @@ class Scheduler:
         if keep:  # what it wrote is not asked for again
             self._context.cut(row.sequence, self._tree.seen(row.sequence))
         self._admission.leave(row, keep)
+
+
+def only_writes(pieces: Sequence[Piece]) -> bool:
+    """Whether each piece is the token of a row that writes."""
+    return bool(pieces) and all(piece.row.writing for piece in pieces)
+
+
+def evaluate(parts: Sequence[tuple[Scheduler, list[Piece]]], tools: Tools) -> Sequence[Outcome]:
+    """Evaluate what one scheduler has prepared, or what two have, side by side."""
+    granted = tools.threads()
+    if len(parts) == 1:
+        scheduler, pieces = parts[0]
+        if not pieces:
+            return ()
+        layout = tools.layouts.choose(sum(len(piece.run.tokens) for piece in pieces))
+        groups = scheduler.divide(pieces, layout == "split" and granted > 1)
+        threads = 1 if layout == "single" or scheduler.fresh else granted
+    else:
+        groups = [group for scheduler, pieces in parts for group in scheduler.divide(pieces, False)]
+        threads = granted
+    return run_groups(groups, tools, max(1, threads // len(groups)))
+
+
+def run_groups(groups: Sequence[Group], tools: Tools, threads: int) -> Sequence[Outcome]:
+    """Evaluate groups at the same time, each on so many threads."""
+    started = tools.clock()
+    apart = len(groups) > 1 and all(only_writes(group.pieces) for group in groups)
+    jobs = [Job(group.context, [piece.run for piece in group.pieces], threads, apart) for group in groups]
+    done = tools.crew.evaluate(jobs, {piece.row.id for group in groups for piece in group.pieces})
+    if done is None:
+        return ()  # its cancel is on the way
+    if not any(one.code for one in done):
+        _note(groups, tools, tools.clock() - started)
+    return [event for group, one in zip(groups, done, strict=True) for event in group.scheduler.accept(group, one)]
+
+
+def _note(groups: Sequence[Group], tools: Tools, seconds: float) -> None:
+    pieces = [piece for group in groups for piece in group.pieces]
+    written = sum(1 for piece in pieces if piece.row.writing)
+    read = sum(len(piece.run.tokens) for piece in pieces) - written
+    tools.pace.note(read, written, seconds)
+    tools.tally.note(read, written, seconds)
