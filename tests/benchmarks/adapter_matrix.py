@@ -7,10 +7,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.benchmarks.adapters import _memory as read_memory
+from tests.benchmarks.adapters import read_memory
 from tests.benchmarks.contest import NEW, Row, Tokens, matrix, models, ratio, take_turns
 from tests.benchmarks.engine import Loop
 from tests.benchmarks.own import Own
@@ -100,7 +99,6 @@ def _weigh_memory(way: str, shape: Shape, kind: str) -> float:
         loops = [Loop(path, adapter) for adapter in adapters]
         for loop in loops:
             loop.write(prompts[:1])
-        time.sleep(0)  # they are all alive here
     return read_memory() - before
 
 

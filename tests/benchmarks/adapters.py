@@ -73,7 +73,7 @@ def _measure_ours(folder: Path) -> dict[str, float]:
     from workbench.prompting.prompt import Message
 
     numbers = itertools.count(100)
-    before = _memory()
+    before = read_memory()
     engine = LlamaEngine.open(Model("base", folder / "base.gguf"), 1, CONTEXT_TOKENS, lambda _: True)
 
     def ask(number: int = 0, scale: float = 1.0, laid: bool = True) -> float:
@@ -92,7 +92,7 @@ def _measure_ours(folder: Path) -> dict[str, float]:
     plain = min(ask(laid=False) for _ in range(ROUNDS))
     for number in range(PANES):
         ask(number)
-    memory = _memory() - before
+    memory = read_memory() - before
     known = min(ask(number) for _ in range(ROUNDS) for number in range(PANES))
     new = min(ask(PANES + number) for number in range(ROUNDS))
     scale = min(ask(0, 1 - step / 10) for step in range(1, 1 + ROUNDS))
@@ -104,17 +104,18 @@ def _measure_ours(folder: Path) -> dict[str, float]:
 def _measure_theirs(folder: Path) -> dict[str, float]:
     from llama_cpp import Llama
 
-    before, models, times = _memory(), [], []
+    before, models, times = read_memory(), [], []
     for number in range(PANES):
         started = time.process_time()
         path, lora = str(folder / "base.gguf"), str(folder / f"{number}.gguf")
         models.append(Llama(path, lora_path=lora, n_ctx=CONTEXT_TOKENS, n_threads=1, verbose=False))
         times.append(time.process_time() - started)
         models[-1].eval([1, 2, 3])
-    return {"swap": min(times), "memory": _memory() - before}
+    return {"swap": min(times), "memory": read_memory() - before}
 
 
-def _memory() -> float:
+def read_memory() -> float:
+    """Bytes that this process holds alone."""
     return float(psutil.Process().memory_full_info().uss)
 
 

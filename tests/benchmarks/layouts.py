@@ -3,6 +3,7 @@ by hand; at two rows also against always batching, as servers do."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,8 @@ def _measure(shape: Shape, path: Path, kind: str, name: str) -> list[Row]:
         }
         times = take_turns(contenders)
         ratios[rows] = times["ours"] / min(times["batch"], times["apart"])
-        print(name, rows, {way: round(seconds * 1000, 2) for way, seconds in times.items()}, flush=True)
+        steps = ", ".join(f"{way} {seconds * 1000:.1f} ms" for way, seconds in times.items())
+        print(f"({name}, {rows} rows: {steps})", file=sys.stderr)
         if rows == 2:
             aim = "at most 0.55" if kind == "q8_0" else "at most 1.05"
             found.append(ratio(f"{name}: a step of 2 rows / always batching", times["ours"], times["batch"], aim, "ms"))
