@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gguf_fixture import write_gguf_adapter
 from msgspec.structs import replace
 
 from workbench.engines.engine import Chunk, Likelihood, Outcome, Request, Sampling, TokenChoice, Weighed, Weighing, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
 from workbench.hosting.pool import Pool
-from workbench.models.reference import Model
+from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Message
 
 TALK = Sampling(max_tokens=24, logit_bias={"1": -1000.0, "2": -1000.0})
@@ -133,3 +134,25 @@ def test_a_pool_weighs_reproducibly_where_it_is_told_to_and_by_itself(tiny_gguf:
         plain = pool.weigh(model, QUESTION, ANSWERS, "chat", reproducible=False).result(30)
     assert first == again
     assert [one.reproducible for one in (*first, *plain)] == [True] * 4 + [False] * 4
+
+
+def test_two_adapters_are_added_up_in_the_same_order_in_every_engine(tiny_gguf: Callable[..., Path], tmp_path) -> None:
+    """The native code would take them by their addresses."""
+    base = tiny_gguf("tiny")
+    made = [
+        Applied(Adapter(name, write_gguf_adapter(tmp_path / f"{name}.gguf", base, seed), "gguf"), 0.6)
+        for seed, name in enumerate("abcd")
+    ]
+    pairs = [(one, other) for one in made for other in made if one.adapter.name < other.adapter.name]
+    found = []
+    for order in (made, made[::-1]):
+        engine = LlamaEngine.open(Model("tiny", base), 1, 8192, lambda _: True)
+        for number, one in enumerate(order):  # loads them in this order
+            engine.submit(replace(ask(number), adapters=(one,)))
+        drain(engine)
+        for number, pair in enumerate(pairs):
+            engine.submit(replace(ask(number), adapters=pair))
+        events = drain(engine)
+        found.append([tokens(events, number) for number in range(len(pairs))])
+        engine.close()
+    assert found[0] == found[1]

@@ -78,7 +78,7 @@ def fill(engine: LlamaEngine, known: Sequence[tuple[str, str]], asked: Sequence[
     """
     words = " ".join(message for message, _ in known)
     for place, adapters in enumerate(dict.fromkeys(one.wish.adapters for one in asked)):
-        for number in range(7):
+        for number in range(2 if adapters else 7):  # more than fit at once
             text = f"{place} {number} {words[number * 400 :]}"
             while engine.count([_long(0, text)])[0] > CONTEXT - 40:
                 text = text[: int(len(text) * 0.9)]

@@ -47,24 +47,16 @@ class HarshContext(FakeContext):
         self.codes: list[tuple[int, int]] = []
         self._look = look
 
-    def evaluate(self, runs: Sequence[Run]) -> tuple[int, list[int]]:
+    def evaluate(self, runs: Sequence[Run], apart: bool = False) -> tuple[int, list[int]]:
         check_budgets(runs)
         self._look(runs)
         code, part = self.codes.pop(0) if self.codes else (0, 0)
         if code == 2:
-            self._write(runs, part)
+            write_part(self._sequences, runs, part)
         if code:
             self.batches.append(list(runs))
             return code, []
-        return super().evaluate(runs)
-
-    def _write(self, runs: Sequence[Run], count: int) -> None:
-        """The first tokens of a batch, as a step leaves them that is called off."""
-        for run in runs:
-            places = self._sequences.setdefault(run.sequence, {})
-            for offset, token in enumerate(run.tokens[:count]):
-                places[run.position + offset] = (token, object())
-            count -= min(count, len(run.tokens))
+        return super().evaluate(runs, apart)
 
 
 class HarshDesk(Desk):
@@ -86,6 +78,15 @@ class HarshDesk(Desk):
         live = [row for row in rows if row.priority == 0 and not stuck(row)]
         if live and not self.failing:
             assert {owners[run.sequence].priority for run in runs} == {0}
+
+
+def write_part(sequences: dict[int, dict[int, tuple[int, object]]], runs: Sequence[Run], count: int) -> None:
+    """The first tokens of a batch, as a step leaves them that is called off, or that fails in the middle."""
+    for run in runs:
+        places = sequences.setdefault(run.sequence, {})
+        for offset, token in enumerate(run.tokens[:count]):
+            places[run.position + offset] = (token, object())
+        count -= min(count, len(run.tokens))
 
 
 def stuck(row: object) -> bool:
