@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from workbench.engines.engine import Chunk, Completion, Event, Request, Sampling, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
-from workbench.engines.sizes import cache_cells, choose_threads, context_size, prompt_pace
+from workbench.engines.sizes import cache_cells, context_size, prompt_pace
 from workbench.errors import EngineError, ModelError, TemplateError
 from workbench.models.inspect import inspect_gguf
 from workbench.models.reference import Model, ModelInfo
@@ -351,12 +351,9 @@ def test_the_cache_holds_as_many_contexts_as_memory_allows(free: int, cells: int
     assert cache_cells(info, 1000, free) == cells
 
 
-def test_threads_are_one_for_a_small_model_and_as_wished_otherwise() -> None:
+def test_prompts_of_large_models_are_read_in_smaller_pieces() -> None:
     small = ModelInfo("llama", "F16", 1, 10**6, 1000, 1, True)
     big = ModelInfo("llama", "F16", 1, 10**10, 1000, 1, True)
-    assert choose_threads(small, 0) == 1
-    assert choose_threads(small, 3) == 3
-    assert choose_threads(big, 0) >= 1
     assert prompt_pace(small) > prompt_pace(big)
 
 
