@@ -16,6 +16,10 @@ from workbench.engines.llamacpp.tree import Tree
 LEAST_KEPT = 8
 """Tokens of its own below which a sequence is not worth its place."""
 
+KEPT_TOKENS = 512
+"""Each cell that is taken makes every step longer (2,000 of them a tenth), and what was watched comes back from outside
+without being read again."""
+
 PATIENCE = 64
 """Requests that may go before one that came earlier because they share more with what is there."""
 
@@ -28,7 +32,8 @@ class Limits(NamedTuple):
 
     rows: that run at the same time. guests: that may join them for someone who looks on. sequences: numbers that
     rows, their branches and what is kept may have. cells: tokens in the cache. context_tokens: the longest a row may
-    become. kept_tokens: of ended requests, at most. shares: whether a sequence can begin with what another has seen.
+    become. kept_tokens: of ended requests, at most, unless a single one has more. shares: whether a sequence can begin
+    with what another has seen.
     """
 
     rows: int
@@ -36,7 +41,7 @@ class Limits(NamedTuple):
     sequences: int
     cells: int
     context_tokens: int
-    kept_tokens: int = 2048
+    kept_tokens: int = KEPT_TOKENS
     shares: bool = True
 
 
@@ -118,7 +123,8 @@ class Admission:
             self._remove(sequence)
             return
         self._kept[sequence] = row.priority == 0
-        self._make_room(lambda: self.tree.own(self._kept) <= self.limits.kept_tokens)
+        most = self.limits.kept_tokens
+        self._make_room(lambda: (most > 0 and len(self._kept) < 2) or self.tree.own(self._kept) <= most)
 
     def borrow(self) -> int | None:
         """A sequence for a branch; None while there is none."""
