@@ -56,17 +56,18 @@ def main(names: list[str]) -> int:
 
 def _run(name: str, words: str) -> bool:
     """Measure, print, and keep; False where it failed."""
-    others, started = machine.count_busy(), time.perf_counter()
-    if others > report.BUSY:
-        print(f"Other programs use {others:.1f} cores: read ratios, not times.")
+    before, during, started = machine.count_busy(), machine.Others(), time.perf_counter()
+    if before > report.BUSY:
+        print(f"Other programs use {before:.1f} cores: read ratios, not times.")
     try:
         rows = importlib.import_module(f"tests.benchmarks.{name}").measure()
     except Exception:  # noqa: BLE001  the other measures are still wanted
         traceback.print_exc()
         return False
+    others = max(before, during.count())
     for what, figure, aim in rows:
         print(f"{what:<64} {figure:<52} aim: {aim}")
-    print(f"({name}: {time.perf_counter() - started:.0f} s)", flush=True)
+    print(f"({name}: {time.perf_counter() - started:.0f} s, others {others:.2f} cores)", flush=True)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     found = [
         report.Result(measure=name, what=what, figure=figure, aim=aim, date=today, others=others, machine=words)

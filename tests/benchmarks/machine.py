@@ -1,9 +1,10 @@
-"""The machine in words, and how busy others keep it."""
+"""The machine in words, and how busy other programs keep it, before a measurement and during it."""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +25,29 @@ def describe() -> str:
 def count_busy() -> float:
     """Cores that are busy while this process waits."""
     return psutil.cpu_percent(_SECONDS) / 100 * (os.cpu_count() or 1)
+
+
+class Others:
+    """What other programs compute from now on: all that is computed, less what this process and its children do."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.perf_counter(), _read_busy(), _read_own()
+
+    def count(self) -> float:
+        """Cores, on average; children count once they have ended."""
+        elapsed = time.perf_counter() - self._started
+        return max(0.0, _read_busy() - self._busy - _read_own() + self._own) / elapsed
+
+
+def _read_busy() -> float:
+    times = psutil.cpu_times()._asdict()
+    idle = ("idle", "iowait", "guest", "guest_nice", "steal")
+    return float(sum(seconds for name, seconds in times.items() if name not in idle))
+
+
+def _read_own() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _versions() -> list[str]:
