@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. others: cores that other programs used right before, or meanwhile if more. machine: in words, with the versions."""
+    """One row. others: cores that other programs used, right before or meanwhile. machine: in words, with versions."""
 
     measure: str
     what: str
