@@ -19,6 +19,6 @@ REASONS = (
     (
         "largest difference of log-probabilities",
         "Where weights are quantized so are the activations, and any other order of summation moves them: Llama.eval"
-        " differs from itself by as much once flash attention is switched on. With f16 weights it was 0.013.",
+        " differs from itself by as much once flash attention is switched on. With f16 weights ours was 0.013.",
     ),
 )
