@@ -55,9 +55,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     step_seconds: Seconds = Seconds(0.05)
     """how long an engine may compute at a stretch while someone looks on, such as "50 ms" or 0.05"""
 
-    expected_likelihood: bool = True
-    """whether the panes tell how probable the model finds the expected answer"""
-
     editor: str = ""
     """the command that edits a prompt outside; empty: $VISUAL, then $EDITOR"""
 
