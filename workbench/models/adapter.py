@@ -95,6 +95,10 @@ def read_contents(adapter: Adapter) -> Contents:
     return Contents(read_peft_pairs(path, config, tensors), config, None, tensors.file_bytes, strange)
 
 
+_NOT_COMPUTED = ("F64", "I8", "I16", "I32", "I64")
+"""Types of numbers that end llama.cpp's process when it is to multiply with them."""
+
+
 def check_values(adapter: Adapter, contents: Contents | None = None) -> None:
     """Raise ModelError when weights are not numbers: the answers would be garbage without a word of why.
 
@@ -102,6 +106,12 @@ def check_values(adapter: Adapter, contents: Contents | None = None) -> None:
     """
     path = adapter.path if adapter.format == "gguf" else find_weights(adapter.path)
     halves = (contents or read_contents(adapter)).halves
+    odd = [half for half in halves if half.dtype in _NOT_COMPUTED]
+    if odd:
+        raise ModelError(
+            f"The adapter {adapter.name} holds {odd[0].name} as {odd[0].dtype}, with which llama.cpp cannot compute.",
+            "Convert it again, as F32 or F16.",
+        )
     sound = are_numbers(path, [(half.dtype, half.shape, half.offset) for half in halves])
     wrong = [half.name for half, good in zip(halves, sound, strict=True) if not good]
     if wrong:

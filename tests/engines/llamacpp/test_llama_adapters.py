@@ -205,8 +205,9 @@ def _spoil(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         (lambda t: {n: a if "down" in n or "_b" in n else np.zeros((4, 40), "f4") for n, a in t.items()}, "size of 40"),
         (lambda t: {**t, "output_norm.weight": np.ones(32, "f4")}, "no part of a LoRA"),
         (_spoil, "not numbers"),
+        (lambda t: {n: a.astype("f8") for n, a in t.items()}, "as F64, with which llama.cpp cannot compute"),
     ],
-    ids=["half", "layers", "strange", "width", "more", "nan"],
+    ids=["half", "layers", "strange", "width", "more", "nan", "double"],
 )
 def test_an_adapter_that_does_not_fit_is_refused_and_the_engine_goes_on(engine, base, tmp_path, changes, expected):
     path = write_gguf_adapter(tmp_path / "bad.gguf", base, changes=changes)

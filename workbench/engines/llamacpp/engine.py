@@ -27,7 +27,7 @@ from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.contexts import Contexts
 from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.grammar import Grammar, write_grammar
-from workbench.engines.llamacpp.layouts import Layouts
+from workbench.engines.llamacpp.layouts import Layouts, Trial
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
@@ -89,6 +89,8 @@ class LlamaEngine:
         self._interrupts = build.interrupts
         self._parking = Parking(build.parked_bytes)
         self._tally = Tally()
+        self._trial: Trial | None = None
+        self._curious = False
         self._lease = Lease.open(build.threads)
         pace = Pace(build.tokens, prompt_pace(info), build.step_seconds)
         self._tools = Tools(
@@ -118,10 +120,14 @@ class LlamaEngine:
         annex = Annex(open_context(()), build.sequences) if may_open() else None
         contexts = [base, annex.context] if annex else [base]
         self._tools = self._tools._replace(annex=annex, layouts=Layouts(splits=annex is not None))
-        cores = self._lease.threads()
-        if cores > 1:
-            trial = functools.partial(self._tools.crew.try_out, contexts, build.scratch, cores)
-            self._tools.layouts.measure(trial, _MEASURED_SECONDS, self._clock)
+        self._trial = functools.partial(self._tools.crew.try_out, contexts, build.scratch, build.threads)
+        self._measure_layouts()
+
+    def _measure_layouts(self) -> None:
+        """What is not known yet; only while all cores are granted, since the figures are for them."""
+        if self._trial and self._lease.threads() >= self._lease.cores:
+            self._tools.layouts.measure(self._trial, _MEASURED_SECONDS, self._clock)
+            self._trial = None
 
     @classmethod
     def open(
@@ -182,7 +188,7 @@ class LlamaEngine:
 
     @property
     def busy(self) -> bool:
-        return self._contexts.busy
+        return self._contexts.busy or self._curious
 
     @property
     def status(self) -> EngineStatus:
@@ -235,12 +241,17 @@ class LlamaEngine:
         self._contexts.cancel(request_id)
 
     def step(self) -> Sequence[Outcome]:
+        if self._curious:  # the last answer is with who asked, and nobody waits
+            self._curious = False
+            self._measure_layouts()
+            return ()
         self._lease.begin(any(scheduler.watched for scheduler in self._contexts.schedulers))
         read, written, started = self._tally.read, self._tally.written, self._clock()
         events = self._contexts.step()
         read, written = self._tally.read - read, self._tally.written - written
         if read or written:
             self._lease.note((read.bit_length(), written), self._clock() - started)
+        self._curious = self._trial is not None and not self._contexts.busy
         if not self.busy:
             self._lease.end()
         return events
