@@ -107,7 +107,7 @@ def check_values(adapter: Adapter, contents: Contents | None = None) -> None:
     path = adapter.path if adapter.format == "gguf" else find_weights(adapter.path)
     halves = (contents or read_contents(adapter)).halves
     odd = [half for half in halves if half.dtype in _NOT_COMPUTED]
-    if odd:
+    if odd and adapter.format == "gguf":
         raise ModelError(
             f"The adapter {adapter.name} holds {odd[0].name} as {odd[0].dtype}, with which llama.cpp cannot compute.",
             "Convert it again, as F32 or F16.",

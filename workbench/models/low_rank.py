@@ -80,7 +80,7 @@ def read_gguf_pairs(path: Path, header: Header) -> LowRank:
     alpha = given if isinstance(given, (int, float)) else 0.0
     halves: dict[str, dict[str, Half]] = {}
     others: dict[str, Half] = {}
-    types = {0: "F32", 1: "F16", 30: "BF16"}
+    types = {0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16"}
     for tensor in header.tensors:
         dtype = types.get(tensor.type, f"ggml type {tensor.type}")
         half = Half(tensor.name, dtype, tensor.shape[::-1], header.data_start + tensor.offset)
