@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 
-from workbench.cores.openmp import BETWEEN_OPERATIONS, shorten_waits
+from workbench.cores.openmp import shorten_waits
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
@@ -17,7 +17,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-shorten_waits(BETWEEN_OPERATIONS)
+shorten_waits()
 
 
 def hush() -> None:
