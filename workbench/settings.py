@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """what happens to a prompt that does not fit: refuse it, or drop its last examples until it fits"""
 
     threads: NotNegative = 0
-    """processor threads for an engine; 0: as many as there are cores"""
+    """processor threads at most, for an engine or a training; 0: as many as there are cores that others leave"""
 
     max_context_tokens: Positive = 8192
     """the largest context opened for a model that names no size of its own"""
@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     step_seconds: Seconds = Seconds(0.05)
     """how long an engine may compute at a stretch while someone looks on, such as "50 ms" or 0.05"""
+
+    expected_likelihood: bool = False
+    """whether the panes tell how probable their model finds the expected answer; `w` on a pane turns it"""
 
     editor: str = ""
     """the command that edits a prompt outside; empty: $VISUAL, then $EDITOR"""

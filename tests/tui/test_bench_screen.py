@@ -10,7 +10,7 @@ import pytest
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
-from workbench.engines.engine import EngineStatus
+from workbench.engines.engine import EngineStatus, Likelihood
 from workbench.evaluation.bench import AdapterChoice, load_bench
 from workbench.models.reference import Adapter, Model
 from workbench.settings import Settings
@@ -785,3 +785,31 @@ def test_an_engines_figures_are_told_with_their_units():
     assert "400 tokens asked, 75% of them not evaluated again" in text
     assert "250 of 1,000 tokens in 2 caches" in text
     assert "4 parked prefixes 1.0 kB" in text
+
+
+async def test_the_panes_tell_how_probable_the_expected_answer_is_and_forget_it_on_an_edit(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert all(pane.expected is None for pane in screen.panes)
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: all(pane.expected is not None for pane in screen.panes))
+        assert [pane.expected.greedy for pane in screen.panes] == [False, True, True, False]
+        assert str(screen.panes[1].query_one("#pane-expected", Static).content).startswith("expected p")
+        screen.panes[1].begin()
+        assert screen.panes[1].expected is None
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.panes[1].expected is not None)
+        await pilot.press("w")
+        assert all(pane.expected is None for pane in screen.panes)
+
+
+async def test_a_likelihood_that_comes_too_late_is_not_shown(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        pane = screen.panes[0]
+        old = screen.runner.shown(pane)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: screen.runner.shown(pane) != old and pane.state == "done" and bool(pane.scores))
+        screen.post_message(screen.Weighed(pane, old, Likelihood(-0.5, 1, 7, True)))
+        await pilot.pause()
+        assert pane.expected is None

@@ -66,7 +66,10 @@ class Draft:
 
 
 class Launch:
-    """One answer under way. The sink gets the engine's events; the last of them comes exactly once."""
+    """One answer under way. The sink gets the engine's events; the last of them comes exactly once.
+
+    messages: what was sent; none before that.
+    """
 
     def __init__(self, pool: Pool, draft: Draft, sink: Sink, guesses: int = 0, priority: int = 0) -> None:
         """Begin. Raises PromptError at once when the prompt cannot be rendered."""
@@ -76,6 +79,7 @@ class Launch:
         self._cancelled = self._sent = False
         self._ticket: Ticket | None = None
         self._measure = draft.measure()
+        self.messages: tuple[Message, ...] = ()
         sink(Progress(0, "queued" if pool.info(draft.model) else "loading"))
         counting = pool.count(draft.model, self._measure.drafts, draft.prompt.mode)
         counting.add_done_callback(self._send)
@@ -102,6 +106,7 @@ class Launch:
                 if self._cancelled:
                     return
                 self._sent = True
+                self.messages = messages
                 self._ticket = self._pool.submit(
                     draft.model,
                     messages,

@@ -5,9 +5,10 @@ Knows nothing of where they stand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from workbench.engines.engine import Chunk, Completion, Sampling
+from workbench.engines.engine import Chunk, Completion, Likelihood, Sampling
 from workbench.evaluation.bench import AdapterChoice
 
 _STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
@@ -58,6 +59,13 @@ def show_completion(completion: Completion) -> str:
     speed = f"{completion.tokens_per_second:.0f} tok/s  " if completion.tokens_per_second else ""
     alone = "  reproducible" if completion.reproducible else ""
     return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}{alone}"
+
+
+def show_likelihood(found: Likelihood) -> str:
+    """`expected p 0.83 (-0.19)`; with a perplexity in place of the probability where there are several tokens."""
+    if found.tokens == 1:
+        return f"expected p {math.exp(found.logprob):.2g} ({found.logprob:.2f})"
+    return f"expected ppl {found.perplexity:.3g} ({found.logprob:.1f})"
 
 
 def show_adapters(adapters: Sequence[AdapterChoice]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.launch import Draft, Launch
+from workbench.evaluation.launch import Draft, Launch, Sink
 from workbench.hosting.pool import Pool
+from workbench.prompting.prompt import Message
 from workbench.tui.stream import PaneStream
 from workbench.tui.widgets.output_pane import BUSY, OutputPane
 
@@ -23,8 +24,11 @@ MakeDraft = Callable[[OutputPane], Draft]
 class Runner:
     """The answers of all panes."""
 
-    def __init__(self, pool: Pool, make_draft: MakeDraft) -> None:
+    def __init__(self, pool: Pool, make_draft: MakeDraft, replaced: Callable[[OutputPane], object]) -> None:
+        """replaced: told when what a pane shows is given up."""
         self._pool = pool
+        self._replaced = replaced
+        self._launches: dict[OutputPane, Launch] = {}
         self._make_draft = make_draft
         self._streams: dict[OutputPane, PaneStream] = {}
         self._shown: dict[OutputPane, Draft] = {}
@@ -48,17 +52,27 @@ class Runner:
 
     def _start(self, pane: OutputPane, draft: Draft) -> bool:
         stream = self._streams.setdefault(pane, PaneStream())
+        self._give_up(pane)
         pane.begin()
         try:
-            stream.start(lambda sink: Launch(self._pool, draft, sink, GUESSES))
+            stream.start(lambda sink: self._launch(pane, draft, sink))
         except WorkbenchError as error:
             self._fail(pane, error)
             return False
         return True
 
+    def _launch(self, pane: OutputPane, draft: Draft, sink: Sink) -> Launch:
+        launch = self._launches[pane] = Launch(self._pool, draft, sink, GUESSES)
+        return launch
+
+    def _give_up(self, pane: OutputPane) -> None:
+        self._launches.pop(pane, None)
+        self._replaced(pane)
+
     def _fail(self, pane: OutputPane, error: WorkbenchError) -> None:
         self._streams.setdefault(pane, PaneStream()).abandon()
         self._shown.pop(pane, None)
+        self._give_up(pane)
         pane.begin()
         pane.fail(error)
 
@@ -73,12 +87,18 @@ class Runner:
         """What the pane was asked last."""
         return self._shown.get(pane)
 
+    def sent(self, pane: OutputPane) -> tuple[Message, ...]:
+        """The messages of that; none before they were sent."""
+        launch = self._launches.get(pane)
+        return launch.messages if launch else ()
+
     def forget(self, pane: OutputPane) -> None:
         """A pane was closed."""
         stream = self._streams.pop(pane, None)
         if stream:
             stream.abandon()
         self._shown.pop(pane, None)
+        self._give_up(pane)
 
     @property
     def busy(self) -> list[OutputPane]:

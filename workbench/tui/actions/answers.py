@@ -41,6 +41,13 @@ async def tokens(screen: BenchScreen) -> None:
     await screen.app.push_screen_wait(TokenView(f"{pane.letter}  {variant.name}, token by token", choices))
 
 
+def turn_expected(screen: BenchScreen) -> None:
+    """Tell in every pane how probable its model finds the expected answer, or stop telling."""
+    on = screen.turn_expected()
+    if on and not screen.session.case.expected:
+        screen.notify("This case names no expected answer; others may.", timeout=4)
+
+
 @flow
 async def view(screen: BenchScreen) -> None:
     """The whole answer on the whole screen."""

@@ -39,6 +39,7 @@ ACTIONS: dict[str, Action] = {
     "difference": Action("Difference", "Two answers, word by word", answers.difference),
     "explain": Action("Explain score", "What was extracted, and why it counts", answers.explain),
     "tokens": Action("Tokens of the answer", "How probable each was, and what else came into question", answers.tokens),
+    "expected": Action("Likelihood of the expected answer", "In every pane, or in none", answers.turn_expected),
     "view": Action("View answer", "On the whole screen", answers.view),
     "copy": Action("Copy answer", "To the clipboard, over SSH too", answers.copy),
     "final_prompt": Action("Show the final prompt", "Exactly what is sent, token by token", answers.final_prompt),

@@ -6,7 +6,7 @@ are in actions.py; what a prompt, a score or a model is, the core decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, TextArea
 
-from workbench.engines.engine import Completion
+from workbench.engines.engine import Completion, Likelihood
 from workbench.errors import WorkbenchError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
@@ -37,6 +37,7 @@ from workbench.tui.adapters import Adapters
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
+from workbench.tui.expecting import Expecting
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.runner import Runner
 from workbench.tui.stream import FRAMES_PER_SECOND
@@ -105,6 +106,13 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             super().__init__()
             self.pane, self.completion, self.scores = pane, completion, scores
 
+    class Weighed(Message):
+        """How probable a pane's model finds the expected answer became known."""
+
+        def __init__(self, pane: OutputPane, draft: Draft, likelihood: Likelihood) -> None:
+            super().__init__()
+            self.pane, self.draft, self.likelihood = pane, draft, likelihood
+
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="bench")
         self.title_bar, self.edit, self.row = TitleBar(), EditColumn(), PaneRow()
@@ -115,7 +123,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.trainings = Trainings(self.session)
         self.verdicts = Verdicts(self.session, self.evaluations)
         self.adapters = Adapters(self.session, self.evaluations)
-        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index))
+        self._expecting = Expecting(desk.pool, self._tell_expected, desk.session.settings.expected_likelihood)
+        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index), self._expecting.drop)
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
         self._scoring: Scoring | None = None
@@ -142,6 +151,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self.open_scoring(trusted=not untrusted)
         except WorkbenchError as error:
             self.session.problems.append(error)
+        self.row.set_class(self._expecting.on, "-expecting")
         await self.rebuild_panes(())
         await self.show_chosen()
         self.edit.editor.focus()
@@ -359,8 +369,36 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         draft = self.runner.shown(event.pane)
         if draft and event.completion.stop_reason != "cancelled":
             self._judge(event.pane, event.completion, draft.case)
+            self._weigh(event.pane)
         self.row.mark_differences(self.chosen)
         self._measure()
+
+    def _weigh(self, pane: OutputPane) -> None:
+        """Behind the live answers, how probable the expected one is."""
+        draft = self.runner.shown(pane)
+        if draft is not None and pane.state == "done":
+            self._expecting.weigh(pane, draft, self.runner.sent(pane))
+
+    def _tell_expected(self, pane: Hashable, draft: Draft, likelihood: Likelihood) -> None:
+        assert isinstance(pane, OutputPane)
+        self.post_message(self.Weighed(pane, draft, likelihood))
+
+    @on(Weighed)
+    def _weighed(self, event: Weighed) -> None:
+        if event.pane.is_attached and event.pane.state == "done" and self.runner.shown(event.pane) == event.draft:
+            event.pane.show_expected(event.likelihood)
+
+    def turn_expected(self) -> bool:
+        """Tell how probable the expected answer is, or stop telling; whether it is told now."""
+        on = self._expecting.on = not self._expecting.on
+        self.row.set_class(on, "-expecting")
+        for pane in self.panes:
+            if on:
+                self._weigh(pane)
+            else:
+                self._expecting.drop(pane)
+                pane.show_expected(None)
+        return on
 
     @work(thread=True, group="judge")
     def _judge(self, pane: OutputPane, completion: Completion, case: Case) -> None:

@@ -18,11 +18,11 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from workbench.engines.engine import Chunk, Completion, Event, Failure, Progress, fold
+from workbench.engines.engine import Chunk, Completion, Event, Failure, Likelihood, Progress, fold
 from workbench.errors import WorkbenchError
 from workbench.evaluation.scorers import Score
 from workbench.inert import make_inert
-from workbench.tui.figures import show_completion, show_progress
+from workbench.tui.figures import show_completion, show_likelihood, show_progress
 from workbench.tui.widgets.stream_text import StreamText
 
 PaneState = Literal["idle", "loading", "queued", "running", "done", "cancelled", "failed"]
@@ -47,6 +47,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         Binding("minus", "ask('scale_down')", "weaker", id="pane.scale_down", show=False),
         Binding("b", "ask('without_adapters')", "without", id="pane.without", show=False),
         Binding("d", "ask('difference')", "difference", id="pane.difference"),
+        Binding("w", "ask('expected')", "likelihood of the expected", id="pane.expected", show=False),
         Binding("a", "ask('add')", "add pane", id="pane.add"),
         Binding("x", "ask('close')", "close", id="pane.close"),
         Binding("left,h", "ask('previous')", "previous pane", id="pane.previous", show=False),
@@ -93,10 +94,12 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.chunks: list[Chunk] = []
         self.scores: tuple[Score, ...] = ()
         self.failure: WorkbenchError | None = None
+        self.expected: Likelihood | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="pane-what", markup=False)
         yield Static(id="pane-badge")
+        yield Static(id="pane-expected", markup=False)
         yield StreamText()
         yield Static(id="pane-figures", markup=False)
 
@@ -124,6 +127,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.scores = ()
         self.failure = None
         self.output.clear()
+        self.show_expected(None)
         self._show_figures("")
         self._show_badge()
         self.state = "queued"
@@ -166,6 +170,12 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def show_scores(self, scores: tuple[Score, ...]) -> None:
         self.scores = scores
         self._show_badge()
+
+    def show_expected(self, likelihood: Likelihood | None) -> None:
+        """How probable the model finds the case's expected answer; None takes it away."""
+        self.expected = likelihood
+        text = show_likelihood(likelihood) if likelihood else ""
+        self.query_one("#pane-expected", Static).update(Content(text), layout=False)
 
     @property
     def badge(self) -> Content:
