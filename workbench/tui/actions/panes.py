@@ -77,12 +77,12 @@ async def settings(screen: BenchScreen) -> None:
     """The side panel: name and sampling of the chosen pane."""
     index = screen.chosen
     variant = screen.session.variants[index]
-    settled = await screen.app.push_screen_wait(
-        PaneSettings(variant, catalog.find_unsupported(screen.pool, screen.session, index))
-    )
+    unsupported = catalog.find_unsupported(screen.pool, screen.session, index)
+    settled = await screen.app.push_screen_wait(PaneSettings(variant, unsupported, screen.folder))
     if settled is None:
         return
-    screen.session.change_variant(index, name=settled.variant.name, sampling=settled.variant.sampling)
+    new = settled.variant
+    screen.session.change_variant(index, name=new.name, sampling=new.sampling, reproducible=new.reproducible)
     await screen.refresh_after_change()
     if settled.then == "prompt":
         library.open_prompt(screen)

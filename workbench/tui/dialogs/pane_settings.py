@@ -1,4 +1,4 @@
-"""PaneSettings: the side panel of one pane, its sampling above all.
+"""PaneSettings: the side panel of one pane, its sampling above all; it knows nothing of the session or of engines.
 
 Each field says what it does while the cursor stands in it. Dismissed with the changed Variant and, when a person wants
 another prompt or model, which of them to choose next; or with None.
@@ -6,6 +6,7 @@ another prompt or model, which of them to choose next; or with None.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -14,10 +15,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label
+from textual.widgets import Button, Input, Label, TextArea
 
 from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
+from workbench.inert import make_inert
+from workbench.tui.constraints import MisplacedError, read_constraint, write_constraint
 
 
 class Field(NamedTuple):
@@ -62,12 +65,19 @@ FIELDS = (
     ),
 )
 
+CONSTRAINTS = (
+    Field("grammar", "grammar", "The answer follows it, from its rule root on. GBNF, or @file to read it from."),
+    Field("json_schema", "JSON schema", "The answer is JSON of this form. JSON, or @file to read it from."),
+)
+"""Fields of Sampling with several lines; one of them at most."""
 
 _OTHER_TEXTS = {
     "name": "What stands in the pane's border and in every report.",
     "choose-prompt": "Enter chooses another prompt of the library.",
     "choose-model": "Enter chooses another model: one that was found, or any file.",
+    "reproducible": "Enter turns it: each answer computed by itself, slower, but the same to the last bit every time.",
 }
+_UNFOLLOWED = "This pane's model cannot follow it. Empty the field to take it away."
 
 
 class Settled(NamedTuple):
@@ -75,6 +85,27 @@ class Settled(NamedTuple):
 
     variant: Variant
     then: str = ""
+
+
+class ConstraintEditor(TextArea):
+    """The lines of one constraint; up and down leave it beyond the first and the last."""
+
+    def __init__(self, text: str, id: str, disabled: bool) -> None:
+        super().__init__(
+            text, id=id, disabled=disabled, tab_behavior="focus", compact=True, highlight_cursor_line=False
+        )
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if self.navigator.is_first_wrapped_line(self.cursor_location) and not select:
+            self.screen.focus_previous()
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if self.navigator.is_last_wrapped_line(self.cursor_location) and not select:
+            self.screen.focus_next()
+        else:
+            super().action_cursor_down(select)
 
 
 class PaneSettings(ModalScreen[Settled | None]):
@@ -87,10 +118,14 @@ class PaneSettings(ModalScreen[Settled | None]):
         Binding("up", "app.focus_previous", show=False, id="settings.previous"),
     ]
 
-    def __init__(self, variant: Variant, unsupported: frozenset[str] = frozenset()) -> None:
-        """unsupported: sampling fields that the pane's engine cannot honour; they are shown so."""
+    def __init__(self, variant: Variant, unsupported: frozenset[str] = frozenset(), folder: Path = Path()) -> None:
+        """unsupported: sampling fields that the pane's engine cannot honour; they are shown so.
+
+        folder: of the bench, where a file named after an `@` lies.
+        """
         super().__init__()
-        self._variant, self._unsupported = variant, unsupported
+        self._variant, self._unsupported, self._folder = variant, unsupported, folder
+        self._reproducible = variant.reproducible
         self._problem = False
 
     def compose(self) -> ComposeResult:
@@ -114,38 +149,72 @@ class PaneSettings(ModalScreen[Settled | None]):
                             compact=True,
                             disabled=field.name in self._unsupported,
                         )
+                yield from self._compose_constraints()
             yield Label("", id="explanation", markup=False)
-            yield Label("up/down move   enter apply, or choose\nesc leave", classes="muted")
+            yield Label("up/down move   enter apply, or choose\n^s apply   esc leave", classes="muted")
+
+    def _compose_constraints(self) -> ComposeResult:
+        for field in CONSTRAINTS:
+            text = write_constraint(getattr(self._variant.sampling, field.name))
+            with Horizontal(classes="field -tall"):
+                yield Label(field.label)
+                # What an engine cannot follow can still be taken away.
+                yield ConstraintEditor(text, field.name, disabled=field.name in self._unsupported and not text)
+        with Horizontal(classes="field"):
+            yield Label("reproducible")
+            yield Button(_TURNED[self._reproducible], id="reproducible", classes="fixed", compact=True)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self._problem:
             return
-        texts = {field.name: field.explanation for field in FIELDS} | _OTHER_TEXTS
+        texts = {field.name: field.explanation for field in (*FIELDS, *CONSTRAINTS)} | _OTHER_TEXTS
+        texts |= dict.fromkeys(self._unsupported, _UNFOLLOWED)
         self._say(texts.get(event.widget.id or "", ""))
 
     def on_input_changed(self) -> None:
+        self._problem = False
+
+    def on_text_area_changed(self) -> None:
         self._problem = False
 
     def on_input_submitted(self) -> None:
         self.action_apply()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.action_apply((event.button.id or "").removeprefix("choose-"))
+        if event.button.id != "reproducible":
+            self.action_apply((event.button.id or "").removeprefix("choose-"))
+            return
+        self._reproducible = not self._reproducible
+        event.button.label = _TURNED[self._reproducible]
 
     def action_apply(self, then: str = "") -> None:
         """Take every field, or say which one cannot be read."""
         values: dict[str, object] = {}
-        for field in FIELDS:
-            text = self.query_one(f"#{field.name}", Input).value
+        for field in (*FIELDS, *CONSTRAINTS):
             try:
-                values[field.name] = read_field(field.name, text)
+                values[field.name] = self._read(field.name)
+                if field.name == "json_schema" and values["json_schema"] is not None and values["grammar"]:
+                    raise ValueError("there is a grammar above; keep one of the two.")
             except ValueError as error:
-                self._say(f"{field.label}: {error}", problem=True)
-                self.query_one(f"#{field.name}", Input).focus()
+                self._refuse(field, error)
                 return
         name = self.query_one("#name", Input).value.strip() or self._variant.name
         sampling = msgspec.convert(values, Sampling)
-        self.dismiss(Settled(msgspec.structs.replace(self._variant, name=name, sampling=sampling), then))
+        changes = {"name": name, "sampling": sampling, "reproducible": self._reproducible}
+        self.dismiss(Settled(msgspec.structs.replace(self._variant, **changes), then))
+
+    def _read(self, name: str) -> object:
+        widget = self.query_one(f"#{name}")
+        if isinstance(widget, ConstraintEditor):
+            return read_constraint(name, widget.text, self._folder)
+        return read_field(name, self.query_one(f"#{name}", Input).value)
+
+    def _refuse(self, field: Field, error: ValueError) -> None:
+        self._say(make_inert(f"{field.label}: {error}"), problem=True)
+        widget = self.query_one(f"#{field.name}")
+        widget.focus()
+        if isinstance(widget, ConstraintEditor) and isinstance(error, MisplacedError):
+            widget.move_cursor((error.line - 1, error.column - 1))
 
     def _say(self, text: str, problem: bool = False) -> None:
         label = self.query_one("#explanation", Label)
@@ -153,6 +222,8 @@ class PaneSettings(ModalScreen[Settled | None]):
         label.set_class(problem, "-problem")
         self._problem = problem
 
+
+_TURNED = {False: "off", True: "on"}
 
 _RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 10),

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
 from workbench.evaluation.bench import Variant
+from workbench.tui.constraints import show_constraints
 from workbench.tui.figures import show_adapters, show_sampling
 from workbench.tui.widgets.output_pane import OutputPane
 from workbench.tui.widgets.pane_tabs import PaneTabs
@@ -42,7 +43,8 @@ class PaneRow(Vertical):
         """Names, prompts, models and adapters on the panes; which one is edited."""
         for pane, variant in zip(self.panes, variants, strict=True):
             mark = " ●" if variant.prompt in edited else ""
-            runs_on = f"{variant.model} · {show_sampling(variant.sampling)}"
+            facts = (variant.model, show_sampling(variant.sampling), show_constraints(variant))
+            runs_on = " · ".join(filter(None, facts))
             pane.show_variant(variant.name, f"{variant.prompt}{mark}", runs_on, show_adapters(variant.adapters))
             pane.set_class(pane.index == chosen, "-chosen")
         self.grid.set_class(any(variant.adapters for variant in variants), "-adapted")
