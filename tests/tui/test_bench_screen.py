@@ -10,13 +10,12 @@ import pytest
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
-from workbench.engines.engine import EngineStatus, Likelihood
+from workbench.engines.engine import Likelihood
 from workbench.evaluation.bench import AdapterChoice, load_bench
 from workbench.models.reference import Adapter, Model
 from workbench.settings import Settings
 from workbench.tui.dialogs.adapter_panel import AdapterPanel
 from workbench.tui.dialogs.difference import Difference, mark_differences
-from workbench.tui.dialogs.engines import EngineFacts, EnginesView, describe_engines
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
@@ -763,28 +762,6 @@ async def test_both_run_keys_run(app, key):
         before = screen.panes[0].chunks
         await pilot.press(key)
         await until(pilot, lambda: screen.panes[0].chunks is not before and screen.panes[0].state == "done")
-
-
-async def test_the_engines_say_what_they_do(app):
-    async with app.run_test(size=WIDE) as pilot:
-        await settled(pilot)
-        await pilot.press("f6")
-        view = await dialog(pilot, EnginesView)
-        text = view.query_one("#engines-text", Static)
-        await until(pilot, lambda: "desk.script" in str(text.visual) and "ready" in str(text.visual))
-
-
-def test_an_engines_figures_are_told_with_their_units():
-    status = EngineStatus(
-        tokens_per_second=212.4, running=3, waiting=1, read_tokens=100, cached_tokens=300, written_tokens=1234,
-        cells=1000, used_cells=250, contexts=2, weights_bytes=5_000_000, cache_bytes=2_000_000, parked_bytes=1000,
-        parked=4, threads=2, bandwidth_share=0.74,
-    )  # fmt: skip
-    text = describe_engines([EngineFacts("desk", "ready", 9_000_000, status)]).plain
-    assert "212 tokens/s, 74% of what the memory can give" in text
-    assert "400 tokens asked, 75% of them not evaluated again" in text
-    assert "250 of 1,000 tokens in 2 caches" in text
-    assert "4 parked prefixes 1.0 kB" in text
 
 
 async def test_the_panes_tell_how_probable_the_expected_answer_is_and_forget_it_on_an_edit(app):

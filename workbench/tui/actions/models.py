@@ -14,9 +14,10 @@ from workbench.tui import catalog
 from workbench.tui.actions.flow import flow, pick_file
 from workbench.tui.actions.pane_row import insert_pane
 from workbench.tui.dialogs.adapter_panel import AdapterPanel, Wish
-from workbench.tui.dialogs.engines import EngineFacts, EnginesView
+from workbench.tui.dialogs.engines import EnginesView
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.picker import Picker
+from workbench.tui.engine_text import EngineFacts
 
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
@@ -93,7 +94,15 @@ async def engines(screen: BenchScreen) -> None:
     def look() -> list[EngineFacts]:
         pool = screen.pool
         return [
-            EngineFacts(one.model.name, one.state, one.memory_bytes, pool.status(one.model)) for one in pool.residents()
+            EngineFacts(
+                one.model.name,
+                one.state,
+                one.memory_bytes,
+                pool.status(one.model),
+                one.info,
+                screen.speeds.of(one.model),
+            )
+            for one in pool.residents()
         ]
 
     await screen.app.push_screen_wait(EnginesView(look))

@@ -1,99 +1,73 @@
-"""EnginesView: what each engine is doing: speed, caches, sequences, memory; drawn anew twice a second."""
+"""EnginesView: a card for each engine, drawn anew twice a second; it knows nothing of where the facts come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
-from workbench.engines.engine import EngineStatus
 from workbench.inert import make_inert
-from workbench.tui.figures import show_bytes, show_count
+from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
 
 _SECONDS = 0.5
-_BAR = 24
+_FRAME = 4
+"""columns of a card that are its border's and its padding's"""
 
-Part = str | tuple[str, str]
 
+class EngineCard(Static):
+    """One engine."""
 
-class EngineFacts(NamedTuple):
-    """One engine. memory_bytes: of its process. status: None while it tells nothing."""
-
-    name: str
-    state: str
-    memory_bytes: int
-    status: EngineStatus | None
+    def show(self, engine: EngineFacts, width: int) -> None:
+        self.border_title = Content(make_inert(engine.name))
+        self.border_subtitle = Content(describe_activity(engine))
+        self.set_class(bool(engine.status and engine.status.running), "-running")
+        self.update(describe_engine(engine, width))
 
 
 class EnginesView(ModalScreen[None]):
-    """Read-only."""
+    """Read-only. `look` must return at once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss(None)", "leave", id="engines.leave")]
 
     def __init__(self, look: Callable[[], Sequence[EngineFacts]]) -> None:
         super().__init__()
         self._ask = look
+        self._cards: list[EngineCard] = []
+        self._scroll = VerticalScroll(Static("No engine runs. The first answer starts one.", id="engines-none"))
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -tall") as dialog:
+        with Vertical(classes="dialog", id="engines") as dialog:
             dialog.border_title = "Engines"
-            with VerticalScroll():
-                yield Static(id="engines-text")
-            yield Label("esc leave", classes="muted")
+            dialog.border_subtitle = "esc leave"
+            yield self._scroll
 
     def on_mount(self) -> None:
         self._draw()
+        self.call_after_refresh(self._draw)
         self.set_interval(_SECONDS, self._draw)
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
     def _draw(self) -> None:
-        self.query_one("#engines-text", Static).update(describe_engines(self._ask()))
+        engines = self._ask()
+        self._fit(len(engines))
+        self.query_one("#engines-none").display = not engines
+        width = max(self._scroll.scrollable_content_region.width - _FRAME, 20)
+        for card, engine in zip(self._cards, engines, strict=True):
+            card.show(engine, width)
 
-
-def describe_engines(engines: Sequence[EngineFacts]) -> Content:
-    """Every engine in a paragraph of its own."""
-    if not engines:
-        return Content("No engine runs. The first answer starts one.")
-    parts: list[Part] = []
-    for engine in engines:
-        parts += [
-            (make_inert(engine.name), "bold $primary"),
-            (f"  {engine.state}, {show_bytes(engine.memory_bytes)}\n", "$foreground 60%"),
-            *(_status(engine.status) if engine.status else ["  It tells nothing of itself.\n"]),
-            "\n",
-        ]
-    return Content.assemble(*parts)
-
-
-def _status(status: EngineStatus) -> list[Part]:
-    """Its figures, a line each."""
-    speed = f"{status.tokens_per_second:.0f} tokens/s"
-    if status.bandwidth_share is not None:
-        speed += f", {status.bandwidth_share:.0%} of what the memory can give"
-    asked = status.read_tokens + status.cached_tokens
-    lines: list[Part] = [
-        f"  writing      {speed}\n",
-        f"  requests     {status.running} running, {status.waiting} waiting, on {_count(status.threads, 'thread')}\n",
-        f"  answers      {show_count(status.written_tokens)} tokens written\n",
-        f"  prompts      {show_count(asked)} tokens asked, {status.cached_share:.0%} of them not evaluated again\n",
-    ]
-    if status.cells:
-        filled = round(_BAR * status.used_cells / status.cells)
-        lines += [
-            "  live cache   ",
-            ("█" * filled, "$primary"),
-            ("░" * (_BAR - filled), "$border"),
-            f" {status.used_cells:,} of {status.cells:,} tokens in {_count(status.contexts, 'cache')}\n",
-        ]
-    memory = f"weights {show_bytes(status.weights_bytes)}, live cache {show_bytes(status.cache_bytes)}"
-    parked = f", {status.parked} parked prefixes {show_bytes(status.parked_bytes)}" if status.parked else ""
-    return [*lines, f"  memory       {memory}{parked}\n"]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    def _fit(self, count: int) -> None:
+        """As many cards as engines."""
+        for card in self._cards[count:]:
+            card.remove()
+        new = [EngineCard() for _ in range(count - len(self._cards))]
+        self._cards = [*self._cards[:count], *new]
+        if new:
+            self._scroll.mount(*new)

@@ -6,6 +6,7 @@ are in actions.py; what a prompt, a score or a model is, the core decides.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +20,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, TextArea
 
-from workbench.engines.engine import Completion, Likelihood
+from workbench.engines.engine import Completion, EngineStatus, Likelihood
 from workbench.errors import WorkbenchError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
@@ -40,6 +41,7 @@ from workbench.tui.evaluations import Evaluations
 from workbench.tui.expecting import Expecting
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.runner import Runner
+from workbench.tui.speeds import SECONDS, Speeds
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.trainings import Trainings
 from workbench.tui.verdicts import Verdicts
@@ -125,6 +127,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.adapters = Adapters(self.session, self.evaluations)
         self._expecting = Expecting(desk.pool, self._tell_expected, desk.session.settings.expected_likelihood)
         self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index), self._expecting.drop)
+        self.speeds = Speeds()
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
         self._scoring: Scoring | None = None
@@ -156,6 +159,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         await self.show_chosen()
         self.edit.editor.focus()
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
+        self.set_interval(SECONDS, self._note_speeds)
         self.set_interval(WATCH_SECONDS, self._look_at_files)
         self.set_interval(WATCH_SECONDS, self._look_at_training)
         for problem in self.session.problems:
@@ -223,6 +227,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def _show_status(self) -> None:
         session, busy = self.session, self.runner.busy
         speed = sum(pane.tokens_per_second for pane in busy)
+        engine = self._engine() if busy else EngineStatus()
         self.title_bar.show(
             Title(
                 bench=session.path.name,
@@ -232,19 +237,24 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
                 live=session.live,
                 model=session.variants[self.chosen].model,
                 speed=speed,
-                bandwidth=self._bandwidth() if busy else None,
+                bandwidth=engine.bandwidth_share,
+                cached=engine.cached_share or None,
                 done=self.runner.total - len(busy),
                 total=self.runner.total if busy else 0,
             )
         )
         self.row.show_signs(self.chosen)
 
-    def _bandwidth(self) -> float | None:
-        try:
-            status = self.pool.status(self.session.model(self.chosen))
-        except WorkbenchError:
-            return None
-        return status.bandwidth_share if status else None
+    def _engine(self) -> EngineStatus:
+        """What the chosen pane's engine does; nothing where it does not tell."""
+        with contextlib.suppress(WorkbenchError):
+            return self.pool.status(self.session.model(self.chosen)) or EngineStatus()
+        return EngineStatus()
+
+    def _note_speeds(self) -> None:
+        """Engines write for every screen, so their last minute is kept here."""
+        told = {one.model: self.pool.status(one.model) for one in self.pool.residents()}
+        self.speeds.note({model: status.tokens_per_second for model, status in told.items() if status})
 
     # --- typing --------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ class Title(NamedTuple):
 
     done and total: panes of the current run; total 0 when nothing runs. speed: all panes together, tokens/s.
     bandwidth: the share of the memory's speed that the engine reads weights with, where that is known.
+    cached: the share of all prompt tokens that was not evaluated again; None where none was taken over.
     """
 
     bench: str = ""
@@ -26,6 +27,7 @@ class Title(NamedTuple):
     model: str = ""
     speed: float = 0.0
     bandwidth: float | None = None
+    cached: float | None = None
     done: int = 0
     total: int = 0
 
@@ -56,13 +58,11 @@ class TitleBar(Static):
         steps = Content.from_markup(" [@click=screen.previous_case]◂[/] [@click=screen.next_case]▸[/]")
         case = f"case {title.case}/{title.cases}" if title.cases else "typed case"
         live = Content.from_markup("[@click=screen.live]live $sign[/]", sign="◉" if title.live else "○")
-        speed = f"  {title.speed:.0f} tok/s" if title.speed >= 1 else ""
-        if speed and title.bandwidth is not None:
-            speed += f" {title.bandwidth:.0%} bw"
-        engine = f"{make_inert(title.model)}{speed}"
-        right = Content.assemble(case, steps, "   ", live, "   ", (engine, "$foreground 60%"), " ")
-        if right.cell_length > width - 24:
-            right = Content.assemble(case, steps, "   ", live, " ")
+        for engine in (*describe_engine(title), ""):
+            told = Content.assemble("  ", (engine, "$foreground 60%")) if engine else Content("")
+            right = Content.assemble(case, steps, "   ", live, " ", told, " " if engine else "")
+            if right.cell_length <= width - 24:
+                break
         name = make_inert(title.bench) + (" ●" if title.unsaved else "")
         left = Content.assemble((" workbench  ", "bold $primary"), _cut(name, width - right.cell_length - 13))
         gap = " " * max(width - left.cell_length - right.cell_length, 1)
@@ -74,6 +74,18 @@ class TitleBar(Static):
             return Content.assemble(("─" * width, "$border-blurred"))
         filled = width * title.done // title.total
         return Content.assemble(("━" * filled, "$primary"), ("─" * (width - filled), "$primary 40%"))
+
+
+def describe_engine(title: Title) -> tuple[str, ...]:
+    """The model and how fast it is: in full, and shorter for where that does not fit."""
+    texts = [make_inert(title.model)]
+    if title.speed >= 1:
+        texts.append(f"{texts[0]}  {title.speed:.0f} tok/s")
+        if title.bandwidth is not None:
+            texts.append(f"{texts[-1]}  {title.bandwidth:.0%} bw")
+        if title.cached is not None:
+            texts.append(f"{texts[-1]}  {title.cached:.0%} cached")
+    return tuple(reversed(texts))
 
 
 def _cut(text: str, width: int) -> str:
