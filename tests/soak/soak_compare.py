@@ -88,8 +88,30 @@ def part(engine: Engine, request: Request, expected: str, found: str, biases: Ma
         else:
             margins.append(_greedy(choice, sampling, biases, recent, rest))
         recent.append(choice.text)
+    margins += _crossed(engine, request, written, found, biases)
     kind = "drawn" if sampling.temperature else "grammar" if sampling.json_schema else "greedy"
     return Parting(request.id, min(margins), kind, expected, found)
+
+
+def _crossed(
+    engine: Engine, request: Request, written: Sequence[TokenChoice], found: str, biases: Mapping[str, float]
+) -> list[float]:
+    """The margins where another token would have spelled what was found as well.
+
+    There the tokens may have parted, although the texts go on alike: ` so` and ` s`, which became ` sorry`.
+    """
+    recent = list(engine.tokenize(request).pieces)
+    margins, before = [], 0
+    for place, choice in enumerate(written):
+        rest = found[before:]
+        if any(guess.text and guess.text != choice.text and rest.startswith(guess.text) for guess in choice.guesses):
+            if request.sampling.temperature:
+                margins.append(_drawn(choice, request.sampling, place))
+            else:
+                margins.append(_greedy(choice, request.sampling, biases, recent, rest))
+        recent.append(choice.text)
+        before += len(choice.text)
+    return margins
 
 
 def _greedy(
