@@ -21,6 +21,7 @@ from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.crew import ABORTED, Crew, Done, Job
 from workbench.engines.llamacpp.endings import Endings
 from workbench.engines.llamacpp.layouts import Layouts
+from workbench.engines.llamacpp.moves import Moves
 from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.planner import Piece, choose_active, plan
@@ -75,6 +76,7 @@ class Scheduler:
         self._admission = Admission(limits, self)
         self._tree = self._admission.tree
         self._endings = Endings()
+        self._moves = Moves(context, self._admission, use, tools.annex)
         self._rows = Rows[LlamaRow](tools.vocabulary, limits.context_tokens, tools.clock, self._release)
 
     @property
@@ -146,8 +148,8 @@ class Scheduler:
 
     def divide(self, pieces: list[Piece], split: bool) -> list[Group]:
         """The pieces by their contexts. split: half of the rows are to be aside, where that can be."""
-        if self._tools.annex and only_writes(pieces):
-            self._spread([piece.row for piece in pieces], split)
+        if only_writes(pieces):
+            self._moves.spread([piece.row for piece in pieces], split)
         here, away = list[Piece](), list[Piece]()
         for piece in pieces:
             aside = piece.row.aside
@@ -275,43 +277,6 @@ class Scheduler:
             for event in run_groups([one], self._tools, 1)
         ]
 
-    def _spread(self, rows: list[LlamaRow], split: bool) -> None:
-        """Move rows so that half of them are aside, or none."""
-        away = [row for row in rows if row.aside is not None]
-        here = [row for row in rows if row.aside is None]
-        while split and len(here) > len(away) + 1 and self._move_away(here[-1]):
-            away.append(here.pop())
-        while away and (not split or len(away) > len(here) + 1) and self._bring_back(away[-1]):
-            here.append(away.pop())
-
-    def _move_away(self, row: LlamaRow) -> bool:
-        assert self._tools.annex
-        prompt = len(row.answer.prompt)
-        row.aside = self._tools.annex.enter(self._use, self._context.save(row.sequence), prompt + row.room)
-        if row.aside is None:
-            return False
-        self._context.cut(row.sequence, prompt)
-        return True
-
-    def _bring_back(self, row: LlamaRow) -> bool:
-        assert self._tools.annex and row.aside is not None
-        if self._admission.free_cells < row.position:
-            return False
-        sequence = self._admission.borrow()
-        if sequence is None:
-            return False
-        loaded = self._context.load(sequence, self._tools.annex.context.save(row.aside))
-        if loaded:
-            self._context.copy(sequence, row.sequence, len(row.answer.prompt), -1)
-            self._leave_annex(row)
-        self._admission.give_back(sequence)
-        return loaded
-
-    def _leave_annex(self, row: LlamaRow) -> None:
-        if self._tools.annex and row.aside is not None:
-            self._tools.annex.leave(row.aside)
-            row.aside = None
-
     def _take(self, context: Context, piece: Piece, index: int) -> Sequence[Outcome]:
         """What came of a piece. index: where the numbers behind its last token are."""
         row, run = piece.row, piece.run
@@ -365,7 +330,7 @@ class Scheduler:
             self._rows.waiting.remove(row)
             return
         self._rows.running.remove(row)
-        self._leave_annex(row)
+        self._moves.end(row)
         if isinstance(row, WeighingRow):
             for place in row.places:
                 self._admission.give_back(place.sequence)
