@@ -253,7 +253,7 @@ def test_progress_in_a_log_is_lines_and_on_a_terminal_one_that_moves(slow, start
     import pty
 
     parent, child = pty.openpty()
-    process = start("eval", "all.bench.yaml", "--at-once", 64, stderr=child)
+    process = start("eval", "all.bench.yaml", "--at-once", 2, stderr=child)
     os.close(child)
     seen = b""
     while True:
