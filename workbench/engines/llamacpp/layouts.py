@@ -43,7 +43,10 @@ class Layouts:
 
     def pays_together(self, first: int, second: int) -> bool:
         """Whether steps of two contexts, with so many rows each, are faster side by side than one after the other."""
-        both = self._seconds.get((_nearest(2 * max(first, second)), "split"))
+        rows = 2 * max(first, second)
+        if rows > SIZES[-1]:  # so many go faster as a batch
+            return False
+        both = self._seconds.get((_nearest(rows), "split"))
         alone = [seconds for seconds in (self._alone(first), self._alone(second)) if seconds is not None]
         return both is not None and len(alone) == 2 and both < _GAIN * sum(alone)
 
