@@ -17,12 +17,12 @@ from workbench.engines.llamacpp.admission import Limits
 from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.layouts import Layouts
-from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
 from workbench.engines.llamacpp.scheduler import Scheduler, Tools
-from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.pace import Pace
 from workbench.engines.sampler import Sampler
+from workbench.engines.tally import Tally
 from workbench.engines.weighing import Branch, Branches
 
 TOKEN = st.integers(1, 3)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
 from workbench.engines.engine import Chunk, Event, Progress, Request, Sampling, fold
-from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.pace import Pace
 from workbench.engines.transformers.engine import TransformersEngine
 from workbench.engines.transformers.turns import STEPS
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
 from workbench.engines.engine import Chunk, Event, Progress, Request, Weighed, Weighing, fold
-from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.pace import Pace
 from workbench.engines.prompts import shared_length
 from workbench.engines.transformers.engine import TransformersEngine
 from workbench.engines.transformers.interrupts import Interrupts

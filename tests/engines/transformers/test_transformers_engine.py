@@ -10,7 +10,7 @@ from answers import ask, complete, generate, open_engine, run
 from hf_fixture import write_hf
 
 from workbench.engines.engine import Failure, Request, Sampling
-from workbench.engines.llamacpp.pace import Pace
+from workbench.engines.pace import Pace
 from workbench.engines.transformers.engine import TransformersEngine
 from workbench.engines.transformers.memory import OwnMemory, SharedMemory
 from workbench.errors import EngineError

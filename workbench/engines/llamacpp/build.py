@@ -11,9 +11,9 @@ from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.native import native
-from workbench.engines.llamacpp.pace import STEP_SECONDS
 from workbench.engines.llamacpp.parking import DEFAULT_BYTES
 from workbench.engines.llamacpp.weights import Weights
+from workbench.engines.pace import STEP_SECONDS
 from workbench.models.reference import ModelInfo
 
 _OUTPUT_BYTES = 32 * 2**20

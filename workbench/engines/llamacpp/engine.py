@@ -28,14 +28,13 @@ from workbench.engines.llamacpp.contexts import Contexts
 from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.grammar import Grammar, write_grammar
 from workbench.engines.llamacpp.layouts import Layouts, Trial
-from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
 from workbench.engines.llamacpp.scheduler import Scheduler, Tools
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
-from workbench.engines.llamacpp.tally import Tally
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
+from workbench.engines.pace import Pace
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
@@ -46,6 +45,7 @@ from workbench.engines.sizes import (
     overlay_cells,
     prompt_pace,
 )
+from workbench.engines.tally import Tally
 from workbench.engines.weighing import Branches
 from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf

@@ -22,12 +22,12 @@ from workbench.engines.llamacpp.crew import ABORTED, Crew, Done, Job
 from workbench.engines.llamacpp.endings import Endings
 from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.moves import Moves
-from workbench.engines.llamacpp.pace import Pace
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.planner import Piece, choose_active, plan
 from workbench.engines.llamacpp.row import LlamaRow, Place, WeighingRow
-from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.pace import Pace
 from workbench.engines.rows import Rows
+from workbench.engines.tally import Tally
 from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 

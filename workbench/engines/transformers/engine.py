@@ -18,11 +18,11 @@ from workbench.engines.answer import Answer
 from workbench.engines.bandwidth import bandwidth_share
 from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
 from workbench.engines.limits import check_length, check_sampling, find_biases
-from workbench.engines.llamacpp.pace import STEP_SECONDS
-from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.pace import STEP_SECONDS
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import SEQUENCES, cache_cells, context_size, prompt_pace
+from workbench.engines.tally import Tally
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint

@@ -5,7 +5,7 @@ Knows nothing of what is evaluated.
 
 from __future__ import annotations
 
-from workbench.engines.llamacpp.pace import STEP_SECONDS, Pace
+from workbench.engines.pace import STEP_SECONDS, Pace
 
 LEAST_TOKENS = 32
 """In a step at which someone looks on; fewer would take about as long."""

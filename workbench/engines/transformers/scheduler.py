@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from workbench.engines.engine import Event, Outcome, Progress, State
 from workbench.engines.likelihood import weigh
-from workbench.engines.llamacpp.pace import Pace
-from workbench.engines.llamacpp.tally import Tally
+from workbench.engines.pace import Pace
 from workbench.engines.rows import Rows
+from workbench.engines.tally import Tally
 from workbench.engines.transformers.failures import explain, not_a_number
 from workbench.engines.transformers.interrupts import Interrupted, Interrupts
 from workbench.engines.transformers.memory import Memory, Run

@@ -9,8 +9,8 @@ import contextlib
 
 import torch
 
-from workbench.engines.llamacpp.tally import Tally
 from workbench.engines.prompts import shared_length
+from workbench.engines.tally import Tally
 from workbench.engines.transformers.memory import Memory
 from workbench.engines.transformers.prefixes import Ending, Prefixes
 from workbench.engines.transformers.row import MemoryRow
