@@ -80,6 +80,8 @@ def test_letters_of_several_bytes_follow_a_grammar_too(engine: LlamaEngine) -> N
         "\x00",
         "root ::= [",
         'root ::= "\\x"',
+        'root ::= a b\na ::= "x"?\nb ::= a root "y"',
+        'root ::= "a"{3,1}',
     ],
 )
 def test_a_bad_grammar_is_refused_at_once_and_the_engine_goes_on(engine: LlamaEngine, grammar: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from workbench.engines.engine import Sampling
 from workbench.engines.likelihood import Logits
+from workbench.engines.llamacpp.grammar_trial import check_ends
 from workbench.engines.llamacpp.native import LOG, native
 from workbench.errors import EngineError
 
@@ -68,6 +69,8 @@ class Grammar:
 def write_grammar(sampling: Sampling) -> str:
     """The grammar that a request asks for, whichever way it asks; empty for none. Raises EngineError."""
     if sampling.json_schema is None:
+        if sampling.grammar:
+            check_ends(sampling.grammar)
         return sampling.grammar
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
