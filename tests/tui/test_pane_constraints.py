@@ -115,6 +115,7 @@ async def test_other_settings_leave_a_schema_of_the_bench_as_it_is(app, folder):
         file.write("      json_schema: {type: object}\n")
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
+        await until(pilot, lambda: "ignores json schema" in facts(screen, 3))
         await pilot.press("escape", "4")
         panel = await open_panel(pilot)
         assert panel.query_one("#grammar", TextArea).disabled
@@ -126,6 +127,7 @@ async def test_other_settings_leave_a_schema_of_the_bench_as_it_is(app, folder):
         await pilot.press("ctrl+s")
         await until(pilot, lambda: app.screen is screen)
         assert screen.session.variants[3].sampling.json_schema is None
+        assert "json schema" not in facts(screen, 3)
 
 
 async def test_up_and_down_walk_the_lines_and_then_the_fields(app, able):
@@ -181,3 +183,5 @@ def test_what_holds_an_answer_in_few_words():
     free = Variant("a", "p", "m")
     held = Variant("b", "p", "m", sampling=Sampling(json_schema={}), reproducible=True)
     assert (show_constraints(free), show_constraints(held)) == ("", "json schema · reproducible")
+    ignoring = show_constraints(held, {"json_schema", "seed"})
+    assert ignoring == "ignores json schema · reproducible"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,15 +76,20 @@ def write_constraint(value: str | dict[str, Any] | None) -> str:
     return value or ""
 
 
-def show_constraints(variant: Variant) -> str:
-    """`json schema · reproducible`: what holds a variant's answers, in a few characters; empty where nothing does."""
+def show_constraints(variant: Variant, unsupported: Collection[str] = ()) -> str:
+    """`json schema · reproducible`: what holds a variant's answers, in a few characters; empty where nothing does.
+
+    unsupported: fields of Sampling that its engine is known not to follow. `ignores` stands before those, because the
+    end of the line is what a narrow pane cuts.
+    """
     sampling = variant.sampling
     holding = {
-        "json schema": sampling.json_schema is not None,
+        "json_schema": sampling.json_schema is not None,
         "grammar": bool(sampling.grammar),
         "reproducible": variant.reproducible,
     }
-    return " · ".join(word for word, holds in holding.items() if holds)
+    words = [(field, field.replace("_", " ")) for field, holds in holding.items() if holds]
+    return " · ".join(f"ignores {word}" if field in unsupported else word for field, word in words)
 
 
 def _check_schema(schema: dict[str, Any]) -> None:

@@ -29,12 +29,14 @@ from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
+from workbench.tui import catalog
 from workbench.tui.actions import prompt as prompt_actions
 from workbench.tui.actions.bench import ask_for_trust, open_adapter
 from workbench.tui.actions.flow import say
 from workbench.tui.actions.models import step_scale
 from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.adapters import Adapters
+from workbench.tui.constraints import show_constraints
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
@@ -221,7 +223,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         name = variants[self.chosen].prompt
         sharing = ", ".join("ABCDEFGH"[place] for place, other in enumerate(variants) if other.prompt == name)
         self.edit.editor.border_title = f"Prompt  {name}{' ●' if name in edited else ''}  ({sharing})"
-        self.row.show_variants(variants, edited, self.chosen)
+        ignored = [catalog.find_unsupported(self.pool, self.session, index) for index in range(len(variants))]
+        self.row.show_variants(variants, edited, self.chosen, ignored)
         self._show_status()
 
     def _show_status(self) -> None:
@@ -380,6 +383,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         if draft and event.completion.stop_reason != "cancelled":
             self._judge(event.pane, event.completion, draft.case)
             self._weigh(event.pane)
+        if any(map(show_constraints, self.session.variants)) and len(self.panes) == len(self.session.variants):
+            self.show_titles()  # an engine that has answered is known to follow them or not
         self.row.mark_differences(self.chosen)
         self._measure()
 

@@ -39,11 +39,20 @@ class PaneRow(Vertical):
         self.panes = panes
         self.grid.set_classes(f"panes-{len(panes)}")
 
-    def show_variants(self, variants: Sequence[Variant], edited: Collection[str], chosen: int) -> None:
-        """Names, prompts, models and adapters on the panes; which one is edited."""
-        for pane, variant in zip(self.panes, variants, strict=True):
+    def show_variants(
+        self,
+        variants: Sequence[Variant],
+        edited: Collection[str],
+        chosen: int,
+        unsupported: Sequence[Collection[str]],
+    ) -> None:
+        """Names, prompts, models and adapters on the panes; which one is edited.
+
+        unsupported: for each variant, the fields of Sampling that its engine is known not to follow.
+        """
+        for pane, variant, ignored in zip(self.panes, variants, unsupported, strict=True):
             mark = " ●" if variant.prompt in edited else ""
-            facts = (variant.model, show_sampling(variant.sampling), show_constraints(variant))
+            facts = (variant.model, show_sampling(variant.sampling), show_constraints(variant, ignored))
             runs_on = " · ".join(filter(None, facts))
             pane.show_variant(variant.name, f"{variant.prompt}{mark}", runs_on, show_adapters(variant.adapters))
             pane.set_class(pane.index == chosen, "-chosen")
