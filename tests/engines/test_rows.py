@@ -36,8 +36,8 @@ class Desk:
         self.released: list[tuple[int, bool]] = []
         self.rows = Rows[Row](Letters(), 4, lambda: 0.0, self._release)
 
-    def start(self, number: int = 1, **sampling: object) -> Row:
-        request = Request(number, (), Sampling(**sampling))
+    def start(self, number: int = 1, priority: int = 0, **sampling: object) -> Row:
+        request = Request(number, (), Sampling(**sampling), priority=priority)
         row = Row(Answer(request, [65, 66], 0.0, request.sampling.stop, None))
         self.rows.running.append(row)
         row.advance(2)
@@ -102,3 +102,15 @@ def test_a_row_that_fails_says_why_and_is_released_as_spoiled() -> None:
     desk = Desk()
     assert desk.rows.fail(desk.start(), EngineError("It broke.", "Mend it.")) == [Failure(1, "It broke.", "Mend it.")]
     assert desk.released == [(1, True)]
+
+
+def test_only_rows_that_run_are_looked_on_at_and_those_that_wait_are_work_too() -> None:
+    desk = Desk()
+    assert (desk.rows.busy, desk.rows.watched, desk.rows.sizes) == (False, False, (0, 0))
+    desk.start(1, priority=1)
+    desk.start(2, priority=0)
+    assert (desk.rows.busy, desk.rows.watched, desk.rows.sizes) == (True, True, (2, 0))
+    desk.rows.waiting.append(desk.rows.running.pop())
+    assert (desk.rows.busy, desk.rows.watched, desk.rows.sizes) == (True, False, (1, 1))
+    desk.rows.running.clear()
+    assert (desk.rows.busy, desk.rows.watched, desk.rows.sizes) == (True, False, (0, 1))

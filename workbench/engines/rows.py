@@ -29,6 +29,10 @@ class Row:
         return self.answer.request.id
 
     @property
+    def priority(self) -> int:
+        return self.answer.request.priority
+
+    @property
     def writing(self) -> bool:
         return self.answer.output_tokens > 0
 
@@ -65,6 +69,20 @@ class Rows(Generic[SomeRow]):
     @property
     def all(self) -> tuple[SomeRow, ...]:
         return (*self.running, *self.waiting)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.running or self.waiting)
+
+    @property
+    def watched(self) -> bool:
+        """Whether someone looks on at a row that runs."""
+        return any(row.priority == 0 for row in self.running)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rows run, and how many wait."""
+        return len(self.running), len(self.waiting)
 
     def cancel(self, request_id: int) -> None:
         for row in self.all:

@@ -32,10 +32,6 @@ class LlamaRow(Row):
         self.aside: int | None = None
 
     @property
-    def priority(self) -> int:
-        return self.answer.request.priority
-
-    @property
     def reading(self) -> bool:
         """Whether its prompt is not evaluated wholly."""
         return not self.writing and bool(self.pending)

@@ -35,10 +35,6 @@ class MemoryRow(Row):
         self.aside: Any = None
 
     @property
-    def priority(self) -> int:
-        return self.answer.request.priority
-
-    @property
     def alone(self) -> bool:
         """Whether it is to be computed by itself, the same each time."""
         return self.answer.request.reproducible

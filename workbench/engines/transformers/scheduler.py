@@ -69,17 +69,17 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        return bool(self._rows.all)
+        return self._rows.busy
 
     @property
     def watched(self) -> bool:
         """Whether someone looks on at a row that runs."""
-        return any(row.priority == 0 for row in self._rows.running)
+        return self._rows.watched
 
     @property
     def sequences(self) -> tuple[int, int]:
         """How many rows run, and how many wait."""
-        return len(self._rows.running), len(self._rows.waiting)
+        return self._rows.sizes
 
     @property
     def cells(self) -> int:
