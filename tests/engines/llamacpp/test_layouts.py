@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from workbench.engines.llamacpp.layouts import SIZES, Layout, Layouts
+from workbench.engines.llamacpp.tuning import Tuning
 
 
 def measured(batch: float, single: float, split: float) -> Layouts:
@@ -47,3 +48,37 @@ def test_what_cannot_be_split_is_not_tried():
     layouts.measure(trial, 1e9, itertools.count().__next__)
     assert "split" not in tried
     assert "batch" in tried
+
+
+class GrantingLease:
+    """Grants as many threads as it is told."""
+
+    def __init__(self, cores: int, granted: int) -> None:
+        self.cores, self.granted = cores, granted
+
+    def threads(self) -> int:
+        return self.granted
+
+
+class TimedCrew:
+    """Takes as long as a batch has rows; a split is free."""
+
+    def __init__(self) -> None:
+        self.cores: set[int] = set()
+
+    def try_out(self, contexts, scratch, cores, rows, layout):
+        self.cores.add(cores)
+        return 0.0 if layout == "split" else float(rows)
+
+
+def test_a_model_is_measured_once_as_soon_as_all_its_threads_are_granted():
+    layouts, crew, lease = Layouts(), TimedCrew(), GrantingLease(cores=8, granted=1)
+    tuning = Tuning(layouts, crew, (), 0, lease, 2, itertools.count(0.0, 1e-6).__next__)
+    tuning.measure()
+    assert tuning.left
+    assert layouts.choose(2) == "batch"
+    lease.granted = 2  # of eight cores: more than two are never asked for
+    tuning.measure()
+    assert not tuning.left
+    assert layouts.choose(2) == "split"
+    assert crew.cores == {2}

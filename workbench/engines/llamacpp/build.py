@@ -12,6 +12,7 @@ from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.native import native
 from workbench.engines.llamacpp.parking import DEFAULT_BYTES
+from workbench.engines.llamacpp.sizes import on_gpu
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.pace import STEP_SECONDS
 from workbench.models.reference import ModelInfo
@@ -48,6 +49,11 @@ class Build:
         # a state that is left in the middle of a step could not be brought back to where it was
         interrupts = self.interrupts if self.shares else None
         return Context(weights, cells, self.sequences + 1, batch, self.threads, laid, self.outputs, interrupts)
+
+    @property
+    def lays_out(self) -> bool:
+        """Whether there is a choice of how a step is laid out over cores."""
+        return self.shares and self.threads > 1 and not on_gpu()
 
     @property
     def scratch(self) -> int:

@@ -5,6 +5,7 @@ Knows nothing of processes; it must run in one of its own, because native code c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -27,11 +28,12 @@ from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.contexts import Contexts
 from workbench.engines.llamacpp.crew import Crew
 from workbench.engines.llamacpp.grammar import Grammar, write_grammar
-from workbench.engines.llamacpp.layouts import Layouts, Trial
+from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
 from workbench.engines.llamacpp.scheduler import Scheduler, Tools
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
+from workbench.engines.llamacpp.tuning import Tuning
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.pace import Pace
@@ -51,9 +53,6 @@ from workbench.errors import ModelError
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 
-_MEASURED_SECONDS = 0.5
-"""For so long, at most, a model that was opened is measured."""
-
 
 class LlamaEngine:
     """Engine over llama.cpp; see engine.py for the protocol."""
@@ -69,19 +68,9 @@ class LlamaEngine:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """base: a context of the bare model. open_context: one with adapters laid over the weights."""
-
-        def schedule(context: Context, use: Use) -> Scheduler:
-            limits = Limits(
-                build.rows, build.guests, build.sequences, context.cells, info.context_tokens, shares=build.shares
-            )
-            if not use.fresh:
-                return Scheduler(context, limits, self._tools, use)
-            alone = limits._replace(rows=1, guests=0, shares=False)
-            fixed = Pace(build.tokens, prompt_pace(info), fixed=True)
-            return Scheduler(context, alone, self._tools._replace(pace=fixed, annex=None), use)
-
         self._info = info
         self._weights = weights
+        self._build = build
         self._clock = clock
         self._vocabulary = LlamaVocabulary(weights)
         self._prompts = Prompts(self._vocabulary, model.chat_template or weights.read_text("tokenizer.chat_template"))
@@ -89,45 +78,50 @@ class LlamaEngine:
         self._interrupts = build.interrupts
         self._parking = Parking(build.parked_bytes)
         self._tally = Tally()
-        self._trial: Trial | None = None
         self._curious = False
         self._lease = Lease.open(build.threads)
-        pace = Pace(build.tokens, prompt_pace(info), build.step_seconds)
+        self._annex = self._open_annex(open_context)
         self._tools = Tools(
             self._vocabulary,
             clock,
-            pace,
+            Pace(build.tokens, prompt_pace(info), build.step_seconds),
             self._parking,
             Crew(build.interrupts, clock),
             self._tally,
             build.outputs,
             self._lease.threads,
-            Layouts(),
+            Layouts(splits=self._annex is not None),
+            self._annex,
         )
-        cache = info.cell_bytes * info.context_tokens
+        self._tuning = self._tune(base) if build.lays_out else None
+        self._contexts = Contexts(base, open_context, self._schedule, self._may_open, self._tools)
 
-        def may_open() -> bool:
-            return may_prepare(cache, _free_bytes())
+    def _open_annex(self, open_context: Callable[[Laid], Context]) -> Annex | None:
+        """A second context for halves of a step, where that can pay and there is memory."""
+        if self._build.lays_out and self._may_open():
+            with contextlib.suppress(ModelError):  # it is not needed
+                return Annex(open_context(()), self._build.sequences)
+        return None
 
-        if build.shares and not on_gpu() and build.threads > 1:
-            self._find_layouts(base, open_context, build, may_open)
-        self._contexts = Contexts(base, open_context, schedule, may_open, self._tools)
+    def _tune(self, base: Context) -> Tuning:
+        contexts = [base, self._annex.context] if self._annex else [base]
+        tools, build = self._tools, self._build
+        found = Tuning(tools.layouts, tools.crew, contexts, build.scratch, self._lease, build.threads, self._clock)
+        found.measure()
+        return found
 
-    def _find_layouts(
-        self, base: Context, open_context: Callable[[Laid], Context], build: Build, may_open: Callable[[], bool]
-    ) -> None:
-        """Measure how steps are laid out best, and open a second context for that where there is memory."""
-        annex = Annex(open_context(()), build.sequences) if may_open() else None
-        contexts = [base, annex.context] if annex else [base]
-        self._tools = self._tools._replace(annex=annex, layouts=Layouts(splits=annex is not None))
-        self._trial = functools.partial(self._tools.crew.try_out, contexts, build.scratch, build.threads)
-        self._measure_layouts()
+    def _may_open(self) -> bool:
+        """Whether there is memory for a context that nobody has asked for."""
+        return may_prepare(self._info.cell_bytes * self._info.context_tokens, _free_bytes())
 
-    def _measure_layouts(self) -> None:
-        """What is not known yet; only while all cores are granted, since the figures are for them."""
-        if self._trial and self._lease.threads() >= self._lease.cores:
-            self._tools.layouts.measure(self._trial, _MEASURED_SECONDS, self._clock)
-            self._trial = None
+    def _schedule(self, context: Context, use: Use) -> Scheduler:
+        build, tokens = self._build, self._info.context_tokens
+        limits = Limits(build.rows, build.guests, build.sequences, context.cells, tokens, shares=build.shares)
+        if not use.fresh:
+            return Scheduler(context, limits, self._tools, use)
+        alone = limits._replace(rows=1, guests=0, shares=False)
+        fixed = Pace(build.tokens, prompt_pace(self._info), fixed=True)
+        return Scheduler(context, alone, self._tools._replace(pace=fixed, annex=None), use)
 
     @classmethod
     def open(
@@ -192,7 +186,8 @@ class LlamaEngine:
 
     @property
     def status(self) -> EngineStatus:
-        tally, contexts, schedulers = self._tally, self._contexts.contexts, self._contexts.schedulers
+        tally, schedulers = self._tally, self._contexts.schedulers
+        contexts = [*self._contexts.contexts, *([self._annex.context] if self._annex else [])]
         cells = sum(context.cells for context in contexts)
         return EngineStatus(
             tokens_per_second=tally.tokens_per_second if self.busy else 0.0,
@@ -241,9 +236,9 @@ class LlamaEngine:
         self._contexts.cancel(request_id)
 
     def step(self) -> Sequence[Outcome]:
-        if self._curious:  # the last answer is with who asked, and nobody waits
+        if self._tuning and self._curious:  # the last answer is with who asked, and nobody waits
             self._curious = False
-            self._measure_layouts()
+            self._tuning.measure()
             return ()
         self._lease.begin(any(scheduler.watched for scheduler in self._contexts.schedulers))
         read, written, started = self._tally.read, self._tally.written, self._clock()
@@ -251,7 +246,7 @@ class LlamaEngine:
         read, written = self._tally.read - read, self._tally.written - written
         if read or written:
             self._lease.note((read.bit_length(), written), self._clock() - started)
-        self._curious = self._trial is not None and not self._contexts.busy
+        self._curious = self._tuning is not None and self._tuning.left and not self._contexts.busy
         if not self.busy:
             self._lease.end()
         return events
@@ -266,8 +261,8 @@ class LlamaEngine:
         self._lease.close()
         self._contexts.close()
         self._tools.crew.close()
-        if self._tools.annex:
-            self._tools.annex.context.close()
+        if self._annex:
+            self._annex.context.close()
         self._weights.close()
 
     def _read_grammar(self, sampling: Sampling) -> Grammar | None:
