@@ -19,7 +19,8 @@ from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
-from workbench.engines.llamacpp.scheduler import Scheduler, Tools
+from workbench.engines.llamacpp.scheduler import Scheduler
+from workbench.engines.llamacpp.tools import Tools
 from workbench.engines.pace import Pace
 from workbench.engines.sampler import Sampler
 from workbench.engines.tally import Tally

@@ -18,7 +18,9 @@ from workbench.engines.llamacpp.adapters import BARE, Laid, Use
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.planner import Piece
 from workbench.engines.llamacpp.row import LlamaRow
-from workbench.engines.llamacpp.scheduler import Scheduler, Tools, evaluate, only_writes
+from workbench.engines.llamacpp.scheduler import Scheduler
+from workbench.engines.llamacpp.step import Part, evaluate, only_writes
+from workbench.engines.llamacpp.tools import Tools
 from workbench.errors import ModelError
 
 MOST_SETS = 8
@@ -149,7 +151,7 @@ class Contexts:
         first = ready[0]
         self._move_back(first)
         events, pieces = first.scheduler.prepare()
-        parts = [(first.scheduler, pieces)]
+        parts: list[tuple[Part, list[Piece]]] = [(first.scheduler, pieces)]
         if len(ready) > 1 and self._goes_beside(first, pieces):
             second = ready[1]
             more, others = second.scheduler.prepare()

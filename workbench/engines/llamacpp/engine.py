@@ -31,8 +31,9 @@ from workbench.engines.llamacpp.grammar import Grammar, write_grammar
 from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
-from workbench.engines.llamacpp.scheduler import Scheduler, Tools
+from workbench.engines.llamacpp.scheduler import Scheduler
 from workbench.engines.llamacpp.sizes import adapts_to_length, on_gpu
+from workbench.engines.llamacpp.tools import Tools
 from workbench.engines.llamacpp.tuning import Tuning
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights

@@ -7,59 +7,27 @@ chat templates or processes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
+from workbench.engines.endings import Endings
 from workbench.engines.engine import Outcome, Progress
 from workbench.engines.likelihood import Logits, weigh
 from workbench.engines.llamacpp.adapters import BARE, Use
 from workbench.engines.llamacpp.admission import Admission, Limits
-from workbench.engines.llamacpp.annex import Annex
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.crew import ABORTED, Crew, Done, Job
-from workbench.engines.llamacpp.endings import Endings
-from workbench.engines.llamacpp.layouts import Layouts
+from workbench.engines.llamacpp.crew import ABORTED, Done
 from workbench.engines.llamacpp.moves import Moves
-from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.planner import Piece, choose_active, plan
 from workbench.engines.llamacpp.row import LlamaRow, Place, WeighingRow
-from workbench.engines.pace import Pace
+from workbench.engines.llamacpp.step import Group, evaluate, only_writes, run_groups
+from workbench.engines.llamacpp.tools import Tools
 from workbench.engines.rows import Rows
-from workbench.engines.tally import Tally
-from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 _WORTH = 4
 """Tokens that must be gained for a parked prefix to be brought back."""
-
-
-class Tools(NamedTuple):
-    """What the schedulers of one engine share.
-
-    outputs: tokens of a batch whose logits are wanted at most. threads: that the next step may use. annex: where rows
-    may be moved to, if there is memory for that.
-    """
-
-    vocabulary: Vocabulary
-    clock: Callable[[], float]
-    pace: Pace
-    parking: Parking
-    crew: Crew
-    tally: Tally
-    outputs: int
-    threads: Callable[[], int]
-    layouts: Layouts
-    annex: Annex | None = None
-
-
-class Group(NamedTuple):
-    """Pieces of one scheduler that are evaluated in one context."""
-
-    scheduler: Scheduler
-    context: Context
-    pieces: list[Piece]
 
 
 class Scheduler:
@@ -75,7 +43,7 @@ class Scheduler:
         self._orders = itertools.count()
         self._admission = Admission(limits, self)
         self._tree = self._admission.tree
-        self._endings = Endings()
+        self._endings = Endings[Logits]()
         self._moves = Moves(context, self._admission, use, tools.annex)
         self._rows = Rows[LlamaRow](tools.vocabulary, limits.context_tokens, tools.clock, self._release)
 
@@ -147,7 +115,7 @@ class Scheduler:
         return events, pieces
 
     def divide(self, pieces: list[Piece], split: bool) -> list[Group]:
-        """The pieces by their contexts. split: half of the rows are to be aside, where that can be."""
+        """See Part."""
         if only_writes(pieces):
             self._moves.spread([piece.row for piece in pieces], split)
         here, away = list[Piece](), list[Piece]()
@@ -161,7 +129,7 @@ class Scheduler:
         return [*groups, Group(self, self._tools.annex.context, away)] if away and self._tools.annex else groups
 
     def accept(self, group: Group, done: Done) -> Sequence[Outcome]:
-        """What came of a group's evaluation."""
+        """See Part."""
         if done.code == ABORTED:
             for piece in group.pieces:
                 group.context.cut(piece.run.sequence, piece.run.position)
@@ -192,7 +160,7 @@ class Scheduler:
         if not self._context.load(row.sequence, found.state):
             return
         seen = found.length
-        if seen == len(prompt) and self._endings.find(prompt) is None:
+        if seen == len(prompt) and self._endings.find(self._use, prompt) is None:
             seen -= 1  # the last token is read again, for its numbers
         self._context.cut(row.sequence, seen)
         for share in self._tree.shares(row.sequence, seen):  # what is here already need not be here twice
@@ -227,7 +195,7 @@ class Scheduler:
         self._share(row, len(prompt) - 1)
         if self._tree.seen(row.sequence) < len(prompt) - 1:
             return ()
-        logits = self._endings.find(prompt)
+        logits = self._endings.find(self._use, prompt)
         if logits is not None:
             self._share(row, len(prompt))
             return self._go_on(row, logits) if not row.pending else ()
@@ -294,7 +262,7 @@ class Scheduler:
             return ()
         logits = context.logits(index)
         if not writing and self._admission.limits.shares:
-            self._endings.keep(row.answer.prompt, logits)
+            self._endings.keep(self._use, row.answer.prompt, logits)
         return self._go_on(row, logits)
 
     def _go_on(self, row: LlamaRow, logits: Logits) -> Sequence[Outcome]:
@@ -339,45 +307,3 @@ class Scheduler:
         if keep:  # what it wrote is not asked for again
             self._context.cut(row.sequence, self._tree.seen(row.sequence))
         self._admission.leave(row, keep)
-
-
-def only_writes(pieces: Sequence[Piece]) -> bool:
-    """Whether each piece is the token of a row that writes."""
-    return bool(pieces) and all(piece.row.writing for piece in pieces)
-
-
-def evaluate(parts: Sequence[tuple[Scheduler, list[Piece]]], tools: Tools) -> Sequence[Outcome]:
-    """Evaluate what one scheduler has prepared, or what two have, side by side."""
-    granted = tools.threads()
-    if len(parts) == 1:
-        scheduler, pieces = parts[0]
-        if not pieces:
-            return ()
-        layout = tools.layouts.choose(sum(len(piece.run.tokens) for piece in pieces))
-        groups = scheduler.divide(pieces, layout == "split" and granted > 1)
-        threads = 1 if layout == "single" or scheduler.fresh else granted
-    else:
-        groups = [group for scheduler, pieces in parts for group in scheduler.divide(pieces, False)]
-        threads = granted
-    return run_groups(groups, tools, max(1, threads // len(groups)))
-
-
-def run_groups(groups: Sequence[Group], tools: Tools, threads: int) -> Sequence[Outcome]:
-    """Evaluate groups at the same time, each on so many threads."""
-    started = tools.clock()
-    apart = len(groups) > 1 and all(only_writes(group.pieces) for group in groups)
-    jobs = [Job(group.context, [piece.run for piece in group.pieces], threads, apart) for group in groups]
-    done = tools.crew.evaluate(jobs, {piece.row.id for group in groups for piece in group.pieces})
-    if done is None:
-        return ()  # its cancel is on the way
-    if not any(one.code for one in done):
-        _note(groups, tools, tools.clock() - started)
-    return [event for group, one in zip(groups, done, strict=True) for event in group.scheduler.accept(group, one)]
-
-
-def _note(groups: Sequence[Group], tools: Tools, seconds: float) -> None:
-    pieces = [piece for group in groups for piece in group.pieces]
-    written = sum(1 for piece in pieces if piece.row.writing)
-    read = sum(len(piece.run.tokens) for piece in pieces) - written
-    tools.pace.note(read, written, seconds)
-    tools.tally.note(read, written, seconds)
