@@ -129,9 +129,9 @@ def test_each_result_says_how_it_was_made(engine: LlamaEngine) -> None:
 def test_a_pool_weighs_reproducibly_where_it_is_told_to_and_by_itself(tiny_gguf: Callable[..., Path]) -> None:
     model = Model("tiny", tiny_gguf("tiny"))
     with contextlib.closing(Pool(threads=1, reproducible=True)) as pool:
-        first = pool.weigh(model, QUESTION, ANSWERS, "chat").result(30)
-        again = pool.weigh(model, QUESTION, ANSWERS, "chat", reproducible=True).result(30)
-        plain = pool.weigh(model, QUESTION, ANSWERS, "chat", reproducible=False).result(30)
+        first = pool.weigh(model, QUESTION, ANSWERS, "chat").likelihoods.result(30)
+        again = pool.weigh(model, QUESTION, ANSWERS, "chat", reproducible=True).likelihoods.result(30)
+        plain = pool.weigh(model, QUESTION, ANSWERS, "chat", reproducible=False).likelihoods.result(30)
     assert first == again
     assert [one.reproducible for one in (*first, *plain)] == [True] * 4 + [False] * 4
 

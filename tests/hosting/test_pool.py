@@ -313,7 +313,9 @@ def test_the_engine_ends_with_its_parent(tmp_path: Path, script: Callable[..., M
 
 
 def test_answers_are_weighed_through_a_future(pool: Pool, script: Callable[..., Model]) -> None:
-    expected, other = pool.weigh(script(), HELLO, ("Good day to you", "Go away"), "chat", priority=1).result(PATIENCE)
+    expected, other = pool.weigh(
+        script(), HELLO, ("Good day to you", "Go away"), "chat", priority=1
+    ).likelihoods.result(PATIENCE)
     assert expected.greedy and not other.greedy
     assert expected.logprob > other.logprob
     assert expected.bytes == len("Good day to you")
@@ -322,27 +324,27 @@ def test_answers_are_weighed_through_a_future(pool: Pool, script: Callable[..., 
 def test_a_weighing_that_fails_says_why_and_harms_nobody(pool: Pool, script: Callable[..., Model]) -> None:
     model = script()
     with pytest.raises(EngineError, match="holds 1,024"):
-        pool.weigh(model, HELLO, ("yes " * 2000,), "chat").result(PATIENCE)
+        pool.weigh(model, HELLO, ("yes " * 2000,), "chat").likelihoods.result(PATIENCE)
     with pytest.raises(ModelError, match="loading fails"):
-        pool.weigh(script("broken", load="fails"), HELLO, ("yes",), "chat").result(PATIENCE)
+        pool.weigh(script("broken", load="fails"), HELLO, ("yes",), "chat").likelihoods.result(PATIENCE)
     assert isinstance(ask(pool, model).wait(), Completion)
 
 
 def test_a_weighing_ends_when_its_model_is_unloaded(pool: Pool, script: Callable[..., Model]) -> None:
     model = script("slow", load="holds")
-    future = pool.weigh(model, HELLO, ("yes",), "chat")
+    under_way = pool.weigh(model, HELLO, ("yes",), "chat")
     pool.unload(model)
     with pytest.raises((EngineError, ModelError), match=r"unloaded|given up"):
-        future.result(PATIENCE)
+        under_way.likelihoods.result(PATIENCE)
 
 
 def test_a_weighing_can_be_called_off_and_harms_nobody(pool: Pool, script: Callable[..., Model]) -> None:
-    under_way = pool.begin_weighing(script("slow", load="holds"), HELLO, ("yes",), "chat")
+    under_way = pool.weigh(script("slow", load="holds"), HELLO, ("yes",), "chat")
     under_way.ticket.cancel()
     with pytest.raises(EngineError, match="called off"):
         under_way.likelihoods.result(PATIENCE)
     model = script()
-    done = pool.begin_weighing(model, HELLO, ("yes",), "chat")
+    done = pool.weigh(model, HELLO, ("yes",), "chat")
     assert len(done.likelihoods.result(PATIENCE)) == 1
     done.ticket.cancel()
     assert isinstance(ask(pool, model).wait(), Completion)

@@ -119,7 +119,7 @@ def _run(asked: Sequence[Asked], pool: Pool, model: Model) -> list[Story]:
 def _ask(wish: Request | Weighing, pool: Pool, model: Model, story: Story) -> Ticket:
     more = {"adapters": wish.adapters, "priority": wish.priority, "reproducible": wish.reproducible}
     if isinstance(wish, Weighing):
-        weighing = pool.begin_weighing(model, wish.messages, wish.answers, wish.mode, **more)
+        weighing = pool.weigh(model, wish.messages, wish.answers, wish.mode, **more)
         weighing.likelihoods.add_done_callback(story.settle)
         return weighing.ticket
     return pool.submit(model, wish.messages, wish.sampling, wish.mode, story.take, guesses=wish.guesses, **more)

@@ -26,6 +26,7 @@ from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.question import Question
 from workbench.tui.dialogs.reader import Reader
 from workbench.tui.dialogs.token_view import TokenView
+from workbench.tui.review import Review
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.widgets.case_view import CaseField
 
@@ -787,6 +788,6 @@ async def test_a_likelihood_that_comes_too_late_is_not_shown(app):
         old = screen.runner.shown(pane)
         await pilot.press("ctrl+n")
         await until(pilot, lambda: screen.runner.shown(pane) != old and pane.state == "done" and bool(pane.scores))
-        screen.post_message(screen.Weighed(pane, old, Likelihood(-0.5, 1, 7, True)))
+        screen.post_message(Review.Weighed(pane, old, Likelihood(-0.5, 1, 7, True)))
         await pilot.pause()
         assert pane.expected is None

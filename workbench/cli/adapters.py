@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_tools
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -78,22 +79,12 @@ def _drift(name: str, words: list[str], json: bool) -> int:
 
     import msgspec
 
-    from workbench import paths
-    from workbench.hosting.pool import Pool
-    from workbench.settings import load_settings
-    from workbench.store.store import Store
     from workbench.training.fall import Asking, measure_fall
 
     if len(words) != 1:
         raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
-    settings = load_settings()
-    pool = Pool.configured(settings)
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
-        found = measure_fall(name, Path(words[0]), Asking(settings, pool, store, lambda _: None))
-    finally:
-        pool.close()
-        store.close()
+    with open_tools() as tools:
+        found = measure_fall(name, Path(words[0]), Asking(*tools, lambda _: None))
     terminal.write(msgspec.json.encode(found).decode() + "\n" if json else found.sentence + "\n")
     return terminal.FAILED if found.verdict == "fell" else terminal.OK
 

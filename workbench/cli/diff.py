@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_store
 
 if TYPE_CHECKING:
     from workbench.evaluation.changes import Change, RunComparison, VariantChanges
@@ -44,13 +45,10 @@ def main(
     Exit codes: 0 no variant has become worse; 1 one has, beyond chance; 2 the
     runs cannot be compared.
     """
-    from workbench import paths
     from workbench.evaluation.changes import compare_runs
     from workbench.evaluation.view import RunView
-    from workbench.store.store import Store
 
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
+    with open_store() as store:
         views = RunView(store, before), RunView(store, after)
         found = compare_runs(*views, metric)
         shown = [one for one in found.variants if not variant or one.name in variant]
@@ -58,9 +56,7 @@ def main(
             _print_json(found, shown)
         else:
             _print(found, shown, views, cases)
-        raise typer.Exit(terminal.FAILED if any(one.verdict == "worse" for one in shown) else terminal.OK)
-    finally:
-        store.close()
+    raise typer.Exit(terminal.FAILED if any(one.verdict == "worse" for one in shown) else terminal.OK)
 
 
 def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_store
 
 if TYPE_CHECKING:
     from workbench.evaluation.drift import Drift, DriftPoint
@@ -39,15 +40,10 @@ def main(
     Exit codes: 0 no variant's newest score is worse than the baseline's beyond
     chance; 1 one is; 2 there is no such run.
     """
-    from workbench import paths
     from workbench.evaluation.drift import read_drift
-    from workbench.store.store import Store
 
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
+    with open_store() as store:
         drift = read_drift(store, bench, metric, last)
-    finally:
-        store.close()
     if json:
         from workbench.evaluation.reports.json import encode
 

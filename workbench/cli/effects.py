@@ -37,7 +37,7 @@ def main(
       workbench effects prompts/demo.bench.yaml --variant few-shot
       workbench effects prompts/demo.bench.yaml --variant few-shot --limit 50 --json
     """
-    from workbench.cli.eval import Part
+    from workbench.cli.part import Part
     from workbench.cli.variation import run_forms
     from workbench.evaluation.effects import leave_one_out, measure_effects
 

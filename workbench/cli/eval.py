@@ -5,38 +5,21 @@ Knows nothing of how cells are run (evaluation/run.py) or how results are laid o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.part import Part, choose_cases, choose_part, load_bench_cases
+from workbench.cli.tools import Tools, open_tools
 from workbench.errors import BenchError, StoreError
 
 if TYPE_CHECKING:
     from workbench.cli.results import Formats
-    from workbench.evaluation.bench import Bench
-    from workbench.evaluation.datasets import Case
     from workbench.evaluation.run import Evaluation, Options
-    from workbench.hosting.pool import Pool
-    from workbench.settings import Settings
     from workbench.store.runs import Run
     from workbench.store.store import Store
-
-
-class Part(NamedTuple):
-    """Which part of a bench to run."""
-
-    variants: Sequence[str] = ()
-    cases: str = ""
-    split: str = ""
-    sample: int | None = None
-    limit: int | None = None
-    repeats: int | None = None
-    robustness: bool = False
-    reproducible: bool = False
 
 
 def main(
@@ -111,45 +94,34 @@ def main(
     cells failed, or (--again) the answer is another one; 2 the bench cannot be
     used; 130 interrupted.
     """
-    from workbench import paths
     from workbench.cli.results import Formats
     from workbench.evaluation.run import Options
-    from workbench.hosting.pool import Pool
-    from workbench.settings import load_settings
-    from workbench.store.store import Store
 
     formats = Formats(json, csv, markdown, html, parquet)
     formats.check()
-    settings = load_settings()
     part = Part(variant or [], case, split, sample, limit, repeats, robustness, reproducible)
-    options = Options(
-        strategy=settings.context_strategy,
-        at_once=at_once,
-        cache=not no_cache,
-        unload=True,
-        retry_failed=retry_failed,
-        name=name,
-        note=note,
-    )
-    pool = Pool.configured(settings)
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
+    with open_tools() as tools:
         if again:
-            raise typer.Exit(_ask_again(file, part, pool, store))
-        going_on = resume or retry_failed
-        make = _go_on if going_on else _begin
-        evaluation = make(file, part, options, settings, pool, store)
+            raise typer.Exit(_ask_again(file, part, tools))
+        options = Options(
+            strategy=tools.settings.context_strategy,
+            at_once=at_once,
+            cache=not no_cache,
+            unload=True,
+            retry_failed=retry_failed,
+            name=name,
+            note=note,
+        )
+        make = _go_on if resume or retry_failed else _begin
+        evaluation = make(file, part, options, tools)
         if plan:
             _say_plan(evaluation)
             return
         carry_out(evaluation)
-        raise typer.Exit(_conclude(evaluation.run, store, formats))
-    finally:
-        pool.close()
-        store.close()
+        raise typer.Exit(_conclude(evaluation.run, tools.store, formats))
 
 
-def _begin(file: str, part: Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+def _begin(file: str, part: Part, options: Options, tools: Tools) -> Evaluation:
     import msgspec
 
     from workbench.evaluation.bench import load_bench
@@ -160,15 +132,16 @@ def _begin(file: str, part: Part, options: Options, settings: Settings, pool: Po
 
     path = Path(file) if file else choose_bench(Path.cwd())
     bench = choose_part(load_bench(path), part)
-    cases = _choose_cases(load_bench_cases(bench, path), part.cases)
+    cases = choose_cases(load_bench_cases(bench, path), part.cases)
     strategy = bench.context_strategy or options.strategy
-    sources = find_sources(bench, path.absolute().parent, settings)
+    sources = find_sources(bench, path.absolute().parent, tools.settings)
     if part.robustness:
         bench = spread_out(bench, sources.open_prompt)
-    return Evaluation(bench, path, cases, pool, sources, store, msgspec.structs.replace(options, strategy=strategy))
+    options = msgspec.structs.replace(options, strategy=strategy)
+    return Evaluation(bench, path, cases, tools.pool, sources, tools.store, options)
 
 
-def _go_on(wanted: str, part: Part, options: Options, settings: Settings, pool: Pool, store: Store) -> Evaluation:
+def _go_on(wanted: str, part: Part, options: Options, tools: Tools) -> Evaluation:
     from workbench.evaluation.bench import parse_bench
     from workbench.evaluation.run import Evaluation
     from workbench.evaluation.sources import find_sources
@@ -179,10 +152,10 @@ def _go_on(wanted: str, part: Part, options: Options, settings: Settings, pool: 
             " --robustness and --reproducible belong to a new one.",
             "Leave them out.",
         )
-    run = _find_unfinished(wanted, options.retry_failed, store)
+    run = _find_unfinished(wanted, options.retry_failed, tools.store)
     bench = parse_bench(run.text, f"the bench of run {run.id}")
-    sources = find_sources(bench, Path(run.folder), settings)
-    return Evaluation.resume(run.id, pool, sources, store, options)
+    sources = find_sources(bench, Path(run.folder), tools.settings)
+    return Evaluation.resume(run.id, tools.pool, sources, tools.store, options)
 
 
 def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
@@ -253,18 +226,19 @@ def _conclude(run: str, store: Store, formats: Formats) -> int:
     return terminal.FAILED if misses or failed else terminal.OK
 
 
-def _ask_again(wanted: str, part: Part, pool: Pool, store: Store) -> int:
+def _ask_again(wanted: str, part: Part, tools: Tools) -> int:
+    """Say whether the answer is the same as then; the exit code."""
     from workbench.evaluation.again import run_again
     from workbench.evaluation.view import RunView
 
-    view = RunView(store, wanted or "last")
+    view = RunView(tools.store, wanted or "last")
     names = part.variants or (view.variants if len(view.variants) == 1 else ())
     if len(names) != 1 or not part.cases.isdigit():
         raise BenchError(
             "One cell is asked again: name its case and its variant.",
             f"workbench eval --again {view.id} --case 1 --variant {view.variants[0]!r}",
         )
-    done = run_again(view, names[0], int(part.cases), 0, pool)
+    done = run_again(view, names[0], int(part.cases), 0, tools.pool)
     terminal.write(done.now.text + "\n")
     if done.engines[0] != done.engines[1]:
         terminal.say(f"It was {done.engines[0]} that answered then, and {done.engines[1]} now.")
@@ -272,52 +246,3 @@ def _ask_again(wanted: str, part: Part, pool: Pool, store: Store) -> int:
         "The same answer as then." if done.same else f"Another answer. Then it was:\n{done.before.completion.text}"
     )
     return terminal.OK if done.same else terminal.FAILED
-
-
-def choose_part(bench: Bench, part: Part) -> Bench:
-    import msgspec
-
-    names = [variant.name for variant in bench.variants]
-    unknown = [name for name in part.variants if name not in names]
-    if unknown:
-        raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
-    changes: dict[str, object] = {}
-    if part.variants or part.reproducible:
-        chosen = (variant for variant in bench.variants if not part.variants or variant.name in part.variants)
-        alone = {"reproducible": True} if part.reproducible else {}
-        changes["variants"] = tuple(msgspec.structs.replace(variant, **alone) for variant in chosen)
-    if part.repeats:
-        changes["repeats"] = part.repeats
-    named = {"split": part.split or None, "sample": part.sample, "limit": part.limit}
-    wishes = {key: value for key, value in named.items() if value is not None}
-    if wishes:
-        if bench.dataset is None:
-            raise BenchError("This bench has no dataset to take a part of.", "Add `dataset:` to it.")
-        changes["dataset"] = msgspec.structs.replace(bench.dataset, **wishes)
-    return msgspec.structs.replace(bench, **changes)
-
-
-def load_bench_cases(bench: Bench, path: Path) -> Sequence[Case]:
-    """The dataset's cases; without a dataset the one that a person typed."""
-    from workbench.evaluation.datasets import Case, load_cases, overlay
-
-    if bench.dataset is None:
-        return (overlay(Case(1, {}), bench.inputs),)
-    return load_cases(bench.dataset, path.absolute().parent)
-
-
-def _choose_cases(cases: Sequence[Case], wanted: str) -> Sequence[Case]:
-    if wanted in ("", "all"):
-        return cases
-    numbers: set[int] = set()
-    for piece in wanted.split(","):
-        asked = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", piece)
-        if not asked:
-            raise BenchError(
-                f"--case {wanted} names no case.", "Expected a number (3), a range (1-20) or several (1,5-9)."
-            )
-        numbers.update(range(int(asked[1]), int(asked[2] or asked[1]) + 1))
-    chosen = [case for case in cases if case.number in numbers]
-    if not chosen:
-        raise BenchError(f"--case {wanted} names no case of this dataset.", f"It has {len(cases)} cases.")
-    return chosen

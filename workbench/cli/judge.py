@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_tools
 
 if TYPE_CHECKING:
     from workbench.evaluation.contest import Bout, Result
@@ -44,31 +45,21 @@ def main(
       workbench judge --model ~/models/judge.gguf
       workbench judge 1ieuo0 --model a --model b --against plain --limit 50
     """
-    from workbench import paths
     from workbench.evaluation.contest import RIVAL, choose_pairs, conclude, hold
     from workbench.evaluation.scorers.pairwise import Pairwise
     from workbench.evaluation.sources import find_sources
     from workbench.evaluation.view import RunView
-    from workbench.hosting.pool import Pool
-    from workbench.settings import load_settings
-    from workbench.store.store import Store
 
-    settings = load_settings()
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    pool = Pool.configured(settings)
-    try:
-        view = RunView(store, run)
+    with open_tools() as tools:
+        view = RunView(tools.store, run)
         pairs = choose_pairs(view, against)
         wanted = Pairwise(model=tuple(model), rubric=rubric, prompt=prompt, against=RIVAL)
         judge = wanted.locate(Path(view.run.folder))
-        sources = find_sources(view.bench, Path(view.run.folder), settings)
-        bouts = list(_tell(hold(view, judge, pairs, pool, sources.find_model, limit)))
+        sources = find_sources(view.bench, Path(view.run.folder), tools.settings)
+        bouts = list(_tell(hold(view, judge, pairs, tools.pool, sources.find_model, limit)))
         result = conclude(view, judge, bouts)
         (_write_json if json else _show)(bouts, result)
-        raise typer.Exit(terminal.FAILED if bouts and result.unread == len(bouts) else terminal.OK)
-    finally:
-        pool.close()
-        store.close()
+    raise typer.Exit(terminal.FAILED if bouts and result.unread == len(bouts) else terminal.OK)
 
 
 def _tell(bouts: Iterator[Bout]) -> Iterator[Bout]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_store
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -61,17 +62,14 @@ def main(
     \b
     Exit codes: 0 all went well; 2 there is no such run.
     """
-    from workbench import paths
     from workbench.cli.results import Formats
-    from workbench.store.store import Store
 
     formats = Formats(json, csv, markdown, html, parquet)
     formats.check()
     change = _Change(pin, unpin, rename, note, delete, restore)
     if not run and change != _Change():
         raise WorkbenchError("Say which run is meant.", "`workbench runs` lists them; `last` is the newest.")
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
+    with open_store() as store:
         if empty_trash:
             _empty_trash(store)
         elif not run:
@@ -80,8 +78,6 @@ def main(
             _change(store, run, change)
         else:
             _show(store, run, formats)
-    finally:
-        store.close()
 
 
 def _show(store: Store, wanted: str, formats: Any) -> None:

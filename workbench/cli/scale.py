@@ -41,7 +41,7 @@ def main(
       workbench scale prompts/demo.bench.yaml --variant "plain + LoRA"
       workbench scale prompts/demo.bench.yaml --variant "plain + LoRA" --scales 0.8,1,1.2
     """
-    from workbench.cli.eval import Part
+    from workbench.cli.part import Part
     from workbench.cli.variation import run_forms
     from workbench.evaluation.scale import measure_scale, scale_variants
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.part import Part, choose_part, load_bench_cases
+from workbench.cli.tools import open_tools
 from workbench.errors import BenchError
 
 if TYPE_CHECKING:
-    from workbench.cli.eval import Part
     from workbench.evaluation.bench import Bench, Variant
     from workbench.evaluation.sources import Sources
     from workbench.evaluation.view import RunView
@@ -29,36 +30,26 @@ def run_forms(file: str, variant: str, part: Part, what: str, make: Forms) -> It
     """
     import msgspec
 
-    from workbench import paths
-    from workbench.cli.eval import carry_out, choose_part, load_bench_cases
+    from workbench.cli.eval import carry_out
     from workbench.evaluation.bench import load_bench
     from workbench.evaluation.opening import choose_bench
     from workbench.evaluation.run import Evaluation, Options
     from workbench.evaluation.sources import find_sources
     from workbench.evaluation.view import RunView
-    from workbench.hosting.pool import Pool
-    from workbench.settings import load_settings
-    from workbench.store.store import Store
 
-    settings = load_settings()
     path = Path(file) if file else choose_bench(Path.cwd())
     bench = choose_part(load_bench(path), part)
     chosen = _choose_variant(bench, variant)
-    sources = find_sources(bench, path.absolute().parent, settings)
-    bench = msgspec.structs.replace(bench, variants=make(chosen, sources))
-    name = f"{path.name.removesuffix('.yaml').removesuffix('.bench')} {what}"
-    strategy = bench.context_strategy or settings.context_strategy
-    options = Options(strategy=strategy, unload=True, name=name, note=f"{what} of {chosen.name}")
-    cases = load_bench_cases(bench, path)
-    pool = Pool.configured(settings)
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
-        evaluation = Evaluation(bench, path, cases, pool, sources, store, options)
+    with open_tools() as tools:
+        sources = find_sources(bench, path.absolute().parent, tools.settings)
+        bench = msgspec.structs.replace(bench, variants=make(chosen, sources))
+        name = f"{path.name.removesuffix('.yaml').removesuffix('.bench')} {what}"
+        strategy = bench.context_strategy or tools.settings.context_strategy
+        options = Options(strategy=strategy, unload=True, name=name, note=f"{what} of {chosen.name}")
+        cases = load_bench_cases(bench, path)
+        evaluation = Evaluation(bench, path, cases, tools.pool, sources, tools.store, options)
         carry_out(evaluation)
-        yield RunView(store, evaluation.run), chosen
-    finally:
-        pool.close()
-        store.close()
+        yield RunView(tools.store, evaluation.run), chosen
 
 
 def _choose_variant(bench: Bench, wanted: str) -> Variant:

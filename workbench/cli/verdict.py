@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_tools
 
 if TYPE_CHECKING:
     from workbench.training.contest import Wanted
@@ -70,16 +71,11 @@ def main(
 
 
 def _judge(wanted: Wanted, counts: tuple[int, ...]) -> Verdict:
-    from workbench import paths
     from workbench.cli.progress import ProgressLine
     from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress
-    from workbench.hosting.pool import Pool
-    from workbench.settings import load_settings
-    from workbench.store.store import Store
     from workbench.training.contest import Contest, StageBegan
     from workbench.training.curve import train_on_fewer
 
-    settings = load_settings()
     line = ProgressLine()
     last: list[RunProgress] = []
 
@@ -92,14 +88,9 @@ def _judge(wanted: Wanted, counts: tuple[int, ...]) -> Verdict:
                 line.show(last[0], last=True)
             line.end()
 
-    pool = Pool.configured(settings)
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
-        contest = Contest(wanted, settings, pool, store, tell)
+    with open_tools() as tools:
+        contest = Contest(wanted, *tools, tell)
         if counts:
             made = train_on_fewer(contest.manifest, counts, terminal.say)
-            contest = Contest(wanted._replace(curve=made), settings, pool, store, tell)
+            contest = Contest(wanted._replace(curve=made), *tools, tell)
         return contest.judge()
-    finally:
-        pool.close()
-        store.close()

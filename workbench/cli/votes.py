@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.tools import open_store
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -42,13 +43,10 @@ def main(
       workbench votes 1ieuo0 --list
       workbench votes --export --prompt-of plain > preferences.jsonl
     """
-    from workbench import paths
     from workbench.evaluation.view import RunView
     from workbench.evaluation.votes import Votes
-    from workbench.store.store import Store
 
-    store = Store(paths.data_folder() / "workbench.sqlite")
-    try:
+    with open_store() as store:
         view = RunView(store, run)
         votes = Votes(store, view)
         if export:
@@ -57,8 +55,6 @@ def main(
             _list(votes, json)
         else:
             _rate(view, votes, json)
-    finally:
-        store.close()
 
 
 def _export(view: RunView, votes: Votes, prompt_of: str) -> None:

@@ -15,6 +15,9 @@ SEQUENCES = 16
 _CACHE_BYTES = 2 * 2**30
 """Memory that the KV cache takes at most, unless a single context needs more."""
 
+PARKED_BYTES = 512 * 2**20
+"""Memory that prefixes which nobody needs just now take at most, unless the settings say otherwise."""
+
 SHARED_CONTEXTS = 6
 """Whole contexts in a cache whose cells all requests share: few are as long as a context, and each of them waits only
 until others end."""

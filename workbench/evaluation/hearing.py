@@ -118,8 +118,9 @@ class Hearing:
     def _weigh(self, place: int, question: Weigh, pool: Pool) -> None:
         own = self._own
         alone = own.variant.reproducible or None
-        weighing = pool.weigh(own.base, self._messages, question.answers, own.prompt.mode, own.applied, PRIORITY, alone)
-        weighing.add_done_callback(lambda future: self._post(Heard(place, future)))
+        base, mode = own.base, own.prompt.mode
+        under_way = pool.weigh(base, self._messages, question.answers, mode, own.applied, PRIORITY, alone)
+        under_way.likelihoods.add_done_callback(lambda future: self._post(Heard(place, future)))
 
     def _reply(self, place: int, reply: Reply) -> None:
         self._replies[place] = reply

@@ -134,24 +134,11 @@ class Pool:
         adapters: Sequence[Applied] = (),
         priority: int = 0,
         reproducible: bool | None = None,
-    ) -> Future[tuple[Likelihood, ...]]:
-        """How likely the model finds each answer to a conversation; the future fails with a WorkbenchError.
-
-        priority, reproducible: as in `submit`.
-        """
-        return self.begin_weighing(model, messages, answers, mode, adapters, priority, reproducible).likelihoods
-
-    def begin_weighing(
-        self,
-        model: Model,
-        messages: Sequence[Message],
-        answers: Sequence[str],
-        mode: Mode,
-        adapters: Sequence[Applied] = (),
-        priority: int = 0,
-        reproducible: bool | None = None,
     ) -> UnderWay:
-        """The same with a ticket: where it is called off, the future fails."""
+        """How likely the model finds each answer to a conversation; its future fails with a WorkbenchError.
+
+        priority, reproducible: as in `submit`. Where its ticket calls it off, the future fails as well.
+        """
         host = self._host(model)
         alone = self._reproducible if reproducible is None else reproducible
         conversation, taken = tuple(messages), tuple(answers)

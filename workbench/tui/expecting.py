@@ -40,7 +40,7 @@ class Expecting:
                 self._tell(pane, draft, future.result()[0])
 
         try:
-            under_way = self._pool.begin_weighing(
+            under_way = self._pool.weigh(
                 draft.model,
                 messages,
                 (draft.case.expected,),

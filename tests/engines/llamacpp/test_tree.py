@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engines.llamacpp.endings import Endings
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.tree import Tree
 from workbench.engines.prompts import shared_length
@@ -80,17 +78,3 @@ def test_parked_prefixes_stay_within_their_budget_and_with_their_owner(
             assert found.state[:1] == owner.encode()
             assert list(found.state[1 : found.length + 1]) == prompt[: found.length]
     assert parking.find("c", [1]) is None
-
-
-def test_numbers_behind_prompts_are_copies_within_a_budget() -> None:
-    endings, row = Endings(most_bytes=24), np.array([1.0, 2.0, 3.0], np.float32)
-    endings.keep([1], row)
-    row[0] = 9.0
-    kept = endings.find([1])
-    assert kept is not None and kept[0] == 1.0
-    endings.keep([2], row)
-    endings.find([1])
-    endings.keep([3], row)
-    assert endings.find([2]) is None
-    assert endings.find([1]) is not None
-    assert endings.bytes == 24

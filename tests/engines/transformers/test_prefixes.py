@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.engines.prompts import shared_length
 from workbench.engines.transformers.cache import Layers
-from workbench.engines.transformers.prefixes import Ending, Prefixes
+from workbench.engines.transformers.prefixes import Prefixes
 
 TOKEN_BYTES = 2 * 2 * 4
 """of one token, in one layer of one head and two numbers wide"""
@@ -80,14 +80,3 @@ def test_what_was_used_last_stays() -> None:
     assert check(prefixes, "a", [1, 2, 3, 4], 0) == 4
     put(prefixes, "a", [9, 9])
     assert [prefixes.match("a", tokens) for tokens in ([1, 2, 3, 4], [5, 6, 7, 8], [9, 9])] == [4, 0, 2]
-
-
-def test_an_ending_is_known_only_as_long_as_its_prompt_is() -> None:
-    prefixes = Prefixes(4 * TOKEN_BYTES)
-    put(prefixes, "a", [1, 2])
-    prefixes.end("a", [1, 2], Ending(7, torch.zeros(3)))
-    found = prefixes.ending("a", [1, 2])
-    assert found is not None and found.likeliest == 7
-    assert prefixes.ending("b", [1, 2]) is None
-    put(prefixes, "b", [3, 4, 5])
-    assert prefixes.ending("a", [1, 2]) is None

@@ -11,10 +11,10 @@ from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
 from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.native import native
-from workbench.engines.llamacpp.parking import DEFAULT_BYTES
 from workbench.engines.llamacpp.sizes import on_gpu
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.pace import STEP_SECONDS
+from workbench.engines.sizes import PARKED_BYTES
 from workbench.models.reference import ModelInfo
 
 _OUTPUT_BYTES = 32 * 2**20
@@ -39,7 +39,7 @@ class Build:
     outputs: int
     threads: int
     shares: bool
-    parked_bytes: int = DEFAULT_BYTES
+    parked_bytes: int = PARKED_BYTES
     step_seconds: float = STEP_SECONDS
     interrupts: Interrupts = field(default_factory=Interrupts)
 

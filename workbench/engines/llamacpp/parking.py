@@ -11,9 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from workbench.engines.llamacpp.tree import Tree
-
-DEFAULT_BYTES = 512 * 2**20
-"""Memory that parked prefixes take at most, unless the settings say otherwise."""
+from workbench.engines.sizes import PARKED_BYTES
 
 
 class Parked(NamedTuple):
@@ -32,7 +30,7 @@ class _Entry(NamedTuple):
 class Parking:
     """States by their tokens, those used last kept. most_bytes: memory they take at most."""
 
-    def __init__(self, most_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, most_bytes: int = PARKED_BYTES) -> None:
         self._most_bytes = most_bytes
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._trees: dict[Hashable, Tree] = {}

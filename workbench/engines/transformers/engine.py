@@ -21,7 +21,7 @@ from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.pace import STEP_SECONDS
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
-from workbench.engines.sizes import SEQUENCES, cache_cells, context_size, prompt_pace
+from workbench.engines.sizes import PARKED_BYTES, SEQUENCES, cache_cells, context_size, prompt_pace
 from workbench.engines.tally import Tally
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
@@ -29,7 +29,7 @@ from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoin
 from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory, choose_memory
 from workbench.engines.transformers.pace import PassPace
-from workbench.engines.transformers.prefixes import DEFAULT_BYTES, Prefixes
+from workbench.engines.transformers.prefixes import Prefixes
 from workbench.engines.transformers.prepared import prepare
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.scheduler import Scheduler, Tools
@@ -118,7 +118,7 @@ class TransformersEngine:
             pace=PassPace(MOST_READ, pace, step_seconds if step_seconds > 0 else STEP_SECONDS),
             own_pace=pace,
             tally=Tally(),
-            prefixes=Prefixes(parked_bytes if parked_bytes >= 0 else DEFAULT_BYTES),
+            prefixes=Prefixes(parked_bytes if parked_bytes >= 0 else PARKED_BYTES),
             interrupts=Interrupts(),
             threads=lease.threads,
         )

@@ -7,21 +7,12 @@ under which alone it is right. Knows nothing of requests, nor of rows.
 from __future__ import annotations
 
 import itertools
-from array import array
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-import torch
-
 from workbench.engines.prompts import shared_length
+from workbench.engines.sizes import PARKED_BYTES
 from workbench.engines.transformers.cache import Layers
-
-DEFAULT_BYTES = 512 * 2**20
-"""Memory that prefixes take at most, unless the settings say otherwise."""
-
-ENDINGS_BYTES = 32 * 2**20
-"""Memory that the numbers behind whole prompts take at most."""
 
 
 class Piece(NamedTuple):
@@ -29,13 +20,6 @@ class Piece(NamedTuple):
 
     start: int
     layers: Layers
-
-
-class Ending(NamedTuple):
-    """What stands behind a whole prompt: the likeliest token, and the numbers of all."""
-
-    likeliest: int
-    logits: torch.Tensor
 
 
 class _Node:
@@ -63,13 +47,11 @@ class _Node:
 class Prefixes:
     """Those used last are kept. most_bytes: memory they take at most."""
 
-    def __init__(self, most_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, most_bytes: int = PARKED_BYTES) -> None:
         self._most_bytes = most_bytes
         self._roots: dict[Hashable, _Node] = {}
         self._clock = itertools.count(1)
         self._nodes: set[_Node] = set()
-        self._endings: OrderedDict[tuple[Hashable, bytes], Ending] = OrderedDict()
-        self._endings_bytes = 0
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -108,23 +90,8 @@ class Prefixes:
         while self.bytes > self._most_bytes:
             self._drop(min((node for node in self._nodes if not node.children), key=lambda node: node.used))
 
-    def end(self, owner: Hashable, prompt: Sequence[int], ending: Ending) -> None:
-        """Keep what stands behind a whole prompt."""
-        known = self._endings.pop((owner, _pack(prompt)), ending)
-        self._endings_bytes += 0 if known is not ending else ending.logits.nbytes
-        self._endings[owner, _pack(prompt)] = known
-        while self._endings_bytes > ENDINGS_BYTES:
-            self._endings_bytes -= self._endings.popitem(last=False)[1].logits.nbytes
-
-    def ending(self, owner: Hashable, prompt: Sequence[int]) -> Ending | None:
-        """What stands behind a whole prompt, where that and all of the prompt is known."""
-        found = self._endings.get((owner, _pack(prompt)))
-        return found if found is not None and self.match(owner, prompt) == len(prompt) else None
-
     def clear(self) -> None:
         self._roots.clear()
-        self._endings.clear()
-        self._endings_bytes = 0
         self._nodes.clear()
         self.bytes = 0
 
@@ -166,7 +133,3 @@ class Prefixes:
             self._nodes.add(node)
         else:
             self._nodes.discard(node)
-
-
-def _pack(tokens: Sequence[int]) -> bytes:
-    return array("i", tokens).tobytes()

@@ -20,12 +20,13 @@ from workbench.engines.likelihood import weigh
 from workbench.engines.pace import Pace
 from workbench.engines.rows import Rows
 from workbench.engines.tally import Tally
+from workbench.engines.transformers.ending import Ending
 from workbench.engines.transformers.failures import explain, not_a_number
 from workbench.engines.transformers.interrupts import Interrupted, Interrupts
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.places import PATIENCE, Places
-from workbench.engines.transformers.prefixes import Ending, Prefixes
+from workbench.engines.transformers.prefixes import Prefixes
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.sharing import Sharing
 from workbench.engines.transformers.turns import Turns
@@ -118,7 +119,7 @@ class Scheduler:
 
     def close(self) -> None:
         self._rows.clear()
-        self._sharing.prefixes.clear()
+        self._sharing.clear()
 
     def _note(self, read: int, written: int, seconds: float) -> None:
         self._tools.pace.note(read, written, seconds)

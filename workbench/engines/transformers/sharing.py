@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 
-import torch
-
+from workbench.engines.endings import Endings
 from workbench.engines.prompts import shared_length
 from workbench.engines.tally import Tally
+from workbench.engines.transformers.ending import Ending
 from workbench.engines.transformers.memory import Memory
-from workbench.engines.transformers.prefixes import Ending, Prefixes
+from workbench.engines.transformers.prefixes import Prefixes
 from workbench.engines.transformers.row import MemoryRow
 
 
@@ -21,6 +21,7 @@ class Sharing:
 
     def __init__(self, memory: Memory, prefixes: Prefixes, tally: Tally) -> None:
         self.prefixes = prefixes
+        self._endings = Endings[Ending]()
         self._memory = memory
         self._tally = tally
 
@@ -39,7 +40,7 @@ class Sharing:
         if len(row.pending) < 2 or not self._shares(row):
             return None
         key, prompt = row.overlay.key, row.answer.prompt
-        ending = self.prefixes.ending(key, prompt)
+        ending = self._endings.find(key, prompt) if self.prefixes.match(key, prompt) == len(prompt) else None
         known = prompt if ending else prompt[:-1]  # else the last token is read, for the numbers behind it
         for piece in self.prefixes.find(key, known, row.seen):
             count = int(piece.layers[0][0].shape[1])
@@ -62,7 +63,11 @@ class Sharing:
             with contextlib.suppress(MemoryError, RuntimeError):  # no room for a copy: it will be evaluated again
                 prefixes.put(key, tokens, self._memory.save(row.number, before + known, before + len(tokens)))
         if not row.pending:
-            prefixes.end(key, tokens, ending._replace(logits=ending.logits.to("cpu", torch.float32, copy=True)))
+            self._endings.keep(key, tokens, ending)
+
+    def clear(self) -> None:
+        self.prefixes.clear()
+        self._endings.clear()
 
     def _shares(self, row: MemoryRow) -> bool:
         return self._memory.longest is not None and not row.alone and not self.prefixes.off

@@ -6,8 +6,7 @@ are in actions.py; what a prompt, a score or a model is, the core decides.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,12 +19,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, TextArea
 
-from workbench.engines.engine import Completion, EngineStatus, Likelihood
 from workbench.errors import WorkbenchError
-from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
-from workbench.evaluation.scorers import Score
-from workbench.evaluation.scoring import Scoring
 from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
@@ -40,8 +35,9 @@ from workbench.tui.constraints import show_constraints
 from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
-from workbench.tui.expecting import Expecting
 from workbench.tui.footer_order import order_bindings
+from workbench.tui.heading import tell_title
+from workbench.tui.review import Review
 from workbench.tui.runner import Runner
 from workbench.tui.speeds import SECONDS, Speeds
 from workbench.tui.stream import FRAMES_PER_SECOND
@@ -52,7 +48,7 @@ from workbench.tui.widgets.edit_column import EditColumn
 from workbench.tui.widgets.example_list import ExampleList
 from workbench.tui.widgets.output_pane import OutputPane
 from workbench.tui.widgets.pane_row import PaneRow
-from workbench.tui.widgets.title_bar import Title, TitleBar
+from workbench.tui.widgets.title_bar import TitleBar
 
 WATCH_SECONDS = 2.0
 
@@ -103,20 +99,6 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             super().__init__()
             self.draft, self.budget = draft, budget
 
-    class Scored(Message):
-        """An answer was judged."""
-
-        def __init__(self, pane: OutputPane, completion: Completion, scores: tuple[Score, ...]) -> None:
-            super().__init__()
-            self.pane, self.completion, self.scores = pane, completion, scores
-
-    class Weighed(Message):
-        """How probable a pane's model finds the expected answer became known."""
-
-        def __init__(self, pane: OutputPane, draft: Draft, likelihood: Likelihood) -> None:
-            super().__init__()
-            self.pane, self.draft, self.likelihood = pane, draft, likelihood
-
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="bench")
         self.title_bar, self.edit, self.row = TitleBar(), EditColumn(), PaneRow()
@@ -127,12 +109,11 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.trainings = Trainings(self.session)
         self.verdicts = Verdicts(self.session, self.evaluations)
         self.adapters = Adapters(self.session, self.evaluations)
-        self._expecting = Expecting(desk.pool, self._tell_expected, desk.session.settings.expected_likelihood)
-        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index), self._expecting.drop)
+        self.review = Review(desk.pool, desk.session.settings.expected_likelihood)
+        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index), self.review.drop)
         self.speeds = Speeds()
         self.chosen = 0
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
-        self._scoring: Scoring | None = None
         self._rest: Timer | None = None
         self._changed_outside: frozenset[str] = frozenset()
 
@@ -156,7 +137,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self.open_scoring(trusted=not untrusted)
         except WorkbenchError as error:
             self.session.problems.append(error)
-        self.row.set_class(self._expecting.on, "-expecting")
+        self.row.set_class(self.review.weighs, "-expecting")
         await self.rebuild_panes(())
         await self.show_chosen()
         self.edit.editor.focus()
@@ -179,13 +160,10 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Raises ScorerError.
         """
         specs = self.session.bench.scorers
-        if self._scoring:
-            self._scoring.close()
-        self._scoring = Scoring(specs if trusted else without_code(specs), self.folder.absolute())
+        self.review.open(specs if trusted else without_code(specs), self.folder)
 
     def on_unmount(self) -> None:
-        if self._scoring:
-            self._scoring.close()
+        self.review.close()
 
     @property
     def panes(self) -> list[OutputPane]:
@@ -228,31 +206,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._show_status()
 
     def _show_status(self) -> None:
-        session, busy = self.session, self.runner.busy
-        speed = sum(pane.tokens_per_second for pane in busy)
-        engine = self._engine() if busy else EngineStatus()
-        self.title_bar.show(
-            Title(
-                bench=session.path.name,
-                unsaved=bool(session.unsaved),
-                case=session.position,
-                cases=len(session.cases),
-                live=session.live,
-                model=session.variants[self.chosen].model,
-                speed=speed,
-                bandwidth=engine.bandwidth_share,
-                cached=engine.cached_share or None,
-                done=self.runner.total - len(busy),
-                total=self.runner.total if busy else 0,
-            )
-        )
+        self.title_bar.show(tell_title(self.session, self.runner, self.pool, self.chosen))
         self.row.show_signs(self.chosen)
-
-    def _engine(self) -> EngineStatus:
-        """What the chosen pane's engine does; nothing where it does not tell."""
-        with contextlib.suppress(WorkbenchError):
-            return self.pool.status(self.session.model(self.chosen)) or EngineStatus()
-        return EngineStatus()
 
     def _note_speeds(self) -> None:
         """Engines write for every screen, so their last minute is kept here."""
@@ -381,7 +336,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def _finished(self, event: OutputPane.Finished) -> None:
         draft = self.runner.shown(event.pane)
         if draft and event.completion.stop_reason != "cancelled":
-            self._judge(event.pane, event.completion, draft.case)
+            self.review.judge(event.pane, event.completion, draft.case)
             self._weigh(event.pane)
         if any(map(show_constraints, self.session.variants)) and len(self.panes) == len(self.session.variants):
             self.show_titles()  # an engine that has answered is known to follow them or not
@@ -392,38 +347,27 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         """Behind the live answers, how probable the expected one is."""
         draft = self.runner.shown(pane)
         if draft is not None and pane.state == "done":
-            self._expecting.weigh(pane, draft, self.runner.sent(pane))
+            self.review.weigh(pane, draft, self.runner.sent(pane))
 
-    def _tell_expected(self, pane: Hashable, draft: Draft, likelihood: Likelihood) -> None:
-        assert isinstance(pane, OutputPane)
-        self.post_message(self.Weighed(pane, draft, likelihood))
-
-    @on(Weighed)
-    def _weighed(self, event: Weighed) -> None:
+    @on(Review.Weighed)
+    def _weighed(self, event: Review.Weighed) -> None:
         if event.pane.is_attached and event.pane.state == "done" and self.runner.shown(event.pane) == event.draft:
             event.pane.show_expected(event.likelihood)
 
     def turn_expected(self) -> bool:
         """Tell how probable the expected answer is, or stop telling; whether it is told now."""
-        on = self._expecting.on = not self._expecting.on
-        self.row.set_class(on, "-expecting")
+        self.review.turn_weighing()
+        self.row.set_class(self.review.weighs, "-expecting")
         for pane in self.panes:
-            if on:
+            if self.review.weighs:
                 self._weigh(pane)
             else:
-                self._expecting.drop(pane)
+                self.review.drop(pane)
                 pane.show_expected(None)
-        return on
+        return self.review.weighs
 
-    @work(thread=True, group="judge")
-    def _judge(self, pane: OutputPane, completion: Completion, case: Case) -> None:
-        """Scoring is not the screen's to wait for: a pattern may take its time."""
-        if self._scoring:
-            judged = self._scoring.score(completion.text, case, completion=completion)
-            judged.add_done_callback(lambda done: self.post_message(self.Scored(pane, completion, done.result())))
-
-    @on(Scored)
-    def _scored(self, event: Scored) -> None:
+    @on(Review.Scored)
+    def _scored(self, event: Review.Scored) -> None:
         if event.pane.is_attached and event.pane.completion == event.completion:
             event.pane.show_scores(event.scores)
             self._show_status()
