@@ -310,6 +310,13 @@ class Engine(Protocol):
         """Leave a step early that computes for this request; its cancel follows. Any thread may call it."""
         ...
 
+    def make_way(self, request_id: int) -> None:
+        """Leave a step early that computes for nobody who looks on; a request that goes first follows.
+
+        Any thread may call it.
+        """
+        ...
+
     def cancel(self, request_id: int) -> None:
         """End a request or weighing at the next step; its last chunk says `cancelled`. Unknown ids are ignored."""
         ...

@@ -212,6 +212,9 @@ class ScriptedEngine:
     def interrupt(self, request_id: int) -> None:
         """Its steps are short."""
 
+    def make_way(self, request_id: int) -> None:
+        """As for a cancel."""
+
     def cancel(self, request_id: int) -> None:
         if request_id in self._answers:
             self._answers[request_id].cancelled = True

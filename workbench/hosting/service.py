@@ -77,9 +77,14 @@ class Service:
             engine.close()
 
     def interrupt(self, command: Command) -> None:
-        """Let a step that a cancel ends end early; called where commands come in, on any thread."""
-        if isinstance(command, Cancel) and self._engine is not None:
-            self._engine.interrupt(command.request)
+        """Let a step end early that a cancel ends, or that keeps someone waiting; called where commands come in."""
+        engine = self._engine
+        if engine is None:
+            return
+        if isinstance(command, Cancel):
+            engine.interrupt(command.request)
+        elif isinstance(command, (Submit, Weigh)) and _subject(command).priority == 0:
+            engine.make_way(_subject(command).id)
 
     def _open(self, command: Open) -> Engine | None:
         self._send(Loading(0.0))

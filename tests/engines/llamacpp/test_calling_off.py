@@ -1,4 +1,5 @@
-"""A request that is called off leaves native code in the middle of a step, and nothing of it stays."""
+"""A request that is called off leaves native code in the middle of a step, and nothing of it stays; cells make way for
+what someone looks on."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 from workbench.engines.engine import Chunk, Outcome, Request, Sampling, Weighing, fold
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.engine import LlamaEngine
+from workbench.errors import EngineError
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message
 
@@ -59,19 +61,19 @@ def end(events: Sequence[Outcome], number: int) -> tuple[str, str | None]:
     return found.text, found.stop_reason
 
 
-def call_off_in_a_batch(engine: LlamaEngine, number: int, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
-    """Step until the request's prompt is in a batch, and call it off while native code is at work on that.
+def call_in_a_batch(engine: LlamaEngine, call: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+    """Step until a batch is under way, and call while native code is at work on that.
 
     The call comes from another thread, as from the process's reader; here when the batch is filled, so that no clock
     decides.
     """
     own = Context.use_threads
-    called: list[int] = []
+    called: list[bool] = []
 
     def use_threads(context: Context, threads: int) -> None:
         if not called:
-            called.append(number)
-            reader = threading.Thread(target=engine.interrupt, args=(number,))
+            called.append(True)
+            reader = threading.Thread(target=call)
             reader.start()
             reader.join()
         own(context, threads)
@@ -81,6 +83,12 @@ def call_off_in_a_batch(engine: LlamaEngine, number: int, monkeypatch: pytest.Mo
         patch.setattr(Context, "use_threads", use_threads)
         while not called:
             events += engine.step()
+    return events
+
+
+def call_off_in_a_batch(engine: LlamaEngine, number: int, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+    """Step until the request's prompt is in a batch, and call it off."""
+    events = call_in_a_batch(engine, lambda: engine.interrupt(number), monkeypatch)
     engine.cancel(number)
     return events
 
@@ -143,3 +151,38 @@ def test_a_call_for_one_that_is_not_at_work_stops_nobody(engine, codes, monkeypa
     engine.cancel(77)
     assert end([*events, *drain(engine)], 2) == expected
     assert set(codes) == {0}
+
+
+def test_cells_make_way_in_the_middle_of_a_step_and_lose_nothing(engine, codes, monkeypatch) -> None:
+    engine.submit(ask(8, LONG + "y", priority=1))
+    expected = end(drain(engine), 8)
+    other = LlamaEngine.open(Model("again", engine._adapters._model.path), 1, 8192, lambda _: True)
+    other.submit(ask(1, LONG + "y", priority=1))
+    events = call_in_a_batch(other, lambda: other.make_way(2), monkeypatch)
+    assert codes[-1] == 2
+    before = len(codes)
+    events += other.step()
+    assert len(codes) == before, "nothing is computed until the one that goes first is there"
+    other.submit(ask(2, "x"))
+    events += drain(other)
+    ends = [event.request for event in events if isinstance(event, Chunk) and event.stop_reason]
+    assert ends == [2, 1]
+    assert end(events, 1) == expected
+    other.close()
+
+
+def test_what_someone_looks_on_makes_no_way(engine, codes, monkeypatch) -> None:
+    engine.submit(ask(1))
+    call_in_a_batch(engine, lambda: engine.make_way(2), monkeypatch)
+    assert set(codes) == {0}
+    engine.submit(ask(2, "x"))
+    drain(engine)
+    assert set(codes) == {0}
+
+
+def test_one_that_is_refused_is_not_waited_for(engine) -> None:
+    engine.submit(ask(1, "x", priority=1))
+    engine.make_way(2)
+    with pytest.raises(EngineError, match="8,192"):
+        engine.submit(ask(2, "word " * 9000))
+    assert end(drain(engine), 1)[1] == "length"

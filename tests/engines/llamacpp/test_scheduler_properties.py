@@ -30,6 +30,7 @@ OPERATIONS = st.lists(
         st.tuples(st.just("weigh"), PROMPT, st.lists(PROMPT, max_size=5), PRIORITY),
         st.tuples(st.just("cancel"), st.integers(0, 20), st.booleans(), st.just(0)),
         st.tuples(st.just("fail"), st.sampled_from(CODES), st.integers(1, 3), st.integers(0, 12)),
+        st.tuples(st.just("way"), PROMPT, st.integers(1, 12), st.integers(0, 2)),
         st.tuples(st.just("step"), st.integers(1, 4), st.just(0), st.just(0)),
     ),
     max_size=40,
@@ -122,6 +123,8 @@ def test_whatever_fails_every_request_ends_once_and_nothing_is_lost(operations, 
         elif name == "fail" and (shares or first != 2):  # states that cannot be cut are not called off
             desk.failing = True
             desk.context.codes += [(first, third)] * second
+        elif name == "way":
+            asked[make_way(desk, first, second, third)] = (first, second)
         elif name == "step":
             for _ in range(first):
                 desk.events += desk.scheduler.step()
@@ -137,6 +140,16 @@ def call_off(desk: Desk, number: int, in_a_step: bool) -> None:
         desk.events += desk.scheduler.step()
         desk.interrupts.forget(number)
     desk.scheduler.cancel(number)
+
+
+def make_way(desk: Desk, prompt: list[int], most: int, steps: int) -> int:
+    """As the engine does it: what nobody looks on makes way, until the request that goes first is there."""
+    number = len(desk.prompts)
+    desk.interrupts.make_way(number)
+    for _ in range(steps):
+        desk.events += desk.scheduler.step()
+    desk.interrupts.arrive(number)
+    return desk.ask(prompt, most, 0)
 
 
 def check_ends(

@@ -43,9 +43,12 @@ class Crew:
         self._clock = clock
         self._second: ThreadPoolExecutor | None = None
 
-    def evaluate(self, jobs: Sequence[Job], requests: Collection[int] = ()) -> list[Done] | None:
-        """Evaluate one or two batches at the same time; None where one of the requests is called off already."""
-        if not self._interrupts.begin(requests):
+    def evaluate(self, jobs: Sequence[Job], requests: Collection[int] = (), yields: bool = False) -> list[Done] | None:
+        """Evaluate one or two batches at the same time; None where that would be stopped already.
+
+        requests, yields: see Interrupts.
+        """
+        if not self._interrupts.begin(requests, yields):
             return None
         try:
             return self._run(jobs)
@@ -58,11 +61,11 @@ class Crew:
         found = []
         for _ in range(_TRIES):
             started = self._clock()
-            done = self.evaluate(jobs) or []
+            done = self.evaluate(jobs, yields=True)
             found.append(self._clock() - started)
             for job in jobs:
                 job.context.forget(scratch)
-            if any(one.code for one in done):
+            if done is None or any(one.code for one in done):
                 return None
         return min(found)
 

@@ -1,4 +1,4 @@
-"""Calling off a request while native code is at work on it.
+"""Calling off a request while native code is at work on it, and making way for one that someone looks on.
 
 The native code asks a function of the C library, not of Python, whether to go on: the length of a text that is empty
 until someone calls off. So it waits for no lock, and stops within a part of a step. Knows nothing of what is computed.
@@ -15,7 +15,10 @@ from workbench.engines.llamacpp.native import native
 
 
 class Interrupts:
-    """callback, data: for native code. `call_off` may come from any thread; the rest from the one that computes."""
+    """callback, data: for native code.
+
+    `call_off` and `make_way` may come from any thread; the rest from the one that computes.
+    """
 
     def __init__(self) -> None:
         library = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)
@@ -24,6 +27,8 @@ class Interrupts:
         self.data = ctypes.cast(self._text, ctypes.c_void_p)
         self._called: set[int] = set()
         self._at_work: frozenset[int] = frozenset()
+        self._expected: set[int] = set()
+        self._yields = False
 
     def call_off(self, request: int) -> None:
         """Stop the computation that a request is part of. Its cancel has to follow."""
@@ -31,14 +36,29 @@ class Interrupts:
         if request in self._at_work:
             self._text[0] = b"\1"
 
-    def begin(self, requests: Collection[int]) -> bool:
-        """A computation for these requests is about to begin; False where one of them is called off already."""
+    def make_way(self, request: int) -> None:
+        """Stop a computation that yields: someone looks on at a request that is on its way. It has to arrive."""
+        self._expected.add(request)
+        if self._yields:
+            self._text[0] = b"\1"
+
+    def begin(self, requests: Collection[int], yields: bool = False) -> bool:
+        """A computation for these requests is about to begin; False where it would be stopped already.
+
+        yields: it makes way for any request that someone looks on.
+        """
         self._text[0] = b"\0"
         self._at_work = frozenset(requests)  # from here on a call raises the flag; one that came before is seen below
-        return self._called.isdisjoint(requests)
+        self._yields = yields
+        return self._called.isdisjoint(requests) and not (yields and self._expected)
 
     def end(self) -> None:
         self._at_work = frozenset()
+        self._yields = False
+
+    def arrive(self, request: int) -> None:
+        """A request that may have been expected is here."""
+        self._expected.discard(request)
 
     def forget(self, request: int) -> None:
         """The request's cancel has come."""

@@ -66,9 +66,10 @@ def run_groups(groups: Sequence[Group], tools: Tools, threads: int) -> Sequence[
     started = tools.clock()
     apart = len(groups) > 1 and all(only_writes(group.pieces) for group in groups)
     jobs = [Job(group.context, [piece.run for piece in group.pieces], threads, apart) for group in groups]
-    done = tools.crew.evaluate(jobs, {piece.row.id for group in groups for piece in group.pieces})
+    rows = [piece.row for group in groups for piece in group.pieces]
+    done = tools.crew.evaluate(jobs, {row.id for row in rows}, yields=all(row.priority > 0 for row in rows))
     if done is None:
-        return ()  # its cancel is on the way
+        return ()  # a cancel is on the way, or a request that goes first
     if not any(one.code for one in done):
         _note(groups, tools, tools.clock() - started)
     return [event for group, one in zip(groups, done, strict=True) for event in group.part.accept(group, one)]

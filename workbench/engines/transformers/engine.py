@@ -181,6 +181,9 @@ class TransformersEngine:
     def interrupt(self, request_id: int) -> None:
         self._tools.interrupts.call_off(request_id)
 
+    def make_way(self, request_id: int) -> None:
+        """No pass over the weights is so long that it would pay to do it again."""
+
     def cancel(self, request_id: int) -> None:
         self._tools.interrupts.forget(request_id)
         self._scheduler.cancel(request_id)
