@@ -186,3 +186,28 @@ def test_one_that_is_refused_is_not_waited_for(engine) -> None:
     with pytest.raises(EngineError, match="8,192"):
         engine.submit(ask(2, "word " * 9000))
     assert end(drain(engine), 1)[1] == "length"
+
+
+def test_what_ended_is_told_before_anything_else_is_computed(engine, codes) -> None:
+    engine.submit(ask(1, "x", 40))
+    engine.submit(ask(2, "y", 40))
+    while not codes:
+        engine.step()
+    before = len(codes)
+    engine.cancel(2)
+    assert end(engine.step(), 2)[1] == "cancelled"
+    assert len(codes) == before
+    assert end(drain(engine), 1)[1] == "length"
+
+
+def test_what_ended_is_told_before_it_is_put_aside(engine, monkeypatch) -> None:
+    saved: list[int] = []
+    own = Context.save
+    monkeypatch.setattr(Context, "save", lambda context, sequence: saved.append(sequence) or own(context, sequence))
+    for number in (1, 2, 3):
+        engine.submit(ask(number, f"{number} " + LONG))
+    while engine.busy:
+        before, events = len(saved), engine.step()
+        ended = any(isinstance(event, Chunk) and event.stop_reason for event in events)
+        assert not ended or len(saved) == before
+    assert saved

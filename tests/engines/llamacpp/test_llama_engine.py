@@ -10,7 +10,7 @@ import pytest
 from gguf_fixture import LONG_CHAT, THINKING_CHAT
 from msgspec.structs import replace
 
-from workbench.engines.engine import Chunk, Completion, Event, Request, Sampling, fold
+from workbench.engines.engine import Chunk, Completion, Event, Progress, Request, Sampling, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
 from workbench.engines.sizes import cache_cells, context_size, prompt_pace
 from workbench.errors import EngineError, ModelError, TemplateError
@@ -249,6 +249,7 @@ def test_a_long_prompt_neither_holds_up_the_others_nor_a_cancel(open_tiny: Opene
     engine.submit(user("x", 1, max_tokens=64, logit_bias={str(END): -1000.0}))
     engine.step()
     engine.submit(user("a " * 3500, 2))
+    assert engine.step() == [Progress(2, "running")]
     for _ in range(5):
         events = engine.step()
         assert [event.request for event in events if isinstance(event, Chunk)].count(1) == 1
@@ -262,6 +263,7 @@ def test_a_short_prompt_is_not_kept_waiting_by_a_long_one(open_tiny: Opener) -> 
     engine = open_tiny("roomy", context_tokens=4096)
     engine.submit(user("a " * 1500, 1))
     engine.submit(user("x", 2))
+    assert {event.request for event in engine.step()} == {1, 2}, "both have a place"
     assert 2 in {event.request for event in engine.step() if isinstance(event, Chunk)}
 
 

@@ -72,6 +72,8 @@ class Admission:
         self._running: list[LlamaRow] = []
         self._kept: OrderedDict[int, bool] = OrderedDict()
         self._passed = 0
+        self.untidy = False
+        """whether more may be kept than is to be"""
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -123,8 +125,14 @@ class Admission:
             self._remove(sequence)
             return
         self._kept[sequence] = row.priority == 0
+        self.untidy = True
+
+    def tidy(self) -> None:
+        """Let those go that are too many to be kept: not when they end, since somebody waits for their last word."""
         most = self.limits.kept_tokens
-        self._make_room(lambda: (most > 0 and len(self._kept) < 2) or self.tree.own(self._kept) <= most)
+        if self.untidy:
+            self._make_room(lambda: (most > 0 and len(self._kept) < 2) or self.tree.own(self._kept) <= most)
+        self.untidy = False
 
     def borrow(self) -> int | None:
         """A sequence for a branch; None while there is none."""

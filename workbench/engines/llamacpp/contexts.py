@@ -122,15 +122,17 @@ class Contexts:
                 return
 
     def step(self) -> Sequence[Outcome]:
-        """One batch of the context whose turn it is; cancels take effect in all of them."""
+        """One batch of the context whose turn it is. What can be told before that is told first, such as cancels."""
         if not self._working:
             self._prepare()
         events = self._admit()
         for room in self._rooms:
             events += room.scheduler.settle()
+        if events:
+            return events
         watched = any(room.scheduler.watched for room in self._rooms)
         ready = [room for room in self._rooms if (room.scheduler.watched if watched else room.scheduler.busy)]
-        return [*events, *self._advance(ready)]
+        return self._advance(ready)
 
     def close(self) -> None:
         for one in self._waiting:

@@ -49,7 +49,7 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        return self._rows.busy
+        return self._rows.busy or self._admission.untidy
 
     @property
     def fresh(self) -> bool:
@@ -98,6 +98,7 @@ class Scheduler:
 
     def prepare(self) -> tuple[list[Outcome], list[Piece]]:
         """What the next batch is to hold; rows take over what others have seen for that, which may be all they need."""
+        self._admission.tidy()
         events: list[Outcome] = []
         for row in choose_active(self._rows.running):
             if not row.begun:
