@@ -37,7 +37,7 @@ from workbench.engines.llamacpp.tools import Tools
 from workbench.engines.llamacpp.tuning import Tuning
 from workbench.engines.llamacpp.vocabulary import LlamaVocabulary
 from workbench.engines.llamacpp.weights import Weights
-from workbench.engines.pace import Pace
+from workbench.engines.pace import UNSEEN, YIELDING, Pace
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
@@ -85,7 +85,7 @@ class LlamaEngine:
         self._tools = Tools(
             self._vocabulary,
             clock,
-            Pace(build.tokens, prompt_pace(info), build.step_seconds),
+            Pace(build.tokens, prompt_pace(info), build.step_seconds, unseen=YIELDING if build.shares else UNSEEN),
             self._parking,
             Crew(build.interrupts, clock),
             self._tally,
