@@ -2,58 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+
+import pytest
 
 from workbench.engines.engine import Request, Weighing
 from workbench.hosting.service import Service
-from workbench.hosting.wire import Cancel, Command, Count, Open, Submit, Weigh
+from workbench.hosting.wire import Cancel, Command, Count, Open, Submit, Tokenize, Weigh
 from workbench.models.reference import Model
+
+OPEN = Open(Model("any", Path(__file__)))
 
 
 class Idle:
-    """An engine that notes what it is told, and has nothing to do. at_work: called when a cancel is obeyed."""
+    """An engine that notes what it is told, and has nothing to do. at_work: called when request 7 is cancelled."""
 
     info = status = None
     busy = False
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int]] = []
-        self.at_work: Any = None
+        self.interrupted: list[int] = []
+        self.ways: set[int] = set()
+        self.at_work: Callable[[], None] = lambda: None
 
     def interrupt(self, request: int) -> None:
-        self.told.append(("interrupt", request))
+        self.interrupted.append(request)
 
-    def make_way(self, request: int) -> None:
-        self.told.append(("make way", request))
+    def make_way(self, sign: int) -> None:
+        self.ways.add(sign)
+
+    def go_on(self, sign: int) -> None:
+        self.ways.discard(sign)
 
     def cancel(self, request: int) -> None:
-        self.at_work()
+        if request == 7:
+            self.at_work()
+
+    def submit(self, request: Request) -> None:
+        raise ValueError("a defect")
 
     def close(self) -> None:
         pass
 
 
-def test_what_cannot_wait_reaches_the_engine_in_the_middle_of_its_work() -> None:
+@pytest.mark.parametrize(
+    ("command", "awaited"),
+    [
+        (Submit(Request(1, ())), True),
+        (Submit(Request(1, (), priority=1)), False),
+        (Weigh(Weighing(1, (), (), "chat")), True),
+        (Weigh(Weighing(1, (), (), "chat", priority=2)), False),
+        (Count(1, ()), True),
+        (Tokenize(1, Request(1, ())), True),
+        (Cancel(1), False),
+    ],
+)
+def test_the_engine_makes_way_until_what_someone_waits_for_is_obeyed(command: Command, awaited: bool) -> None:
     engine, inbox = Idle(), SimpleQueue[Command | None]()
-    service = Service(lambda command, advance: engine, inbox, lambda reply: None)  # type: ignore[arg-type,return-value]
+    service = Service(lambda *_: engine, inbox, lambda _: None)  # type: ignore[arg-type,return-value]
+    found: list[int] = []
 
     def arrive() -> None:
-        """Commands come in, as the process's reader has them."""
-        for command in (
-            Submit(Request(1, (), priority=1)),
-            Submit(Request(2, ())),
-            Weigh(Weighing(3, (), (), "chat", priority=2)),
-            Weigh(Weighing(4, (), (), "chat")),
-            Cancel(1),
-            Count(1, ()),
-        ):
-            service.interrupt(command)
+        """The command comes in while the engine is at work, as the process's reader has it."""
+        service.interrupt(command)
+        found.append(len(engine.ways))
+        for one in (command, None):
+            inbox.put(one)
 
     engine.at_work = arrive
-    service.interrupt(Submit(Request(9, ())))  # no engine yet: it comes to one that has nothing to leave
-    for command in (Open(Model("any", Path(__file__))), Cancel(7), None):
-        inbox.put(command)
+    service.interrupt(command)  # no engine yet: there is nothing to leave
+    inbox.put(OPEN)
+    inbox.put(Cancel(7))
     service.run()
-    assert engine.told == [("make way", 2), ("make way", 4), ("interrupt", 1)]
+    assert found == [int(awaited)]
+    assert not engine.ways
+    assert engine.interrupted == ([1] if isinstance(command, Cancel) else [])

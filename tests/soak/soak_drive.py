@@ -55,6 +55,10 @@ class Drive:
         wish = one.wish
         self.fates[wish.id] = Fate(self.steps, wish.reproducible)
         self._under_way.add(wish.id)
+        if wish.priority == 0 and self.engine.busy:  # as the process's reader does, while a step is under way
+            self.engine.make_way(wish.id)
+            self._take(self.engine.step())
+            self.engine.go_on(wish.id)
         if isinstance(wish, Weighing):
             self.engine.weigh(wish)
         else:

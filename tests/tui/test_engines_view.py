@@ -36,7 +36,7 @@ def facts(status: EngineStatus | None = STATUS, state: str = "ready", speeds: tu
         "llama.cpp on cpu  ·  Q8_0  ·  2 of 8 cores  ·  process 9.0 MB",
         "212 tok/s   74% of the memory bandwidth",
         "3 running, 1 waiting\n",
-        "caches       2, one for each set of adapters",
+        "caches       2, by set of adapters, spare ones included",
         "100 tokens read, 300 taken over   75% cached",
         "1,234 tokens written",
         "250 of 1,000 tokens",

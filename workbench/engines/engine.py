@@ -310,11 +310,15 @@ class Engine(Protocol):
         """Leave a step early that computes for this request; its cancel follows. Any thread may call it."""
         ...
 
-    def make_way(self, request_id: int) -> None:
-        """Leave a step early that computes for nobody who looks on; a request that goes first follows.
+    def make_way(self, sign: int) -> None:
+        """Leave a step early that computes for nobody who looks on, and begin no such step until `go_on` with this sign.
 
-        Any thread may call it.
+        Someone waits for what comes next. Any thread may call it.
         """
+        ...
+
+    def go_on(self, sign: int) -> None:
+        """What way was made for is here. Unknown signs are ignored."""
         ...
 
     def cancel(self, request_id: int) -> None:

@@ -212,8 +212,11 @@ class ScriptedEngine:
     def interrupt(self, request_id: int) -> None:
         """Its steps are short."""
 
-    def make_way(self, request_id: int) -> None:
+    def make_way(self, sign: int) -> None:
         """As for a cancel."""
+
+    def go_on(self, sign: int) -> None:
+        """It has not made way."""
 
     def cancel(self, request_id: int) -> None:
         if request_id in self._answers:

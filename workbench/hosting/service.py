@@ -83,8 +83,8 @@ class Service:
             return
         if isinstance(command, Cancel):
             engine.interrupt(command.request)
-        elif isinstance(command, (Submit, Weigh)) and _subject(command).priority == 0:
-            engine.make_way(_subject(command).id)
+        elif _is_awaited(command):
+            engine.make_way(id(command))
 
     def _open(self, command: Open) -> Engine | None:
         self._send(Loading(0.0))
@@ -160,6 +160,7 @@ class Service:
                 self._obey(engine, command)
 
     def _obey(self, engine: Engine, command: Command) -> None:
+        engine.go_on(id(command))
         match command:
             case Submit(request):
                 self._begin(request, lambda: engine.submit(request))
@@ -197,3 +198,10 @@ class Service:
 
 def _subject(command: Submit | Weigh) -> Request | Weighing:
     return command.request if isinstance(command, Submit) else command.weighing
+
+
+def _is_awaited(command: Command) -> bool:
+    """Whether someone sits before the screen and waits for what comes of it."""
+    if isinstance(command, (Submit, Weigh)):
+        return _subject(command).priority == 0
+    return isinstance(command, (Count, Tokenize))

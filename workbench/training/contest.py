@@ -149,7 +149,8 @@ class Contest:
         if not fitting:
             raise TrainingError(
                 f"No adapter that was trained here suits a prompt of {self._path.name}.",
-                f"Train one: workbench train --bench {self._wanted.bench} --variant {self._prompts[0].name}",
+                f"Train one with f9 on the bench, or: workbench train --bench {self._wanted.bench}"
+                f" --variant {self._prompts[0].name!r}",
             )
         return (promoted or fitting)[0]
 

@@ -121,7 +121,7 @@ def _level(speeds: Sequence[float], peak: float) -> str:
 def _requests(status: EngineStatus) -> list[Part]:
     lines: list[Part] = [*_label("requests"), f"{status.running} running, {status.waiting} waiting\n"]
     if status.contexts > 1:
-        lines += [*_label("caches"), str(status.contexts), (", one for each set of adapters\n", _MUTED)]
+        lines += [*_label("caches"), str(status.contexts), (", by set of adapters, spare ones included\n", _MUTED)]
     return lines
 
 

@@ -12,7 +12,6 @@ import pytest
 from workbench.engines.engine import Chunk, Outcome, Request, Sampling, Weighing, fold
 from workbench.engines.llamacpp.context import Context, Run
 from workbench.engines.llamacpp.engine import LlamaEngine
-from workbench.errors import EngineError
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message
 
@@ -163,6 +162,7 @@ def test_cells_make_way_in_the_middle_of_a_step_and_lose_nothing(engine, codes, 
     before = len(codes)
     events += other.step()
     assert len(codes) == before, "nothing is computed until the one that goes first is there"
+    other.go_on(2)
     other.submit(ask(2, "x"))
     events += drain(other)
     ends = [event.request for event in events if isinstance(event, Chunk) and event.stop_reason]
@@ -178,14 +178,6 @@ def test_what_someone_looks_on_makes_no_way(engine, codes, monkeypatch) -> None:
     engine.submit(ask(2, "x"))
     drain(engine)
     assert set(codes) == {0}
-
-
-def test_one_that_is_refused_is_not_waited_for(engine) -> None:
-    engine.submit(ask(1, "x", priority=1))
-    engine.make_way(2)
-    with pytest.raises(EngineError, match="8,192"):
-        engine.submit(ask(2, "word " * 9000))
-    assert end(drain(engine), 1)[1] == "length"
 
 
 def test_what_ended_is_told_before_anything_else_is_computed(engine, codes) -> None:

@@ -148,7 +148,7 @@ def make_way(desk: Desk, prompt: list[int], most: int, steps: int) -> int:
     desk.interrupts.make_way(number)
     for _ in range(steps):
         desk.events += desk.scheduler.step()
-    desk.interrupts.arrive(number)
+    desk.interrupts.go_on(number)
     return desk.ask(prompt, most, 0)
 
 

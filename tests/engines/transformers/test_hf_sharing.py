@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
-from workbench.engines.engine import Chunk, Event, Progress, Request, Weighed, Weighing, fold
+from workbench.engines.engine import Chunk, Event, Outcome, Progress, Request, Weighed, Weighing, fold
 from workbench.engines.pace import Pace
 from workbench.engines.prompts import shared_length
 from workbench.engines.transformers.engine import TransformersEngine
@@ -263,6 +263,39 @@ def test_a_pass_is_left_in_the_middle_when_one_of_its_rows_is_called_off(
     ends = [event.stop_reason for event in events if isinstance(event, Chunk) and event.request == 1]
     assert ends[-1] == "cancelled"
     assert text_of(events, 2) == expected
+
+
+@pytest.mark.parametrize("layer", [0, 3, 6])
+def test_cells_make_way_in_the_middle_of_a_pass_and_lose_nothing(engine: TransformersEngine, layer: int) -> None:
+    expected = complete(engine, ask(5, TEXTS[1], priority=1))[0].text
+    engine._tools.prefixes.clear()
+    calls = 0
+    check = engine._memory._cache._check  # type: ignore[attr-defined]
+
+    def make_way() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == layer + 1:
+            engine.make_way(2)
+        check()
+
+    engine._memory._cache._check = make_way  # type: ignore[attr-defined]
+    try:
+        engine.submit(ask(1, TEXTS[1], priority=1))
+        events: list[Outcome] = []
+        while calls <= layer:
+            events += engine.step()
+        (row,) = engine._scheduler._places.rows
+        before = row.position
+        events += engine.step()
+        assert row.position == before, "nothing is computed until the one that goes first is there"
+        engine.go_on(2)
+        engine.submit(ask(2, TEXTS[0]))
+        events += run(engine)
+    finally:
+        engine._memory._cache._check = check  # type: ignore[attr-defined]
+    assert [event.request for event in events if isinstance(event, Chunk) and event.stop_reason] == [2, 1]
+    assert text_of(events, 1) == expected
 
 
 def test_answers_that_are_weighed_share_their_conversation_with_others(engine: TransformersEngine) -> None:

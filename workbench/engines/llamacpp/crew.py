@@ -44,7 +44,7 @@ class Crew:
         self._second: ThreadPoolExecutor | None = None
 
     def evaluate(self, jobs: Sequence[Job], requests: Collection[int] = (), yields: bool = False) -> list[Done] | None:
-        """Evaluate one or two batches at the same time; None where that would be stopped already.
+        """Evaluate one or two batches at the same time; None where that would be stopped at once.
 
         requests, yields: see Interrupts.
         """

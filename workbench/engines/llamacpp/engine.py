@@ -211,7 +211,6 @@ class LlamaEngine:
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError or TemplateError for one that cannot be run."""
-        self._interrupts.arrive(request.id)
         check_sampling(request.sampling)
         _, prompt = self._prompts.read(request)
         check_length(len(prompt), self._info.context_tokens)
@@ -225,7 +224,6 @@ class LlamaEngine:
 
     def weigh(self, weighing: Weighing) -> None:
         """Take a weighing. Raises EngineError, TemplateError or ModelError for one that cannot be done."""
-        self._interrupts.arrive(weighing.id)
         branches = Branches(weighing, self._prompts, self._info.context_tokens, weighing.reproducible)
         answer = Answer(branches.request, branches.shared, self._clock(), (), None)
         laid = self._adapters.lay(weighing.adapters)
@@ -234,8 +232,11 @@ class LlamaEngine:
     def interrupt(self, request_id: int) -> None:
         self._interrupts.call_off(request_id)
 
-    def make_way(self, request_id: int) -> None:
-        self._interrupts.make_way(request_id)
+    def make_way(self, sign: int) -> None:
+        self._interrupts.make_way(sign)
+
+    def go_on(self, sign: int) -> None:
+        self._interrupts.go_on(sign)
 
     def cancel(self, request_id: int) -> None:
         self._interrupts.forget(request_id)

@@ -1,4 +1,4 @@
-"""Calling off a request while native code is at work on it, and making way for one that someone looks on.
+"""Calling off a request while native code is at work on it, and making way for what someone waits for.
 
 The native code asks a function of the C library, not of Python, whether to go on: the length of a text that is empty
 until someone calls off. So it waits for no lock, and stops within a part of a step. Knows nothing of what is computed.
@@ -36,16 +36,16 @@ class Interrupts:
         if request in self._at_work:
             self._text[0] = b"\1"
 
-    def make_way(self, request: int) -> None:
-        """Stop a computation that yields: someone looks on at a request that is on its way. It has to arrive."""
-        self._expected.add(request)
+    def make_way(self, sign: int) -> None:
+        """Stop computations that yield, until the same sign says to go on."""
+        self._expected.add(sign)
         if self._yields:
             self._text[0] = b"\1"
 
     def begin(self, requests: Collection[int], yields: bool = False) -> bool:
-        """A computation for these requests is about to begin; False where it would be stopped already.
+        """A computation for these requests is about to begin; False where it would be stopped at once.
 
-        yields: it makes way for any request that someone looks on.
+        yields: it makes way for what someone waits for.
         """
         self._text[0] = b"\0"
         self._at_work = frozenset(requests)  # from here on a call raises the flag; one that came before is seen below
@@ -56,9 +56,9 @@ class Interrupts:
         self._at_work = frozenset()
         self._yields = False
 
-    def arrive(self, request: int) -> None:
-        """A request that may have been expected is here."""
-        self._expected.discard(request)
+    def go_on(self, sign: int) -> None:
+        """What way was made for is here."""
+        self._expected.discard(sign)
 
     def forget(self, request: int) -> None:
         """The request's cancel has come."""

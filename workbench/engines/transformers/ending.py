@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 class Ending(NamedTuple):
@@ -23,3 +25,9 @@ class Ending(NamedTuple):
     def copy(self) -> Ending:
         """The same in host memory, in the precision that sampling computes in."""
         return self._replace(logits=self.logits.to("cpu", torch.float32, copy=True))
+
+
+def to_numbers(logits: torch.Tensor) -> NDArray[np.float32]:
+    """A copy that may be changed."""
+    numbers: NDArray[np.float32] = logits.to("cpu", torch.float32, copy=True).numpy()
+    return numbers

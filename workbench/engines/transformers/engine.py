@@ -181,8 +181,11 @@ class TransformersEngine:
     def interrupt(self, request_id: int) -> None:
         self._tools.interrupts.call_off(request_id)
 
-    def make_way(self, request_id: int) -> None:
-        """No pass over the weights is so long that it would pay to do it again."""
+    def make_way(self, sign: int) -> None:
+        self._tools.interrupts.make_way(sign)
+
+    def go_on(self, sign: int) -> None:
+        self._tools.interrupts.go_on(sign)
 
     def cancel(self, request_id: int) -> None:
         self._tools.interrupts.forget(request_id)

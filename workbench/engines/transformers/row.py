@@ -40,6 +40,11 @@ class MemoryRow(Row):
         return self.answer.request.reproducible
 
     @property
+    def yields(self) -> bool:
+        """Whether it makes way in the middle of a pass: another division of its prompt could move the last bits."""
+        return self.priority > 0 and not self.alone
+
+    @property
     def seen(self) -> int:
         """Tokens of its own that are evaluated; what an overlay puts in front is not counted."""
         return self.position - self.overlay.tokens

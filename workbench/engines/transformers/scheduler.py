@@ -11,23 +11,23 @@ import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from workbench.engines.engine import Event, Outcome, Progress, State
 from workbench.engines.likelihood import weigh
 from workbench.engines.pace import Pace
 from workbench.engines.rows import Rows
 from workbench.engines.tally import Tally
-from workbench.engines.transformers.ending import Ending
+from workbench.engines.transformers.ending import Ending, to_numbers
 from workbench.engines.transformers.failures import explain, not_a_number
+from workbench.engines.transformers.gathering import gather
 from workbench.engines.transformers.interrupts import Interrupted, Interrupts
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.places import PATIENCE, Places
 from workbench.engines.transformers.prefixes import Prefixes
 from workbench.engines.transformers.row import MemoryRow, WeighingRow
+from workbench.engines.transformers.scales import Scales
 from workbench.engines.transformers.sharing import Sharing
 from workbench.engines.transformers.turns import Turns
 from workbench.engines.vocabulary import Vocabulary
@@ -65,6 +65,7 @@ class Scheduler:
         self._places = Places(memory, rows)
         self._sharing = Sharing(memory, tools.prefixes, tools.tally)
         self._rows = Rows[MemoryRow](tools.vocabulary, context_tokens, tools.clock, self._release)
+        self._scales = Scales(memory, tools.interrupts)
         self._turns = Turns[MemoryRow](self._group)
         self._read = self._written = 0
 
@@ -200,7 +201,6 @@ class Scheduler:
         reading = [row for row in active if len(row.pending) > 1]
         watched = any(row.priority == 0 for row in active)
         if single and (watched or len(single) > len(reading)):  # else a fuller batch is worth waiting for
-            self._written = sum(1 for row in single if row.writing)
             events += self._evaluate(single)
         events += self._read_prompts(reading, tokens)
         tokens -= self._read
@@ -221,30 +221,11 @@ class Scheduler:
             reading = [row for row in reading if len(row.pending) > 1]  # the rest are the next step's
             if not reading or (begun and tokens < min(_LEAST, *(len(row.pending) for row in reading))):
                 break
-            batch, size = self._gather(reading, tokens)
+            batch, size = gather(reading, tokens, self._memory.longest, self._sharing.alike)
             tokens -= size * len(batch)
             events += self._evaluate(batch, size)
             begun, reading = True, [row for row in reading if row not in batch]
         return events
-
-    def _gather(self, reading: Sequence[MemoryRow], tokens: int) -> tuple[list[MemoryRow], int]:
-        """Rows that read as many tokens each in one pass; what two of them would read twice is read by one."""
-        batch: list[MemoryRow] = []
-        size, longest = 0, self._memory.longest
-        for row in reading:
-            if longest is None:
-                return [row], len(row.pending)
-            most = min(len(row.pending), tokens, longest)
-            if not batch:
-                size = most
-            elif (
-                most < size
-                or (len(batch) + 1) * size > tokens
-                or any(self._sharing.alike(row, other) for other in batch)
-            ):
-                continue
-            batch.append(row)
-        return sorted(batch, key=lambda row: row.number), size
 
     def _take_over(self, row: MemoryRow) -> Sequence[Outcome]:
         ending = self._sharing.take_over(row)
@@ -269,6 +250,7 @@ class Scheduler:
             reading = not row.writing
             row.advance(size)
             self._read += size if reading else 0
+            self._written += not reading
             if not sound[place]:
                 events += self._rows.fail(row, not_a_number())
                 continue
@@ -280,7 +262,7 @@ class Scheduler:
         return events
 
     def _run(self, rows: Sequence[MemoryRow], runs: Sequence[Run]) -> torch.Tensor:
-        self._tools.interrupts.begin([row.id for row in rows])
+        self._tools.interrupts.begin([row.id for row in rows], yields=all(row.yields for row in rows))
         named = next((row for row in rows if row.overlay.recipe), rows[0])
         return self._memory.evaluate(named.overlay.module, runs)
 
@@ -289,12 +271,12 @@ class Scheduler:
         row.begun = True
         likeliest, logits = ending
         if isinstance(row, WeighingRow):
-            row.branches.begin(_numbers(logits))
+            row.branches.begin(to_numbers(logits))
             return () if row.branches.left else self._finish(row)
-        token = likeliest if row.sampler.plain else row.sampler.choose(_numbers(logits))
+        token = likeliest if row.sampler.plain else row.sampler.choose(to_numbers(logits))
         answer = row.answer
         if answer.request.guesses:
-            answer.note(weigh(_numbers(logits), token, answer.request.guesses, self._tools.vocabulary.spell))
+            answer.note(weigh(to_numbers(logits), token, answer.request.guesses, self._tools.vocabulary.spell))
         return self._rows.write(row, token)
 
     def _weigh_on(self, row: WeighingRow, tokens: int, events: list[Outcome]) -> int:
@@ -305,7 +287,8 @@ class Scheduler:
         used = 0
         try:
             while row.branches.left and used < tokens:
-                used += self._weigh(row, tokens - used)
+                count = self._scales.weigh(row, tokens - used)
+                self._read, used = self._read + count, used + count
         except Interrupted:
             return tokens
         except Exception as error:  # noqa: BLE001  as in _evaluate
@@ -314,21 +297,6 @@ class Scheduler:
         if not row.branches.left:
             events += self._finish(row)
         return used
-
-    def _weigh(self, row: WeighingRow, most: int) -> int:
-        branch, longest = row.branches.left[0], self._memory.longest
-        self._tools.interrupts.begin([row.id])
-        if longest is None:  # what is seen cannot be unseen: begin again
-            self._memory.forget(row.number, False)
-            position = row.overlay.begin(self._memory, row.number)
-            run = row.run([*row.branches.shared, *branch.inputs])._replace(position=position)
-            branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, run)[-len(branch.inputs) :]))
-            return len(run.tokens)
-        tokens = branch.inputs[row.weighed : row.weighed + min(most, longest)]
-        branch.take(_numbers(self._memory.evaluate_all(row.overlay.module, row.run(tokens, row.weighed))))
-        row.weighed = 0 if branch.done else row.weighed + len(tokens)
-        self._read += len(tokens)
-        return len(tokens)
 
     def _finish(self, row: WeighingRow) -> Sequence[Outcome]:
         self._release(row, False)
@@ -348,9 +316,3 @@ def use_threads(count: int) -> None:
     """Compute with so many threads from now on."""
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
-
-
-def _numbers(logits: torch.Tensor) -> NDArray[np.float32]:
-    """A copy that may be changed."""
-    numbers: NDArray[np.float32] = logits.to("cpu", torch.float32, copy=True).numpy()
-    return numbers
