@@ -311,7 +311,7 @@ class Engine(Protocol):
         ...
 
     def make_way(self, sign: int) -> None:
-        """Leave a step early that computes for nobody who looks on, and begin no such step until `go_on` with this sign.
+        """Leave a step early that computes for nobody who looks on; begin none until `go_on` comes with this sign.
 
         Someone waits for what comes next. Any thread may call it.
         """
