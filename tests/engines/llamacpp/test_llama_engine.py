@@ -267,6 +267,18 @@ def test_a_short_prompt_is_not_kept_waiting_by_a_long_one(open_tiny: Opener) -> 
     assert 2 in {event.request for event in engine.step() if isinstance(event, Chunk)}
 
 
+def test_a_model_with_a_large_vocabulary_opens(open_tiny: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for few logits is then all there is; with fewer than sequences, llama.cpp would end the process."""
+    monkeypatch.setattr("workbench.engines.llamacpp.build._OUTPUT_BYTES", 1)
+    engine = open_tiny()
+    for number in range(1, 40):
+        engine.submit(user(f"{number} x", number, max_tokens=3, logit_bias={str(END): -1000.0}))
+    ends = []
+    while engine.busy:
+        ends += [event.stop_reason for event in engine.step() if isinstance(event, Chunk) and event.stop_reason]
+    assert ends == ["length"] * 39
+
+
 def test_rows_give_their_room_back(open_tiny: Opener) -> None:
     engine = open_tiny()
     for number in range(1, 60):

@@ -49,13 +49,13 @@ class Context:
         """Raises ModelError when there is not enough memory.
 
         adapters: addresses of native adapters with their scales, laid over the weights. outputs: tokens of a batch
-        whose logits are wanted at most; 0: one a sequence. interrupts: what may stop an evaluation in the middle.
+        whose logits are wanted at most, one a sequence at least. interrupts: what may stop an evaluation in the middle.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_seq_max = sequences
         parameters.n_batch = parameters.n_ubatch = batch_tokens
-        parameters.n_outputs_max = outputs or sequences
+        parameters.n_outputs_max = max(outputs, sequences)  # with fewer llama.cpp ends the process
         parameters.swa_full = True
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
