@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engines.likelihood import weigh
+from workbench.engines.likelihood import find_likeliest, weigh
 
 LOGITS = st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=200).map(lambda row: np.array(row, np.float32))
 
@@ -31,6 +31,15 @@ def test_the_guesses_are_the_likeliest_tokens_best_first(logits, count):
     found = [logits[int(guess.text[1:])] for guess in guesses]
     assert found == list(expected)
     assert len({guess.text for guess in guesses}) == min(count, len(logits))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 2000), st.integers(1, 50), st.sampled_from([3, 40, 10**6]))
+def test_the_likeliest_are_those_of_a_full_sort(seed, size, count, values):
+    """values: how many different ones; few make many equal."""
+    logits = np.random.default_rng(seed).integers(0, values, size).astype(np.float32)
+    logits[:: max(1, size // 7)] = -np.inf
+    expected = np.argsort(-logits, kind="stable")[:count]
+    assert find_likeliest(logits, count).tolist() == expected.tolist()
 
 
 def test_half_a_character_is_shown_with_a_replacement():

@@ -15,6 +15,9 @@ from workbench.engines.engine import Guess, TokenChoice
 
 Logits = NDArray[np.float32]
 
+_BLOCK = 64
+"""Logits of which the highest is found first."""
+
 
 def weigh(logits: NDArray[np.float32], token: int, count: int, spell: Callable[[int], bytes]) -> TokenChoice:
     """The token that was chosen with its log-probability (natural), and the `count` likeliest ones.
@@ -23,11 +26,23 @@ def weigh(logits: NDArray[np.float32], token: int, count: int, spell: Callable[[
     """
     highest = logits.max()
     normaliser = float(highest) + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
-    count = min(count, len(logits))
-    likeliest = np.argpartition(logits, -count)[-count:]
-    likeliest = likeliest[np.argsort(-logits[likeliest], kind="stable")]
+    likeliest = find_likeliest(logits, count)
     guesses = tuple(Guess(_show(spell(int(best))), float(logits[best]) - normaliser) for best in likeliest)
     return TokenChoice(_show(spell(token)), float(logits[token]) - normaliser, guesses)
+
+
+def find_likeliest(logits: Logits, count: int) -> NDArray[np.intp]:
+    """The `count` tokens with the highest logits, the likeliest first; of equals the one with the lower number.
+
+    Exact: none of them can be lower than the count-th highest of the maxima of any blocks, and few others are higher.
+    """
+    width = len(logits) // _BLOCK
+    if 0 < count <= width:
+        maxima = logits[: width * _BLOCK].reshape(_BLOCK, width).max(axis=0)
+        found = np.flatnonzero(logits >= np.partition(maxima, width - count)[width - count])
+    else:
+        found = np.arange(len(logits))
+    return found[np.argsort(-logits[found], kind="stable")][:count]
 
 
 def log_probabilities(logits: Logits, tokens: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

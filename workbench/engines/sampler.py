@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.engines.engine import Sampling
-from workbench.engines.likelihood import Logits
+from workbench.engines.likelihood import Logits, find_likeliest
 from workbench.errors import EngineError
 
 PENALTY_TOKENS = 64
@@ -123,9 +123,9 @@ def find_candidates(logits: Logits, sampling: Sampling) -> tuple[NDArray[np.intp
         tokens = np.flatnonzero(np.isfinite(logits))
         return tokens, logits[tokens].astype(np.float64)
     if 0 < sampling.top_k < len(logits):
-        tokens = np.argpartition(-logits, sampling.top_k - 1)[: sampling.top_k]
+        tokens = find_likeliest(logits, sampling.top_k)
         tokens = tokens[np.isfinite(logits[tokens])]
-        tokens, values = _sort(tokens, logits)
+        values = logits[tokens].astype(np.float64)
         total = float(np.exp(values - values[0]).sum())
     else:
         weights = np.exp(logits - logits.max())
