@@ -267,7 +267,7 @@ def test_a_pass_is_left_in_the_middle_when_one_of_its_rows_is_called_off(
 
 @pytest.mark.parametrize("layer", [0, 3, 6])
 def test_cells_make_way_in_the_middle_of_a_pass_and_lose_nothing(engine: TransformersEngine, layer: int) -> None:
-    expected = complete(engine, ask(5, TEXTS[1], priority=1))[0].text
+    expected = complete(engine, ask(5, TEXTS[1]))[0].text
     engine._tools.prefixes.clear()
     calls = 0
     check = engine._memory._cache._check  # type: ignore[attr-defined]
@@ -281,7 +281,7 @@ def test_cells_make_way_in_the_middle_of_a_pass_and_lose_nothing(engine: Transfo
 
     engine._memory._cache._check = make_way  # type: ignore[attr-defined]
     try:
-        engine.submit(ask(1, TEXTS[1], priority=1))
+        engine.submit(replace(ask(1, TEXTS[1]), priority=1))
         events: list[Outcome] = []
         while calls <= layer:
             events += engine.step()
