@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_every_command_explains_itself(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
     assert f"workbench {command}" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_list_says_of_each_command_what_its_own_help_does(call, command):
+    own = import_module(f"workbench.cli.{command}").main.__doc__
+    assert own.partition("\n")[0] == COMMANDS[command]
+    assert f" {COMMANDS[command]}\n" in call("--help")[1]
 
 
 def test_a_mistyped_command_brings_the_nearest_one(call):

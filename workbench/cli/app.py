@@ -17,29 +17,31 @@ from workbench.errors import EngineError, WorkbenchError
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
-COMMANDS = (
-    "open",
-    "compare",
-    "eval",
-    "effects",
-    "scale",
-    "runs",
-    "diff",
-    "drift",
-    "votes",
-    "judge",
-    "run",
-    "models",
-    "dataset",
-    "scorers",
-    "prompts",
-    "convert",
-    "parity",
-    "train",
-    "sweep",
-    "adapters",
-    "verdict",
-)
+COMMANDS = {
+    "open": "Open a comparison on the screen.",
+    "compare": "Run a comparison without the screen.",
+    "eval": "Run every variant of a bench on its whole dataset.",
+    "effects": "See which few-shot examples earn their place.",
+    "scale": "Find the strength at which an adapter does best.",
+    "runs": "List the runs, or show one with its results.",
+    "diff": "Say what a later run has fixed and what it has broken.",
+    "drift": "See how a bench's scores moved from run to run.",
+    "votes": "Show what blind votes say, or export them for training.",
+    "judge": "Let models compare the answers of a run, two by two.",
+    "run": "Answer one prompt.",
+    "models": "List the models and adapters that can be seen.",
+    "dataset": "Look at a dataset before it is used.",
+    "scorers": "List the scorers, with their options.",
+    "prompts": "List the prompts of the library.",
+    "convert": "Convert a model or a LoRA adapter.",
+    "parity": "Compare how several forms of a model read the same conversation.",
+    "train": "Train an adapter.",
+    "sweep": "Search for better hyperparameters.",
+    "adapters": "The adapters that were trained here.",
+    "verdict": "Weigh an adapter against the best prompt.",
+}
+"""Each with the line that the list of all shows, so that none need be imported for it."""
+
 _OWN_OPTIONS = ("--help", "-h", "--version")
 
 

@@ -49,7 +49,7 @@ error, or a threshold was missed; 2 wrong usage, or a file that cannot be used; 
 
 
 def build(name: str) -> typer.Typer:
-    """The one command that is wanted; all of them where the help lists them."""
+    """The one command that is wanted; the names of all where the help lists them."""
     app = typer.Typer(
         help=HELP,
         add_completion=False,
@@ -59,9 +59,16 @@ def build(name: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_describe)
-    for command in [name] if name in COMMANDS else COMMANDS:
-        app.command(command)(import_module(f"workbench.cli.{command}").main)
+    if name in COMMANDS:
+        app.command(name)(import_module(f"workbench.cli.{name}").main)
+        return app
+    for command, line in COMMANDS.items():
+        app.command(command, help=line)(_be_listed)
     return app
+
+
+def _be_listed() -> None:
+    """Stands for a command where all are listed and none is called: importing them takes longer than all the rest."""
 
 
 def _print_version(wanted: bool) -> None:

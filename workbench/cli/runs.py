@@ -48,7 +48,9 @@ def main(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report with charts, in one file.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every cell as Parquet.")] = None,
 ) -> None:
-    """List the runs, or show one: its results, in the forms that `workbench eval` knows.
+    """List the runs, or show one with its results.
+
+    Results come in the forms that `workbench eval` knows.
 
     \b
       workbench runs                         all of them, the newest first

@@ -21,7 +21,9 @@ def main(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Say everything about this one.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the scorers: what each asks, its options, and how it is written in a bench.
+    """List the scorers, with their options.
+
+    Each with what it asks and how it is written in a bench.
 
     \b
       workbench scorers
