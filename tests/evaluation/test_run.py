@@ -338,6 +338,10 @@ class WatchedPool(Pool):
 
         return super().submit(model, messages, sampling, mode, watch, *others, **options)
 
+    def count(self, model, conversations, mode, priority=0):
+        self.priorities.add(priority)
+        return super().count(model, conversations, mode, priority)
+
 
 def test_no_more_cells_are_in_flight_than_allowed_and_live_panes_go_first(desk):
     desk.model("desk", pace="real", first_token_seconds=0.01)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.hearing import PRIORITY
 from workbench.evaluation.launch import Draft
 from workbench.hosting.pool import Pool
 from workbench.models.reference import ModelInfo
@@ -61,4 +62,4 @@ def _count(
         except Exception as error:  # noqa: BLE001 - on a thread of its own nobody else would hear of it
             fitted.set_exception(WorkbenchError(f"The prompt could not be counted: {error!r}.", "Run again."))
 
-    pool.count(draft.model, conversations, draft.prompt.mode).add_done_callback(take)
+    pool.count(draft.model, conversations, draft.prompt.mode, PRIORITY).add_done_callback(take)

@@ -81,7 +81,7 @@ class Launch:
         self._measure = draft.measure()
         self.messages: tuple[Message, ...] = ()
         sink(Progress(0, "queued" if pool.info(draft.model) else "loading"))
-        counting = pool.count(draft.model, self._measure.drafts, draft.prompt.mode)
+        counting = pool.count(draft.model, self._measure.drafts, draft.prompt.mode, priority)
         counting.add_done_callback(self._send)
 
     def cancel(self) -> None:

@@ -145,9 +145,14 @@ class Pool:
         weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(adapters), priority, alone)
         return UnderWay(Ticket(weighing.id, host), host.weigh(weighing))
 
-    def count(self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode) -> Future[tuple[int, ...]]:
-        """The number of prompt tokens of each conversation; the future fails with a WorkbenchError."""
-        requests = [Request(0, tuple(messages), mode=mode) for messages in conversations]
+    def count(
+        self, model: Model, conversations: Sequence[Sequence[Message]], mode: Mode, priority: int = 0
+    ) -> Future[tuple[int, ...]]:
+        """The number of prompt tokens of each conversation; the future fails with a WorkbenchError.
+
+        priority: as in `submit`.
+        """
+        requests = [Request(0, tuple(messages), mode=mode, priority=priority) for messages in conversations]
         return self._host(model).count(requests)
 
     def tokenize(self, model: Model, messages: Sequence[Message], mode: Mode) -> Future[Tokenized]:

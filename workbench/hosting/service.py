@@ -202,6 +202,10 @@ def _subject(command: Submit | Weigh) -> Request | Weighing:
 
 def _is_awaited(command: Command) -> bool:
     """Whether someone sits before the screen and waits for what comes of it."""
-    if isinstance(command, (Submit, Weigh)):
-        return _subject(command).priority == 0
-    return isinstance(command, (Count, Tokenize))
+    match command:
+        case Submit() | Weigh():
+            return _subject(command).priority == 0
+        case Count(_, requests):
+            return any(request.priority == 0 for request in requests)
+        case _:
+            return isinstance(command, Tokenize)
