@@ -36,7 +36,9 @@ RULES = [
 def script(tmp_path: Path) -> Callable[..., Model]:
     def write(name: str = "script", **fields: object) -> Model:
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps({"rules": RULES, **fields}), "utf-8")
+        whole = path.with_suffix(".whole")
+        whole.write_text(json.dumps({"rules": RULES, **fields}), "utf-8")
+        whole.replace(path)  # an engine may be reading it
         return Model(name, path, "scripted")
 
     return write

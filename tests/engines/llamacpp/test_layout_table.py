@@ -65,9 +65,12 @@ class TimedCrew:
 
     def __init__(self) -> None:
         self.cores: set[int] = set()
+        self.stopped = False
 
     def try_out(self, contexts, scratch, cores, rows, layout):
         self.cores.add(cores)
+        if self.stopped:
+            return None
         return 0.0 if layout == "split" else float(rows)
 
 
@@ -82,3 +85,16 @@ def test_a_model_is_measured_once_as_soon_as_all_its_threads_are_granted():
     assert not tuning.left
     assert layouts.choose(2) == "split"
     assert crew.cores == {2}
+
+
+def test_a_measuring_that_made_way_goes_on_in_the_next_lull():
+    layouts, crew = Layouts(), TimedCrew()
+    tuning = Tuning(layouts, crew, (), 0, GrantingLease(2, 2), 2, itertools.count(0.0, 1e-6).__next__)
+    crew.stopped = True
+    tuning.measure()
+    assert tuning.left
+    assert layouts.choose(2) == "batch"
+    crew.stopped = False
+    tuning.measure()
+    assert not tuning.left
+    assert layouts.choose(2) == "split"

@@ -15,7 +15,7 @@ from workbench.engines.answer import Answer
 from workbench.engines.engine import Chunk, Outcome, Progress, Request, Sampling, Weighed, fold
 from workbench.engines.llamacpp.admission import Limits
 from workbench.engines.llamacpp.crew import Crew
-from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.interrupts import NativeInterrupts
 from workbench.engines.llamacpp.layouts import Layouts
 from workbench.engines.llamacpp.parking import Parking
 from workbench.engines.llamacpp.row import LlamaRow, WeighingRow
@@ -37,7 +37,7 @@ class Desk:
     def __init__(self, cells: int = 400, rows: int = 4, shares: bool = True, kept: int = 60, parked: int = 10**6):
         self.context = FakeContext(cells)
         self.parking = Parking(parked)
-        self.interrupts = Interrupts()
+        self.interrupts = NativeInterrupts()
         ticks = itertools.count()
         tools = Tools(
             FakeVocabulary(),  # type: ignore[arg-type]

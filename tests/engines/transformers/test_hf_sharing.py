@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,10 @@ from msgspec.structs import replace
 from peft import LoraConfig  # noqa: TID253 - what is laid over
 
 from workbench.engines.engine import Chunk, Event, Outcome, Progress, Request, Weighed, Weighing, fold
+from workbench.engines.interrupts import Interrupts
 from workbench.engines.pace import Pace
 from workbench.engines.prompts import shared_length
 from workbench.engines.transformers.engine import TransformersEngine
-from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import OwnMemory, choose_memory
 from workbench.engines.transformers.prefixes import Prefixes
 
@@ -233,33 +235,40 @@ def test_a_cancel_frees_the_place_at_whatever_step(engine: TransformersEngine, s
     assert engine.status.running == engine.status.used_cells == 0
 
 
+@contextmanager
+def in_layer(engine: TransformersEngine, layer: int, call: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Call while the model is at work in a layer of its next passes; whether it was called."""
+    calls = itertools.count()
+    called: list[bool] = []
+    check = engine._memory._cache._check  # type: ignore[attr-defined]
+
+    def look() -> None:
+        if next(calls) == layer:
+            called.append(True)
+            call()
+        check()
+
+    engine._memory._cache._check = look  # type: ignore[attr-defined]
+    try:
+        yield lambda: bool(called)
+    finally:
+        engine._memory._cache._check = check  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("layer", range(8))
 def test_a_pass_is_left_in_the_middle_when_one_of_its_rows_is_called_off(
-    tiny_hf: Path, engine: TransformersEngine, layer: int
+    engine: TransformersEngine, layer: int
 ) -> None:
     expected = complete(engine, ask(5, TEXTS[1]))[0].text
     engine._tools.prefixes.clear()
-    calls = 0
-    check = engine._memory._cache._check  # type: ignore[attr-defined]
-
-    def call_off() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == layer + 1:
-            engine.interrupt(1)
-        check()
-
-    engine._memory._cache._check = call_off  # type: ignore[attr-defined]
-    try:
+    with in_layer(engine, layer, lambda: engine.interrupt(1)) as called:
         engine.submit(ask(1, TEXTS[0]))
         engine.submit(ask(2, TEXTS[1]))
         events = list(engine.step())
-        while calls <= layer:
+        while not called():
             events += engine.step()
         engine.cancel(1)
         events += run(engine)
-    finally:
-        engine._memory._cache._check = check  # type: ignore[attr-defined]
     ends = [event.stop_reason for event in events if isinstance(event, Chunk) and event.request == 1]
     assert ends[-1] == "cancelled"
     assert text_of(events, 2) == expected
@@ -269,21 +278,10 @@ def test_a_pass_is_left_in_the_middle_when_one_of_its_rows_is_called_off(
 def test_cells_make_way_in_the_middle_of_a_pass_and_lose_nothing(engine: TransformersEngine, layer: int) -> None:
     expected = complete(engine, ask(5, TEXTS[1]))[0].text
     engine._tools.prefixes.clear()
-    calls = 0
-    check = engine._memory._cache._check  # type: ignore[attr-defined]
-
-    def make_way() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == layer + 1:
-            engine.make_way(2)
-        check()
-
-    engine._memory._cache._check = make_way  # type: ignore[attr-defined]
-    try:
+    with in_layer(engine, layer, lambda: engine.make_way(2)) as called:
         engine.submit(replace(ask(1, TEXTS[1]), priority=1))
         events: list[Outcome] = []
-        while calls <= layer:
+        while not called():
             events += engine.step()
         (row,) = engine._scheduler._places.rows
         before = row.position
@@ -292,8 +290,6 @@ def test_cells_make_way_in_the_middle_of_a_pass_and_lose_nothing(engine: Transfo
         engine.go_on(2)
         engine.submit(ask(2, TEXTS[0]))
         events += run(engine)
-    finally:
-        engine._memory._cache._check = check  # type: ignore[attr-defined]
     assert [event.request for event in events if isinstance(event, Chunk) and event.stop_reason] == [2, 1]
     assert text_of(events, 1) == expected
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from workbench.engines.llamacpp.adapters import Laid
 from workbench.engines.llamacpp.context import Context
-from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.interrupts import NativeInterrupts
 from workbench.engines.llamacpp.native import native
 from workbench.engines.llamacpp.sizes import on_gpu
 from workbench.engines.llamacpp.weights import Weights
@@ -41,7 +41,7 @@ class Build:
     shares: bool
     parked_bytes: int = PARKED_BYTES
     step_seconds: float = STEP_SECONDS
-    interrupts: Interrupts = field(default_factory=Interrupts)
+    interrupts: NativeInterrupts = field(default_factory=NativeInterrupts)
 
     def open(self, weights: Weights, cells: int, laid: Laid = ()) -> Context:
         """A context of so many cells. Raises ModelError."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engines.llamacpp.interrupts import Interrupts
+from workbench.engines.llamacpp.interrupts import NativeInterrupts
 from workbench.engines.llamacpp.native import LOG, native
 from workbench.engines.llamacpp.weights import Weights
 from workbench.errors import ModelError
@@ -44,7 +44,7 @@ class Context:
         threads: int,
         adapters: Sequence[tuple[int, float]] = (),
         outputs: int = 0,
-        interrupts: Interrupts | None = None,
+        interrupts: NativeInterrupts | None = None,
     ) -> None:
         """Raises ModelError when there is not enough memory.
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from workbench.engines.interrupts import Interrupts
 from workbench.engines.llamacpp.context import Context, Run
-from workbench.engines.llamacpp.interrupts import Interrupts
 from workbench.engines.llamacpp.layouts import Layout
 
 ABORTED = 2

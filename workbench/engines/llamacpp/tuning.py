@@ -44,8 +44,10 @@ class Tuning:
     def measure(self) -> None:
         """Measure now, if the cores are there; `left` says whether it is still to be done."""
         if self.left and self._lease.threads() >= self._threads:
-            self._layouts.measure(self._try_out, _SECONDS, self._clock)
             self.left = False
+            self._layouts.measure(self._try_out, _SECONDS, self._clock)
 
     def _try_out(self, rows: int, layout: Layout) -> float | None:
-        return self._crew.try_out(self._contexts, self._scratch, self._threads, rows, layout)
+        took = self._crew.try_out(self._contexts, self._scratch, self._threads, rows, layout)
+        self.left |= took is None  # someone came meanwhile: the rest waits for the next lull
+        return took

@@ -17,6 +17,7 @@ from workbench.cores.lease import Lease
 from workbench.engines.answer import Answer
 from workbench.engines.bandwidth import bandwidth_share
 from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
+from workbench.engines.interrupts import Interrupts
 from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.pace import STEP_SECONDS
 from workbench.engines.prompts import Prompts
@@ -26,7 +27,6 @@ from workbench.engines.tally import Tally
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
 from workbench.engines.transformers.checkpoint import Checkpoint, load_checkpoint
-from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory, choose_memory
 from workbench.engines.transformers.pace import PassPace
 from workbench.engines.transformers.prefixes import Prefixes

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from transformers import DynamicCache
 
+from workbench.engines.interrupts import Interrupts
 from workbench.engines.transformers.cache import Layers, RowCache, Selection
-from workbench.engines.transformers.interrupts import Interrupts
 
 Recipe = tuple[tuple[str, float], ...]
 """Adapters of a module, by name, with their scales; none for the base."""

@@ -5,8 +5,8 @@ Knows nothing of whose turn it is.
 
 from __future__ import annotations
 
+from workbench.engines.interrupts import Interrupts
 from workbench.engines.transformers.ending import to_numbers
-from workbench.engines.transformers.interrupts import Interrupts
 from workbench.engines.transformers.memory import Memory
 from workbench.engines.transformers.row import WeighingRow
 

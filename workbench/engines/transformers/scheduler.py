@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from workbench.engines.engine import Event, Outcome, Progress, State
+from workbench.engines.interrupts import Interrupted, Interrupts
 from workbench.engines.likelihood import weigh
 from workbench.engines.pace import Pace
 from workbench.engines.rows import Rows
@@ -21,7 +22,6 @@ from workbench.engines.tally import Tally
 from workbench.engines.transformers.ending import Ending, to_numbers
 from workbench.engines.transformers.failures import explain, not_a_number
 from workbench.engines.transformers.gathering import gather
-from workbench.engines.transformers.interrupts import Interrupted, Interrupts
 from workbench.engines.transformers.memory import Memory, Run
 from workbench.engines.transformers.overlay import Overlay
 from workbench.engines.transformers.places import PATIENCE, Places
@@ -104,8 +104,14 @@ class Scheduler:
 
     @torch.inference_mode()
     def step(self) -> Sequence[Outcome]:
-        """A token for each row that writes, and pieces of prompts. A row that fails ends; the others go on."""
-        events: list[Outcome] = [*self._rows.end_cancelled(), *self._admit()]
+        """A token for each row that writes, and pieces of prompts. A row that fails ends; the others go on.
+
+        What was cancelled is told before anything is computed.
+        """
+        ended = self._rows.end_cancelled()
+        events: list[Outcome] = [*ended, *self._admit()]
+        if ended:
+            return events
         active = self._choose()
         events += self._tell(active)
         if not active:

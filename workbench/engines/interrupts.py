@@ -1,7 +1,7 @@
-"""Calling off a request while the model is at work on it, and making way for what someone waits for: the cache is asked
-in every layer whether to go on.
+"""Which computation is to be left early: one of a request that is called off, or one that makes way for what someone
+waits for.
 
-Knows nothing of what is computed.
+Knows nothing of what is computed, nor of how native code is stopped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._called: set[int] = set()  # a set changes in one go, whichever thread does it
-        self._at_work: frozenset[int] = frozenset()
         self._expected: set[int] = set()
+        self._at_work: frozenset[int] = frozenset()
         self._yields = False
 
     @property
@@ -28,7 +28,10 @@ class Interrupts:
         return self._called
 
     def call_off(self, request: int) -> None:
+        """Stop the computation that a request is part of. Its cancel has to follow."""
         self._called.add(request)
+        if self._stopped:
+            self.stop()
 
     def forget(self, request: int) -> None:
         """The request's cancel has come."""
@@ -37,19 +40,34 @@ class Interrupts:
     def make_way(self, sign: int) -> None:
         """Stop computations that yield, until the same sign says to go on."""
         self._expected.add(sign)
+        if self._stopped:
+            self.stop()
 
     def go_on(self, sign: int) -> None:
         """What way was made for is here."""
         self._expected.discard(sign)
 
-    def begin(self, requests: Collection[int], yields: bool = False) -> None:
-        """A computation for these requests is about to begin. yields: it makes way for what someone waits for."""
-        self._at_work = frozenset(requests)
+    def begin(self, requests: Collection[int], yields: bool = False) -> bool:
+        """A computation for these requests is about to begin; False where it would be stopped at once.
+
+        yields: it makes way for what someone waits for.
+        """
+        self._at_work = frozenset(requests)  # from here on a call stops it; one that came before is seen below
         self._yields = yields
+        return not self._stopped
+
+    def end(self) -> None:
+        self._at_work = frozenset()
+        self._yields = False
 
     def check(self) -> None:
-        """Raises Interrupted where one of those at work is called off, or is to make way."""
-        if self._yields and self._expected:
+        """For code that asks whether to go on. Raises Interrupted."""
+        if self._stopped:
             raise Interrupted
-        if self._called and not self._called.isdisjoint(self._at_work):
-            raise Interrupted
+
+    def stop(self) -> None:
+        """For code that is told."""
+
+    @property
+    def _stopped(self) -> bool:
+        return bool(self._yields and self._expected) or not self._called.isdisjoint(self._at_work)
