@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.evaluation.cell import Cell
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _PIPE_WIDTH = 200
 _LONGEST = 400  # characters of an answer; --json has all of it
@@ -52,7 +52,7 @@ def console() -> Console:
 
 def show(text: str) -> Text:
     """Foreign text as it may stand in a table."""
-    return Text(make_inert(text).expandtabs(4))
+    return Text(sanitize(text).expandtabs(4))
 
 
 def format_seconds(seconds: float) -> str:

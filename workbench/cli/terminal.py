@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from workbench.errors import WorkbenchError
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 OK = 0
 FAILED = 1
@@ -23,13 +23,13 @@ def is_there() -> bool:
 
 def write(text: str) -> None:
     """Put data on stdout at once: inert on a terminal, byte for byte in a pipe."""
-    sys.stdout.write(make_inert(text) if sys.stdout.isatty() else text)
+    sys.stdout.write(sanitize(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
 def say(text: str, end: str = "\n") -> None:
     """Tell a person something, on stderr."""
-    sys.stderr.write(make_inert(text) + end)
+    sys.stderr.write(sanitize(text) + end)
     sys.stderr.flush()
 
 

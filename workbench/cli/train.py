@@ -226,7 +226,7 @@ def _print_dry_run(found: DryRun) -> None:
     from rich.text import Text
 
     from workbench.cli.table import console, make_table
-    from workbench.inert import make_inert
+    from workbench.sanitize import sanitize
 
     table = make_table(["", ""])
     for label, value in _describe(found):
@@ -235,7 +235,7 @@ def _print_dry_run(found: DryRun) -> None:
     for preview in found.previews:
         text = Text(f"row {preview.case}: ")
         for piece in preview.pieces:
-            text.append(make_inert(piece.text).replace("\n", "⏎\n"), "bold reverse" if piece.learned else "dim")
+            text.append(sanitize(piece.text).replace("\n", "⏎\n"), "bold reverse" if piece.learned else "dim")
         console().print(text, "")
     console().print(Text("What stands out is learned; the rest is only read."))
     for note in found.notes:

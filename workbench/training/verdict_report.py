@@ -15,7 +15,7 @@ from workbench import files
 from workbench.evaluation.reports.json import encode
 from workbench.evaluation.reports.markdown import escape
 from workbench.evaluation.words import format_seconds
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.verdict import CurvePoint, Standing, Verdict, describe_metric, tell_score
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def render_html(verdict: Verdict) -> str:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=lambda value: make_inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        finalize=lambda value: sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     return environment.from_string(_read("verdict.html.jinja")).render(
         style=Markup(files.read_text(Path(charts.__file__).with_name("report.css"))),

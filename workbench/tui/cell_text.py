@@ -9,7 +9,7 @@ from textual.content import Content
 
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.dialogs.difference import mark_differences
 from workbench.tui.figures import show_seconds
 
@@ -23,14 +23,14 @@ def describe_cell(case: Case, cell: Cell | None, sent: str) -> Content:
         return Content.assemble(*_variables(case), "\n\nThis cell is not finished yet.")
     parts: list[Part] = []
     if cell.error:
-        parts += [("failed\n", "bold $text-error"), make_inert(cell.error), "\n", make_inert(cell.hint), "\n\n"]
+        parts += [("failed\n", "bold $text-error"), sanitize(cell.error), "\n", sanitize(cell.hint), "\n\n"]
     parts += _scores(cell)
     if not cell.error or cell.completion.text:
         parts += [*_answer(case, cell), "\n\n"]
     parts += _variables(case)
     parts += ["\n\n", *_numbers(cell)]
     if sent:
-        parts += [("\n\nprompt as sent\n", "bold $primary"), make_inert(sent)]
+        parts += [("\n\nprompt as sent\n", "bold $primary"), sanitize(sent)]
     return Content.assemble(*parts)
 
 
@@ -40,7 +40,7 @@ def _scores(cell: Cell) -> list[Part]:
         value = f"{score.value:.4g}" if score.applies else "does not apply"
         parts += [
             (f"{score.scorer.replace('_', ' ')}  ", "bold $primary"), (value, "bold"),
-            (f"   {make_inert(score.explanation)}\n", "$foreground 60%"),
+            (f"   {sanitize(score.explanation)}\n", "$foreground 60%"),
         ]  # fmt: skip
     return parts
 
@@ -49,9 +49,9 @@ def _answer(case: Case, cell: Cell) -> list[Part]:
     text = cell.completion.text
     parts: list[Part] = []
     if cell.completion.thinking:
-        parts += [("\nthought\n", "bold $primary"), (make_inert(cell.completion.thinking), "italic $foreground 60%")]
+        parts += [("\nthought\n", "bold $primary"), (sanitize(cell.completion.thinking), "italic $foreground 60%")]
     if case.expected is None or text.strip() == case.expected.strip():
-        return [*parts, ("\nanswer\n", "bold $primary"), make_inert(text) or "(empty)"]
+        return [*parts, ("\nanswer\n", "bold $primary"), sanitize(text) or "(empty)"]
     answered, expected = mark_differences(text, case.expected)
     return [
         *parts,
@@ -63,7 +63,7 @@ def _answer(case: Case, cell: Cell) -> list[Part]:
 def _variables(case: Case) -> list[Part]:
     parts: list[Part] = [("case ", "bold $primary"), (f"{case.number}", "bold $primary")]
     for name, value in case.variables.items():
-        parts += [(f"\n{make_inert(name)}  ", "$foreground 60%"), make_inert(value)]
+        parts += [(f"\n{sanitize(name)}  ", "$foreground 60%"), sanitize(value)]
     return parts
 
 

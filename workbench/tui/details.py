@@ -12,7 +12,6 @@ from textual.content import Content
 from workbench.engines.sizes import context_size
 from workbench.errors import WorkbenchError
 from workbench.hosting.pool import Pool
-from workbench.inert import make_inert
 from workbench.models.adapter import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
 from workbench.models.estimate import Estimate, estimate_pane
@@ -20,6 +19,7 @@ from workbench.models.inspect import inspect
 from workbench.models.lineage import find_base
 from workbench.models.precision import expect_in_memory
 from workbench.models.reference import Adapter, Model, ModelInfo
+from workbench.sanitize import sanitize
 from workbench.tui.figures import show_bytes, show_count
 
 Part = str | tuple[str, str]
@@ -128,16 +128,16 @@ def _memory_over(base: Model, adapters: Sequence[Adapter], most_tokens: int) -> 
 
 
 def _page(title: str, rows: list[tuple[str, str]]) -> list[Part]:
-    parts: list[Part] = [(f"{make_inert(title)}\n\n", "bold $primary")]
+    parts: list[Part] = [(f"{sanitize(title)}\n\n", "bold $primary")]
     for name, value in rows:
-        parts += [(f"{name:<15}", "$foreground 60%"), f"{make_inert(value)}\n"]
+        parts += [(f"{name:<15}", "$foreground 60%"), f"{sanitize(value)}\n"]
     return parts
 
 
 def _wrong(name: str, path: str, error: WorkbenchError) -> Content:
     return Content.assemble(
-        (f"{make_inert(name)}\n\n", "bold $primary"),
-        (f"{make_inert(error.message)}\n\n", "$text-error"),
-        make_inert(error.hint),
-        (f"\n\n{make_inert(path)}", "$foreground 60%"),
+        (f"{sanitize(name)}\n\n", "bold $primary"),
+        (f"{sanitize(error.message)}\n\n", "$text-error"),
+        sanitize(error.hint),
+        (f"\n\n{sanitize(path)}", "$foreground 60%"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.dry_run import DryRun, Preview
 from workbench.tui.figures import show_bytes, show_count, show_seconds
 
@@ -32,9 +32,9 @@ def describe_dry_run(found: DryRun) -> Content:
     parts: list[Part] = [("what this would do\n", "bold $primary")]
     for name, text in facts:
         if text:
-            parts += [(f"{name:<12}", "$foreground 60%"), f"{make_inert(text)}\n"]
+            parts += [(f"{name:<12}", "$foreground 60%"), f"{sanitize(text)}\n"]
     for warning in _warnings(found):
-        parts.append((f"\n{make_inert(warning)}", "$text-warning"))
+        parts.append((f"\n{sanitize(warning)}", "$text-warning"))
     for preview in found.previews:
         parts += ["\n", *_row(preview)]
     return Content.assemble(*parts)
@@ -58,6 +58,6 @@ def _row(preview: Preview) -> list[Part]:
         ("  what is learned is marked\n", "$foreground 60%"),
     ]
     for piece in preview.pieces:
-        text = make_inert(piece.text)
+        text = sanitize(piece.text)
         parts.append((text, "bold $text-success reverse") if piece.learned else (text, "$foreground 70%"))
     return parts

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from textual.content import Content
 
 from workbench.engines.engine import EngineStatus
-from workbench.inert import make_inert
 from workbench.models.reference import ModelInfo
+from workbench.sanitize import sanitize
 from workbench.tui.figures import show_bytes, show_count
 
 _LABEL = 13
@@ -50,7 +50,7 @@ def describe_engine(engine: EngineFacts, width: int = 80) -> Content:
     """Its figures, a line each, in so many columns."""
     parts = _head(engine)
     if engine.status is None or engine.state != "ready":
-        parts.append(_STATES.get(engine.state, make_inert(engine.state)))
+        parts.append(_STATES.get(engine.state, sanitize(engine.state)))
         return Content.assemble(*parts)
     status, bar = engine.status, max(8, min(_WIDEST_BAR, width - _LABEL - _BESIDE))
     parts += ["\n", *_writing(status), *_minute(engine.speeds, bar), *_requests(status), *_prompts(status)]
@@ -62,7 +62,7 @@ def describe_activity(engine: EngineFacts) -> str:
     """Its state in a word or two."""
     status = engine.status
     if status is None or engine.state != "ready":
-        return make_inert(engine.state)
+        return sanitize(engine.state)
     if status.running:
         return "writing" if status.tokens_per_second else "reading the prompt"
     return "waiting" if status.waiting else "idle"
@@ -78,7 +78,7 @@ def _head(engine: EngineFacts) -> list[Part]:
         told.append(f"{status.threads} of {_count(status.cores, 'core')}")
     if engine.memory_bytes:
         told.append(f"process {show_bytes(engine.memory_bytes)}")
-    line = make_inert("  ·  ".join(part for part in told if part))
+    line = sanitize("  ·  ".join(part for part in told if part))
     return [(f"{line}\n", _MUTED)] if line else []
 
 

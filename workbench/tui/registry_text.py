@@ -10,7 +10,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.contrast import Contrast, ScorePair
 from workbench.training.fall import Fall
 from workbench.training.manifest import Manifest
@@ -39,7 +39,7 @@ def show_row(entry: Entry, marked: bool, width: int) -> Content:
     when = f"{datetime.fromtimestamp(made.created):%m-%d %H:%M}" if made else ""
     right = f"{show_best(entry)}  {made.method}  {when}" if made and width >= 52 else show_best(entry)
     room = max(width - Content(right).cell_length - 6, 8)
-    name = make_inert(entry.name)
+    name = sanitize(entry.name)
     name = name if len(name) <= room else f"{name[: room - 1]}…"
     tone = "$foreground 60%" if entry.rank == "retired" else "bold" if entry.rank == "promoted" else ""
     return Content.assemble(
@@ -52,16 +52,16 @@ def describe_entry(entry: Entry, lineage: Sequence[str], versions: Sequence[str]
     made = entry.manifest
     if made is None:
         return Content.assemble(
-            (f"{make_inert(entry.name)}\n\n", "bold $primary"),
-            (f"{make_inert(entry.problem)}\n\n", "$text-error"),
-            make_inert(str(entry.path)),
+            (f"{sanitize(entry.name)}\n\n", "bold $primary"),
+            (f"{sanitize(entry.problem)}\n\n", "$text-error"),
+            sanitize(str(entry.path)),
         )
-    parts: list[Part] = [(f"{make_inert(entry.name)}", "bold $primary"), (f"  {made.rank}\n\n", SIGNS[made.rank][1])]
+    parts: list[Part] = [(f"{sanitize(entry.name)}", "bold $primary"), (f"  {made.rank}\n\n", SIGNS[made.rank][1])]
     for name, value in _list_rows(entry, made, lineage, versions):
-        parts += [(f"{name:<13}", "$foreground 60%"), f"{make_inert(value)}\n"]
-    parts += [("\nnotes        ", "$foreground 60%"), make_inert(made.notes) or "–   n writes some", "\n"]
-    parts += [("tags         ", "$foreground 60%"), make_inert(" ".join(made.tags)) or "–   t puts some on", "\n"]
-    parts += [("\nrecipe\n", "bold $primary"), (make_inert(made.recipe.strip()), "$foreground 80%")]
+        parts += [(f"{name:<13}", "$foreground 60%"), f"{sanitize(value)}\n"]
+    parts += [("\nnotes        ", "$foreground 60%"), sanitize(made.notes) or "–   n writes some", "\n"]
+    parts += [("tags         ", "$foreground 60%"), sanitize(" ".join(made.tags)) or "–   t puts some on", "\n"]
+    parts += [("\nrecipe\n", "bold $primary"), (sanitize(made.recipe.strip()), "$foreground 80%")]
     return Content.assemble(*parts)
 
 
@@ -147,7 +147,7 @@ def describe_fall(found: Fall) -> Content:
     style = {"fell": "$text-error", "rose": "$text-success", "steady": "$text-success"}[found.verdict]
     return Content.assemble(
         ("is it still as good?\n\n", "bold $primary"),
-        (make_inert(found.sentence), f"bold {style}"),
+        (sanitize(found.sentence), f"bold {style}"),
         ("\n\nWhat it scored stands under “measured” on its page.", "$foreground 60%"),
     )
 
@@ -163,5 +163,5 @@ def _show(value: object) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    shown = make_inert(text)
+    shown = sanitize(text)
     return shown if len(shown) <= width else f"{shown[: width - 1]}…"

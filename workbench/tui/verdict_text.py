@@ -14,7 +14,7 @@ from textual.content import Content
 
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import format_seconds, format_value
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.verdict import BreakEven, Standing, Verdict, describe_metric
 from workbench.tui.figures import show_count
 
@@ -52,7 +52,7 @@ def lay_table(verdict: Verdict, metric: Metric, width: int) -> Content:
         parts += [
             "\n",
             (f" {LETTERS[place]} ", f"bold ${COLOURS[place]}"),
-            (_fit(make_inert(one.arm), columns[0].width - 3), "bold" if _is_choice(verdict, one) else ""),
+            (_fit(sanitize(one.arm), columns[0].width - 3), "bold" if _is_choice(verdict, one) else ""),
         ]
         for column, (text, style) in zip(columns[1:], cells, strict=True):
             parts.append((_fit(text, column.width, column.right), style))
@@ -76,7 +76,7 @@ def _cells(verdict: Verdict, metric: Metric, one: Standing, wide: bool) -> Itera
     muted = "$foreground 60%"
     if wide:
         laid = f" + {one.adapter}" if one.adapter else ""
-        yield make_inert(f"{one.prompt}{laid}"), muted
+        yield sanitize(f"{one.prompt}{laid}"), muted
     yield show_score(one, metric), "bold"
     yield _compare(verdict, one, metric, wide)
     yield _tokens(one, wide), ""
@@ -130,7 +130,7 @@ def describe_headline(verdict: Verdict) -> Content:
     style = "$text-warning" if told.choice == "undecided" else "$text-success"
     facts = f"{verdict.cases:,} test cases of {verdict.dataset.rpartition('/')[2]}"
     return Content.assemble(
-        (make_inert(told.headline), f"bold {style}"), (f"\n{make_inert(facts)}, run {verdict.run}", "$foreground 60%")
+        (sanitize(told.headline), f"bold {style}"), (f"\n{sanitize(facts)}, run {verdict.run}", "$foreground 60%")
     )
 
 
@@ -139,7 +139,7 @@ def describe_cost(verdict: Verdict) -> Content:
     spent = verdict.training
     money = f", {spent.money:.4g} in money" if spent.money is not None else ""
     took = (
-        f"{make_inert(spent.adapter)}: {spent.rows:,} rows, {show_count(spent.tokens)} tokens, "
+        f"{sanitize(spent.adapter)}: {spent.rows:,} rows, {show_count(spent.tokens)} tokens, "
         f"{format_seconds(spent.seconds)}{money}"
     )
     parts: list[Part] = [("training     ", "$foreground 60%"), took, ("\npaid back    ", "$foreground 60%")]
@@ -164,7 +164,7 @@ def describe_caveats(verdict: Verdict) -> Content:
 def _list(title: str, lines: Sequence[str], tone: str) -> Content:
     parts: list[Part] = [(f"{title}\n", "bold $primary")]
     for line in lines:
-        parts += [("• ", tone), f"{make_inert(line)}\n"]
+        parts += [("• ", tone), f"{sanitize(line)}\n"]
     return Content.assemble(*parts)
 
 

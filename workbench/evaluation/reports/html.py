@@ -21,7 +21,7 @@ from workbench.evaluation.reports.tables import list_confusion, list_pairs, list
 from workbench.evaluation.summary import Summary
 from workbench.evaluation.view import Metric, RunView
 from workbench.evaluation.words import format_seconds, format_value, list_findings, name_metric
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 def write_html(view: RunView, summary: Summary, path: Path, most_cases: int = MOST_CASES) -> None:
@@ -48,7 +48,7 @@ def render_html(view: RunView, summary: Summary, most_cases: int = MOST_CASES) -
 
 def _clean(value: Any) -> Any:
     """Foreign text without what would steer the page's direction or hide in it."""
-    return make_inert(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _make_page(view: RunView, summary: Summary, most_cases: int) -> dict[str, Any]:

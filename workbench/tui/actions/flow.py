@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.trust import Spec, find_untrusted, trust
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.dialogs.question import Question
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def flow(action: Callable[Concatenate[S, P], Awaitable[None]]) -> Callable[Conca
 
 def say(screen: Screen[Any], error: WorkbenchError) -> None:
     """Show an error as a toast: what happened, then what to do."""
-    screen.notify(make_inert(error.hint), title=make_inert(error.message), severity="error", timeout=10, markup=False)
+    screen.notify(sanitize(error.hint), title=sanitize(error.message), severity="error", timeout=10, markup=False)
 
 
 async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:
@@ -54,7 +54,7 @@ async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[st
             *(answer for answer in answers if answer[0] != safe),
             *(a for a in answers if a[0] == safe),
         ]
-    question: Screen[Any] = Question(title, make_inert(text), answers)
+    question: Screen[Any] = Question(title, sanitize(text), answers)
     return str(await screen.app.push_screen_wait(question))
 
 

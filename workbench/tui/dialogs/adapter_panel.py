@@ -18,7 +18,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from workbench.evaluation.bench import AdapterChoice
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 Wish = Literal["up", "down", "toggle", "remove"]
 Change = Callable[[Wish, int], Sequence[AdapterChoice]]
@@ -46,7 +46,7 @@ class AdapterPanel(ModalScreen[Literal["add"] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="panel") as panel:
-            panel.border_title = make_inert(self._title)
+            panel.border_title = sanitize(self._title)
             yield OptionList(markup=False)
             yield Label("left/right scale   space on/off\na add   x remove   esc leave", classes="muted")
 
@@ -70,7 +70,7 @@ class AdapterPanel(ModalScreen[Literal["add"] | None]):
     def _row(self, choice: AdapterChoice) -> Content:
         filled = round(choice.scale / _STRONGEST * 20)
         bar = "━" * filled + "─" * (20 - filled)
-        head = f"{'☑' if choice.on else '☐'} {make_inert(choice.adapter)}\n  "
+        head = f"{'☑' if choice.on else '☐'} {sanitize(choice.adapter)}\n  "
         return Content.assemble(
             (head, "" if choice.on else "$foreground 45%"), (bar, "$primary"), f" ×{choice.scale:.1f}"
         )

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 Wish = Literal["again", "pane", "expect", "copy"]
 
@@ -80,6 +80,6 @@ class CellView(ModalScreen[Wanted | None]):
 
     def _show(self, row: int, column: int, page: CellPage) -> None:
         if self.is_attached and (row, column) == (self.row, self.column):
-            self.query_one(".dialog").border_title = make_inert(page.title)
+            self.query_one(".dialog").border_title = sanitize(page.title)
             self.query_one("#cell-text", Static).update(page.text)
             self.query_one(VerticalScroll).scroll_home(animate=False)

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from workbench.evaluation.summary import Confusion
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _LONGEST = 14
 _OTHER = "other"
@@ -48,7 +48,7 @@ class ConfusionView(ModalScreen[None]):
 
     def _draw(self) -> None:
         table = self._tables[self._at]
-        self.query_one(".dialog").border_title = f"{make_inert(table.variant)}: expected against answered"
+        self.query_one(".dialog").border_title = f"{sanitize(table.variant)}: expected against answered"
         self.query_one("#confusion-text", Static).update(draw_confusion(table))
 
 
@@ -69,4 +69,4 @@ def draw_confusion(table: Confusion) -> Content:
 
 
 def _fit(text: str, width: int) -> str:
-    return set_cell_size(make_inert(text), width - 1) + " "
+    return set_cell_size(sanitize(text), width - 1) + " "

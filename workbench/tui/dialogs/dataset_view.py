@@ -20,7 +20,7 @@ from textual.widgets import Input, Label, Static
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import Preview, describe
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 FIELDS = {
     "layout": "what the columns mean; empty: as recognised",
@@ -49,7 +49,7 @@ class DatasetView(ModalScreen[Dataset | None]):
     def compose(self) -> ComposeResult:
         values = write_fields(self._dataset)
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = make_inert(self._dataset.path)
+            dialog.border_title = sanitize(self._dataset.path)
             for name, hint in FIELDS.items():
                 with Horizontal(classes="field"):
                     yield Label(name)
@@ -91,7 +91,7 @@ class DatasetView(ModalScreen[Dataset | None]):
 
     def _complain(self, message: str) -> None:
         if self.is_attached:
-            self.query_one("#dataset-problem", Label).update(make_inert(message))
+            self.query_one("#dataset-problem", Label).update(sanitize(message))
 
     @on(Input.Submitted)
     def action_use(self) -> None:
@@ -158,16 +158,16 @@ def draw_preview(preview: Preview) -> Content:
     parts: list[str | tuple[str, str]] = [
         (f"{preview.format}, read as {preview.layout}{rows}", "bold"),
         (f"\nparts: {', '.join(preview.splits)} (this is {preview.split})" if preview.splits else "", ""),
-        (f"\nright answer: {make_inert(preview.expected) or 'none found'}\n", ""),
+        (f"\nright answer: {sanitize(preview.expected) or 'none found'}\n", ""),
     ]
-    parts += [(f"\n{make_inert(problem)}", "$text-error") for problem in preview.problems]
+    parts += [(f"\n{sanitize(problem)}", "$text-error") for problem in preview.problems]
     parts.append(("\ncolumns\n", "bold $primary"))
     for column in preview.columns:
-        samples = "   ".join(make_inert(sample).replace("\n", "␤")[:60] for sample in column.samples)
-        parts += [f"{make_inert(column.name)}  ", (f"{samples}\n", "$foreground 60%")]
+        samples = "   ".join(sanitize(sample).replace("\n", "␤")[:60] for sample in column.samples)
+        parts += [f"{sanitize(column.name)}  ", (f"{samples}\n", "$foreground 60%")]
     for case in preview.cases:
         parts.append((f"\ncase {case.number}\n", "bold $primary"))
         for name, value in case.variables.items():
-            parts += [(f"{make_inert(name)}  ", "$foreground 60%"), f"{make_inert(value)[:300]}\n"]
-        parts += [("expected  ", "$foreground 60%"), f"{make_inert(case.expected or '(none)')}\n"]
+            parts += [(f"{sanitize(name)}  ", "$foreground 60%"), f"{sanitize(value)[:300]}\n"]
+        parts += [("expected  ", "$foreground 60%"), f"{sanitize(case.expected or '(none)')}\n"]
     return Content.assemble(*(part for part in parts if part and part[0]))

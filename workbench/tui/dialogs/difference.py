@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _WORDS = re.compile(r"\s+|[^\W_]+|[^\s\w]|_")
 
@@ -55,12 +55,12 @@ class Difference(ModalScreen[None]):
     def _draw(self) -> None:
         other = self._others[self._other]
         dialog = self.query_one(".dialog")
-        dialog.border_title = make_inert(f"{self._first.title}   against   {other.title}")
+        dialog.border_title = sanitize(f"{self._first.title}   against   {other.title}")
         left, right = mark_differences(self._first.text, other.text)
         same = "The two answers are the same.\n\n" if self._first.text == other.text else ""
         page = Content.assemble(
-            same, (f"{make_inert(self._first.title)}\n", "bold $primary"), left,
-            "\n\n", (f"{make_inert(other.title)}\n", "bold $primary"), right,
+            same, (f"{sanitize(self._first.title)}\n", "bold $primary"), left,
+            "\n\n", (f"{sanitize(other.title)}\n", "bold $primary"), right,
         )  # fmt: skip
         self.query_one("#difference-text", Static).update(page)
 
@@ -71,7 +71,7 @@ def mark_differences(first: str, second: str) -> tuple[Content, Content]:
     left: list[str | tuple[str, str]] = []
     right: list[str | tuple[str, str]] = []
     for kind, start, end, other_start, other_end in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
-        ours, theirs = make_inert("".join(words[0][start:end])), make_inert("".join(words[1][other_start:other_end]))
+        ours, theirs = sanitize("".join(words[0][start:end])), sanitize("".join(words[1][other_start:other_end]))
         if kind == "equal":
             left.append(ours)
             right.append(theirs)

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
 
 _SECONDS = 0.5
@@ -24,7 +24,7 @@ class EngineCard(Static):
     """One engine."""
 
     def show(self, engine: EngineFacts, width: int) -> None:
-        self.border_title = Content(make_inert(engine.name))
+        self.border_title = Content(sanitize(engine.name))
         self.border_subtitle = Content(describe_activity(engine))
         self.set_class(bool(engine.status and engine.status.running), "-running")
         self.update(describe_engine(engine, width))

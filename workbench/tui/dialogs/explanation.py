@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from workbench.evaluation.scorers import Score
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 class Explanation(ModalScreen[None]):
@@ -29,17 +29,17 @@ class Explanation(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall") as dialog:
-            dialog.border_title = make_inert(self._title)
+            dialog.border_title = sanitize(self._title)
             with VerticalScroll():
                 yield Static(self._facts())
             yield Label("esc leave", classes="muted")
 
     def _facts(self) -> Content:
-        expected = "(the case names none)" if self._expected is None else make_inert(self._expected)
+        expected = "(the case names none)" if self._expected is None else sanitize(self._expected)
         lines: list[str | tuple[str, str]] = [("expected   ", "$foreground 60%"), expected]
-        lines += [("\nanswer     ", "$foreground 60%"), make_inert(self._text) or "(empty)"]
+        lines += [("\nanswer     ", "$foreground 60%"), sanitize(self._text) or "(empty)"]
         for score in self._scores:
             lines += [("\n\n" + score.scorer.replace("_", " "), "bold $primary"), f"  {score.value:.2f}"]
-            lines += [("\nextracted  ", "$foreground 60%"), make_inert(score.extracted) or "(nothing)"]
-            lines += [("\nwhy        ", "$foreground 60%"), make_inert(score.explanation)]
+            lines += [("\nextracted  ", "$foreground 60%"), sanitize(score.extracted) or "(nothing)"]
+            lines += [("\nwhy        ", "$foreground 60%"), sanitize(score.explanation)]
         return Content.assemble(*lines)

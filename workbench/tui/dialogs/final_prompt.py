@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from workbench.engines.engine import Tokenized
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
 
@@ -33,7 +33,7 @@ class FinalPrompt(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = make_inert(f"{self._title} · {len(self._prompt.ids)} tokens")
+            dialog.border_title = sanitize(f"{self._title} · {len(self._prompt.ids)} tokens")
             with VerticalScroll():
                 yield Static(id="final-text")
             yield Label("t tokens, text, ids   y copy   esc leave", classes="muted")
@@ -53,12 +53,12 @@ class FinalPrompt(ModalScreen[str | None]):
         self.query_one("#final-text", Static).update(view())
 
     def _plain(self) -> Content:
-        return Content(make_inert(self._prompt.text))
+        return Content(sanitize(self._prompt.text))
 
     def _tokens(self) -> Content:
         """Neighbouring tokens on different grounds; a line end stays visible inside its token."""
         parts = [
-            (make_inert(piece).replace("\n", "↵\n") or "␀", f"on {_SHADES[index % len(_SHADES)]}")
+            (sanitize(piece).replace("\n", "↵\n") or "␀", f"on {_SHADES[index % len(_SHADES)]}")
             for index, piece in enumerate(self._prompt.pieces)
         ]
         return Content.assemble(*parts)
@@ -66,5 +66,5 @@ class FinalPrompt(ModalScreen[str | None]):
     def _ids(self) -> Content:
         rows: list[str | tuple[str, str]] = []
         for index, (token, piece) in enumerate(zip(self._prompt.ids, self._prompt.pieces, strict=True)):
-            rows += [(f"{index:>6}  ", "$foreground 60%"), f"{token:>7}  {make_inert(piece)!r}\n"]
+            rows += [(f"{index:>6}  ", "$foreground 60%"), f"{token:>7}  {sanitize(piece)!r}\n"]
         return Content.assemble(*rows)

@@ -19,7 +19,7 @@ from textual.widgets import Button, Input, Label, TextArea
 
 from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.constraints import MisplacedError, read_constraint, write_constraint
 
 
@@ -210,7 +210,7 @@ class PaneSettings(ModalScreen[Settled | None]):
         return read_field(name, self.query_one(f"#{name}", Input).value)
 
     def _refuse(self, field: Field, error: ValueError) -> None:
-        self._say(make_inert(f"{field.label}: {error}"), problem=True)
+        self._say(sanitize(f"{field.label}: {error}"), problem=True)
         widget = self.query_one(f"#{field.name}")
         widget.focus()
         if isinstance(widget, ConstraintEditor) and isinstance(error, MisplacedError):

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 class Choice(NamedTuple):
@@ -82,7 +82,7 @@ class Picker(ModalScreen[Picked | None]):
         ]
         rows = [
             Option(
-                Content.assemble(make_inert(choice.title), (f"  {make_inert(choice.note)}", "$foreground 60%")),
+                Content.assemble(sanitize(choice.title), (f"  {sanitize(choice.note)}", "$foreground 60%")),
                 id=choice.id,
             )
             for choice in found

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label, TextArea
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 class Reader(ModalScreen[None]):
@@ -26,6 +26,6 @@ class Reader(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = make_inert(self._title)
-            yield TextArea(make_inert(self._text), read_only=True, soft_wrap=True, show_line_numbers=False)
+            dialog.border_title = sanitize(self._title)
+            yield TextArea(sanitize(self._text), read_only=True, soft_wrap=True, show_line_numbers=False)
             yield Label("up/down scroll   shift+arrows select   ^c copy   esc leave", classes="muted")

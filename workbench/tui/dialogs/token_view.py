@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from workbench.engines.engine import TokenChoice
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _SURE, _LIKELY, _TORN = 0.9, 0.5, 0.2
 _BAR_CELLS = 30
@@ -36,7 +36,7 @@ class TokenView(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = make_inert(self._title)
+            dialog.border_title = sanitize(self._title)
             with VerticalScroll(can_focus=False):
                 yield Static(id="tokens-text")
             yield Static(id="tokens-guesses")
@@ -86,7 +86,7 @@ class TokenView(ModalScreen[None]):
 
 
 def _spell(text: str) -> str:
-    return make_inert(text).replace("\n", "↵")
+    return sanitize(text).replace("\n", "↵")
 
 
 def _colour(logprob: float) -> str:

@@ -18,7 +18,7 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from workbench.errors import WorkbenchError
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.contrast import contrast
 from workbench.training.registry import Entry
 from workbench.tui.actions import adapters as actions
@@ -199,11 +199,9 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
             found = current.progress
             share = f" {found.done / found.total:.0%}" if found and found.total else ""
             rest = f", {show_seconds(found.seconds_left)} left" if found and found.seconds_left is not None else ""
-            told = (
-                (f"   {make_inert(current.adapter)} answers {make_inert(current.bench.name)}{share}{rest}", "$accent"),
-            )
+            told = ((f"   {sanitize(current.adapter)} answers {sanitize(current.bench.name)}{share}{rest}", "$accent"),)
         elif self.marked:
-            told = ((f"   {make_inert(self.marked)} is marked: c holds another against it", "$accent"),)
+            told = ((f"   {sanitize(self.marked)} is marked: c holds another against it", "$accent"),)
         self.query_one("#registry-title", Static).update(Content.assemble(left, *told))
 
     # --- keys ----------------------------------------------------------------------------------------------------

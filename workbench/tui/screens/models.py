@@ -25,8 +25,8 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import ModelChoice
 from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
-from workbench.inert import make_inert
 from workbench.models.reference import Adapter, Model, resolve_model
+from workbench.sanitize import sanitize
 from workbench.tui.details import describe_adapter, describe_model
 from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.figures import show_bytes
@@ -104,7 +104,7 @@ another precision, which the bench remembers: p.
     def _title(self) -> Content:
         free, total = psutil.virtual_memory().available, psutil.virtual_memory().total
         loaded = [
-            f"{make_inert(resident.model.name)} {resident.state} {show_bytes(resident.memory_bytes)}"
+            f"{sanitize(resident.model.name)} {resident.state} {show_bytes(resident.memory_bytes)}"
             for resident in self._pool.residents()
         ]
         left = Content.assemble((" models and adapters  ", "bold $primary"), "  ".join(loaded) or "nothing is loaded")

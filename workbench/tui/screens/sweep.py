@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Label, Static
 
 from workbench.errors import TrainingError
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.job import JobInfo
 from workbench.training.recipe import Recipe
 from workbench.training.space import USUAL, Space, read_values, write_values
@@ -125,11 +125,11 @@ recipe and ranges go on with the same study, here and in `workbench sweep`. ctrl
         if not self.is_attached:
             return
         sweeping = self.sweeping
-        state = make_inert(sweeping.said) if sweeping.running else "stopped" if sweeping.cancelled else ""
+        state = sanitize(sweeping.said) if sweeping.running else "stopped" if sweeping.cancelled else ""
         if info is not None and info.steps:
             left = f", {show_seconds(info.seconds_left)} left" if info.seconds_left is not None else ""
             state += f"   update {info.step}/{info.steps}{left}"
-        title = Content.assemble((" sweep  ", "bold $primary"), make_inert(self.recipe.name or "recipe"))
+        title = Content.assemble((" sweep  ", "bold $primary"), sanitize(self.recipe.name or "recipe"))
         line = "─" * max(self.size.width, 1)
         self.query_one("#sweep-title", Static).update(
             Content.assemble(title, (f"   {state}", "$accent"), "\n", (line, "$border-blurred"))
@@ -162,7 +162,7 @@ def describe_ranking(ranking: Ranking) -> Content:
         style = "bold $text-success" if best else "$foreground 60%" if trial.score is None else ""
         parts.append((f"\n{trial.number:<7}{values}{_score(trial):<26}{trial.outcome}{mark}", style))
         if trial.reason:
-            parts.append((f"\n       {make_inert(trial.reason)}", "$text-warning"))
+            parts.append((f"\n       {sanitize(trial.reason)}", "$text-warning"))
     return Content.assemble(*(part for part in parts if part[1] or part[0]))
 
 

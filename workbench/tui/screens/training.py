@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.recipe import Recipe
 from workbench.tui.actions import training as actions
 from workbench.tui.footer_order import order_bindings
@@ -106,7 +106,7 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
 
     def say(self, text: str) -> None:
         """A few words where the dry run will stand."""
-        self.show_dry_run(Content(make_inert(text)))
+        self.show_dry_run(Content(sanitize(text)))
 
     def _look(self) -> None:
         """Show what is new, whoever read it: the bench behind this screen looks at the same job."""

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from workbench.evaluation.words import name_metric
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.verdict import Verdict
 from workbench.tui.actions import verdict as actions
 from workbench.tui.figures import show_seconds
@@ -135,8 +135,8 @@ does the same without a screen.
         self.set_class(False, "-verdict")
         told = self.query_one("#verdict-told", Static)
         if current.error is not None and not current.cancelled:
-            hint = make_inert(current.error.hint)
-            message = (make_inert(current.error.message), "bold $text-error")
+            hint = sanitize(current.error.hint)
+            message = (sanitize(current.error.message), "bold $text-error")
             told.update(Content.assemble("There is no verdict.\n\n", message, f"\n\n{hint}"))
         elif current.running:
             told.update(Content("The table stands here once the last answer is there. Leave if you like: it goes on."))
@@ -148,7 +148,7 @@ does the same without a screen.
         current, bench = self.current, self.verdicts.session.path.name
         wanted = current.wanted if current is not None else None
         adapter = self.verdict.training.adapter if self.verdict is not None else wanted.adapter if wanted else ""
-        what = f"{wanted.bench.name if wanted else bench}" + (f"   adapter {make_inert(adapter)}" if adapter else "")
+        what = f"{wanted.bench.name if wanted else bench}" + (f"   adapter {sanitize(adapter)}" if adapter else "")
         metric = f"   by {name_metric(self.metric)}" if self.verdict is not None else ""
         left = Content.assemble((" verdict  ", "bold $primary"), what, (metric, "$foreground 60%"))
         right = Content.assemble((_state(current), "$accent"), " ")
@@ -212,7 +212,7 @@ def _state(current: Judging | None) -> str:
     if found is None or not found.total:
         return current.stage
     if found.state == "loading":
-        return f"{current.stage}: loading {make_inert(found.model)}"
+        return f"{current.stage}: loading {sanitize(found.model)}"
     left = f", {show_seconds(found.seconds_left)} left" if found.seconds_left is not None else ""
     failed = f", {found.failed:,} failed" if found.failed else ""
     return f"{current.stage}: {found.done / found.total:.0%}{left}{failed}"

@@ -19,7 +19,7 @@ from textual.widgets import Footer, Static
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.votes import Ballot, Choice, Rating, Votes
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.actions.flow import say
 
 
@@ -102,15 +102,15 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         else:
             self.query_one("#vote-case", Static).update(self._case(ballot))
         for side in ("left", "right"):
-            text = make_inert(getattr(ballot, side)) if ballot else ""
+            text = sanitize(getattr(ballot, side)) if ballot else ""
             self.query_one(f"#vote-{side}", Static).update(Content(text or ("(empty)" if ballot else "")))
 
     def _case(self, ballot: Ballot) -> Content:
         parts: list[str | tuple[str, str]] = [(f"case {ballot.case}", "bold")]
         for name, value in ballot.variables.items():
-            parts += [(f"\n{make_inert(name)}  ", "$foreground 60%"), make_inert(value)]
+            parts += [(f"\n{sanitize(name)}  ", "$foreground 60%"), sanitize(value)]
         if self._expected_shown:
-            parts += [("\nexpected  ", "$foreground 60%"), make_inert(ballot.expected or "(the case names none)")]
+            parts += [("\nexpected  ", "$foreground 60%"), sanitize(ballot.expected or "(the case names none)")]
         return Content.assemble(*parts)
 
     def action_cast(self, choice: Choice) -> None:
@@ -150,7 +150,7 @@ def draw_ratings(ratings: tuple[Rating, ...]) -> Content:
     for rating in ratings:
         interval = f"{rating.low:5.0f} – {rating.high:5.0f}"
         parts += [
-            f"{make_inert(rating.variant):<{width}}  ", (f"{rating.rating:5.0f}", "bold"), f"   {interval}   ",
+            f"{sanitize(rating.variant):<{width}}  ", (f"{rating.rating:5.0f}", "bold"), f"   {interval}   ",
             (f"{rating.wins} won, {rating.losses} lost, {rating.ties} tied\n", "$foreground 60%"),
         ]  # fmt: skip
     return Content.assemble(*parts)

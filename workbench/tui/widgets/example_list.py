@@ -17,8 +17,8 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from workbench.inert import make_inert
 from workbench.prompting.prompt import Example
+from workbench.sanitize import sanitize
 
 Wish = Literal["toggle", "edit", "add", "remove", "toggle_all"]
 
@@ -89,7 +89,7 @@ class ExampleList(OptionList):
         cost = str(self._costs.get(example.id, "")) if not off else ""
         answer = f" → {_one_line(example.answer)}"
         answer = set_cell_size(answer, min(cell_len(answer), width // 2))
-        head = f"{'☐' if off else '☑'} {make_inert(example.id)}  "
+        head = f"{'☐' if off else '☑'} {sanitize(example.id)}  "
         room = max(width - cell_len(head) - cell_len(answer) - len(cost) - 1, 4)
         question = _one_line(" ".join(example.variables.values()))
         if cell_len(question) > room:
@@ -100,4 +100,4 @@ class ExampleList(OptionList):
 
 
 def _one_line(text: str) -> str:
-    return make_inert(" ".join(text.split()))
+    return sanitize(" ".join(text.split()))

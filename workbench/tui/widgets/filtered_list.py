@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 class FilteredList(OptionList):
@@ -24,7 +24,7 @@ class FilteredList(OptionList):
         found = [(name, used) for name, used in names if all(word in name.lower() for word in words)]
         self.border_title = f"{self._title}  {len(found)}" + (f" of {len(names)}" if words else "")
         rows = [
-            Option(Content.assemble(make_inert(name), ("  loaded" if used else "", "$text-success")), id=name)
+            Option(Content.assemble(sanitize(name), ("  loaded" if used else "", "$text-success")), id=name)
             for name, used in found
         ]
         nothing = "Nothing matches." if names else "None found. `workbench models` says where it looked."

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.job import curve
 from workbench.training.progress import JobBegan, JobEnded, JobEvent, JobExamined, JobNotice, JobPaused, JobStage
 from workbench.tui.figures import show_bytes, show_count, show_seconds
@@ -107,10 +107,10 @@ def describe_sentence(events: Sequence[JobEvent]) -> Content:
     last = events[-1] if events else None
     if isinstance(last, JobEnded):
         style = "$text-error" if last.outcome == "failed" else "$text-success"
-        return Content.assemble((make_inert(last.reason), f"bold {style}"), f" {make_inert(last.hint)}")
+        return Content.assemble((sanitize(last.reason), f"bold {style}"), f" {sanitize(last.hint)}")
     notice = next((event for event in reversed(events) if isinstance(event, JobNotice)), None)
     if notice is not None:
-        return Content.assemble((make_inert(notice.text), "$text-warning"))
+        return Content.assemble((sanitize(notice.text), "$text-warning"))
     examined = [event for event in events if isinstance(event, JobExamined)]
     best = next((event for event in reversed(examined) if event.best), None)
     if best is None or not best.scores:
@@ -128,9 +128,9 @@ def describe_samples(examined: Sequence[JobExamined]) -> Content:
     for sample in last.samples:
         good = sample.answer.strip() == sample.expected.strip()
         parts += [
-            (f"\n{make_inert(sample.asked)[:200]}\n", "$foreground 60%"),
-            "  base ", (make_inert(sample.base)[:80] or "(empty)", "$foreground 60%"),
-            "   now ", (make_inert(sample.answer)[:80] or "(empty)", "$text-success" if good else "$text-error"),
-            ("" if good else f"   expected {make_inert(sample.expected)[:80]}"),
+            (f"\n{sanitize(sample.asked)[:200]}\n", "$foreground 60%"),
+            "  base ", (sanitize(sample.base)[:80] or "(empty)", "$foreground 60%"),
+            "   now ", (sanitize(sample.answer)[:80] or "(empty)", "$text-success" if good else "$text-error"),
+            ("" if good else f"   expected {sanitize(sample.expected)[:80]}"),
         ]  # fmt: skip
     return Content.assemble(*(part for part in parts if part))

@@ -20,7 +20,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 Tone = Literal["good", "bad", "part", "error", "wait", "plain"]
 
@@ -241,5 +241,5 @@ def _fit(text: str, width: int) -> str:
     """The beginning of a text in exactly `width` cells, one of them a gap."""
     if width <= 0:
         return ""
-    flat = make_inert(text).replace("\n", "␤").replace("\t", " ")
+    flat = sanitize(text).replace("\n", "␤").replace("\t", " ")
     return set_cell_size(flat, width - 1) + " "

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from workbench.evaluation.progress import RunProgress
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.figures import show_seconds
 
 
@@ -46,10 +46,10 @@ class MatrixTitle(Static):
         if title is None or width < 20:
             return
         facts = f"{title.bench} · {title.cases:,} cases × {title.variants}"
-        left = Content.assemble((" matrix  ", "bold $primary"), make_inert(facts))
+        left = Content.assemble((" matrix  ", "bold $primary"), sanitize(facts))
         state = Content.assemble((_state(title), "$foreground 60%"))
         looking = f"{title.looking} ({title.rows:,})  " if title.looking else ""
-        right = Content.assemble((make_inert(looking), "$accent"), state, " ")
+        right = Content.assemble((sanitize(looking), "$accent"), state, " ")
         if left.cell_length + right.cell_length >= width:
             left = Content.assemble((" matrix  ", "bold $primary"))
         if left.cell_length + right.cell_length >= width:
@@ -69,7 +69,7 @@ def _state(title: RunTitle) -> str:
     if not title.running:
         return f"run {title.run}  {share:.0%}{cached}{failed}" + ("" if share == 1 else "  stopped: ctrl+r goes on")
     if progress.state in ("paused", "loading", "stopping"):
-        what = f"{progress.state} {make_inert(progress.model)}" if progress.state == "loading" else progress.state
+        what = f"{progress.state} {sanitize(progress.model)}" if progress.state == "loading" else progress.state
         return f"{share:.0%}  {what}{failed}"
     left = f"  {show_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     return f"{share:.0%}  {progress.rate:.0f} cells/s{left}{failed}"

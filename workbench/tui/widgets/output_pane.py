@@ -21,7 +21,7 @@ from textual.widgets import Static
 from workbench.engines.engine import Chunk, Completion, Event, Failure, Likelihood, Progress, fold
 from workbench.errors import WorkbenchError
 from workbench.evaluation.scorers import Score
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.figures import show_completion, show_likelihood, show_progress
 from workbench.tui.widgets.stream_text import StreamText
 
@@ -118,8 +118,8 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     def show_variant(self, name: str, prompt: str, model: str, adapters: str = "") -> None:
         """The name in the border, and lines that say what runs: the prompt, the model, what is laid over it."""
-        self.border_title = Content(f"{self.letter}  {make_inert(name)}")
-        self.query_one("#pane-what", Static).update(Content(make_inert(f"{prompt}\n{model}\n{adapters}")))
+        self.border_title = Content(f"{self.letter}  {sanitize(name)}")
+        self.query_one("#pane-what", Static).update(Content(sanitize(f"{prompt}\n{model}\n{adapters}")))
 
     def begin(self) -> None:
         """Empty the pane for a new answer."""

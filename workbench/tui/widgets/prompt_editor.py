@@ -17,7 +17,7 @@ from textual.color import Color
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 _ROLE = re.compile(r"^\s*#?\s*(system|user|assistant)\s*(\[.*\])?\s*:\s*$", re.IGNORECASE)
 _HIGHLIGHTS = """
@@ -71,7 +71,7 @@ class PromptEditor(TextArea):
 
     def show_problem(self, problem: str) -> None:
         """A template error in the border; empty when there is none."""
-        self.border_subtitle = make_inert(problem).replace("[", r"\[")
+        self.border_subtitle = sanitize(problem).replace("[", r"\[")
         self.set_class(bool(problem), "-problem")
 
     def get_line(self, line_index: int) -> Text:

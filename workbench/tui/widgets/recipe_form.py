@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from workbench.errors import TrainingError
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.fields import Field, list_fields, list_sections
 from workbench.training.recipe import Recipe, check_recipe
 
@@ -85,7 +85,7 @@ class RecipeForm(Vertical):
 
     def _say(self, text: str, problem: bool = False) -> None:
         label = self.query_one("#recipe-explanation", Label)
-        label.update(make_inert(text))
+        label.update(sanitize(text))
         label.set_class(problem, "-problem")
 
 

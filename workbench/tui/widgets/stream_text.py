@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.wrap import wrap_line
 
 Kind = Literal["answer", "thinking", "note"]
@@ -51,7 +51,7 @@ class StreamText(ScrollView, can_focus=False):
         """Add text at the end; the view follows when it stood at the end."""
         if not text:
             return
-        text = make_inert(text)
+        text = sanitize(text)
         self._pieces.append((text, kind))
         self._show_from(self._lay(text, kind))
 

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from workbench.evaluation.summary import Summary, VariantSummary
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.tui.figures import show_seconds
 from workbench.tui.widgets.matrix_table import Columns
 
@@ -111,4 +111,4 @@ def _lay(rows: list[tuple[str, list[Cell]]], columns: Columns) -> Content:
 
 
 def _fit(text: str, width: int) -> str:
-    return set_cell_size(make_inert(text), max(width - 1, 0)) + " "
+    return set_cell_size(sanitize(text), max(width - 1, 0)) + " "

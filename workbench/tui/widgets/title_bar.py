@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 from textual.widgets import Static
 
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 
 
 class Title(NamedTuple):
@@ -63,7 +63,7 @@ class TitleBar(Static):
             right = Content.assemble(case, steps, "   ", live, " ", told, " " if engine else "")
             if right.cell_length <= width - 24:
                 break
-        name = make_inert(title.bench) + (" ●" if title.unsaved else "")
+        name = sanitize(title.bench) + (" ●" if title.unsaved else "")
         left = Content.assemble((" workbench  ", "bold $primary"), _cut(name, width - right.cell_length - 13))
         gap = " " * max(width - left.cell_length - right.cell_length, 1)
         self.update(Content.assemble(left, gap, right, "\n", self._progress(width)), layout=False)
@@ -78,7 +78,7 @@ class TitleBar(Static):
 
 def describe_engine(title: Title) -> tuple[str, ...]:
     """The model and how fast it is: in full, and shorter for where that does not fit."""
-    texts = [make_inert(title.model)]
+    texts = [sanitize(title.model)]
     if title.speed >= 1:
         texts.append(f"{texts[0]}  {title.speed:.0f} tok/s")
         if title.bandwidth is not None:

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label
 
 from workbench.errors import TrainingError
 from workbench.evaluation.cost import Price
-from workbench.inert import make_inert
+from workbench.sanitize import sanitize
 from workbench.training.contest import Wanted
 from workbench.training.curve import read_counts
 
@@ -87,7 +87,7 @@ class VerdictForm(Vertical):
     def explain(self, id: str) -> None:
         line = next((one for one in _LINES if f"verdict-{one.id}" == id), None)
         if line is not None:
-            self.query_one("#verdict-explanation", Label).update(make_inert(line.explanation))
+            self.query_one("#verdict-explanation", Label).update(sanitize(line.explanation))
 
     @property
     def place(self) -> str:
