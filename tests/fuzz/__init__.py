@@ -1,0 +1,1 @@
+"""Fuzzing of every reader of foreign files: mutations of real files, read in child processes under limits."""
