@@ -109,3 +109,22 @@ def test_counts_that_do_not_belong_to_the_drafts_are_refused() -> None:
     measured, counts = measure((), (), "x", "none")
     with pytest.raises(ValueError, match="2 counts expected"):
         measured.budget([*counts, 1], 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "frame"),
+    [
+        ("user:\nTitle: {{ doc.title }}!", {"doc": {"title": "Refunds"}}, "Title: !"),
+        ("user:\n{% for c in choices %}{{ c.text }}{% endfor %}.", {"choices": [{"text": "a"}]}, "."),
+        (
+            "user:\n{{ n + 1 }}{{ doc.a.split(',')[0] }}{{ names | join }}.",
+            {"n": 1, "doc": {"a": "x,y"}, "names": ["b"]},
+            ".",
+        ),
+        ("user:\n{% if n > 3 %}many{% endif %}.", {"n": 4}, "."),
+        ("user:\n{{ n | round }}.", {"n": 1.5}, "2.0."),
+    ],
+)
+def test_the_fixed_text_of_a_prompt_over_typed_values_is_counted(body, values, frame):
+    measure = Measure(Prompt("p", body), values, ())
+    assert measure.drafts[0][0].content == frame

@@ -256,7 +256,7 @@ class Attempt:
 
 def render_cell(own: Provenance, job: Job) -> tuple[Message, ...]:
     """A cell's conversation with all its examples. Raises PromptError."""
-    return render(own.prompt, job.case.variables, enabled_examples(own.variant, own.prompt))
+    return render(own.prompt, job.case.values, enabled_examples(own.variant, own.prompt))
 
 
 def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, ...]) -> bytes | None:

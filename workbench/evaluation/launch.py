@@ -54,7 +54,7 @@ class Draft:
     def measure(self) -> Measure:
         """What has to be counted. Raises PromptError when the prompt cannot be rendered."""
         variant = Variant("", "", "", examples_off=tuple(self.examples_off))
-        return Measure(self.prompt, self.case.variables, enabled_examples(variant, self.prompt))
+        return Measure(self.prompt, self.case.values, enabled_examples(variant, self.prompt))
 
     def budget(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> Budget:
         return measure.budget(counts, self.sampling.max_tokens, info.context_tokens)
@@ -62,7 +62,7 @@ class Draft:
     def messages(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> tuple[Message, ...]:
         """What is sent, after the strategy had its say. Raises BudgetError when it does not fit."""
         examples = fit(measure, counts, self.sampling.max_tokens, info.context_tokens, self.strategy)
-        return render(self.prompt, self.case.variables, examples)
+        return render(self.prompt, self.case.values, examples)
 
 
 class Launch:

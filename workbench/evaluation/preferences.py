@@ -48,7 +48,7 @@ def _find_origin(view: RunView, variant: str) -> Provenance:
 
 def _describe(origin: Provenance, view: RunView, vote: Vote, chosen: str, rejected: str) -> dict[str, Any]:
     prompt = origin.prompt
-    messages = render(prompt, view.case(vote.case).variables, enabled_examples(origin.variant, prompt))
+    messages = render(prompt, view.case(vote.case).values, enabled_examples(origin.variant, prompt))
     if prompt.mode == "completion":
         return {"prompt": "".join(one.content for one in messages), "chosen": chosen, "rejected": rejected}
     return {

@@ -6,15 +6,16 @@ elsewhere, and its counts come back in the order of `Measure.drafts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
-from workbench.errors import BudgetError
+from workbench.errors import BudgetError, TemplateError
 from workbench.prompting.prompt import Example, Message, Prompt
-from workbench.prompting.render import find_variables, place_turns, render, render_turns
+from workbench.prompting.render import Values, find_variables, place_turns, render, render_turns
+from workbench.prompting.values import Blank
 
 Strategy = Literal["refuse", "drop"]
 
@@ -51,16 +52,15 @@ class Measure:
     Raises what `render` raises.
     """
 
-    def __init__(self, prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example]) -> None:
+    def __init__(self, prompt: Prompt, variables: Values, examples: Sequence[Example]) -> None:
         self.examples = tuple(examples)
         on = {example.id for example in examples}
         self.others = tuple(example for example in prompt.examples if example.id not in on)
-        empty = dict.fromkeys((*find_variables(prompt), *variables), "")
         bare = render(prompt, variables)
         sets = [self.examples[:count] for count in range(1, len(self.examples) + 1)]
         sets += [(*self.examples, other) for other in self.others]
         self.drafts: tuple[tuple[Message, ...], ...] = (
-            render(prompt, empty),
+            _render_blank(prompt, bare),
             bare,
             *_draft(prompt, variables, bare, sets),
         )
@@ -105,9 +105,17 @@ def fit(measure: Measure, counts: Sequence[int], output: int, limit: int, strate
     raise _too_long(measure.budget(counts, output, limit), strategy)
 
 
+def _render_blank(prompt: Prompt, bare: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The prompt's fixed text; all of it where the template cannot do without values, such as one that rounds them."""
+    try:
+        return render(prompt, dict.fromkeys(find_variables(prompt), Blank()))
+    except TemplateError:
+        return bare
+
+
 def _draft(
     prompt: Prompt,
-    variables: Mapping[str, str],
+    variables: Values,
     bare: tuple[Message, ...],
     sets: Sequence[tuple[Example, ...]],
 ) -> list[tuple[Message, ...]]:

@@ -6,9 +6,11 @@ Knows nothing of files (see library/), of tokens (engines/) or of how a template
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from workbench.prompting.values import Kind, read_json, split_typed
 
 Role = Literal["system", "user", "assistant", "tool"]
 Placement = Literal["turns", "inline", "none"]
@@ -24,11 +26,25 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One few-shot demonstration: input variables and the answer that belongs to them."""
+    """One few-shot demonstration: input variables and the answer that belongs to them.
+
+    typed: the variables whose text is the JSON of another type. A JsonText given among the variables is kept so.
+    """
 
     id: str
     variables: Mapping[str, str]
     answer: str
+    typed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if split := split_typed(self.variables, self.typed):
+            msgspec.structs.force_setattr(self, "variables", split.texts)
+            msgspec.structs.force_setattr(self, "typed", split.names)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The variables as a template sees them."""
+        return {name: read_json(text) if name in self.typed else text for name, text in self.variables.items()}
 
 
 class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +53,7 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: the text after the front matter, byte for byte; role markers stand on lines of their own
         (`system:`, `user:`, `assistant:`); text before any marker is the system message.
     defaults: values for variables that a case may leave out.
+    kinds: variable -> its type, as the file declares it or as the default has it; a template sees values of that type.
     placement: `turns` puts each example before the last user message as a user and an assistant turn;
         `inline` hands the list to the template as `examples`; `none` sends no examples.
     mode: `chat` goes through the model's chat template; `completion` sends the body's text as it is.
@@ -46,6 +63,7 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: str
     description: str = ""
     defaults: Mapping[str, str] = {}
+    kinds: Mapping[str, Kind] = {}
     placement: Placement = "none"
     mode: Mode = "chat"
     examples: tuple[Example, ...] = ()

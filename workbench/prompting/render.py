@@ -12,7 +12,7 @@ one message.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workbench.errors import MissingVariablesError, PromptError
 from workbench.prompting.prompt import Example, Message, Prompt, Role
@@ -26,8 +26,11 @@ from workbench.prompting.template import (
     compile_body,
     read_role,
 )
+from workbench.prompting.values import Kind, find_characters, make_value, read_as
 
 Turn = tuple[Message, Message]
+Values = Mapping[str, Any]
+"""Variables of a template: texts, or values of other types as `Case.values` has them."""
 
 
 class Section(NamedTuple):
@@ -61,9 +64,11 @@ def find_variables(prompt: Prompt) -> tuple[str, ...]:
     return tuple(name for name in template.variables if name != "examples")
 
 
-def render(prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example] = ()) -> tuple[Message, ...]:
+def render(prompt: Prompt, variables: Values, examples: Sequence[Example] = ()) -> tuple[Message, ...]:
     """The messages to send: the prompt with the variables' values and these examples, in this order.
 
+    In the template a variable has the type that the prompt declares for it, or that its value has; a text that is the
+    JSON of a list or an object is one. Printed, it is the text again.
     Raises TemplateError; MissingVariablesError that names every variable that is missing, in the body and in
     each example; PromptError when there is no place for the examples.
     """
@@ -98,16 +103,17 @@ class _Shown:
     __slots__ = ("_values",)
 
     def __init__(self, example: Example) -> None:
-        self._values = {**example.variables, "answer": example.answer, "id": example.id}
+        values = {name: _read(value, None) for name, value in example.values.items()}
+        self._values = {**values, "answer": example.answer, "id": example.id}
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __str__(self) -> str:
-        return self._values["id"]
+        return str(self._values["id"])
 
 
 class _Gaps:
@@ -137,14 +143,11 @@ class _Gaps:
             )
 
 
-def _render_body(
-    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example], gaps: _Gaps
-) -> tuple[Message, ...]:
+def _render_body(prompt: Prompt, variables: Values, examples: Sequence[Example], gaps: _Gaps) -> tuple[Message, ...]:
     template = compile_body(prompt.body, _choose(prompt, variables, examples))
-    shown = [_Shown(example) for example in examples] if prompt.placement == "inline" else []
-    values: dict[str, object] = {"examples": [], **prompt.defaults, **variables}
-    if shown:
-        values["examples"] = shown
+    values = _read_values(prompt, template, variables)
+    if prompt.placement == "inline" and examples:
+        values["examples"] = [_Shown(example) for example in examples]
     pieces = gaps.fill(template, values, "the prompt")
     if prompt.mode == "completion":
         return tuple(Message("user", piece.text) for piece in pieces)
@@ -152,19 +155,26 @@ def _render_body(
     return tuple(message for message in messages if message.role != "system" or message.content.strip())
 
 
-def _render_turns(
-    prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example], gaps: _Gaps
-) -> tuple[Turn, ...]:
+def _render_turns(prompt: Prompt, variables: Values, examples: Sequence[Example], gaps: _Gaps) -> tuple[Turn, ...]:
     if prompt.placement != "turns" or not examples:
         return ()
     template = _find_input_template(prompt, _choose(prompt, variables, examples))
     turns: list[Turn] = []
     for example in examples:
-        values = {"examples": [], **prompt.defaults, **example.variables}
-        pieces = gaps.fill(template, values, f"example {example.id}")
+        pieces = gaps.fill(template, _read_values(prompt, template, example.values), f"example {example.id}")
         text = "".join(piece.text for piece in pieces)
         turns.append((Message("user", text), Message("assistant", example.answer)))
     return tuple(turns)
+
+
+def _read_values(prompt: Prompt, template: BodyTemplate, variables: Values) -> dict[str, Any]:
+    """What the template sees: only variables that it asks for are read, for a text may be long."""
+    given: dict[str, Any] = {"examples": [], **prompt.defaults, **variables}
+    return {name: _read(given[name], prompt.kinds.get(name)) for name in template.variables if name in given}
+
+
+def _read(value: Any, kind: Kind | None) -> Any:
+    return read_as(value, kind) if isinstance(value, str) else make_value(value)
 
 
 def _find_input_template(prompt: Prompt, marks: Marks | None) -> BodyTemplate:
@@ -183,8 +193,9 @@ def _no_place() -> PromptError:
     )
 
 
-def _choose(prompt: Prompt, variables: Mapping[str, str], examples: Sequence[Example]) -> Marks | None:
+def _choose(prompt: Prompt, variables: Values, examples: Sequence[Example]) -> Marks | None:
     if prompt.mode == "completion":
         return None
-    shown = [text for example in examples for text in (*example.variables.values(), example.answer, example.id)]
-    return choose_marks([prompt.body, *prompt.defaults.values(), *variables.values(), *shown])
+    shown = (value for example in examples for value in (*example.values.values(), example.answer, example.id))
+    texts = (prompt.body, *prompt.defaults.values(), *variables.values(), *shown)
+    return choose_marks(set().union(*(find_characters(_read(text, None)) for text in texts)))

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from jinja2 import StrictUndefined, UndefinedError, nodes
+from jinja2 import StrictUndefined, UndefinedError, nodes, pass_context
 from jinja2.exceptions import TemplateRuntimeError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
+
+from workbench.prompting.values import Blank, write_value
 
 MAX_CHARACTERS = 8_000_000
 """The longest text that a template may make."""
@@ -27,6 +29,8 @@ MAX_STEPS = 200_000
 
 _TICK = "_tick"
 _JOIN = "_join"
+_METHOD = "_method"
+_DATA = (str, bytes, int, float, list, tuple, dict, range, set, frozenset, type(None))
 _CHANCE = ("lipsum", "cycler", "joiner")
 _WIDENERS = frozenset({"ljust", "rjust", "center", "zfill", "batch", "slice", "round", "to_bytes", "truncate"})
 _MULTIPLIERS = frozenset({"replace", "join", "indent", "expandtabs", "translate", "wordwrap"})
@@ -52,11 +56,38 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
     def __init__(self) -> None:
-        super().__init__(undefined=_Missing, keep_trailing_newline=True, autoescape=False, cache_size=0)
+        super().__init__(
+            undefined=_Missing, keep_trailing_newline=True, autoescape=False, cache_size=0, finalize=_finalize
+        )
         for name in _CHANCE:
             del self.globals[name]
         del self.filters["random"]
         self.filters = {name: _limit(name, function) for name, function in self.filters.items()}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A field of an object; the methods of texts, lists and objects are no fields, and can only be called."""
+        if isinstance(obj, Blank):
+            return obj
+        if isinstance(obj, dict):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        if isinstance(obj, _DATA):
+            return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if not isinstance(obj, _DATA):
+            return super().getitem(obj, argument)
+        try:
+            found: Any = obj  # one of _DATA, which mypy cannot subscript
+            return found[argument]
+        except (TypeError, LookupError):
+            return self.undefined(obj=obj, name=argument)
+
+    def get_method(self, obj: Any, name: str) -> Any:
+        """What `obj.name(…)` calls."""
+        if isinstance(obj, Blank):
+            return obj.same
+        return super().getattr(obj, name)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "%":
@@ -84,7 +115,7 @@ def limit(tree: nodes.Template) -> nodes.Template:
     return limited
 
 
-def make_limits() -> dict[str, Callable[..., Any]]:
+def make_limits(environment: Sandbox) -> dict[str, Callable[..., Any]]:
     """What a limited template needs among the values of one rendering."""
     steps = 0
 
@@ -94,7 +125,7 @@ def make_limits() -> dict[str, Callable[..., Any]]:
         if steps > MAX_STEPS:
             raise Runaway(f"the loops turn more than {MAX_STEPS:,} times")
 
-    return {_TICK: tick, _JOIN: _join}
+    return {_TICK: tick, _JOIN: _join, _METHOD: environment.get_method}
 
 
 class _Missing(StrictUndefined):
@@ -110,8 +141,21 @@ class _Missing(StrictUndefined):
         super().__init__(hint, obj, name, exc)
 
 
+@pass_context
+def _finalize(context: Context, value: Any) -> str:
+    """What stands in the text for a value. It asks for the context so that Jinja works no constants out early."""
+    return write_value(value)
+
+
 class _Limiter(NodeTransformer):
-    """`a ~ b` is no operator to the sandbox: it becomes a call."""
+    """`a ~ b` is no operator to the sandbox: it becomes a call; and so does looking a method up."""
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:
+        self.generic_visit(node)
+        if isinstance(node.node, nodes.Getattr):
+            name = nodes.Const(node.node.attr)
+            node.node = _call(_METHOD, [node.node.node, name], node.lineno)
+        return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
@@ -125,7 +169,7 @@ def _call(name: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
 
 
 def _join(*values: Any) -> str:
-    texts = [str(value) for value in values]
+    texts = [write_value(value) for value in values]
     _check_size(sum(map(len, texts)))
     return "".join(texts)
 

@@ -10,7 +10,7 @@ so a value can bring no role; and values are never compiled, so a value can brin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -43,11 +43,10 @@ class Marks(NamedTuple):
     carriage: str
 
 
-def choose_marks(texts: Sequence[str]) -> Marks:
-    """Characters that occur in none of the texts: Unicode's non-characters, else private ones."""
+def choose_marks(used: Container[str]) -> Marks:
+    """Characters that are not used: Unicode's non-characters, else private ones."""
     codes = (code for block in (range(0xFDD0, 0xFDF0), range(0x10F000, 0x10FFFE)) for code in block)
-    free = (mark for mark in map(chr, codes) if not any(mark in text for text in texts))
-    return Marks(*islice(free, 5))
+    return Marks(*islice((mark for mark in map(chr, codes) if mark not in used), 5))
 
 
 def read_role(marker: re.Match[str]) -> Role:
@@ -71,7 +70,7 @@ class BodyTemplate:
 
     def __init__(self, body: str, marks: Marks | None) -> None:
         self.marks = marks
-        environment = Sandbox()
+        environment = self._environment = Sandbox()
         blank = next((character for character in _BLANKS if character not in body), " ")
         try:
             tree = parse(environment, _mark(body, marks).replace("\r", blank))
@@ -88,7 +87,7 @@ class BodyTemplate:
 
         Raises MissingVariable; TemplateError, with the line, for whatever else fails.
         """
-        text = self._render({**values, **make_limits()})
+        text = self._render({**values, **make_limits(self._environment)})
         if self.marks is None:
             return (Filled(None, text),)
         parts = re.split(f"([{''.join(self.marks[:3])}])", text)

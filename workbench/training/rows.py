@@ -71,7 +71,7 @@ def find_overlap(train: Iterable[Row], validation: Iterable[Row]) -> int:
 def _render(task: Task, case: Case) -> Row:
     assert task.prompt is not None and case.expected is not None
     try:
-        messages = render(task.prompt, case.variables, task.examples)
+        messages = render(task.prompt, case.values, task.examples)
     except PromptError as error:
         raise TrainingError(
             f"Case {case.number} does not fit the prompt {task.prompt.name}: {error.message}", error.hint

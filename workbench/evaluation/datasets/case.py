@@ -6,8 +6,11 @@ Knows nothing of files (see cases.py), of prompts, or of how an answer is judged
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+
+from workbench.prompting.values import read_json, split_typed
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,6 +19,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: from 1, in the order of the file; a row keeps it however rows are filtered or drawn.
     expected: the right answer, None where the row has none. also: further answers that are just as right.
     line: where the row begins, from 1; in a file without lines the number of the row.
+    typed: the variables whose column holds another type than text, so that their text is JSON: `false`, `1.50`, a list.
+        A JsonText given among the variables is kept so.
     """
 
     number: int
@@ -23,6 +28,17 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected: str | None = None
     line: int = 0
     also: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if split := split_typed(self.variables, self.typed):
+            msgspec.structs.force_setattr(self, "variables", split.texts)
+            msgspec.structs.force_setattr(self, "typed", split.names)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The variables as a template sees them: typed ones as the value that their text is the JSON of."""
+        return {name: read_json(text) if name in self.typed else text for name, text in self.variables.items()}
 
 
 def overlay(case: Case, inputs: Mapping[str, str]) -> Case:

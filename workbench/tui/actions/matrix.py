@@ -327,7 +327,7 @@ def tell_prompt(cell: Cell, case: Case) -> str:
         return ""
     draft = Provenance.decode(cell.provenance).draft(case, cell.repeat)
     variant = Variant("", "", "", examples_off=tuple(draft.examples_off))
-    messages = render(draft.prompt, case.variables, enabled_examples(variant, draft.prompt))
+    messages = render(draft.prompt, case.values, enabled_examples(variant, draft.prompt))
     return "\n\n".join(f"{message.role}:\n{message.content}" for message in messages)
 
 
