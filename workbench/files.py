@@ -1,18 +1,23 @@
 """Atomic, byte-exact files: a reader sees the old content or the new one, never a torn one.
 
-Knows nothing of what the bytes mean.
+Files in the user's own folders (`paths`) are readable by that user alone. Knows nothing of what the bytes mean.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from workbench import paths
 from workbench.errors import FileChangedError, FileError
 
 
@@ -72,11 +77,38 @@ def move(path: Path, target: Path) -> None:
     if target.exists():
         raise FileError(f"Cannot move {path}: {target} is already there.", "Choose another name.")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         shutil.move(path, target)
         _sync_folder(target.parent)
     except OSError as error:
         raise FileError(f"Cannot move {path} to {target}: {_explain(error)}.", "It is still where it was.") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, as needed, private ones among the user's own. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700 if paths.is_own(one) else 0o777, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file", str(folder))
+
+
+def make_private(path: Path) -> None:
+    """Make a file that only its user can read, or take an existing one away from others. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if os.name == "posix" and mode & 0o077:
+            os.fchmod(descriptor, mode & 0o700)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder and those below it."""
+    for path in _find_temporary(folder):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def digest(path: Path) -> str:
@@ -95,10 +127,11 @@ def digest_text(text: str) -> str:
 
 
 def _replace(target: Path, content: bytes, durable: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     _sweep(target)
     temporary = target.parent / f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    private = paths.is_own(target)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -106,7 +139,7 @@ def _replace(target: Path, content: bytes, durable: bool) -> None:
             if durable:
                 os.fsync(stream.fileno())
         if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.chmod(target.stat().st_mode & (0o700 if private else 0o777))
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -120,13 +153,26 @@ def _prefix(target: Path) -> str:
     return f".{target.name[:40]}."
 
 
+_TEMPORARY = re.compile(r"\..*\.(\d+)\.[0-9a-f]{8}\.tmp")
+"""Name of a file that is being written, with the number of its process."""
+
+
 def _sweep(target: Path) -> None:
     """Remove what a process that was killed while it wrote this file left behind."""
     for path in target.parent.glob(f"{glob.escape(_prefix(target))}*.tmp"):
-        pid = path.name.removeprefix(_prefix(target)).split(".")[0]
-        if pid.isdecimal() and not _is_alive(int(pid)):
+        if _is_left(path.name):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _find_temporary(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names if _is_left(name))
+
+
+def _is_left(name: str) -> bool:
+    found = _TEMPORARY.fullmatch(name)
+    return found is not None and not _is_alive(int(found[1]))
 
 
 def _is_alive(pid: int) -> bool:

@@ -5,12 +5,23 @@ Knows nothing of what is in them. WORKBENCH_HOME moves everything a person's own
 
 from __future__ import annotations
 
+import contextlib
 import os
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from workbench.errors import FileError
+
+WORKING_FOLDER = "WORKBENCH_WORKING_FOLDER"
+"""Variable by which a child, which stands in a folder of its own, knows where the user stands."""
+
+
+def working_folder() -> Path:
+    """The folder in which the user started the workbench, from which relative paths are looked up."""
+    told = os.environ.get(WORKING_FOLDER)
+    return Path(told) if told else Path.cwd()
 
 
 def settings_file() -> Path:
@@ -47,7 +58,7 @@ def find_input(relative: str, folder: Path) -> Path:
     Raises FileError, with the places that were looked in, when there is nothing of that name.
     """
     own = Path(relative).expanduser()
-    places = [own] if own.is_absolute() else [base / own for base in (folder, Path.cwd(), shipped_folder())]
+    places = [own] if own.is_absolute() else [base / own for base in (folder, working_folder(), shipped_folder())]
     for place in places:
         if place.exists():
             return place
@@ -58,11 +69,39 @@ def find_input(relative: str, folder: Path) -> Path:
 def _home(kind: str) -> Path:
     own = os.environ.get("WORKBENCH_HOME")
     if own:
-        return Path(own).expanduser() / kind
+        return _make_private(Path(own).expanduser() / kind)
     folders = platformdirs.PlatformDirs("workbench", appauthor=False)
     places = {
         "config": folders.user_config_path,
         "data": folders.user_data_path,
         "cache": folders.user_cache_path,
     }
-    return places[kind]
+    return _make_private(places[kind])
+
+
+def is_own(path: Path) -> bool:
+    """Whether a path lies in one of the user's own folders, which nobody else has any business in."""
+    real = path.resolve()
+    return any(real.is_relative_to(folder.resolve()) for folder in map(_home, ("data", "config", "cache")))
+
+
+@cache
+def _make_private(folder: Path) -> Path:
+    """Make a folder of the user's own, or take it away from others; files in it follow (`files.write_text`).
+
+    One that was open until now is gone through once. A folder that cannot be made is left to whoever writes there.
+    """
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            for path in folder.rglob("*"):
+                _close_to_others(path)
+            _close_to_others(folder)
+    return folder
+
+
+def _close_to_others(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not path.is_symlink():
+            path.chmod(mode & 0o700)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from workbench.engines.engine import (
     Weighing,
 )
 from workbench.errors import EngineError
+from workbench.frames import FrameError
 from workbench.hosting import wire
 from workbench.models.reference import Model, ModelInfo
 from workbench.prompting.prompt import Message
@@ -94,3 +96,38 @@ def test_a_command_is_not_taken_for_a_reply() -> None:
 def test_an_absurd_length_is_refused_without_reading_on() -> None:
     with pytest.raises(EngineError, match="torn"):
         list(wire.read_replies(io.BytesIO(b"\xff\xff\xff\xff")))
+
+
+@pytest.mark.parametrize("size", [10_000, 5_000_000])
+def test_what_an_engine_says_of_a_failure_is_cut_and_says_so(size: int) -> None:
+    long = "x" * size
+    refused = wire.Refused(None, long, long, long)
+    events = wire.Events((Chunk(1, long), Failure(1, long, long, long)))
+    (reply,) = wire.read_replies(io.BytesIO(wire.pack(refused)))
+    (told,) = wire.read_replies(io.BytesIO(wire.pack(events)))
+    assert isinstance(reply, wire.Refused)
+    assert isinstance(told, wire.Events)
+    for one in (reply, told.events[1]):
+        assert isinstance(one, (wire.Refused, Failure))
+        assert len(one.message) < 4_100
+        assert one.message.endswith(f"[cut: {size:,} characters in all]")
+        assert len(one.hint) < 4_100
+        assert len(one.details) < 40_100
+    assert told.events[0] == Chunk(1, long)  # an answer is never cut
+
+
+def test_half_characters_in_a_failure_are_escaped() -> None:
+    (reply,) = wire.read_replies(io.BytesIO(wire.pack(wire.Refused(3, "\udcff.gguf is torn"))))
+    assert reply == wire.Refused(3, "\\udcff.gguf is torn")
+
+
+@pytest.mark.parametrize("name", [b"/a/\xff.gguf", "/a/ü.gguf".encode(), b"/a/\xc3\x28/\x80"])
+def test_a_path_is_the_same_on_the_other_side_whatever_its_bytes(name: bytes) -> None:
+    opened = wire.Open(Model("m", Path(os.fsdecode(name))))
+    assert list(wire.read_commands(io.BytesIO(wire.pack(opened)))) == [opened]
+
+
+def test_a_frame_that_is_too_long_is_refused_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LONGEST_FRAME", 1000)
+    with pytest.raises(FrameError, match="at most 1,000 bytes"):
+        wire.pack(wire.Submit(Request(1, (Message("user", "x" * 2000),), Sampling(), "chat")))

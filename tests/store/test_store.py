@@ -67,7 +67,7 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path, content):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="Cannot make the folder"):
+    with pytest.raises(StoreError, match="Cannot make the store"):
         Store(tmp_path / "file" / "w.sqlite")
 
 

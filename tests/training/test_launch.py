@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from lesson import RECIPE
 
+import workbench
 from workbench.training.checkpoints import find_checkpoints
 from workbench.training.job import find_job
-from workbench.training.process import environment
 from workbench.training.progress import JobBegan, JobExamined, JobStep
 from workbench.training.registry import Registry
 
@@ -31,7 +33,12 @@ def has_gloo() -> bool:
 )
 def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson):
     command = [sys.executable, *LAUNCH, "--main_process_port", "0", "-m", "workbench.training.child", "my.recipe.yaml"]
-    done = subprocess.run(command, env={**environment(), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path(workbench.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (lesson / "my.recipe.yaml").read_text() == RECIPE
     job = find_job()

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from lesson import read
 
+import workbench
 from workbench.errors import TrainingError
 from workbench.training import sweep
 from workbench.training.job import Job
 from workbench.training.journal import Journal
 from workbench.training.manifest import Manifest, write_manifest
 from workbench.training.place import make_place
-from workbench.training.process import environment
 from workbench.training.progress import JobEnded, JobExamined
 from workbench.training.registry import Registry
 from workbench.training.space import Range, read_values, set_values, write_values
@@ -186,7 +188,15 @@ def test_two_processes_share_one_study(lesson):
     script = lesson / "share.py"
     script.write_text(SHARED)
     command = [sys.executable, str(script)]
-    both = [subprocess.Popen(command, env=environment(), cwd=lesson, stderr=subprocess.PIPE) for _ in range(2)]
+    both = [
+        subprocess.Popen(
+            command,
+            env=dict(os.environ, PYTHONPATH=str(Path(workbench.__file__).parents[1])),
+            cwd=lesson,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
     for process in both:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said.decode()

@@ -16,6 +16,7 @@ from typing import IO, Literal, TypeVar
 
 import msgspec
 
+from workbench import child_process
 from workbench.errors import EngineError, WorkbenchError
 from workbench.evaluation.changes import RunComparison, compare_runs
 from workbench.evaluation.summary import Summary, summarize_run
@@ -24,8 +25,6 @@ from workbench.evaluation.votes import Rating, Votes
 from workbench.store.store import Store
 
 T = TypeVar("T")
-
-_START = "import sys; sys.path.append(sys.argv[1]); from workbench.evaluation.calculator import main; main()"
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -52,11 +51,12 @@ class Calculator:
     """One child, started for the first question; every method may be called from any thread."""
 
     def __init__(self, store: Path) -> None:
-        self._store = str(store)
+        self._store = str(store.absolute())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="calculator")
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._folder = child_process.make_scratch()
 
     def summarize(self, run: str) -> Future[Summary]:
         """The figures of a run as they stand now; this and every other future may fail with a WorkbenchError."""
@@ -81,6 +81,7 @@ class Calculator:
         self._thread.shutdown(wait=True, cancel_futures=True)
         if child is not None:
             _end(child)
+        child_process.remove_scratch(self._folder)
 
     def _ask(self, question: Question) -> Answer:
         child = self._start()
@@ -102,13 +103,13 @@ class Calculator:
             if self._closed:
                 raise EngineError("The figures are closed.", "Start the workbench again.")
             if self._child is None:
-                root = str(Path(__file__).parents[2])
                 self._child = subprocess.Popen(
-                    # -P: a file in the working folder must not stand in for a module
-                    [sys.executable, "-P", "-X", "utf8", "-c", _START, root],
+                    child_process.command("workbench.evaluation.calculator"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    env=child_process.environment(),
+                    cwd=self._folder,
                     start_new_session=True,
                 )
             return self._child

@@ -55,8 +55,8 @@ def _library_folder(settings: Settings, bench: Bench | None, near: Path | None) 
     if bench and near and bench.library:
         return paths.find_input(bench.library, near)
     if settings.library:
-        return Path(settings.library).expanduser()
+        return paths.working_folder() / Path(settings.library).expanduser()
     if near:
         return near
-    project = Path.cwd() / "prompts"
+    project = paths.working_folder() / "prompts"
     return project if project.is_dir() else paths.data_folder()

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from workbench.evaluation.bench import AdapterChoice, Bench
 from workbench.evaluation.opening import open_library
 from workbench.models.reference import Applied, Model, resolve_adapters, resolve_model
+from workbench.paths import working_folder
 from workbench.prompting.prompt import Prompt
 from workbench.settings import Settings
 
 
 def _find_paths(choices: tuple[AdapterChoice, ...]) -> tuple[Applied, ...]:
-    return resolve_adapters(choices, Path.cwd(), ())
+    return resolve_adapters(choices, working_folder(), ())
 
 
 class Sources(NamedTuple):

@@ -14,6 +14,7 @@ import threading
 from queue import SimpleQueue
 from typing import BinaryIO
 
+from workbench import child_process
 from workbench.engines.engine import Engine
 from workbench.errors import EngineError
 from workbench.hosting.service import Advance, Service
@@ -82,10 +83,7 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c belongs to the terminal's process
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write gigabytes of weights to disk
+    child_process.limit_resources(RLIMIT_CORE=0)  # a crash must not write gigabytes of weights to disk
 
 
 def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None], service: Service) -> None:
@@ -97,7 +95,3 @@ def _read(commands: BinaryIO, inbox: SimpleQueue[Command | None], service: Servi
         print(error, file=sys.stderr)  # noqa: T201  standard error is where the parent looks for last words
     # at once, even in the middle of native work: nobody is left to hear of it
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

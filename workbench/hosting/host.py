@@ -50,14 +50,23 @@ from workbench.models.reference import Model, ModelInfo
 Sink = Callable[[Event], None]
 HostState = Literal["stopped", "loading", "ready", "failed"]
 
+MOST_LOADS = 3
+"""How often an engine is started for the same requests, where something else ends it while it loads."""
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class _Life:
-    """One incarnation of the engine and all that waits for it."""
+    """One incarnation of the engine and all that waits for it.
+
+    sent: what it was asked before its model was loaded, which the next one is asked again where this one is killed.
+    loads_left: how many further ones may follow it.
+    """
 
     link: Link
+    loads_left: int = MOST_LOADS - 1
+    sent: list[Command] = field(default_factory=list)
     info: ModelInfo | None = None
     status: EngineStatus | None = None
     refusal: Refused | None = None
@@ -113,7 +122,7 @@ class Host:
         with self._lock:
             life = self._alive()
             life.sinks[request.id] = sink
-            life.link.send(Submit(request))
+            _send(life, Submit(request))
 
     def weigh(self, weighing: Weighing) -> Future[tuple[Likelihood, ...]]:
         """The likelihood of each answer; the future fails with a WorkbenchError."""
@@ -121,7 +130,7 @@ class Host:
         with self._lock:
             life = self._alive()
             life.weighings[weighing.id] = future
-            life.link.send(Weigh(weighing))
+            _send(life, Weigh(weighing))
         return future
 
     def cancel(self, request_id: int) -> None:
@@ -129,7 +138,7 @@ class Host:
         with self._lock:
             life = self._life
             if life and (request_id in life.sinks or request_id in life.weighings):
-                life.link.send(Cancel(request_id))
+                _send(life, Cancel(request_id))
 
     def count(self, requests: Sequence[Request]) -> Future[tuple[int, ...]]:
         """The number of prompt tokens of each request."""
@@ -168,17 +177,37 @@ class Host:
         with self._lock:
             life, ticket = self._alive(), next(self._tickets)
             life.asks[ticket] = future
-            life.link.send(command(ticket))
+            _send(life, command(ticket))
         return future
 
     def _alive(self) -> _Life:
         """The running incarnation, or a new one. Call it under the lock."""
         if self._life is None:
-            life = self._life = _Life(self._connect())
             self._failed = False
-            life.link.send(self._command)
-            life.link.start(lambda reply: self._take(life, reply), lambda ending: self._end(life, ending))
+            self._begin(_Life(self._connect()))
+        assert self._life is not None
         return self._life
+
+    def _begin(self, life: _Life) -> None:
+        """Start an incarnation. Call it under the lock."""
+        self._life = life
+        life.link.send(self._command)
+        life.link.start(lambda reply: self._take(life, reply), lambda ending: self._end(life, ending))
+
+    def _start_over(self, killed: _Life, ending: Ending) -> bool:
+        """Whether another incarnation takes over what a killed one was asked: one that was still loading, and that
+        something else has ended. Called under the lock."""
+        loading = killed.info is None and killed.refusal is None
+        if self._life is not killed or not (loading and ending.from_outside and killed.loads_left):
+            return False
+        _log.warning("The engine of %s %s while it loaded; it is started again.", self.model.name, ending.manner)
+        life = _Life(self._connect(), loads_left=killed.loads_left - 1)
+        life.sinks, life.asks, life.weighings, life.loads = killed.sinks, killed.asks, killed.weighings, killed.loads
+        self._begin(life)
+        for command in killed.sent:
+            if _is_wanted(life, command):
+                _send(life, command)
+        return True
 
     def _take(self, life: _Life, reply: Reply) -> None:
         """Pass a reply on; called on the link's thread."""
@@ -209,7 +238,7 @@ class Host:
     def _open(self, life: _Life, info: ModelInfo) -> None:
         with self._lock:
             life.info = self._info = info
-            loads, life.loads = life.loads, []
+            loads, life.loads, life.sent = life.loads, [], []
         for future in loads:
             future.set_result(info)
 
@@ -243,6 +272,8 @@ class Host:
         """The engine is gone: whatever waited for it is told why. Called on the link's thread, last."""
         error = self._explain(life, ending)
         with self._lock:
+            if self._start_over(life, ending):
+                return
             if self._life is life:
                 self._life, self._failed = None, True
             sinks, life.sinks = life.sinks, {}
@@ -260,9 +291,32 @@ class Host:
             return EngineError(f"{self.model.name} was unloaded while it was at work.", "Run again to load it anew.")
         task = "while it worked" if life.info else f"while it loaded {self.model.path}"
         hint = "Run again: the engine is started anew."
+        if not life.info and not life.loads_left:
+            task += f", {MOST_LOADS} times in a row"
         if "SIGKILL" in ending.manner:
             hint += " If this repeats, memory may be short: close other models, or choose a smaller context."
         return EngineError(f"The engine of {self.model.name} {ending.manner} {task}.", hint, ending.last_words)
+
+
+def _send(life: _Life, command: Command) -> None:
+    """Ask an incarnation; under the lock."""
+    if life.info is None:
+        life.sent.append(command)
+    life.link.send(command)
+
+
+def _is_wanted(life: _Life, command: Command) -> bool:
+    """Whether somebody still waits for what a command brings."""
+    match command:
+        case Submit(request):
+            return request.id in life.sinks
+        case Weigh(weighing):
+            return weighing.id in life.weighings
+        case Cancel(request):
+            return request in life.sinks or request in life.weighings
+        case Count(ticket) | Tokenize(ticket):
+            return ticket in life.asks
+    return False
 
 
 def _call(sink: Sink, event: Event) -> None:

@@ -12,10 +12,14 @@ from workbench.hosting.wire import Command, Reply
 
 
 class Ending(NamedTuple):
-    """How the other side ended: one sentence part such as `was killed (SIGKILL)`, and its last words."""
+    """How the other side ended: one sentence part such as `was killed (SIGKILL)`, and its last words.
+
+    from_outside: something else ended it, and not what it did, so that it may well go better another time.
+    """
 
     manner: str
     last_words: str
+    from_outside: bool = False
 
 
 class Link(Protocol):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import psutil
@@ -18,14 +18,17 @@ import psutil
 from workbench.engines.engine import EngineStatus, Event, Likelihood, Request, Sampling, Tokenized, Weighing
 from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError
+from workbench.frames import shorten
 from workbench.hosting.host import Host, HostState
 from workbench.hosting.link import Link
 from workbench.hosting.local import ThreadLink
 from workbench.hosting.process import ProcessLink
 from workbench.hosting.wire import Open
-from workbench.models.reference import Applied, Model, ModelInfo
+from workbench.models.reference import Adapter, Applied, Model, ModelInfo
 from workbench.prompting.prompt import Message, Mode
 from workbench.settings import Settings
+
+N = TypeVar("N", Model, Adapter)
 
 
 class Ticket:
@@ -120,7 +123,7 @@ class Pool:
         """
         host = self._host(model)
         alone = self._reproducible if reproducible is None else reproducible
-        laid = tuple(adapters)
+        laid = tuple(map(_lay, adapters))
         request = Request(next(self._ids), tuple(messages), sampling, mode, laid, guesses, priority, alone)
         host.submit(request, sink)
         return Ticket(request.id, host)
@@ -142,7 +145,7 @@ class Pool:
         host = self._host(model)
         alone = self._reproducible if reproducible is None else reproducible
         conversation, taken = tuple(messages), tuple(answers)
-        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(adapters), priority, alone)
+        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(map(_lay, adapters)), priority, alone)
         return UnderWay(Ticket(weighing.id, host), host.weigh(weighing))
 
     def count(
@@ -204,7 +207,13 @@ class Pool:
             if self._closed:
                 raise EngineError("The engines are closed.", "Start the workbench again.")
             if key not in self._hosts:
-                command = Open(model, self._threads, self._max_context_tokens, self._parked_bytes, self._step_seconds)
+                command = Open(
+                    _for_another_folder(model),
+                    self._threads,
+                    self._max_context_tokens,
+                    self._parked_bytes,
+                    self._step_seconds,
+                )
                 self._hosts[key] = Host(command, lambda: self._connect(model))
             return self._hosts[key]
 
@@ -212,6 +221,16 @@ class Pool:
         if model.format == "scripted" and not self._isolate:
             return ThreadLink(lambda command, advance: ScriptedEngine.open(command.model, advance), model.name)
         return ProcessLink(model.name)
+
+
+def _for_another_folder(named: N) -> N:
+    """A model or adapter as its engine is told of it, which stands in another folder and cannot take half characters in
+    a name."""
+    return msgspec.structs.replace(named, name=shorten(named.name), path=named.path.absolute())
+
+
+def _lay(applied: Applied) -> Applied:
+    return msgspec.structs.replace(applied, adapter=_for_another_folder(applied.adapter))
 
 
 def _key(model: Model) -> Model:

@@ -7,20 +7,20 @@ Knows nothing of which engine runs there.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO, cast
 
+from workbench import child_process
 from workbench.engines.engine import Failure
 from workbench.errors import EngineError
+from workbench.frames import read_lines
 from workbench.hosting.link import Ending
 from workbench.hosting.wire import (
     Command,
@@ -39,7 +39,8 @@ from workbench.hosting.wire import (
 LAST_WORDS = 60
 """Lines of the child's stderr that are kept for messages."""
 
-_START = "import sys; sys.path.append(sys.argv[1]); from workbench.hosting.child import main; main()"
+_FROM_OUTSIDE = {number for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT") if (number := getattr(signal, name, 0))}
+"""Signals that a process does not bring upon itself; the system sends SIGKILL where memory runs out."""
 
 
 class ProcessLink:
@@ -49,6 +50,7 @@ class ProcessLink:
         self._name = name
         self._outbox: SimpleQueue[Command | None] = SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
@@ -84,19 +86,22 @@ class ProcessLink:
         try:
             ending = self._live()
         except OSError as error:
-            ending = Ending(f"could not be started ({error.strerror})", "")
+            ending = Ending(f"could not be started ({error.strerror})", "", from_outside=True)
         except Exception:  # noqa: BLE001  a defect on this side must not leave anyone waiting
             self.stop()
             ending = Ending("was stopped after a defect of the workbench", traceback.format_exc())
+        if self._folder:
+            child_process.remove_scratch(self._folder)
         self._on_end(ending)
         self._ended.set()
 
     def _live(self) -> Ending:
-        process = self._process = start_child()
+        self._folder = child_process.make_scratch()
+        process = self._process = start_child(self._folder)
         if self._stopping.is_set():  # stop() came before there was a process to kill
             process.kill()
         stdin, stdout, stderr = (cast(BinaryIO, pipe) for pipe in (process.stdin, process.stdout, process.stderr))
-        listener = self._spawn(lambda: self._last_words.extend(_lines(stderr)), "stderr of")
+        listener = self._spawn(lambda: self._last_words.extend(read_lines(stderr)), "stderr of")
         writer = self._spawn(lambda: self._write(stdin), "commands of")
         complaint = ""
         try:
@@ -113,7 +118,9 @@ class ProcessLink:
             with contextlib.suppress(OSError):
                 pipe.close()
         words = [complaint, *self._last_words] if complaint else list(self._last_words)
-        return Ending("was stopped" if self._stopping.is_set() else _describe(code), "\n".join(words))
+        if self._stopping.is_set():
+            return Ending("was stopped", "\n".join(words))
+        return Ending(_describe(code), "\n".join(words), not complaint and -code in _FROM_OUTSIDE)
 
     def _write(self, stdin: BinaryIO) -> None:
         with contextlib.suppress(OSError, ValueError):  # the reader notices the end and tells of it
@@ -129,21 +136,22 @@ class ProcessLink:
         except Exception as error:  # noqa: BLE001  whatever a value holds, its sender must hear of it
             if reply := _refuse(command, f"The request cannot be sent to the engine: {error}."):
                 self._on_reply(reply)
+            if isinstance(command, Open) and self._process:
+                self._process.kill()  # it would wait for its first command for ever
             return b""
 
 
-def start_child() -> subprocess.Popen[bytes]:
-    """A new engine process that waits for its first command."""
-    root = str(Path(__file__).parents[2])
+def start_child(folder: Path) -> subprocess.Popen[bytes]:
+    """A new engine process that waits for its first command. folder: where it stands."""
     return subprocess.Popen(
-        # -P: a file in the working folder must not stand in for a module
-        [sys.executable, "-P", "-X", "utf8", "-X", "faulthandler", "-c", _START, root],
+        child_process.command("workbench.hosting.child"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
         close_fds=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "dumb"},
+        env=child_process.environment(),
+        cwd=folder,
     )
 
 
@@ -157,10 +165,6 @@ def _refuse(command: Command, message: str) -> Reply | None:
         case Open():
             return Refused(None, message, hint)
     return None
-
-
-def _lines(stderr: BinaryIO) -> Iterator[str]:
-    return (line.decode("utf-8", "replace").rstrip() for line in stderr)
 
 
 def _describe(code: int) -> str:

@@ -1,23 +1,26 @@
-"""The frames that pass between a host and its engine's process: four length bytes, then msgpack.
+"""The frames that pass between a host and its engine's process, in msgpack.
 
-Knows nothing of pipes' other ends. Both directions are tagged unions, decoded strictly: a frame that is not
-exactly one of them is an error, never a guess.
+Both directions are tagged unions, decoded strictly: a frame that is not exactly one of them is an error, never a
+guess. Paths go as the bytes that the file system knows them by, whether these are UTF-8 or not. What an engine says of
+a failure is cut where it is long: libraries quote the files that they cannot read. Knows nothing of pipes' other ends.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from workbench.engines.engine import EngineStatus, Outcome, Request, Tokenized, Weighing
+from workbench.engines.engine import EngineStatus, Failure, Outcome, Request, Tokenized, Weighing
 from workbench.errors import EngineError
+from workbench.frames import LONGEST_DETAILS, FrameError, pack_frame, read_frame, shorten
 from workbench.models.reference import Model, ModelInfo
 
 LONGEST_FRAME = 256 * 1024 * 1024
-"""Bytes; a length above it is read as a torn stream, not as a wish for memory."""
+"""Bytes; a length above it is read as a torn stream, not as a request for memory."""
 
 
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,17 +124,18 @@ class Told(_Frame, frozen=True, tag="told"):
 Reply = Told | Loading | Opened | Events | Counted | Shown | Refused
 
 T = TypeVar("T")
+M = TypeVar("M", Refused, Failure)
 
 
-def _encode_path(value: Any) -> str:
+def _encode_path(value: Any) -> bytes:
     if isinstance(value, Path):
-        return str(value)
+        return os.fsencode(value)
     raise NotImplementedError(type(value))
 
 
 def _decode_path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
+    if kind is Path and isinstance(value, bytes):
+        return Path(os.fsdecode(value))
     raise NotImplementedError(kind)
 
 
@@ -141,9 +145,24 @@ _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply, dec_ho
 
 
 def pack(frame: Command | Reply) -> bytes:
-    """A frame's bytes, length included."""
-    body = _encoder.encode(frame)
-    return len(body).to_bytes(4, "little") + body
+    """A frame's bytes, length included. Raises FrameError for one that is too long, UnicodeEncodeError for one that
+    holds half a character in a text that may not be changed."""
+    return pack_frame(_encoder.encode(_bound(frame)), LONGEST_FRAME)
+
+
+def _bound(frame: Command | Reply) -> Command | Reply:
+    """The frame with every sentence about a failure as long as a person reads."""
+    match frame:
+        case Refused():
+            return _shorten(frame)
+        case Events(events) if any(isinstance(event, Failure) for event in events):
+            return Events(tuple(_shorten(event) if isinstance(event, Failure) else event for event in events))
+    return frame
+
+
+def _shorten(told: M) -> M:
+    message, hint, details = shorten(told.message), shorten(told.hint), shorten(told.details, LONGEST_DETAILS)
+    return msgspec.structs.replace(told, message=message, hint=hint, details=details)
 
 
 def read_commands(stream: BinaryIO) -> Iterator[Command]:
@@ -157,19 +176,7 @@ def read_replies(stream: BinaryIO) -> Iterator[Reply]:
 
 
 def _read(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
-    while head := stream.read(4):
-        length = int.from_bytes(head, "little")
-        if len(head) < 4 or length > LONGEST_FRAME:
-            raise EngineError(
-                f"The engine's pipe is torn: expected a frame's length, found {head!r}.",
-                "Run again; the engine is started anew.",
-            )
-        body = stream.read(length)
-        if len(body) < length:
-            raise EngineError(
-                f"The engine's pipe ended inside a frame: expected {length} bytes, found {len(body)}.",
-                "Run again; the engine is started anew.",
-            )
+    while (body := _read_body(stream)) is not None:
         try:
             yield decoder.decode(body)
         except msgspec.DecodeError as error:
@@ -178,3 +185,10 @@ def _read(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
                 "Run again; the engine is started anew.",
                 repr(body[:200]),
             ) from error
+
+
+def _read_body(stream: BinaryIO) -> bytes | None:
+    try:
+        return read_frame(stream, LONGEST_FRAME)
+    except FrameError as error:
+        raise EngineError(f"The engine's pipe is torn: {error}.", "Run again; the engine is started anew.") from error

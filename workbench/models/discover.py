@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from workbench import paths
 from workbench.models.ollama import find_in_ollama, is_ollama
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 from workbench.models.unfinished import finished_name
@@ -72,9 +73,9 @@ def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path,
     Ollama have fetched."""
     home = Path.home()
     candidates = [
-        *(Path(folder).expanduser() for folder in settings.model_folders),
+        *(paths.working_folder() / Path(folder).expanduser() for folder in settings.model_folders),
         *([near / "models"] if near else []),
-        Path.cwd() / "models",
+        paths.working_folder() / "models",
         data_folder() / "adapters",
         find_shipped("assets"),
         _hugging_face_cache(home),

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench import files
 from workbench.errors import StoreError
 from workbench.store.schema import MIGRATIONS
 
@@ -36,9 +37,10 @@ class Store:
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(path.parent)
+            self._make_private()
         except OSError as error:
-            raise StoreError(f"Cannot make the folder {path.parent}: {error.strerror}.", "Check its rights.") from error
+            raise StoreError(f"Cannot make the store {path}: {error.strerror}.", "Check its rights.") from error
         with self._explained():
             self._migrate()
 
@@ -75,6 +77,15 @@ class Store:
             self._local = threading.local()
         for connection in connections:
             connection.close()
+
+    def _make_private(self) -> None:
+        """Prompts and answers are the user's own affair; SQLite gives its other files the rights of this one."""
+        with contextlib.suppress(PermissionError):  # another user's, or read only: SQLite tells what it cannot do
+            files.make_private(self.path)
+            for suffix in ("-wal", "-shm"):
+                other = self.path.with_name(self.path.name + suffix)
+                if other.exists():
+                    files.make_private(other)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's own connection."""

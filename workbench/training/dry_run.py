@@ -7,12 +7,12 @@ The counting is done by a process like the one that trains (child/preview.py). K
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from workbench import child_process
 from workbench.engines.engine import Tokenized
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.evaluation import document
@@ -22,7 +22,7 @@ from workbench.models.reference import Model
 from workbench.prompting.prompt import Message, Mode
 from workbench.settings import Settings
 from workbench.training.place import Header, Place
-from workbench.training.process import command, environment
+from workbench.training.process import command
 from workbench.training.recipe import Recipe
 from workbench.training.task import open_task
 
@@ -118,14 +118,15 @@ def dry_run(recipe: Recipe, folder: Path, settings: Settings, name: str = "") ->
     return found
 
 
-def _ask(recipe: Recipe, folder: Path, name: str) -> DryRun:
-    with tempfile.TemporaryDirectory(prefix="workbench-") as scratch:
-        place = Place(Path(scratch))
+def _ask(recipe: Recipe, bench_folder: Path, name: str) -> DryRun:
+    with child_process.scratch() as folder:
+        place = Place(folder)
         text = document.encode(recipe)
-        place.write_header(Header("preview", recipe.name or name, text, str(folder.absolute()), 0.0))
+        place.write_header(Header("preview", recipe.name or name, text, str(bench_folder.absolute()), 0.0))
         done = subprocess.run(
-            command(".preview", scratch),
-            env=environment(),
+            command("preview", str(folder)),
+            env=child_process.environment(),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -13,11 +13,12 @@ from typing import Literal
 
 import msgspec
 
+from workbench import child_process, files
 from workbench.errors import TrainingError
 from workbench.evaluation import document
 from workbench.training.journal import follow_events, read_events
 from workbench.training.place import Control, Place, find_places, make_place
-from workbench.training.process import command, environment
+from workbench.training.process import command
 from workbench.training.progress import (
     JobBegan,
     JobEnded,
@@ -170,13 +171,15 @@ def curve(events: Iterator[JobEvent] | tuple[JobEvent, ...]) -> tuple[JobStep, .
 
 def _spawn(place: Place) -> None:
     """Start the process that trains: no terminal of ours, a session of its own."""
+    files.make_private(place.log)
     with place.log.open("ab") as log:
         process = subprocess.Popen(
-            command("", str(place.folder)),
+            command("", str(place.folder.absolute())),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment(),
+            env=child_process.environment(),
+            cwd=place.folder,  # libraries write into the working folder; nothing there can be imported
             start_new_session=True,
         )
     place.note_process(process.pid)

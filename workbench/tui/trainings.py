@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 
+from workbench import child_process
 from workbench.errors import ModelError
 from workbench.evaluation.session import Session
 from workbench.training.job import Job, find_job, list_jobs, start
@@ -69,23 +69,19 @@ class Trainings:
         bases = [str(known[name].path) for name in (v.model for v in self.session.variants) if name in known]
         if not bases:
             raise ModelError("No pane runs on a GGUF file of the base.", "Use `workbench convert` and name one.")
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "workbench",
-                "convert",
-                str(adapter),
-                str(target),
-                "--base",
-                bases[0],
-                "--check",
-                "0",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        source, written, base = (str(path.absolute()) for path in (adapter, target, Path(bases[0])))
+        with child_process.scratch() as folder:
+            done = subprocess.run(
+                child_process.command("workbench.__main__", "convert", source, written, "--base", base, "--check", "0"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=child_process.environment(),
+                cwd=folder,
+                text=True,
+                errors="replace",
+                check=False,
+            )
         if done.returncode:
             raise ModelError(f"{adapter.name} could not be exported: {done.stderr.strip()}")
         return target

@@ -6,6 +6,7 @@ Knows nothing of contexts or requests.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -77,7 +78,7 @@ class Adapters:
         check_values(adapter, contents)
         path = adapter.path if adapter.format == "gguf" else find_gguf(adapter, self._model.path)
         LOG.lines.clear()
-        handle = native.llama_adapter_lora_init(self._weights.model, str(path).encode())
+        handle = native.llama_adapter_lora_init(self._weights.model, os.fsencode(path))
         if not handle:
             raise ModelError(
                 f"llama.cpp could not load the adapter {adapter.path}.",

@@ -6,11 +6,11 @@ what is wrong with a grammar that is read to its end, the engine finds by itself
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import subprocess
 import sys
 
+from workbench import child_process
 from workbench.errors import EngineError
 
 _CPU_SECONDS = 2
@@ -33,10 +33,18 @@ def check_ends(text: str) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _ends(text: str) -> bool:
-    command = [sys.executable, "-m", "workbench.engines.llamacpp.grammar_trial"]
-    raw = text.encode("utf-8", "replace")
     try:
-        done = subprocess.run(command, input=raw, capture_output=True, timeout=_PATIENCE, check=False)
+        with child_process.scratch() as folder:
+            done = subprocess.run(
+                child_process.command("workbench.engines.llamacpp.grammar_trial"),
+                input=text.encode("utf-8", "replace"),
+                stdout=subprocess.DEVNULL,  # llama.cpp tells of a grammar at any length
+                stderr=subprocess.DEVNULL,
+                env=child_process.environment(),
+                cwd=folder,
+                timeout=_PATIENCE,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode >= 0  # less: it was ended from outside
@@ -47,13 +55,5 @@ def main() -> None:
     text = sys.stdin.buffer.read()
     from workbench.engines.llamacpp.native import native
 
-    with contextlib.suppress(ImportError):  # not on Windows
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    child_process.limit_resources(RLIMIT_CPU=_CPU_SECONDS, RLIMIT_CORE=0)
     native.llama_sampler_init_grammar(None, text, b"root")
-
-
-if __name__ == "__main__":
-    main()

@@ -5,6 +5,7 @@ Knows nothing of Hugging Face folders. It computes for seconds to minutes: run i
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -35,7 +36,7 @@ def quantize(source: Path, out: Path, kind: str, threads: int = 0) -> str:
         written = Path(scratch) / out.name
         LOG.lines.clear()
         LOG.quiet = True  # it warns of every tensor
-        if native.llama_model_quantize(str(source).encode(), str(written).encode(), parameters) != 0:
+        if native.llama_model_quantize(os.fsencode(source), os.fsencode(written), parameters) != 0:
             raise ModelError(
                 f"llama.cpp could not quantize {source} to {kind}.",
                 "Choose another quantization; q8_0 works for every model.",

@@ -6,6 +6,7 @@ Knows nothing of contexts or requests. Several contexts may share one set of wei
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Weights:
         callback = native.llama_progress_callback(report)  # must live as long as the call
         parameters.progress_callback = callback
         LOG.lines.clear()
-        self.model = native.llama_model_load_from_file(str(path).encode(), parameters)
+        self.model = native.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self.model:
             raise _stopped(path) if stopped else _explain(path)
 

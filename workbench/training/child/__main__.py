@@ -20,8 +20,10 @@ from workbench.training.recipe import load_recipe
 from workbench.training.task import name_of
 
 
-def main(arguments: list[str]) -> int:
-    """Carry out a job's folder or a recipe; the exit code."""
+def main() -> int:
+    """Carry out a job's folder or a recipe, the one argument; the exit code."""
+    arguments = sys.argv[1:]
+    os.umask(0o077)  # checkpoints and journals are the user's own affair, and hold rows of the data
     if len(arguments) != 1:
         print("expected one argument: a job's folder, or a recipe", file=sys.stderr)  # noqa: T201
         return 2
@@ -59,4 +61,4 @@ def _find_place(path: Path, leads: bool) -> Place:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -184,17 +184,14 @@ def _show(learner: Learner, lessons: Lessons, at: int, only: bool) -> Preview:
     return Preview(row.case, pieces, row.messages, row.mode, min(one.prompt, lessons.limit))
 
 
-def main(folder: Path) -> None:
-    """Write what is to be seen, or why there is nothing."""
-    place = Place(folder)
-    lease = step_back()
-    try:
-        written = Written(look(place, lease))
-    except WorkbenchError as error:
-        written = refuse(error)
-    files.write_text(folder / "preview.json", msgspec.json.encode(written).decode(), durable=False)
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """Write what is to be seen, or why there is nothing, into the folder that is the one argument."""
+    folder = Path(sys.argv[1])
     with contextlib.suppress(KeyboardInterrupt):
-        main(Path(sys.argv[1]))
+        place = Place(folder)
+        lease = step_back()
+        try:
+            written = Written(look(place, lease))
+        except WorkbenchError as error:
+            written = refuse(error)
+        files.write_text(folder / "preview.json", msgspec.json.encode(written).decode(), durable=False)
