@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import Static
 
 from workbench import paths
 from workbench.errors import WorkbenchError
+from workbench.sanitize import sanitize
 from workbench.settings import Settings, load_settings
+from workbench.tui.sanitize_filter import SanitizeFilter, SanitizeHook
 from workbench.tui.theme import DARK, LIGHT
+from workbench.tui.widgets.plain import Static
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -63,13 +68,15 @@ class WorkbenchApp(App[None]):
         self._beside: list[Verdicts | Adapters | Sweeping] = []
         self._sweeping: Sweeping | None = None
         self.problem: WorkbenchError | None = None
+        self._sanitize = SanitizeFilter()
+        self.error_console.push_render_hook(SanitizeHook())
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = settings.theme if settings.theme in self.available_themes else DARK.name
         self.set_keymap(settings.keymap)
 
     def compose(self) -> ComposeResult:
-        yield Static("[b $primary] workbench[/]  [$foreground 60%]opening…[/]", id="opening")
+        yield Static(Content.from_markup("[b $primary] workbench[/]  [$foreground 60%]opening…[/]"), id="opening")
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._open)
@@ -93,6 +100,21 @@ class WorkbenchApp(App[None]):
     def _take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
         if self.bench_screen is not None:
             self.bench_screen.take_models(models, adapters)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Every drawn row is sanitised on its way to the terminal."""
+        return [*super().get_line_filters(), self._sanitize]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # whatever is asked: toasts name files, variants and models
+    ) -> None:
+        super().notify(sanitize(message), title=sanitize(title), severity=severity, timeout=timeout, markup=False)
 
     @property
     def bench_screen(self) -> BenchScreen | None:

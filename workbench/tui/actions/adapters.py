@@ -82,11 +82,11 @@ async def promote(screen: AdaptersScreen) -> None:
     entry, registry = _standing(screen), screen.adapters.registry
     if entry.rank == "promoted":
         await asyncio.to_thread(registry.reinstate, entry.name)
-        screen.notify(f"{entry.name} is a candidate again.", timeout=4, markup=False)
+        screen.notify(f"{entry.name} is a candidate again.", timeout=4)
     else:
         replaced = await asyncio.to_thread(registry.promote, entry.name)
         words = f"in place of {', '.join(replaced)}" if replaced else "the one to use of its base and prompt"
-        screen.notify(words, title=f"{entry.name} is promoted", timeout=4, markup=False)
+        screen.notify(words, title=f"{entry.name} is promoted", timeout=4)
     screen.read(entry.name)
 
 

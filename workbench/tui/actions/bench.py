@@ -46,7 +46,7 @@ async def save_all(screen: BenchScreen) -> bool:
             await screen.rebuild_panes(screen.panes[: len(screen.session.variants)])
             await screen.refresh_after_change()
     screen.show_titles()
-    screen.notify(", ".join(written) if written else "Nothing had changed.", title="Saved", timeout=3, markup=False)
+    screen.notify(", ".join(written) if written else "Nothing had changed.", title="Saved", timeout=3)
     return True
 
 

@@ -100,7 +100,7 @@ async def write(screen: Screen[Any], title: str, amendment: Amendment) -> bool:
     if answer != "write":
         return False
     await asyncio.to_thread(amendment.apply)
-    screen.notify(f"{amendment.path.name} was changed.", timeout=3, markup=False)
+    screen.notify(f"{amendment.path.name} was changed.", timeout=3)
     return True
 
 

@@ -44,7 +44,7 @@ def flow(action: Callable[Concatenate[S, P], Awaitable[None]]) -> Callable[Conca
 
 def say(screen: Screen[Any], error: WorkbenchError) -> None:
     """Show an error as a toast: what happened, then what to do."""
-    screen.notify(sanitize(error.hint), title=sanitize(error.message), severity="error", timeout=10, markup=False)
+    screen.notify(sanitize(error.hint), title=sanitize(error.message), severity="error", timeout=10)
 
 
 async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:

@@ -45,7 +45,7 @@ async def _change_library(screen: BenchScreen, name: str, wish: str) -> None:
         text = f"{name} goes to the trash folder.{used}"
         if await ask(screen, "Delete the prompt", text, [("delete", "Delete"), ("stay", "Stay")]) == "delete":
             trash = session.library.delete(name)
-            screen.notify(f"It lies in {trash}.", title=f"Deleted {name}", timeout=8, markup=False)
+            screen.notify(f"It lies in {trash}.", title=f"Deleted {name}", timeout=8)
         return
     title, verb = ("Rename the prompt", "rename") if wish == "rename" else ("Duplicate the prompt", "duplicate")
     new = await screen.app.push_screen_wait(NameInput(title, "A name such as queues/short.", name))
@@ -76,7 +76,7 @@ async def save_prompt_as(screen: BenchScreen) -> None:
     if name and name != current:
         screen.session.save_prompt_as(screen.chosen, name)
         await screen.refresh_after_change()
-        screen.notify(f"Saved {name}.", timeout=3, markup=False)
+        screen.notify(f"Saved {name}.", timeout=3)
 
 
 @flow
@@ -97,5 +97,5 @@ async def restore_prompt(screen: BenchScreen) -> None:
     picked = await screen.app.push_screen_wait(Picker("Restore a prompt", choices, "The trash is empty."))
     if picked is not None:
         name = library.restore(Path(picked.id))
-        screen.notify(f"{name} is back in the library.", timeout=3, markup=False)
+        screen.notify(f"{name} is back in the library.", timeout=3)
         await screen.refresh_after_change()

@@ -103,7 +103,7 @@ def pause_model(screen: MatrixScreen) -> None:
     """Pause the model of the column under the cursor alone, or go on with it."""
     current = screen.evaluations.current
     if current is not None and current.running and screen.names:
-        screen.notify(current.turn_pause_of(screen.names[screen.table.column]), timeout=3, markup=False)
+        screen.notify(current.turn_pause_of(screen.names[screen.table.column]), timeout=3)
     else:
         screen.notify("Nothing runs; ctrl+r begins.", timeout=3)
 
@@ -234,7 +234,7 @@ async def _carry_out(screen: MatrixScreen, wanted: Wanted) -> None:
         raise WorkbenchError("This cell is not finished yet.", "Wait for it, or choose another.")
     elif wanted.wish == "copy":
         screen.app.copy_to_clipboard(cell.completion.text)
-        screen.notify(f"Copied the answer of {name}.", timeout=2, markup=False)
+        screen.notify(f"Copied the answer of {name}.", timeout=2)
     elif wanted.wish == "expect":
         await _make_expected(screen, number, cell)
     else:
@@ -257,7 +257,7 @@ async def _run_again(screen: MatrixScreen, cell: Cell) -> None:
     view = _view(screen)
     done = await asyncio.to_thread(run_again, view, cell.variant, cell.case, cell.repeat, screen.evaluations.pool)
     if done.same:
-        screen.notify("The same answer as then.", title=f"Case {cell.case}, {cell.variant}", markup=False)
+        screen.notify("The same answer as then.", title=f"Case {cell.case}, {cell.variant}")
         return
     then, now = Answer("then", done.before.completion.text), Answer("now", done.now.text)
     await screen.app.push_screen_wait(Difference(then, [now]))
@@ -293,7 +293,7 @@ async def report(screen: MatrixScreen) -> None:
         return
     path = screen.evaluations.session.path.parent / f"{view.run.bench}-{view.id}.{picked.id}"
     await asyncio.to_thread(screen.evaluations.write_report, view.id, summary, path)
-    screen.notify(str(path), title="Wrote", timeout=6, markup=False)
+    screen.notify(str(path), title="Wrote", timeout=6)
 
 
 @flow

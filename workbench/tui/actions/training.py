@@ -105,7 +105,7 @@ async def save_recipe_as(screen: TrainingScreen) -> None:
     if name:
         path = folder / (name if name.endswith(SUFFIX) else name + SUFFIX)
         await asyncio.to_thread(save_recipe, path, screen.recipe, "" if not path.exists() else None)
-        screen.notify(f"workbench train {path.name}", title=f"Saved {path.name}", markup=False)
+        screen.notify(f"workbench train {path.name}", title=f"Saved {path.name}")
 
 
 @flow
@@ -159,7 +159,7 @@ async def export(screen: TrainingScreen) -> None:
     if ended is None or not ended.adapter:
         raise TrainingError("This job has no adapter yet.", "It is made when the training ends.")
     path = await asyncio.to_thread(screen.trainings.export, Path(ended.adapter))
-    screen.notify(str(path), title="Wrote", timeout=8, markup=False)
+    screen.notify(str(path), title="Wrote", timeout=8)
 
 
 @flow

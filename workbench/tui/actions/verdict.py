@@ -94,7 +94,7 @@ async def report(screen: VerdictScreen) -> None:
     if name:
         path = folder / name if Path(name).suffix == f".{picked.id}" else folder / f"{name}.{picked.id}"
         await asyncio.to_thread(screen.verdicts.write_report, verdict, path)
-        screen.notify(str(path), title="Wrote", timeout=8, markup=False)
+        screen.notify(str(path), title="Wrote", timeout=8)
 
 
 @flow

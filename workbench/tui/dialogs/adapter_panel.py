@@ -14,11 +14,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, OptionList
-from textual.widgets.option_list import Option
 
 from workbench.evaluation.bench import AdapterChoice
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
 Wish = Literal["up", "down", "toggle", "remove"]
 Change = Callable[[Wish, int], Sequence[AdapterChoice]]
@@ -46,8 +45,8 @@ class AdapterPanel(ModalScreen[Literal["add"] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="panel") as panel:
-            panel.border_title = sanitize(self._title)
-            yield OptionList(markup=False)
+            panel.border_title = plain_line(self._title)
+            yield OptionList()
             yield Label("left/right scale   space on/off\na add   x remove   esc leave", classes="muted")
 
     def on_mount(self) -> None:

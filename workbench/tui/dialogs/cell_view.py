@@ -11,9 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
-from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 Wish = Literal["again", "pane", "expect", "copy"]
 
@@ -59,7 +58,7 @@ class CellView(ModalScreen[Wanted | None]):
             with VerticalScroll():
                 yield Static(id="cell-text")
             keys = "left/right variant   n/b case   r run again   o on the bench   e make expected   y copy   esc leave"
-            yield Label(keys, classes="muted", markup=False)
+            yield Label(keys, classes="muted")
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -80,6 +79,6 @@ class CellView(ModalScreen[Wanted | None]):
 
     def _show(self, row: int, column: int, page: CellPage) -> None:
         if self.is_attached and (row, column) == (self.row, self.column):
-            self.query_one(".dialog").border_title = sanitize(page.title)
+            self.query_one(".dialog").border_title = plain_line(page.title)
             self.query_one("#cell-text", Static).update(page.text)
             self.query_one(VerticalScroll).scroll_home(animate=False)

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
 from workbench.evaluation.summary import Confusion
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _LONGEST = 14
 _OTHER = "other"
@@ -48,7 +48,7 @@ class ConfusionView(ModalScreen[None]):
 
     def _draw(self) -> None:
         table = self._tables[self._at]
-        self.query_one(".dialog").border_title = f"{sanitize(table.variant)}: expected against answered"
+        self.query_one(".dialog").border_title = plain_line(f"{table.variant}: expected against answered")
         self.query_one("#confusion-text", Static).update(draw_confusion(table))
 
 

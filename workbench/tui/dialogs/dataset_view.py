@@ -15,12 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, Static
 
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import Preview, describe
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 FIELDS = {
     "layout": "what the columns mean; empty: as recognised",
@@ -49,12 +50,12 @@ class DatasetView(ModalScreen[Dataset | None]):
     def compose(self) -> ComposeResult:
         values = write_fields(self._dataset)
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = sanitize(self._dataset.path)
+            dialog.border_title = plain_line(self._dataset.path)
             for name, hint in FIELDS.items():
                 with Horizontal(classes="field"):
                     yield Label(name)
                     yield Input(values[name], placeholder=hint, compact=True, id=f"dataset-{name}")
-            yield Label("", id="dataset-problem", markup=False)
+            yield Label("", id="dataset-problem")
             with VerticalScroll():
                 yield Static(id="dataset-preview")
             yield Label("tab next field   enter or ^s use it   esc leave", classes="muted")

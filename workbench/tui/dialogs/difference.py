@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _WORDS = re.compile(r"\s+|[^\W_]+|[^\s\w]|_")
 
@@ -55,7 +55,7 @@ class Difference(ModalScreen[None]):
     def _draw(self) -> None:
         other = self._others[self._other]
         dialog = self.query_one(".dialog")
-        dialog.border_title = sanitize(f"{self._first.title}   against   {other.title}")
+        dialog.border_title = plain_line(f"{self._first.title}   against   {other.title}")
         left, right = mark_differences(self._first.text, other.text)
         same = "The two answers are the same.\n\n" if self._first.text == other.text else ""
         page = Content.assemble(

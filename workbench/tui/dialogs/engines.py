@@ -8,12 +8,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from workbench.sanitize import sanitize
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
+from workbench.tui.widgets.plain import Static, plain_line
 
 _SECONDS = 0.5
 _FRAME = 4
@@ -24,8 +22,8 @@ class EngineCard(Static):
     """One engine."""
 
     def show(self, engine: EngineFacts, width: int) -> None:
-        self.border_title = Content(sanitize(engine.name))
-        self.border_subtitle = Content(describe_activity(engine))
+        self.border_title = plain_line(engine.name)
+        self.border_subtitle = plain_line(describe_activity(engine))
         self.set_class(bool(engine.status and engine.status.running), "-running")
         self.update(describe_engine(engine, width))
 

@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Label, TextArea
 
 from workbench.prompting.prompt import Example
+from workbench.tui.widgets.editing import TextArea
+from workbench.tui.widgets.plain import Label, plain_line
 
 
 class ExampleEditor(ModalScreen[Example | None]):
@@ -30,10 +31,10 @@ class ExampleEditor(ModalScreen[Example | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall") as dialog:
-            dialog.border_title = f"Example {self._example.id}"
+            dialog.border_title = plain_line(f"Example {self._example.id}")
             with VerticalScroll(can_focus=False):
                 for index, name in enumerate(self._names):
-                    yield Label(name, classes="field-name", markup=False)
+                    yield Label(name, classes="field-name")
                     yield _area(self._example.variables.get(name, ""), f"variable-{index}")
                 yield Label("answer", classes="field-name")
                 yield _area(self._example.answer, "answer")

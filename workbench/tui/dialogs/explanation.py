@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
 from workbench.evaluation.scorers import Score
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 
 class Explanation(ModalScreen[None]):
@@ -29,7 +29,7 @@ class Explanation(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall") as dialog:
-            dialog.border_title = sanitize(self._title)
+            dialog.border_title = plain_line(self._title)
             with VerticalScroll():
                 yield Static(self._facts())
             yield Label("esc leave", classes="muted")

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
 from workbench.engines.engine import Tokenized
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
 
@@ -33,7 +33,7 @@ class FinalPrompt(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = sanitize(f"{self._title} · {len(self._prompt.ids)} tokens")
+            dialog.border_title = plain_line(f"{self._title} · {len(self._prompt.ids)} tokens")
             with VerticalScroll():
                 yield Static(id="final-text")
             yield Label("t tokens, text, ids   y copy   esc leave", classes="muted")

@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
+
+from workbench.tui.widgets.plain import Label, Static
 
 
 class KeyRow(NamedTuple):

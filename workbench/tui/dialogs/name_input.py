@@ -8,7 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label
+
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label, plain_line
 
 
 class NameInput(ModalScreen[str | None]):
@@ -22,8 +24,8 @@ class NameInput(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
-            yield Label(self._explanation, classes="muted", markup=False)
+            dialog.border_title = plain_line(self._title)
+            yield Label(self._explanation, classes="muted")
             yield Input(self._value, compact=True)
             yield Label("enter keeps it, escape leaves", classes="muted")
 

@@ -15,12 +15,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, TextArea
 
 from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
 from workbench.sanitize import sanitize
 from workbench.tui.constraints import MisplacedError, read_constraint, write_constraint
+from workbench.tui.widgets.editing import Input, TextArea
+from workbench.tui.widgets.plain import Button, Label
 
 
 class Field(NamedTuple):
@@ -150,7 +151,7 @@ class PaneSettings(ModalScreen[Settled | None]):
                             disabled=field.name in self._unsupported,
                         )
                 yield from self._compose_constraints()
-            yield Label("", id="explanation", markup=False)
+            yield Label("", id="explanation")
             yield Label("up/down move   enter apply, or choose\n^s apply   esc leave", classes="muted")
 
     def _compose_constraints(self) -> ComposeResult:

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, OptionList
-from textual.widgets.option_list import Option
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
 
 class Choice(NamedTuple):
@@ -61,10 +61,10 @@ class Picker(ModalScreen[Picked | None]):
     def compose(self) -> ComposeResult:
         keys = "  ".join(("enter choose", *(f"{_spell(key)} {label}" for key, _, label in self._wishes), "esc leave"))
         with Vertical(classes="dialog -tall") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = plain_line(self._title)
             yield Input(placeholder="type to search", compact=True)
-            yield OptionList(markup=False)
-            yield Label(keys, classes="muted", markup=False)
+            yield OptionList()
+            yield Label(keys, classes="muted")
 
     def on_mount(self) -> None:
         for key, name, label in self._wishes:

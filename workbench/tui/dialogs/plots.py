@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 from textual_plot import NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import CategoricalAxisFormatter
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, escape_label, plain_line
 
 _COLOURS = ("primary", "success", "accent", "secondary", "error", "foreground")
 _MARKERS = "ABCDEFGH"
@@ -77,7 +77,7 @@ class Plots(ModalScreen[None]):
 
     def _draw(self) -> None:
         chart = _CHARTS[self._at]
-        self.query_one(".dialog").border_title = f"{sanitize(self._metric)}: {chart.title}"
+        self.query_one(".dialog").border_title = plain_line(f"{self._metric}: {chart.title}")
         plot = self.query_one(PlotWidget)
         plot.clear()
         places = [self._place(number, dot) for number, dot in enumerate(self._dots)]
@@ -85,13 +85,13 @@ class Plots(ModalScreen[None]):
             half = max(dot.high - dot.score, dot.score - dot.low)
             colour = self.app.theme_variables[_COLOURS[number % len(_COLOURS)]]
             plot.errorbar([x], [dot.score], yerr=[half], marker=_MARKERS[number % 8], marker_style=f"bold {colour}")
-        names = [sanitize(dot.name)[:14] for dot in self._dots]
+        names = [escape_label(dot.name[:14]) for dot in self._dots]
         plot.set_x_formatter(CategoricalAxisFormatter(names) if self._at == 0 else NumericAxisFormatter())
         widest = max(places, default=1.0)
         plot.set_xlimits(*((0.5, len(self._dots) + 0.5) if self._at == 0 else (0.0, (widest or 1.0) * 1.1)))
         plot.set_ylimits(min(0.0, *(dot.low for dot in self._dots)), max(1.0, *(dot.high for dot in self._dots)) * 1.05)
         plot.set_xlabel(chart.label)
-        plot.set_ylabel(sanitize(self._metric))
+        plot.set_ylabel(escape_label(self._metric))
 
     def _place(self, number: int, dot: Dot) -> float:
         return (float(number + 1), dot.seconds, dot.tokens)[self._at]

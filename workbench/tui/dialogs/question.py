@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Label
+
+from workbench.tui.widgets.plain import Button, Label, plain_line
 
 
 class Question(ModalScreen[str]):
@@ -28,8 +29,8 @@ class Question(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
-            yield Label(self._text, markup=False)
+            dialog.border_title = plain_line(self._title)
+            yield Label(self._text)
             with Horizontal(classes="answers"):
                 for index, (name, label) in enumerate(self._answers):
                     yield Button(label, id=f"answer-{name}", variant="default" if index else "primary", compact=True)

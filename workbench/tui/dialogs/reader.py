@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Label, TextArea
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.editing import TextArea
+from workbench.tui.widgets.plain import Label, plain_line
 
 
 class Reader(ModalScreen[None]):
@@ -26,6 +27,6 @@ class Reader(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = sanitize(self._title)
+            dialog.border_title = plain_line(self._title)
             yield TextArea(sanitize(self._text), read_only=True, soft_wrap=True, show_line_numbers=False)
             yield Label("up/down scroll   shift+arrows select   ^c copy   esc leave", classes="muted")

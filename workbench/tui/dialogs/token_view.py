@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
 
 from workbench.engines.engine import TokenChoice
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SURE, _LIKELY, _TORN = 0.9, 0.5, 0.2
 _BAR_CELLS = 30
@@ -36,7 +36,7 @@ class TokenView(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = sanitize(self._title)
+            dialog.border_title = plain_line(self._title)
             with VerticalScroll(can_focus=False):
                 yield Static(id="tokens-text")
             yield Static(id="tokens-guesses")

@@ -14,8 +14,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.sanitize import sanitize
@@ -27,6 +26,7 @@ from workbench.tui.adapters import Adapters
 from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.registry_text import describe_contrast, describe_entry, describe_fall, show_row
+from workbench.tui.widgets.plain import Option, OptionList, Static, plain_line
 
 LOOKS_PER_SECOND = 4
 _NONE = """\
@@ -72,7 +72,7 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
         self._hides = False
         self._known = False
         self._shown: tuple[int, int] | None = None
-        self.list = OptionList(id="registry-list", markup=False)
+        self.list = OptionList(id="registry-list")
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -118,7 +118,9 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
         width = max(self.list.scrollable_content_region.width, 30)
         self.list.set_options([Option(show_row(one, one.name == self.marked, width), id=one.name) for one in shown])
         hidden = len(self.entries) - len(shown)
-        self.list.border_title = f"Trained here  {len(shown)}" + (f"  {hidden} retired hidden" if hidden else "")
+        self.list.border_title = plain_line(
+            f"Trained here  {len(shown)}" + (f"  {hidden} retired hidden" if hidden else "")
+        )
         names = [entry.name for entry in shown]
         if names:
             self.list.highlighted = names.index(wanted) if wanted in names else min(before, len(names) - 1)
@@ -153,7 +155,7 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
         """Show a page at the right."""
         if self.is_attached:
             panel = self.query_one("#registry-details", VerticalScroll)
-            panel.border_title = title
+            panel.border_title = plain_line(title)
             self.query_one("#registry-text", Static).update(text)
             panel.scroll_home(animate=False)
 

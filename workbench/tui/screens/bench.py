@@ -17,7 +17,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, TextArea
+from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.launch import Draft
@@ -45,9 +45,11 @@ from workbench.tui.trainings import Trainings
 from workbench.tui.verdicts import Verdicts
 from workbench.tui.widgets.case_view import CaseView
 from workbench.tui.widgets.edit_column import EditColumn
+from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.example_list import ExampleList
 from workbench.tui.widgets.output_pane import OutputPane
 from workbench.tui.widgets.pane_row import PaneRow
+from workbench.tui.widgets.plain import plain_line
 from workbench.tui.widgets.title_bar import TitleBar
 
 WATCH_SECONDS = 2.0
@@ -149,7 +151,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             say(self, problem)
         if self.session.recovered:
             names = ", ".join(self.session.recovered)
-            self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered", markup=False)
+            self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered")
         self.run_panes()
         if untrusted:
             ask_for_trust(self)
@@ -200,7 +202,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         variants, edited = self.session.variants, self.session.prompts.edited
         name = variants[self.chosen].prompt
         sharing = ", ".join("ABCDEFGH"[place] for place, other in enumerate(variants) if other.prompt == name)
-        self.edit.editor.border_title = f"Prompt  {name}{' ●' if name in edited else ''}  ({sharing})"
+        self.edit.editor.border_title = plain_line(f"Prompt  {name}{' ●' if name in edited else ''}  ({sharing})")
         ignored = [catalog.find_unsupported(self.pool, self.session, index) for index in range(len(variants))]
         self.row.show_variants(variants, edited, self.chosen, ignored)
         self._show_status()
@@ -297,7 +299,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             else:
                 self.session.prompts.revert(name)
                 text = "The new version is shown."
-            self.notify(text, title=f"{name} was changed by another program", markup=False)
+            self.notify(text, title=f"{name} was changed by another program")
         if new:
             await self.refresh_after_change()
 

@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.summary import Summary
@@ -25,8 +25,10 @@ from workbench.tui.actions.flow import say
 from workbench.tui.evaluations import Evaluations
 from workbench.tui.lines import make_line
 from workbench.tui.pages import Pages
+from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.matrix_table import Line, MatrixTable
 from workbench.tui.widgets.matrix_title import MatrixTitle, RunTitle
+from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.summary_strip import SummaryStrip
 
 LOOKS_PER_SECOND = 4
@@ -107,7 +109,7 @@ whether its difference from the best is more than chance, on the same cases. Ent
 
     def compose(self) -> ComposeResult:
         yield self.title_bar
-        yield Static(id="matrix-note", markup=False)
+        yield Static(id="matrix-note")
         yield Input(placeholder="words in the message, the expected answer or an answer", id="matrix-search")
         yield self.table
         yield self.strip

@@ -18,8 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import ModelChoice
@@ -30,7 +29,9 @@ from workbench.sanitize import sanitize
 from workbench.tui.details import describe_adapter, describe_model
 from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.figures import show_bytes
+from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.filtered_list import FilteredList
+from workbench.tui.widgets.plain import Option, OptionList, Static
 
 REFRESH_SECONDS = 1.0
 

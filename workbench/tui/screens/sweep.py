@@ -15,7 +15,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Footer
 
 from workbench.errors import TrainingError
 from workbench.sanitize import sanitize
@@ -28,6 +28,8 @@ from workbench.tui.actions.flow import say
 from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.sweeping import Sweeping
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label, Static
 
 LOOKS_PER_SECOND = 1
 _LINES = 5
@@ -79,7 +81,7 @@ recipe and ranges go on with the same study, here and in `workbench sweep`. ctrl
                         yield Label("to try" if place == 0 else "")
                         text = lines[place] if place < len(lines) else ""
                         yield Input(text, id=f"sweep-{place}", compact=True)
-                yield Label(_EXPLANATION, id="sweep-explanation", markup=False)
+                yield Label(_EXPLANATION, id="sweep-explanation")
             with VerticalScroll(id="sweep-view"):
                 yield Static(id="sweep-table")
         yield Footer(show_command_palette=False, compact=True)

@@ -13,7 +13,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from workbench.sanitize import sanitize
 from workbench.training.recipe import Recipe
@@ -21,6 +21,7 @@ from workbench.tui.actions import training as actions
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.trainings import Trainings
 from workbench.tui.widgets.job_view import JobView
+from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.recipe_form import RecipeForm
 
 LOOKS_PER_SECOND = 2

@@ -13,7 +13,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from workbench.evaluation.words import name_metric
 from workbench.sanitize import sanitize
@@ -23,6 +23,7 @@ from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.judging import Judging
 from workbench.tui.verdicts import Verdicts
+from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.verdict_form import VerdictForm
 from workbench.tui.widgets.verdict_view import VerdictView
 
@@ -94,7 +95,7 @@ does the same without a screen.
         with Horizontal(id="verdict-body"):
             yield self.form
             with VerticalScroll(id="verdict-before", can_focus=False):
-                yield Static(_BEFORE, id="verdict-told", markup=False)
+                yield Static(_BEFORE, id="verdict-told")
             yield self.view
         yield Footer(show_command_palette=False, compact=True)
 

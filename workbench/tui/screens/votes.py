@@ -15,12 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.votes import Ballot, Choice, Rating, Votes
 from workbench.sanitize import sanitize
 from workbench.tui.actions.flow import say
+from workbench.tui.widgets.plain import Static, plain_line
 
 
 class VoteScreen(Screen[None]):
@@ -56,7 +57,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         with Horizontal(id="vote-answers"):
             for side in ("left", "right"):
                 with Vertical(classes="vote-side") as column:
-                    column.border_title = f"{'1' if side == 'left' else '2'}  {side}"
+                    column.border_title = plain_line(f"{'1' if side == 'left' else '2'}  {side}")
                     with VerticalScroll():
                         yield Static(id=f"vote-{side}")
         yield Static(id="vote-ratings")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.widgets import Label, TextArea
+
+from workbench.tui.widgets.editing import TextArea
+from workbench.tui.widgets.plain import Label, plain_line
 
 EXPECTED = "expected"
 
@@ -50,12 +52,12 @@ class CaseView(VerticalScroll, can_focus=False):
 
     async def load(self, title: str, variables: Mapping[str, str], expected: str | None) -> None:
         """Show a case; fields are made anew only when the names of the variables changed."""
-        self.border_title = title
+        self.border_title = plain_line(title)
         values = {**variables, EXPECTED: expected or ""}
         if list(values) != list(self._shown):
             await self.remove_children()
             for name, text in values.items():
-                await self.mount(Label(name, classes="field-name", markup=False), CaseField(name, text))
+                await self.mount(Label(name, classes="field-name"), CaseField(name, text))
         else:
             for field in self.query(CaseField):
                 if field.text != values[field.variable]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.widgets import Static
 
 from workbench.prompting.budget import Budget
+from workbench.tui.widgets.plain import Static
 
 _PARTS = (
     ("system", "sys", "$primary"),

@@ -17,6 +17,7 @@ from workbench.prompting.prompt import Prompt
 from workbench.tui.widgets.case_view import CaseView
 from workbench.tui.widgets.context_meter import ContextMeter
 from workbench.tui.widgets.example_list import ExampleList
+from workbench.tui.widgets.plain import plain_line
 from workbench.tui.widgets.prompt_editor import PromptEditor
 
 _LEAST_PERCENT, _MOST_PERCENT = 20, 75
@@ -48,7 +49,7 @@ class EditColumn(Vertical):
         """A prompt that cannot be opened, and why."""
         self.editor.load_body("")
         self.editor.read_only = True
-        self.editor.border_title = name
+        self.editor.border_title = plain_line(name)
         self.editor.show_problem(error.message)
         self.examples.load((), ())
 

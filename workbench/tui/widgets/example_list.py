@@ -14,11 +14,10 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from workbench.prompting.prompt import Example
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Option, OptionList, plain_line
 
 Wish = Literal["toggle", "edit", "add", "remove", "toggle_all"]
 
@@ -42,7 +41,7 @@ class ExampleList(OptionList):
         example: str
 
     def __init__(self) -> None:
-        super().__init__(id="examples", markup=False)
+        super().__init__(id="examples")
         self._examples: tuple[Example, ...] = ()
         self._off: frozenset[str] = frozenset()
         self._costs: Mapping[str, int] = {}
@@ -77,7 +76,9 @@ class ExampleList(OptionList):
         on = [example for example in self._examples if example.id not in self._off]
         cost = sum(self._costs.get(example.id, 0) for example in on)
         tokens = f" · {cost} tokens" if cost else ""
-        self.border_title = f"Examples  {len(on)} of {len(self._examples)}{tokens}" if self._examples else "Examples"
+        self.border_title = plain_line(
+            f"Examples  {len(on)} of {len(self._examples)}{tokens}" if self._examples else "Examples"
+        )
         rows = [Option(self._row(example, width), id=example.id) for example in self._examples]
         empty = [Option(Content("none yet: press a to add one"), disabled=True)]
         self.set_options(rows or empty)

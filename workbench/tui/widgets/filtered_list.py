@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Option, OptionList, plain_line
 
 
 class FilteredList(OptionList):
     """A list under a title that counts."""
 
     def __init__(self, id: str, title: str) -> None:
-        super().__init__(id=id, markup=False)
+        super().__init__(id=id)
         self._title = title
 
     def fill(self, names: Sequence[tuple[str, bool]], query: str) -> None:
         """Show the names in which every word of the query stands; the second of each pair says it is in use."""
         words = query.lower().split()
         found = [(name, used) for name, used in names if all(word in name.lower() for word in words)]
-        self.border_title = f"{self._title}  {len(found)}" + (f" of {len(names)}" if words else "")
+        self.border_title = plain_line(f"{self._title}  {len(found)}" + (f" of {len(names)}" if words else ""))
         rows = [
             Option(Content.assemble(sanitize(name), ("  loaded" if used else "", "$text-success")), id=name)
             for name, used in found

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 
 from workbench.sanitize import sanitize
 from workbench.training.job import curve
 from workbench.training.progress import JobBegan, JobEnded, JobEvent, JobExamined, JobNotice, JobPaused, JobStage
 from workbench.tui.figures import show_bytes, show_count, show_seconds
+from workbench.tui.widgets.plain import Static, escape_label
 
 _STAGES = {
     "loading": "loading the base",
@@ -73,7 +73,7 @@ class JobView(Vertical):
             colour = self.app.theme_variables["success"]
             plot.plot(x, y, line_style=colour, hires_mode=HiResMode.BRAILLE)
             plot.scatter(x, y, marker="●", marker_style=colour)
-            plot.set_ylabel(metric.replace("_", " "))
+            plot.set_ylabel(escape_label(metric.replace("_", " ")))
             plot.set_ylimits(0.0, 1.05 if max(y) <= 1 else None)
         plot.set_xlabel("step")
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from rich.cells import set_cell_size
 from textual.content import Content
-from textual.widgets import Static
 
 from workbench.evaluation.progress import RunProgress
 from workbench.sanitize import sanitize
 from workbench.tui.figures import show_seconds
+from workbench.tui.widgets.plain import Static
 
 
 class RunTitle(NamedTuple):

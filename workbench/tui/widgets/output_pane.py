@@ -16,13 +16,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Static
 
 from workbench.engines.engine import Chunk, Completion, Event, Failure, Likelihood, Progress, fold
 from workbench.errors import WorkbenchError
 from workbench.evaluation.scorers import Score
 from workbench.sanitize import sanitize
 from workbench.tui.figures import show_completion, show_likelihood, show_progress
+from workbench.tui.widgets.plain import Static, plain_line
 from workbench.tui.widgets.stream_text import StreamText
 
 PaneState = Literal["idle", "loading", "queued", "running", "done", "cancelled", "failed"]
@@ -97,11 +97,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.expected: Likelihood | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="pane-what", markup=False)
+        yield Static(id="pane-what")
         yield Static(id="pane-badge")
-        yield Static(id="pane-expected", markup=False)
+        yield Static(id="pane-expected")
         yield StreamText()
-        yield Static(id="pane-figures", markup=False)
+        yield Static(id="pane-figures")
 
     @property
     def letter(self) -> str:
@@ -118,7 +118,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     def show_variant(self, name: str, prompt: str, model: str, adapters: str = "") -> None:
         """The name in the border, and lines that say what runs: the prompt, the model, what is laid over it."""
-        self.border_title = Content(f"{self.letter}  {sanitize(name)}")
+        self.border_title = plain_line(f"{self.letter}  {name}")
         self.query_one("#pane-what", Static).update(Content(sanitize(f"{prompt}\n{model}\n{adapters}")))
 
     def begin(self) -> None:
@@ -188,7 +188,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             sign, colour = "•", "$foreground"  # no share of what could be had: a length, a time
         elif 0 < score.value < 1:
             sign, colour = "◐", "$text-warning"
-        return Content.from_markup(f"[{colour}]$sign $value[/]", sign=sign, value=f"{score.value:.2f}")
+        return Content.assemble((f"{sign} {score.value:.2f}", colour))
 
     @property
     def sign(self) -> str:
@@ -221,7 +221,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self._show_subtitle()
 
     def _show_subtitle(self) -> None:
-        self.border_subtitle = self.mark if self.state in ("idle", "done") else self.state
+        self.border_subtitle = plain_line(self.mark if self.state in ("idle", "done") else self.state)
 
     def on_focus(self) -> None:
         self.post_message(self.Chosen(self))

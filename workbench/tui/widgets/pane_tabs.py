@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widgets import Static
+from textual.style import Style
+
+from workbench.tui.widgets.plain import Static
+
+_CHOSEN = Style(bold=True, reverse=True)
+_FORMS = (" {letter} {sign} ", " {letter}{sign} ", "{letter}{sign}", "{letter}")
+"""how a tab may be written; the first that leaves room for all of them is taken"""
 
 
 class PaneTabs(Static):
@@ -13,22 +19,35 @@ class PaneTabs(Static):
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
-        self._shown: tuple[tuple[str, ...], int] | None = None
+        self._signs: tuple[str, ...] = ()
+        self._chosen = 0
 
     def show(self, signs: Sequence[str], chosen: int) -> None:
         """signs: one character a pane, in order."""
-        shown = (tuple(signs), chosen)
-        if shown == self._shown:
-            return
-        self._shown = shown
+        if (tuple(signs), chosen) != (self._signs, self._chosen):
+            self._signs, self._chosen = tuple(signs), chosen
+            self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        self.update(write_tabs(self._signs, self._chosen, self.size.width), layout=False)
+
+
+def write_tabs(signs: Sequence[str], chosen: int, width: int) -> Content:
+    """All tabs in a row of so many cells, the chosen one reversed."""
+    for form in _FORMS:
         tabs = [
-            Content.from_markup(
-                f"[@click=screen.choose({index})][{'reverse bold' if index == chosen else ''}] $letter $sign [/][/] "
-                if index == chosen
-                else f"[@click=screen.choose({index})] $letter $sign [/] ",
-                letter="ABCDEFGH"[index],
-                sign=sign,
-            )
+            Content.assemble((form.format(letter="ABCDEFGH"[index], sign=sign), _style(index, index == chosen)))
             for index, sign in enumerate(signs)
         ]
-        self.update(Content.assemble(*tabs), layout=False)
+        row = Content(" ").join(tabs)
+        if row.cell_length <= width:
+            break
+    return row
+
+
+def _style(index: int, chosen: bool) -> Style:
+    click = Style.from_meta({"@click": f"screen.choose({index})"})
+    return click + _CHOSEN if chosen else click

@@ -14,10 +14,10 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from workbench.sanitize import sanitize
+from workbench.tui.widgets.editing import TextArea
+from workbench.tui.widgets.plain import plain_line
 
 _ROLE = re.compile(r"^\s*#?\s*(system|user|assistant)\s*(\[.*\])?\s*:\s*$", re.IGNORECASE)
 _HIGHLIGHTS = """
@@ -71,7 +71,7 @@ class PromptEditor(TextArea):
 
     def show_problem(self, problem: str) -> None:
         """A template error in the border; empty when there is none."""
-        self.border_subtitle = sanitize(problem).replace("[", r"\[")
+        self.border_subtitle = plain_line(problem)
         self.set_class(bool(problem), "-problem")
 
     def get_line(self, line_index: int) -> Text:

@@ -13,12 +13,13 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Input, Label
 
 from workbench.errors import TrainingError
 from workbench.sanitize import sanitize
 from workbench.training.fields import Field, list_fields, list_sections
 from workbench.training.recipe import Recipe, check_recipe
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label
 
 _OPEN = ("", "method", "training", "evaluation", "budget")
 """sections that a form shows; the rest comes from the bench, and can be written in the file"""
@@ -52,7 +53,7 @@ class RecipeForm(Vertical):
                     yield Label(field.name.replace("_", " "))
                     text = write_value(field, values)
                     yield Input(text, placeholder=_default(field), id=id, compact=True)
-        yield Label("", id="recipe-explanation", markup=False)
+        yield Label("", id="recipe-explanation")
 
     def load(self, recipe: Recipe) -> None:
         """Show another recipe."""

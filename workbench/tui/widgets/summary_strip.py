@@ -9,12 +9,12 @@ from math import isnan
 
 from rich.cells import set_cell_size
 from textual.content import Content
-from textual.widgets import Static
 
 from workbench.evaluation.summary import Summary, VariantSummary
 from workbench.sanitize import sanitize
 from workbench.tui.figures import show_seconds
 from workbench.tui.widgets.matrix_table import Columns
+from workbench.tui.widgets.plain import Static
 
 _NUMBER = 7
 _TONES = {"better": "$text-success", "worse": "$text-error"}

@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
-from textual.widgets import Static
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.plain import Static
+
+_LIVE = Content.from_markup("[@click=screen.live]live ◉[/]")
+_NOT_LIVE = Content.from_markup("[@click=screen.live]live ○[/]")
 
 
 class Title(NamedTuple):
@@ -57,7 +60,7 @@ class TitleBar(Static):
             return
         steps = Content.from_markup(" [@click=screen.previous_case]◂[/] [@click=screen.next_case]▸[/]")
         case = f"case {title.case}/{title.cases}" if title.cases else "typed case"
-        live = Content.from_markup("[@click=screen.live]live $sign[/]", sign="◉" if title.live else "○")
+        live = _LIVE if title.live else _NOT_LIVE
         for engine in (*describe_engine(title), ""):
             told = Content.assemble("  ", (engine, "$foreground 60%")) if engine else Content("")
             right = Content.assemble(case, steps, "   ", live, " ", told, " " if engine else "")

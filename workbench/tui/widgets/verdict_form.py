@@ -11,13 +11,14 @@ from typing import NamedTuple
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Input, Label
 
 from workbench.errors import TrainingError
 from workbench.evaluation.cost import Price
 from workbench.sanitize import sanitize
 from workbench.training.contest import Wanted
 from workbench.training.curve import read_counts
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.plain import Label
 
 
 class Line(NamedTuple):
@@ -79,7 +80,7 @@ class VerdictForm(Vertical):
                     yield Label(line.label)
                     value = self._given.get(line.id, "")
                     yield Input(value, placeholder=line.unsaid, id=f"verdict-{line.id}", compact=True)
-        yield Label("", id="verdict-explanation", markup=False)
+        yield Label("", id="verdict-explanation")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.explain(event.widget.id or "")

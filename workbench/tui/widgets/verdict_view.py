@@ -10,7 +10,6 @@ from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 
 from workbench.training.verdict import CurvePoint, Verdict, describe_metric
@@ -24,6 +23,7 @@ from workbench.tui.verdict_text import (
     find_metric,
     lay_table,
 )
+from workbench.tui.widgets.plain import Static, escape_label
 
 _NO_CURVE = """\
 learning curve
@@ -49,7 +49,7 @@ class VerdictView(VerticalScroll):
             yield PlotWidget(id="verdict-tokens", allow_pan_and_zoom=False)
             yield PlotWidget(id="verdict-rows", allow_pan_and_zoom=False)
             yield PlotWidget(id="verdict-shots", allow_pan_and_zoom=False)
-            yield Static(_NO_CURVE, id="verdict-no-curve", markup=False)
+            yield Static(_NO_CURVE, id="verdict-no-curve")
         with Horizontal(id="verdict-words"):
             yield Static(id="verdict-why")
             yield Static(id="verdict-caveats")
@@ -118,6 +118,6 @@ class VerdictView(VerticalScroll):
 
     def _label(self, plot: PlotWidget, x: str, y: str, free: bool) -> None:
         plot.set_xlabel(x)
-        plot.set_ylabel(y)
+        plot.set_ylabel(escape_label(y))
         if not free:
             plot.set_ylimits(0.0, 1.05)

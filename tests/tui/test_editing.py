@@ -1,0 +1,116 @@
+"""The editors: what a terminal would act on is drawn by stand-ins, and the text stays what it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.app import App, ComposeResult
+
+from workbench.sanitize import sanitize_line
+from workbench.tui.widgets.editing import ExactDocument, Input, RevealingWrap, TextArea, detect_newline
+
+HOSTILE = "copy \x1b]52;c;UFdORUQ=\x1b\\ turn \u202eback \x9b31m end"
+SHOWN = "copy ␛]52;c;UFdORUQ=␛\\ turn ⟨U+202E⟩back ⟨U+009B⟩31m end"
+SEPARATORS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x1b\u202e\t ab"
+
+
+class Editors(App[None]):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.body = text
+
+    def compose(self) -> ComposeResult:
+        self.area = TextArea(self.body, soft_wrap=True, show_line_numbers=False)
+        self.field = Input(self.body)
+        yield self.area
+        yield self.field
+
+
+def drawn(widget) -> list[str]:
+    return ["".join(segment.text for segment in widget.render_line(y)) for y in range(widget.size.height)]
+
+
+async def test_stand_ins_are_drawn_and_the_text_is_kept():
+    app = Editors(HOSTILE)
+    async with app.run_test(size=(100, 12)) as pilot:
+        assert SHOWN in drawn(app.area)[0]
+        assert SHOWN in drawn(app.field)[0]
+        assert app.area.text == HOSTILE == app.field.value
+        app.area.focus()
+        app.area.move_cursor(app.area.document.end)
+        await pilot.press("x", "backspace", "y")
+        assert app.area.text == f"{HOSTILE}y"
+        app.field.focus()
+        await pilot.press("end", "y")
+        assert app.field.value == f"{HOSTILE}y"
+
+
+@pytest.mark.parametrize("width", [14, 20, 33, 60])
+async def test_nothing_is_cut_where_rows_are_wrapped(width):
+    text = f"{HOSTILE} {HOSTILE}\n\n{'x' * 50}\u202e{'y' * 50}\u202e\u202e\u202e\u202e"
+    app = Editors(text)
+    async with app.run_test(size=(width, 160)):
+        rows = drawn(app.area)
+        shown = "".join("".join(rows).split())
+        wanted = text.replace("\x1b", "␛").replace("\u202e", "⟨U+202E⟩").replace("\x9b", "⟨U+009B⟩")
+        assert shown == "".join(wanted.split())
+
+
+async def test_the_cursor_of_a_field_stands_behind_its_stand_ins():
+    app = Editors("a\u202eb")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.field.focus()
+        await pilot.press("end")
+        assert app.field._cursor_offset == len("a⟨U+202E⟩b") + 1
+        marked = [segment.text for segment in app.field.render_line(0) if segment.style and segment.style.reverse]
+        await pilot.press("home", "right", "right", "z")
+        assert app.field.value == "a\u202ezb"
+        assert "⟨" not in "".join(marked)
+
+
+@given(st.text(SEPARATORS))
+def test_a_document_is_the_text_it_was_made_of(text):
+    assert ExactDocument(text).text == text
+
+
+@given(st.text(SEPARATORS), st.data())
+def test_an_edit_that_is_taken_back_leaves_no_trace(text, data):
+    document = ExactDocument(text)
+    rows = st.integers(0, document.line_count - 1)
+    spots = rows.flatmap(lambda row: st.tuples(st.just(row), st.integers(0, len(document.lines[row]))))
+    start, end = sorted((data.draw(spots), data.draw(spots)))
+    inserted = data.draw(st.sampled_from(["", "z", document.newline, f"z{document.newline}z"]))
+    done = document.replace_range(start, end, inserted)
+    undone = document.replace_range(start, done.end_location, done.replaced_text)
+    assert document.text == text
+    assert undone.replaced_text == inserted
+
+
+@pytest.mark.parametrize(
+    ("text", "newline"),
+    [("", "\n"), ("a\nb", "\n"), ("a\r\nb\r\n", "\r\n"), ("a\rb", "\r"), ("a\r\nb\nc", "\n"), ("a\r\nb\rc", "\n")],
+)
+def test_mixed_line_endings_stay_mixed(text, newline):
+    assert detect_newline(text) == newline
+    assert ExactDocument(text).text == text
+
+
+@given(st.text("ab \u202e\x1b\t漢", max_size=60), st.integers(9, 30))
+def test_every_row_fits(line, width):
+    wrapped = RevealingWrap(ExactDocument(line), width)
+    sections = [0, *wrapped.get_offsets(0), len(line)]
+    assert sections == sorted(set(sections)) or not line
+    assert wrapped.height == len(sections) - 1
+
+
+async def test_what_is_pasted_takes_the_endings_of_the_text():
+    app = Editors("a\r\nb")
+    async with app.run_test(size=(60, 12)):
+        app.area.move_cursor(app.area.document.end)
+        app.area._replace_via_keyboard("1\n2\r3\r\n4", *app.area.selection)
+        assert app.area.text == "a\r\nb1\r\n2\r\n3\r\n4"
+
+
+def test_a_row_of_the_screen_is_safe():
+    assert sanitize_line("a\x1b\n\t\u202e") == "a␛␤ \ufffd"
