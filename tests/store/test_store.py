@@ -8,7 +8,17 @@ import threading
 import pytest
 
 from workbench.errors import StoreError
-from workbench.store.cells import Answer, CellRecord, InputRecord, ScoreRecord, add_cells, add_inputs, get_cell
+from workbench.store.cells import (
+    Answer,
+    CellRecord,
+    InputRecord,
+    ScoreRecord,
+    add_cells,
+    add_inputs,
+    find_answer,
+    find_reply,
+    get_cell,
+)
 from workbench.store.runs import MetricRecord, Run, create_run, get_run, list_runs
 from workbench.store.schema import MIGRATIONS
 from workbench.store.store import Store
@@ -145,3 +155,30 @@ def test_a_reader_sees_whole_groups_only_while_another_thread_writes(store):
     writing.join()
     assert seen == {0}
     assert get_run(store, run.key).done == 300
+
+
+def test_answers_of_hugging_face_models_that_an_adapter_may_have_changed_are_no_longer_taken_as_known(tmp_path):
+    path = tmp_path / "w.sqlite"
+    connection = sqlite3.connect(path)
+    for step in MIGRATIONS[:3]:
+        connection.executescript(step)
+    connection.execute("PRAGMA user_version = 3")
+    bodies = [f'{{"model": {{"model": {{"format": "{kind}"}}}}}}' for kind in ("gguf", "hf", "scripted")]
+    for place, body in enumerate([*bodies, "no JSON"]):
+        connection.execute("INSERT INTO origins VALUES (?, ?, ?)", (place, bytes([place]), body))
+        connection.execute("INSERT INTO variants VALUES (1, ?, ?, ?)", (place, f"v{place}", place))
+    for place in range(5):  # the last one belongs to no cell any more
+        connection.execute(
+            "INSERT INTO completions VALUES (?, ?, 1, 'text', '', 1, 0, 1, 0, 0, 0, 0, 'eos', 0)",
+            (place, bytes([place])),
+        )
+        if place < 4:
+            connection.execute("INSERT INTO cells VALUES (1, 1, ?, 0, ?, 0, 0, 0, 0, '', '')", (place, place))
+    connection.execute("INSERT INTO replies VALUES (?, 'said')", (b"q",))
+    connection.commit()
+    connection.close()
+    store = Store(path)
+    assert [bool(find_answer(store, bytes([place]))) for place in range(5)] == [True, False, True, False, False]
+    assert find_reply(store, b"q") is None
+    assert get_cell(store, 1, 1, 1, 0).answer.text == "text"
+    store.close()

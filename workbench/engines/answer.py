@@ -14,7 +14,7 @@ from workbench.engines.thinking import Piece, ThinkingFilter
 class Answer:
     """Turns the bytes of tokens into chunks. Times are in seconds on the caller's clock.
 
-    cached_tokens, reproducible: what the chunks say of them.
+    cached_tokens, reproducible, notes: what the chunks say of them.
     """
 
     def __init__(
@@ -24,12 +24,14 @@ class Answer:
         started: float,
         stops: tuple[str, ...],
         thinking: ThinkingFilter | None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.request = request
         self.prompt = prompt
         self.output_tokens = 0
         self.cached_tokens = 0
         self.reproducible = False
+        self._notes = notes
         self._started = started
         self._first = 0.0
         self._last = started
@@ -88,4 +90,5 @@ class Answer:
             stop_reason=reason,
             tokens=tokens,
             reproducible=self.reproducible,
+            notes=self._notes if reason else (),
         )

@@ -68,6 +68,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """0: someone looks on; 1: it waits while one of those is under way"""
     reproducible: bool = False
     """compute it by itself, with one thread: slower, but the same to the last bit each time"""
+    chat_template_kwargs: str = ""
+    """variables of the chat template, such as enable_thinking, as a JSON object; empty: none"""
 
 
 class Weighing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,12 +85,21 @@ class Weighing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adapters: tuple[Applied, ...] = ()
     priority: int = 0
     reproducible: bool = False
+    chat_template_kwargs: str = ""
 
     @property
     def request(self) -> Request:
         """The conversation, as a request to answer it would show it to the model."""
-        shown = Request(self.id, self.messages, Sampling(), self.mode, self.adapters)
-        return msgspec.structs.replace(shown, priority=self.priority, reproducible=self.reproducible)
+        return Request(
+            self.id,
+            self.messages,
+            Sampling(),
+            self.mode,
+            self.adapters,
+            priority=self.priority,
+            reproducible=self.reproducible,
+            chat_template_kwargs=self.chat_template_kwargs,
+        )
 
 
 class Guess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +186,8 @@ class Chunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """those behind the text so far, where the request asked for them; the end token among them"""
     reproducible: bool = False
     """it was computed by itself; otherwise what ran beside it may have turned a choice between equals"""
+    notes: tuple[str, ...] = ()
+    """with the last chunk: what of the messages did not reach the model as it was written, one sentence each"""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):
@@ -213,6 +226,8 @@ class Completion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     elapsed_seconds: float = 0.0
     stop_reason: StopReason | None = None
     reproducible: bool = False
+    notes: tuple[str, ...] = ()
+    """as in the last chunk"""
 
 
 def fold(chunks: Sequence[Chunk]) -> Completion:
@@ -229,6 +244,7 @@ def fold(chunks: Sequence[Chunk]) -> Completion:
         elapsed_seconds=last.elapsed_seconds,
         stop_reason=last.stop_reason,
         reproducible=last.reproducible,
+        notes=last.notes,
     )
 
 
@@ -236,12 +252,13 @@ class Tokenized(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request exactly as the model would see it.
 
     text: the final prompt. ids and pieces have one entry a token; pieces are shown with replacement
-    characters where a token holds part of a character.
+    characters where a token holds part of a character. notes: as in a Chunk.
     """
 
     text: str
     ids: tuple[int, ...]
     pieces: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class EngineStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,8 +5,9 @@ Knows nothing of rows, or of how tokens are chosen.
 
 from __future__ import annotations
 
-import functools
+import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,10 +15,19 @@ from workbench.engines.answer import Answer
 from workbench.engines.engine import Request, Tokenized
 from workbench.engines.thinking import ThinkingFilter, find_open_tag
 from workbench.engines.vocabulary import Vocabulary
-from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Segment, render_segments
+from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Layout, Segment, render_segments
 from workbench.prompting.prompt import Message
 
 _REMEMBERED = 256
+_MOST_TEMPLATES = 16
+
+
+class _Read(NamedTuple):
+    """A request as the model reads it. notes: what of its messages did not arrive, or was moved."""
+
+    text: str
+    ids: list[int]
+    notes: tuple[str, ...]
 
 
 class Prompts:
@@ -29,7 +39,8 @@ class Prompts:
 
     def __init__(self, vocabulary: Vocabulary, template: str | None, completes_template: bool = True) -> None:
         self._vocabulary = vocabulary
-        self._known: dict[bytes, tuple[str, list[int]]] = {}
+        self._known: dict[bytes, _Read] = {}
+        self._templates: dict[str, ChatTemplate] = {}
         chatml = vocabulary.has("<|im_start|>", "<|im_end|>")
         self._source = template or (CHATML if chatml else PLAIN)
         self._completes_template = completes_template or not template
@@ -40,13 +51,21 @@ class Prompts:
 
         Raises TemplateError.
         """
-        key = msgspec.msgpack.encode((request.mode, request.messages))
+        found = self._read(request)
+        return found.text, found.ids
+
+    def notes(self, request: Request) -> tuple[str, ...]:
+        """What of a request's messages the chat template drops, changes or moves, one sentence each."""
+        return self._read(request).notes
+
+    def _read(self, request: Request) -> _Read:
+        key = msgspec.msgpack.encode((request.mode, request.messages, request.chat_template_kwargs))
         if key not in self._known:
             while len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
-            segments = self._lay_out(request)
-            ids = self._complete(request, self._tokenize(segments))
-            self._known[key] = "".join(segment.text for segment in segments), ids
+            layout = self._lay_out(request)
+            ids = self._complete(request, self._tokenize(layout.segments))
+            self._known[key] = _Read(layout.text, ids, layout.notes)
         return self._known[key]
 
     def read_answer(self, request: Request, answer: str) -> list[int]:
@@ -60,7 +79,7 @@ class Prompts:
         control = self._vocabulary.control
         if request.mode == "chat" and control and control.search(answer):
             return prompt + self._vocabulary.continue_text(answer, special=False)
-        segments = self._lay_out(request)
+        segments = self._lay_out(request).segments
         last = segments[-1]
         joined = self._complete(request, self._tokenize([*segments[:-1], Segment(last.text + answer, last.literal)]))
         if shared_length(prompt, joined):
@@ -75,7 +94,7 @@ class Prompts:
             if begun is None
             else (*messages[:-1], Message("assistant", begun + answer))
         )
-        return render_segments(self._template, whole, self._vocabulary.control, closed=True)
+        return render_segments(self._template(""), whole, self._vocabulary.control, closed=True).segments
 
     def tokenize_closed(self, segments: Sequence[Segment]) -> list[int]:
         """The token ids of a finished conversation's text."""
@@ -84,29 +103,29 @@ class Prompts:
 
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""
-        text, ids = self.read(request)
+        read = self._read(request)
         if request.mode == "completion":
-            return Answer(request, ids, started, request.sampling.stop, None)
+            return Answer(request, read.ids, started, request.sampling.stop, None)
         stops = request.sampling.stop + self._stops
-        return Answer(request, ids, started, stops, ThinkingFilter(find_open_tag(text)))
+        return Answer(request, read.ids, started, stops, ThinkingFilter(find_open_tag(read.text)), read.notes)
 
     def show(self, request: Request) -> Tokenized:
         """The request as the model reads it, token by token. Raises TemplateError."""
-        _, ids = self.read(request)
-        spelled = [self._vocabulary.spell(token) for token in ids]
+        read = self._read(request)
+        spelled = [self._vocabulary.spell(token) for token in read.ids]
         pieces = tuple(piece.decode("utf-8", "replace") for piece in spelled)
-        return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(ids), pieces)
+        return Tokenized(b"".join(spelled).decode("utf-8", "replace"), tuple(read.ids), pieces, read.notes)
 
     def _complete(self, request: Request, ids: list[int]) -> list[int]:
         begins = self._completes_template or request.mode == "completion"
         return self._vocabulary.begin(ids) if begins else ids
 
-    def _lay_out(self, request: Request) -> tuple[Segment, ...]:
+    def _lay_out(self, request: Request) -> Layout:
         if request.mode == "completion":
-            return (Segment("".join(message.content for message in request.messages)),)
+            return Layout((Segment("".join(message.content for message in request.messages)),))
         if not request.messages:
-            return ()
-        return render_segments(self._template, request.messages, self._vocabulary.control)
+            return Layout(())
+        return render_segments(self._template(request.chat_template_kwargs), request.messages, self._vocabulary.control)
 
     def _tokenize(self, segments: Sequence[Segment]) -> list[int]:
         ids: list[int] = []
@@ -115,11 +134,14 @@ class Prompts:
             ids += tokenize(segment.text, not segment.literal)
         return ids
 
-    @functools.cached_property
-    def _template(self) -> ChatTemplate:
-        """Compiled when it is first needed: a broken one still leaves completion mode."""
-        names = (self._vocabulary.text(self._vocabulary.bos), self._vocabulary.text(self._vocabulary.eos))
-        return ChatTemplate(self._source, *names)
+    def _template(self, kwargs: str) -> ChatTemplate:
+        """Compiled when it is first needed: a broken one still leaves completion mode. kwargs: see Request."""
+        if kwargs not in self._templates:
+            while len(self._templates) >= _MOST_TEMPLATES:
+                del self._templates[next(iter(self._templates))]
+            variables = json.loads(kwargs) if kwargs else {}
+            self._templates[kwargs] = ChatTemplate(self._source, self._vocabulary.special_tokens, variables)
+        return self._templates[kwargs]
 
 
 def shared_length(first: Sequence[int], second: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from workbench.engines.thinking import TAGS
 
@@ -18,15 +18,25 @@ THINKING = frozenset(tag for pair in TAGS for tag in pair)
 class Vocabulary(ABC):
     """A model's vocabulary. control: finds the text of every control token; None where there is none.
 
-    controls: token id -> text. adds_bos: a text is to begin with the beginning-of-text token.
+    controls: token id -> text. adds_bos: a text is to begin with the beginning-of-text token. special_tokens: names
+    that chat templates know, such as eos_token -> their text; those that there are.
     """
 
-    def __init__(self, size: int, bos: int | None, eos: int | None, controls: dict[int, str], adds_bos: bool) -> None:
+    def __init__(
+        self,
+        size: int,
+        bos: int | None,
+        eos: int | None,
+        controls: dict[int, str],
+        adds_bos: bool,
+        special_tokens: Mapping[str, str] | None = None,
+    ) -> None:
         self.size = size
         self.bos = bos
         self.eos = eos
         self.control = match_any(text for text in controls.values() if text and text not in THINKING)
         self._controls = controls
+        self.special_tokens = special_tokens or {}
         self._adds_bos = adds_bos
         self._adds_space = b"".join(map(self.spell, self.tokenize("a", special=False))) == b" a"
         self._pieces: dict[int, bytes] = {}

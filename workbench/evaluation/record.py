@@ -79,6 +79,7 @@ def write_answer(done: Completion, digest: bytes | None, kept: bool, share_secon
         share_seconds=share_seconds,
         stop_reason=done.stop_reason,
         reproducible=done.reproducible,
+        notes="\n".join(done.notes),
         digest=digest,
         kept=kept,
     )
@@ -96,6 +97,7 @@ def read_answer(answer: Answer) -> Completion:
         elapsed_seconds=answer.seconds,
         stop_reason=cast("StopReason | None", answer.stop_reason),
         reproducible=answer.reproducible,
+        notes=tuple(answer.notes.splitlines()),
     )
 
 

@@ -1,15 +1,16 @@
-"""A model's chat template, laid around messages: the text that the model then reads.
+"""A model's chat template, rendered around messages: the text that the model then reads, and what was lost on the way.
 
-Templates come with model files from anywhere, so they run in Jinja's immutable sandbox, with the same names
-and settings that transformers gives them. Knows nothing of tokens.
+Templates come with model files from anywhere, so they run in Jinja's immutable sandbox with counted loops, and with
+the names and settings that transformers gives them. Knows nothing of tokens.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +21,10 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.errors import TemplateError
+from workbench.prompting.arrival import Loss, describe_losses, find_losses
+from workbench.prompting.chat_repairs import Repair, choose_repairs, describe_repair, fold_systems, type_contents
 from workbench.prompting.prompt import Message
+from workbench.prompting.sandbox import limit, make_limits
 
 PLAIN = (
     "{% for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor %}"
@@ -39,6 +43,9 @@ CHATML = (
 )
 """For a model without a template whose vocabulary has `<|im_start|>` and `<|im_end|>`."""
 
+_REMEMBERED = 512
+"""Orders of roles whose way through a template is remembered."""
+
 
 class Segment(NamedTuple):
     """A piece of the final text. literal: control tokens spelled out in it are text, not control tokens."""
@@ -47,14 +54,45 @@ class Segment(NamedTuple):
     literal: bool = False
 
 
-class ChatTemplate:
-    """A compiled chat template. Raises TemplateError for a syntax error, with its line."""
+class Rendered(NamedTuple):
+    """The text for some messages. repair: what was done so that they all arrive. losses: what did not, or arrived
+    changed. notes: what of both a person has to know, one sentence each."""
 
-    def __init__(self, source: str, bos: str = "", eos: str = "") -> None:
+    text: str
+    repair: Repair = Repair()
+    losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Layout(NamedTuple):
+    """The final text in pieces. notes: as in Rendered."""
+
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+
+class ChatTemplate:
+    """A compiled chat template. Raises TemplateError for a syntax error, with its line.
+
+    special_tokens: names such as `bos_token` -> their text; those that the model does not have are left out, as in
+    transformers. variables: further names, such as `enable_thinking`; `date` (2026-11-30) is what the template is told
+    is today.
+    """
+
+    def __init__(
+        self, source: str, special_tokens: Mapping[str, str] | None = None, variables: Mapping[str, Any] | None = None
+    ) -> None:
         self.source = source
-        self._names = {"bos_token": bos, "eos_token": eos, "tools": None, "documents": None}
+        self._names = {"tools": None, "documents": None, **(special_tokens or {}), **(variables or {})}
+        self._names["strftime_now"] = functools.partial(_format_date, (variables or {}).get("date"))
+        self._ways: dict[object, frozenset[int] | None] = {}
         try:
-            self._template = _make_environment().from_string(source)
+            environment = _make_environment()
+            self._template = environment.from_string(limit(environment.parse(source)))
         except TemplateSyntaxError as error:
             raise TemplateError(
                 f"The chat template has a syntax error in line {error.lineno}: {error.message}.",
@@ -62,39 +100,88 @@ class ChatTemplate:
                 source,
                 error.lineno,
             ) from error
+        except RecursionError as error:
+            raise TemplateError(
+                "The chat template is nested too deeply to be read.", "Give the model another template in the bench."
+            ) from error
 
-    def render(self, messages: Sequence[Message], closed: bool = False) -> str:
+    def render(self, messages: Sequence[Message], closed: bool = False) -> Rendered:
         """The text for these messages, up to where the model is to write.
 
-        A last assistant message is left open, to be continued, or `closed` as a finished turn. For templates that
-        refuse a system message it is put before the first user message. Raises TemplateError with what the template
-        complains of.
+        A last assistant message is left open, to be continued, or `closed` as a finished turn. Where a message does
+        not arrive in the text, or the template refuses it, faithful repairs are tried: contents as typed parts, a
+        system message before the user message behind it, the begun answer behind the template's own opening of one.
+        What is lost even so is among the losses. Raises TemplateError with what the template complains of.
         """
-        answered = bool(messages) and messages[-1].role == "assistant"
-        open_end = answered and not closed
-        marker = _unused_character(messages)
-        if open_end:
-            messages = [*messages[:-1], Message("assistant", messages[-1].content + marker)]
-        try:
-            text = self._fill(messages, not answered)
-        except TemplateError:
-            merged = _merge_system(messages)
-            if merged is None:
-                raise
-            text = self._fill(merged, not answered)
-        if not open_end:
-            return text
-        if marker not in text:
-            raise TemplateError(
+        open_end = bool(messages) and messages[-1].role == "assistant" and not closed
+        best: Rendered | None = None
+        refused: TemplateError | None = None
+        for repair in choose_repairs(messages, open_end):
+            try:
+                text = self._lay(messages, repair, closed)
+            except TemplateError as error:
+                refused = refused or error
+                continue
+            if text is None:
+                continue
+            losses = find_losses(messages, text, self._find_lost(messages, repair, closed), open_end)
+            notes = (*describe_repair(repair, messages), *describe_losses(losses))
+            found = Rendered(text, repair, losses, notes)
+            if not any(loss.serious for loss in losses):
+                return found
+            if best is None or len(losses) < len(best.losses):
+                best = found
+        if best is None:
+            raise refused or TemplateError(
                 "The chat template leaves out the last assistant message, so it cannot be continued.",
                 "End the prompt with a user message, or use completion mode.",
             )
-        return text[: text.rindex(marker)]
+        return best
 
-    def _fill(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+    def _find_lost(self, messages: Sequence[Message], repair: Repair, closed: bool) -> frozenset[int]:
+        """The places whose message is left out in a conversation of these roles, whatever it says.
+
+        Found with a character of its own for each message; remembered. None are known where the template refuses
+        such messages.
+        """
+        key = (tuple(message.role for message in messages), repair, closed)
+        if key not in self._ways:
+            while len(self._ways) >= _REMEMBERED:
+                del self._ways[next(iter(self._ways))]
+            marks = [Message(message.role, chr(0xF0000 + place)) for place, message in enumerate(messages)]
+            try:
+                text = self._lay(marks, repair, closed)
+            except TemplateError:
+                text = None
+            self._ways[key] = (
+                None
+                if text is None
+                else frozenset(place for place, mark in enumerate(marks) if mark.content not in text)
+            )
+        return self._ways[key] or frozenset()
+
+    def _lay(self, messages: Sequence[Message], repair: Repair, closed: bool) -> str | None:
+        """The text after a repair; None where the template does not take messages in that form."""
+        laid = fold_systems(messages, repair.systems)
+        answered = bool(laid) and laid[-1].role == "assistant"
+        if not answered or closed:
+            return self._fill(laid, repair, not answered)
+        begun = laid[-1].content
+        if repair.appends:
+            return _append(self._fill(laid[:-1], repair, True), begun)
+        marker = _unused_character(messages)
+        text = self._fill([*laid[:-1], Message("assistant", begun + marker)], repair, False)
+        if text is None or marker not in text:
+            return None
+        text = text[: text.rindex(marker)]
+        return text if text.endswith(begun) else None
+
+    def _fill(self, messages: Sequence[Message], repair: Repair, add_generation_prompt: bool) -> str | None:
+        turns = type_contents(messages) if repair.typed else [{"role": m.role, "content": m.content} for m in messages]
         try:
-            return self._template.render(messages=turns, add_generation_prompt=add_generation_prompt, **self._names)
+            text = self._template.render(
+                messages=turns, add_generation_prompt=add_generation_prompt, **self._names, **make_limits()
+            )
         except JinjaError as error:
             raise TemplateError(
                 f"The model's chat template refuses these messages: {error}.",
@@ -105,11 +192,12 @@ class ChatTemplate:
                 f"The model's chat template failed: {type(error).__name__}: {error}.",
                 "Give the model another template in the bench, or use completion mode.",
             ) from error
+        return None if repair.typed and _shows_parts(text) else text
 
 
 def render_segments(
     template: ChatTemplate, messages: Sequence[Message], control: re.Pattern[str] | None, closed: bool = False
-) -> tuple[Segment, ...]:
+) -> Layout:
     """The final text, with the control tokens that stand inside message contents kept apart as literal
     segments.
 
@@ -124,22 +212,47 @@ def render_segments(
         return f"{opening}{len(found) - 1}{closing}"
 
     if control is None or not any(control.search(message.content) for message in messages):
-        return (Segment(template.render(messages, closed)),)
+        rendered = template.render(messages, closed)
+        return Layout((Segment(rendered.text),), rendered.notes)
     hidden = [Message(message.role, control.sub(hide, message.content)) for message in messages]
-    pieces = re.split(f"{opening}(\\d+){closing}", template.render(hidden, closed))
+    rendered = template.render(hidden, closed)
+    pieces = re.split(f"{opening}(\\d+){closing}", rendered.text)
     segments = (
         Segment(found[int(piece)], True) if position % 2 else Segment(piece) for position, piece in enumerate(pieces)
     )
-    return tuple(segment for segment in segments if segment.text)
+    return Layout(tuple(segment for segment in segments if segment.text), rendered.notes)
 
 
+_OPENED = re.compile(r"<[^<>\s]*(?:think|thought|reasoning)[^<>\s]*>\s*\Z|\[THINK\]\s*\Z", re.IGNORECASE)
+"""A reasoning block that a template opens behind the assistant's name."""
+
+
+def _append(opening: str | None, begun: str) -> str | None:
+    """A begun answer behind the template's own opening of one, whose reasoning block it continues or replaces."""
+    if opening is None:
+        return None
+    block = _OPENED.search(opening)
+    if block is None:
+        return opening + begun
+    tag = block[0].strip()
+    closing = tag.replace("<", "</", 1) if tag.startswith("<") else tag.replace("[", "[/", 1)
+    if closing in begun and not begun.lstrip().startswith(tag):
+        return opening + begun  # it goes on inside the block that the template has opened
+    return opening[: block.start()] + begun
+
+
+def _shows_parts(text: str) -> bool:
+    """Whether a template printed a list of parts as such: it takes contents as text."""
+    return "'type': 'text'" in text or '"type": "text"' in text
+
+
+@functools.cache
 def _make_environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
     return environment
 
 
@@ -162,18 +275,14 @@ def _raise(message: str) -> None:
     raise JinjaError(message)
 
 
-def _now(form: str) -> str:
-    return datetime.now().strftime(form)
-
-
-def _merge_system(messages: Sequence[Message]) -> list[Message] | None:
-    """The messages with the system text before the first user message; None where there is nothing to
-    move."""
-    system = [message.content for message in messages if message.role == "system"]
-    rest = [message for message in messages if message.role != "system"]
-    if not system or not rest or rest[0].role != "user":
-        return None
-    return [Message("user", "\n\n".join([*system, rest[0].content])), *rest[1:]]
+def _format_date(date: object, form: str) -> str:
+    """Today in a template's own form; date: the day that is told instead."""
+    if not date:
+        return datetime.now().strftime(form)
+    try:
+        return datetime.fromisoformat(str(date)).strftime(form)
+    except ValueError as error:
+        raise JinjaError(f"the date {date!r} is none such as 2026-11-30") from error
 
 
 def _unused_characters(messages: Sequence[Message]) -> Iterator[str]:

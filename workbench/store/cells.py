@@ -37,6 +37,7 @@ class Answer(msgspec.Struct, frozen=True):
     kept: bool = False
     key: int = 0
     reproducible: bool = False
+    notes: str = ""
 
 
 class ScoreRecord(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ class InputRecord(msgspec.Struct, frozen=True):
 
 _ANSWER = (
     "text, thinking, prompt_tokens, cached_tokens, output_tokens, first_seconds, rate, seconds, share_seconds,"
-    " stop_reason, reproducible, digest, kept"
+    " stop_reason, reproducible, notes, digest, kept"
 )
 _ANSWER_OF = ", ".join(f"completions.{name.strip()}" for name in _ANSWER.split(","))
 _CELL = f"number, variant, repeat, failed, cached, cost, error, hint, completion, {_ANSWER_OF}"
@@ -255,7 +256,7 @@ _NONE = Answer()
 
 def _to_answer(row: tuple[Any, ...]) -> Answer:
     """row: _ANSWER and the key."""
-    return Answer(*(*row[:10], row[11], bool(row[12]), row[13], bool(row[10])))
+    return Answer(*(*row[:10], row[12], bool(row[13]), row[14], bool(row[10]), row[11]))
 
 
 def _to_cell(row: tuple[Any, ...], scores: tuple[ScoreRecord, ...]) -> CellRecord:

@@ -101,5 +101,21 @@ CREATE INDEX run_votes ON votes (run);
 
 _MODES = "ALTER TABLE completions ADD COLUMN reproducible INTEGER NOT NULL DEFAULT 0;"
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES)
+_BASES_THAT_MOVED = """
+UPDATE completions SET kept = 0 WHERE kept AND key NOT IN (
+    SELECT cells.completion FROM cells
+    JOIN variants ON variants.run = cells.run AND variants.place = cells.variant
+    JOIN origins ON origins.key = variants.origin
+    WHERE cells.completion IS NOT NULL AND CASE WHEN json_valid(origins.body)
+        THEN json_extract(origins.body, '$.model.model.format') END IN ('gguf', 'scripted')
+);
+DELETE FROM replies;
+"""
+"""An adapter on the transformers engine could change the base that it was laid over, and with it the answers of others
+in the same process: none that a Hugging Face model gave until then may be taken for known. Of replies to scorers'
+questions the model is not written down."""
+
+_NOTES = "ALTER TABLE completions ADD COLUMN notes TEXT NOT NULL DEFAULT '';"
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES, _BASES_THAT_MOVED, _NOTES)
 """Each takes the store one version further; the file's user_version counts those that were carried out."""

@@ -11,6 +11,9 @@ from workbench.engines.llamacpp.native import native
 from workbench.engines.llamacpp.weights import Weights
 from workbench.engines.vocabulary import Vocabulary
 
+_SPECIAL = {"bos_token": "bos", "eos_token": "eos", "sep_token": "sep", "pad_token": "pad", "mask_token": "mask"}
+"""Names of special tokens in chat templates -> what llama.cpp calls them."""
+
 
 class LlamaVocabulary(Vocabulary):
     """The vocabulary of loaded weights, which must stay loaded. handle: the native one."""
@@ -26,6 +29,8 @@ class LlamaVocabulary(Vocabulary):
             self._find_controls(size),
             bool(native.llama_vocab_get_add_bos(self.handle)),
         )
+        ids = {name: int(getattr(native, f"llama_vocab_{part}")(self.handle)) for name, part in _SPECIAL.items()}
+        self.special_tokens = {name: self.text(token) for name, token in ids.items() if 0 <= token < size}
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
 from workbench.engines.transformers.mixture import Mixture
 from workbench.engines.transformers.overlay import Overlay
-from workbench.engines.transformers.peft_folder import Source, Stamp, check_source, read_source
-from workbench.engines.transformers.peft_module import load_part, read_prompt, scale_part
+from workbench.engines.transformers.peft_folder import Source, Stamp, check_source, read_source, replaces_base
+from workbench.engines.transformers.peft_module import LoadedBase, load_part, read_prompt, scale_part
 from workbench.errors import ModelError
-from workbench.models.reference import Applied, Model
+from workbench.models.reference import Adapter, Applied, Model
 
 MOST_KEPT = 32
 """Overlays that are kept for the next request, beside those in use."""
@@ -29,14 +29,19 @@ Weighted = tuple[Source, float]
 
 
 class Adapters:
-    """The overlays of a base model. Every method must run on the thread that evaluates."""
+    """The overlays of a base model. Every method must run on the thread that evaluates.
 
-    def __init__(self, base: Model, model: Any) -> None:
+    reload: loads the model anew, for its numbers alone, should an adapter have changed them.
+    """
+
+    def __init__(self, base: Model, model: Any, reload: Callable[[], Any] | None = None) -> None:
         self._named = base
         self._model = model
+        self._loaded = LoadedBase(model, reload)
         self._base = Overlay(model, bare=True)
         self._known: dict[Key, Overlay] = {}
         self._checked: set[Stamp] = set()
+        self._replacing: dict[Stamp, bool] = {}
         self._shared: Mixture | None = None
         self._parts: dict[Stamp, str] = {}
         self._names = (f"adapter{number:09d}" for number in itertools.count())
@@ -44,7 +49,8 @@ class Adapters:
     @torch.inference_mode(False)
     def lay(self, applied: Sequence[Applied], in_use: Iterable[Overlay]) -> Overlay:
         """The overlay for a set of adapters; a scale of 0 leaves its adapter out. Raises ModelError."""
-        sources = _add_up([(read_source(entry.adapter), entry.scale) for entry in applied])
+        sources = _add_up([(self._read(entry.adapter), entry.scale) for entry in applied])
+        self._loaded.check_sound()
         if not sources:
             return self._base
         key = tuple((source.stamp, scale) for source, scale in sources)
@@ -61,6 +67,13 @@ class Adapters:
                 overlay = dataclasses.replace(self._make(sources), key=key)
         self._known[key] = overlay  # at the end: the last one used is the last one dropped
         return overlay
+
+    def _read(self, adapter: Adapter) -> Source:
+        """An adapter's configuration, and whether it replaces tensors of this base."""
+        source = read_source(adapter)
+        if source.stamp not in self._replacing:
+            self._replacing[source.stamp] = replaces_base(source, self._model)
+        return source._replace(owns=self._replacing[source.stamp])
 
     def _make(self, sources: Sequence[Weighted]) -> Overlay:
         weights = [entry for entry in sources if not entry[0].is_prompt]
@@ -80,7 +93,7 @@ class Adapters:
             for source, _ in weights:
                 if source.stamp not in self._parts:
                     name = next(self._names)
-                    laid = load_part(self._model, laid, source, name)
+                    laid = load_part(self._loaded, laid, source, name)
                     self._parts[source.stamp] = name
         except BaseException:
             self._shared = None  # half an adapter may be in it; those under way keep it, others get a new one
@@ -98,7 +111,7 @@ class Adapters:
         names = []
         for source, scale in weights:
             names.append(next(self._names))
-            module = load_part(self._model, module, source, names[-1])
+            module = load_part(self._loaded, module, source, names[-1])
             scale_part(module, names[-1], scale)
         try:
             module.base_model.set_adapter(names, inference_mode=True)
@@ -110,7 +123,7 @@ class Adapters:
 
     def _prepend(self, overlay: Overlay, prompt: Source) -> Overlay:
         """The overlay with a trained prompt or prefix before the first token."""
-        found = read_prompt(load_part(self._model, None, prompt, next(self._names)), prompt, self._model)
+        found = read_prompt(load_part(self._loaded, None, prompt, next(self._names)), prompt, self._model)
         if isinstance(found, torch.Tensor):
             return dataclasses.replace(overlay, embeddings=found)
         return dataclasses.replace(overlay, prefix=found)
@@ -149,6 +162,13 @@ def _check_set(sources: Sequence[Weighted]) -> None:
         raise ModelError(
             f"{', '.join(unscaled)} has no scale: parts of it were trained whole, or its kind has none.",
             "Set its scale to 1, or leave it out.",
+        )
+    owners = [source.adapter.name for source, _ in sources if source.owns]
+    if owners and sum(not source.is_prompt for source, _ in sources) > 1:
+        raise ModelError(
+            f"{_list(sources)} cannot be laid over a model together: {', '.join(owners)} replaces tensors of the base"
+            " itself (saved embeddings, biases or whole weights), and only one of them could.",
+            "Use them one at a time, in panes of their own.",
         )
     prompts = [entry for entry in sources if entry[0].is_prompt]
     kinds = {source.kind for source, _ in sources if not source.is_prompt}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import psutil
@@ -57,13 +58,15 @@ class TransformersEngine:
         tools: Tools,
         lease: Lease,
         prepared_bytes: int = 0,
+        reload: Callable[[], Any] | None = None,
     ) -> None:
+        """reload: loads the model's weights anew, should an adapter have changed them."""
         self._info = info
         self._clock = tools.clock
         self._vocabulary = tools.vocabulary
         template = model.chat_template or loaded.chat_template
         self._prompts = Prompts(self._vocabulary, template, completes_template=False)
-        self._adapters = Adapters(model, loaded.model)
+        self._adapters = Adapters(model, loaded.model, reload)
         self._weights_bytes = sum(tensor.nbytes for tensor in loaded.model.parameters())
         self._prepared_bytes = prepared_bytes
         self._memory = memory
@@ -125,7 +128,11 @@ class TransformersEngine:
         prepared = prepare(loaded.model, psutil.virtual_memory().available)
         memory = choose_memory(loaded.model, rows, size, tools.interrupts)
         opened = msgspec.structs.replace(opened, memory_bytes=opened.memory_bytes + prepared)
-        return cls(model, opened, loaded, memory, rows, tools, lease, prepared)
+
+        def reload() -> Any:
+            return load_checkpoint(model, dtype, device, lambda _: True).model
+
+        return cls(model, opened, loaded, memory, rows, tools, lease, prepared, reload)
 
     @property
     def info(self) -> ModelInfo:

@@ -5,9 +5,12 @@ Knows nothing of how it is laid over the base.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import peft
+import torch
+from safetensors import safe_open
 
 from workbench.errors import ModelError
 from workbench.models.adapter import check_values
@@ -18,16 +21,25 @@ from workbench.models.tensors import read_tensors
 
 _PROMPTS = ("PREFIX_TUNING", "PROMPT_TUNING")
 
+_OF_ADAPTERS = re.compile(r"\.(lora_(A|B|embedding_A|embedding_B|magnitude_vector)|ia3_l)\b")
+"""In the names of tensors that only adapters have."""
+
 Stamp = tuple[str, int, int]
 
 
 class Source(NamedTuple):
-    """An adapter's configuration. stamp: changes when its file does. embeds: it changes an embedding."""
+    """An adapter's configuration. stamp: changes when its file does. embeds: it changes an embedding.
+
+    whole: names in its file of tensors that are not of an adapter's own kind. owns: some of them replace tensors of the
+    base; without a look at the base every one of them is taken for such.
+    """
 
     adapter: Adapter
     config: AdapterConfig
     stamp: Stamp
     embeds: bool = False
+    whole: tuple[str, ...] = ()
+    owns: bool = False
 
     @property
     def kind(self) -> str:
@@ -41,12 +53,13 @@ class Source(NamedTuple):
     @property
     def scales(self) -> bool:
         """Whether it can be laid over with a scale: what was trained whole cannot."""
-        return self.kind == "LORA" and not self.config.modules_to_save and not self.config.trainable_token_indices
+        whole = self.owns or self.config.modules_to_save or self.config.trainable_token_indices
+        return self.kind == "LORA" and not whole
 
     @property
     def mixes(self) -> bool:
         """Whether rows with and without it can be evaluated in one batch."""
-        return self.kind == "LORA" and not self.embeds and not self.config.beyond_low_rank
+        return self.kind == "LORA" and not self.embeds and not self.owns and not self.config.beyond_low_rank
 
 
 def read_source(adapter: Adapter) -> Source:
@@ -58,9 +71,28 @@ def read_source(adapter: Adapter) -> Source:
         )
     config, _ = read_adapter_config(adapter.path)
     path = find_weights(adapter.path)
-    embeds = any("lora_embedding_" in name for name in read_tensors(path).tensors)
+    names = read_tensors(path).tensors
+    embeds = any("lora_embedding_" in name for name in names)
+    prompt = config.peft_type in _PROMPTS
+    whole = () if prompt else tuple(name for name in names if not _OF_ADAPTERS.search(name))
     stat = path.stat()
-    return Source(adapter, config, (str(adapter.path), stat.st_mtime_ns, stat.st_size), embeds)
+    return Source(adapter, config, (str(adapter.path), stat.st_mtime_ns, stat.st_size), embeds, whole, bool(whole))
+
+
+def replaces_base(source: Source, model: Any) -> bool:
+    """Whether an adapter's file holds a tensor of its base with other numbers; peft saves untouched ones along."""
+    if not source.whole:
+        return False
+    base = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
+    with safe_open(find_weights(source.adapter.path), framework="pt") as file:
+        for name in source.whole:
+            own = base.get(name.removeprefix("base_model.model.").replace(".base_layer.", "."))
+            if own is None:
+                return True
+            brought = file.get_tensor(name).to(device=own.device, dtype=own.dtype)
+            if brought.shape != own.shape or not torch.equal(brought, own):
+                return True
+    return False
 
 
 def check_source(source: Source, base: Model) -> None:

@@ -1,6 +1,7 @@
 """peft's modules over a base: adapters loaded into them, checked, and read out of them again.
 
-Every module is a copy of the base's structure over the same tensors. Knows nothing of which adapters go together.
+Every module is a copy of the base's structure over the same tensors, except those that its adapter brings anew. Knows
+nothing of which adapters go together.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,19 +18,59 @@ from peft.tuners.lora import LoraLayer
 
 from workbench.engines.transformers.cache import Layers
 from workbench.engines.transformers.peft_folder import Source, make_config
+from workbench.engines.transformers.shared_weights import SharedWeights
 from workbench.errors import ModelError
 
 _INNER = re.compile(r"\.adapter\d{9}\b")
 """What an adapter is called inside a module, which is nobody's business outside."""
 
 
-def load_part(model: Any, module: Any, source: Source, name: str) -> Any:
-    """Load an adapter into a peft module over a model, or into a new one for None; the module. Raises ModelError."""
-    path, device = str(source.adapter.path), str(model.device)
+class LoadedBase:
+    """A model that adapters are laid over. reload: loads it anew, for its numbers alone."""
+
+    def __init__(self, model: Any, reload: Callable[[], Any] | None = None) -> None:
+        self.model = model
+        self.weights = SharedWeights(model)
+        self._reload = reload
+        self._broken: ModelError | None = None
+
+    def check_sound(self) -> None:
+        """Raise ModelError when an adapter has changed the model for good: its answers would be another model's."""
+        if self._broken:
+            raise self._broken
+
+    def check(self, adapter: str) -> None:
+        """Raise ModelError when the model's numbers are not what they were; they are again, where that can be done."""
+        self.check_sound()
+        changed = self.weights.find_changed()
+        if not changed:
+            return
+        if self._reload:
+            self.weights.restore(self._reload())
+        restored = not self.weights.find_changed()
+        error = ModelError(
+            f"The adapter {adapter} is refused: loading it changed the base model itself, in {len(changed)} of its"
+            f" tensors, such as {changed[0]}.",
+            "The base was restored. Save the adapter again without the base's tensors."
+            if restored
+            else "The base could not be restored: unload the model, and leave this adapter out.",
+        )
+        if not restored:
+            self._broken = error
+        raise error
+
+
+def load_part(base: LoadedBase, module: Any, source: Source, name: str) -> Any:
+    """Load an adapter into a peft module over a base, or into a new one for None; the module.
+
+    Raises ModelError; where the adapter wrote into the base all the same, too, and the base is what it was.
+    """
+    path, device = str(source.adapter.path), str(base.model.device)
     try:
         if module is None:
             config = make_config(source)
-            module = PeftModelForCausalLM(_copy_structure(model), config, adapter_name=name)
+            module = PeftModelForCausalLM(_copy_structure(base.model), config, adapter_name=name)
+            base.weights.guard(module)
         result = module.load_adapter(path, name, torch_device=device)
     except ModelError:
         raise
@@ -38,6 +80,8 @@ def load_part(model: Any, module: Any, source: Source, name: str) -> Any:
             "Choose an adapter that was trained on this model, or its base.",
             f"{type(error).__name__}: {error}",
         ) from error
+    finally:
+        base.check(source.adapter.name)
     if not source.is_prompt:
         _check_whole(source, result)
     return module

@@ -40,7 +40,8 @@ class TransformersVocabulary(Vocabulary):
         if self._backend is not None:
             self._backend.no_truncation()
             self._backend.no_padding()
-        super().__init__(size, bos, eos, controls, bos is not None and tokenizer.encode("a")[:1] == [bos])
+        adds_bos = bos is not None and tokenizer.encode("a")[:1] == [bos]
+        super().__init__(size, bos, eos, controls, adds_bos, dict(tokenizer.special_tokens_map))
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""
