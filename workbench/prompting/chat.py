@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from jinja2 import TemplateError as JinjaError
-from jinja2 import TemplateSyntaxError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateSyntaxError
 
 from workbench.errors import TemplateError
 from workbench.prompting.arrival import Loss, describe_losses, find_losses
+from workbench.prompting.chat_environment import ChatEnvironment, format_date, make_counter
 from workbench.prompting.chat_repairs import Repair, choose_repairs, describe_repair, fold_systems, type_contents
 from workbench.prompting.prompt import Message
-from workbench.prompting.sandbox import limit, make_limits
 
 PLAIN = (
     "{% for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor %}"
@@ -88,11 +83,10 @@ class ChatTemplate:
     ) -> None:
         self.source = source
         self._names = {"tools": None, "documents": None, **(special_tokens or {}), **(variables or {})}
-        self._names["strftime_now"] = functools.partial(_format_date, (variables or {}).get("date"))
+        self._names["strftime_now"] = functools.partial(format_date, (variables or {}).get("date"))
         self._ways: dict[object, frozenset[int] | None] = {}
         try:
-            environment = _make_environment()
-            self._template = environment.from_string(limit(environment.parse(source)))
+            self._template = ChatEnvironment().compile_limited(source)
         except TemplateSyntaxError as error:
             raise TemplateError(
                 f"The chat template has a syntax error in line {error.lineno}: {error.message}.",
@@ -180,7 +174,7 @@ class ChatTemplate:
         turns = type_contents(messages) if repair.typed else [{"role": m.role, "content": m.content} for m in messages]
         try:
             text = self._template.render(
-                messages=turns, add_generation_prompt=add_generation_prompt, **self._names, **make_limits()
+                messages=turns, add_generation_prompt=add_generation_prompt, **self._names, **make_counter()
             )
         except JinjaError as error:
             raise TemplateError(
@@ -244,45 +238,6 @@ def _append(opening: str | None, begun: str) -> str | None:
 def _shows_parts(text: str) -> bool:
     """Whether a template printed a list of parts as such: it takes contents as text."""
     return "'type': 'text'" in text or '"type": "text"' in text
-
-
-@functools.cache
-def _make_environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    return environment
-
-
-class _Generation(Extension):
-    """`{% generation %}…{% endgeneration %}`, which marks text for training; here it is only passed through."""
-
-    tags = {"generation"}  # noqa: RUF012  as the base class declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
-    # Jinja's own filter escapes for HTML, which no model was trained on
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
-
-
-def _raise(message: str) -> None:
-    raise JinjaError(message)
-
-
-def _format_date(date: object, form: str) -> str:
-    """Today in a template's own form; date: the day that is told instead."""
-    if not date:
-        return datetime.now().strftime(form)
-    try:
-        return datetime.fromisoformat(str(date)).strftime(form)
-    except ValueError as error:
-        raise JinjaError(f"the date {date!r} is none such as 2026-11-30") from error
 
 
 def _unused_characters(messages: Sequence[Message]) -> Iterator[str]:
