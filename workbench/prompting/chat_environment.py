@@ -40,7 +40,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         self.globals["raise_exception"] = _raise
 
     def compile_limited(self, source: str) -> Template:
-        """A template whose loops are counted by what `make_counter` gives each rendering. Raises TemplateSyntaxError."""
+        """A template whose loops `make_counter` counts in each rendering. Raises TemplateSyntaxError."""
         tree = self.parse(source)
         for block in [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)]:
             name = nodes.Name(_STEP, "load", lineno=block.lineno)
