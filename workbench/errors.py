@@ -9,6 +9,7 @@
     │   └── MissingVariablesError  the template asks for variables that the case lacks
     ├── BudgetError            the prompt does not fit the model's context
     ├── DatasetError           a dataset cannot be read, with file and line
+    │   └── DatasetChangedError  another program changed its file since it was opened
     ├── BenchError             a bench file does not describe a comparison
     ├── ScorerError            a scorer is unknown or wrongly configured
     ├── StoreError             the store of runs cannot be opened, read or written
@@ -80,6 +81,13 @@ class BudgetError(WorkbenchError):
 
 class DatasetError(WorkbenchError):
     """A dataset cannot be read."""
+
+
+class DatasetChangedError(DatasetError):
+    """Another program changed the dataset's file since it was opened; opened again, it can be read as it is now."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} was changed by another program since it was opened.", "Open it again.")
 
 
 class BenchError(WorkbenchError):

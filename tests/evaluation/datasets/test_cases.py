@@ -94,8 +94,8 @@ def test_problems_of_a_csv_file_are_told_with_their_lines(tmp_path):
     message = fail(tmp_path, "a.csv", "a,b,a,\n1,2,3,4\n1,2\n")
     assert message.splitlines()[1:] == [
         "  line 1: two columns are named a",
-        "  line 1: column 4 has no name",
-        "  line 3: 2 columns, but the header has 4",
+        "  line 2: 4 columns, but the header has 3",
+        "  line 3: 2 columns, but the header has 3",
     ]
     assert "line 2: " in fail(tmp_path, "b.csv", 'a,b\n"open,2\n')
 

@@ -22,6 +22,7 @@ from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets.cases import Cases, load_cases
 from workbench.evaluation.datasets.content import Content
 from workbench.evaluation.datasets.delimited import Delimited
+from workbench.evaluation.datasets.dialect import Dialect
 from workbench.evaluation.datasets.json_array import JsonArray
 from workbench.evaluation.datasets.json_lines import JsonLines
 from workbench.evaluation.datasets.json_text import encode_like, find_members, set_values
@@ -110,7 +111,10 @@ def copy_as_json_lines(dataset: Dataset, folder: Path, path: Path) -> Path:
     Raises FileChangedError when a file of that name is there already.
     """
     cases = load_cases(dataset, folder)
-    rows = ({name: _raw(text) for name, text in row.cells.items()} for row in cases.rows())
+    rows = (
+        {name: msgspec.Raw(text.encode()) if name in row.typed else text for name, text in row.cells.items()}
+        for row in cases.rows()
+    )
     files.write_text(path, "".join(msgspec.json.encode(row).decode() + "\n" for row in rows), "")
     return path
 
@@ -196,7 +200,7 @@ class _DelimitedEditor:
     def changed(self, row: int, changes: Mapping[str, str]) -> Amendment:
         content = self._source.content
         start, stop = self._source.extent(row)
-        text = _first_row(content.read(start, stop).decode(), self._source.delimiter)
+        text = _first_row(content.read(start, stop).decode(), self._source.dialect)
         body = text.rstrip("\r\n")
         new = self._row({**self.cells(row), **changes})
         return _amend(content, row + 1, start, body.encode(), new.encode())
@@ -217,7 +221,14 @@ class _DelimitedEditor:
 
     def _write(self, values: Sequence[str], quoting: Literal[0, 1]) -> str:
         stream = io.StringIO(newline="")
-        csv.writer(stream, delimiter=self._source.delimiter, quoting=quoting, lineterminator="\r\n").writerow(values)
+        dialect = self._source.dialect
+        csv.writer(
+            stream,
+            quoting=quoting,
+            lineterminator="\r\n",
+            doublequote=not dialect.has_escapes,
+            **dialect.format,
+        ).writerow(values)
         return stream.getvalue().removesuffix("\r\n")
 
 
@@ -255,7 +266,7 @@ def _amend(content: Content, number: int, start: int, before: bytes, after: byte
     return Amendment(content.path, number, content.digest(), start, before, after, lead, trail, line)
 
 
-def _first_row(text: str, delimiter: str) -> str:
+def _first_row(text: str, dialect: Dialect) -> str:
     """The text of the first row of several lines, with the end of its line."""
     taken: list[str] = []
 
@@ -264,7 +275,7 @@ def _first_row(text: str, delimiter: str) -> str:
             taken.append(line)
             yield line
 
-    next(csv.reader(feed(), delimiter=delimiter, strict=True))
+    next(csv.reader(feed(), **dialect.format))
     return "".join(taken)
 
 
@@ -275,16 +286,6 @@ def _line_ending(content: Content) -> bytes:
 
 def _is_identifier(column: str) -> bool:
     return column.lower() in ("id", "uid", "uuid", "guid", "index", "idx")
-
-
-def _raw(text: str) -> msgspec.Raw | str:
-    """A list or an object as such, anything else as text."""
-    if text[:1] in ("[", "{"):
-        try:
-            return msgspec.json.decode(text, type=msgspec.Raw)
-        except (msgspec.DecodeError, RecursionError):
-            return text
-    return text
 
 
 def _split(content: bytes) -> list[str]:

@@ -80,6 +80,11 @@ class Cases(Sequence[Case]):
         return self._digest
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was decided about the file, and about its rows as far as they were read."""
+        return (*self.source.remarks, *self.reader.remarks)
+
+    @property
     def numbers(self) -> Sequence[int]:
         """The case numbers, in order."""
         if isinstance(self._chosen, range):
@@ -178,7 +183,7 @@ class Scan(NamedTuple):
 
 
 def _choose_rows(dataset: Dataset, source: Source, scan: Scan) -> Sequence[int]:
-    wants = make_filter(dataset)
+    wants = make_filter(dataset, source.blank_is_answer)
     most = dataset.limit if dataset.sample is None and dataset.limit is not None else None
     if source.sound and not wants and not scan.reader.checks:
         return range(len(source))
@@ -190,7 +195,7 @@ def _choose_rows(dataset: Dataset, source: Source, scan: Scan) -> Sequence[int]:
         row += 1
         if isinstance(item, Fault):
             scan.skips.add(item.line, item.message)
-        elif (not wants or wants(item.cells)) and (not scan.reader.checks or is_case(item, scan)):
+        elif (not wants or wants(item)) and (not scan.reader.checks or is_case(item, scan)):
             chosen.append(row)
             if len(chosen) == most:
                 break
@@ -200,7 +205,7 @@ def _choose_rows(dataset: Dataset, source: Source, scan: Scan) -> Sequence[int]:
 def is_case(row: Row, scan: Scan) -> bool:
     """Whether a row can be used; if not, why is noted in the scan."""
     try:
-        scan.reader.read(1, row)
+        scan.reader.check(row)
     except LackError as error:
         scan.skips.add(row.line, str(error), error.column)
         return False

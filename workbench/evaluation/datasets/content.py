@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.errors import DatasetError, FileError
+from workbench.errors import DatasetChangedError, DatasetError, FileError
 
 BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20
+_LONGEST_LINE = 256 << 20
 
 
 class Content:
@@ -25,12 +27,9 @@ class Content:
     def __init__(self, path: Path) -> None:
         """Raises FileError when the file cannot be opened, DatasetError when it is text of another encoding."""
         self.path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise FileError(f"Cannot read {path}: {reason}.", "Check the path and its permissions.") from error
+        self._file = _open(path)
         weakref.finalize(self, os.close, self._file)
+        self._digest = ""
         self._lock = threading.Lock()
         self._state = self._stat()
         self.size = self._state[0]
@@ -41,8 +40,7 @@ class Content:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from start up to stop. Raises DatasetError when the file was overwritten since."""
-        if self._stat() != self._state:
-            raise DatasetError(f"{self.path} was changed by another program since it was opened.", "Open it again.")
+        self._check()
         found = self._read(start, stop)
         while start + len(found) < stop and (more := self._read(start + len(found), stop)):
             found += more  # the system gives at most two gigabytes at once
@@ -50,13 +48,21 @@ class Content:
 
     def lines(self, start: int) -> Iterator[bytes]:
         """The lines from a place on, each with its line feed."""
-        rest = b""
+        rest: list[bytes] = []  # of a line that spans blocks
         for block in self._blocks(start):
-            *whole, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
-            for line in whole:
-                yield line + b"\n"
-        if rest:
-            yield rest
+            first, *others = block.split(b"\n")
+            rest.append(first)
+            if others:
+                yield b"".join(rest) + b"\n"
+                for line in others[:-1]:
+                    yield line + b"\n"
+                rest = [others[-1]]
+            elif len(rest) > _LONGEST_LINE // _BLOCK:
+                raise DatasetError(
+                    f"{self.path} has a line of more than {_LONGEST_LINE >> 20} MiB.", "Is this a file of rows?"
+                )
+        if last := b"".join(rest):
+            yield last
 
     def read_all(self) -> bytes:
         """Every byte, the byte order mark among them."""
@@ -71,7 +77,20 @@ class Content:
         running = hashlib.blake2b(digest_size=16)
         for block in self._blocks(0):
             running.update(block)
-        return running.hexdigest()
+        self._digest = running.hexdigest()
+        return self._digest
+
+    def _check(self) -> None:
+        """Raise DatasetChangedError when the file was overwritten; one that was merely touched is the same."""
+        state = self._stat()
+        if state == self._state:
+            return
+        if not self._digest or state[0] != self._state[0]:
+            raise DatasetChangedError(self.path)
+        before, self._state = self._digest, state
+        if self.digest() != before:
+            self._state, self._digest = (-1, -1), ""
+            raise DatasetChangedError(self.path)
 
     def _blocks(self, start: int) -> Iterator[bytes]:
         while block := self.read(start, start + _BLOCK):
@@ -88,6 +107,20 @@ class Content:
     def _stat(self) -> tuple[int, int]:
         found = os.fstat(self._file)
         return found.st_size, found.st_mtime_ns
+
+
+def _open(path: Path) -> int:
+    # not blocking: to open a pipe that nobody writes to would wait for ever
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        file = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise FileError(f"Cannot read {path}: {reason}.", "Check the path and its permissions.") from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise DatasetError(f"{path} is no regular file: a folder, a device or a pipe.", "Save its content as a file.")
+    return file
 
 
 def find_fault(line: bytes) -> str:

@@ -6,7 +6,7 @@ Knows nothing of files or columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,13 +33,17 @@ _ROLES = {
 class Talk(NamedTuple):
     """input: what the user said last. expected: what was answered to it, None where nothing was.
 
-    history: the turns before, a line each. system: the instructions, "" without any.
+    history: the turns before, a line each. system: the instructions, "" without any. turns: role and text of every turn
+    but the answer, in their order, the system's among them. dropped: whether a turn holds what is no text, such as an
+    image, which is left out.
     """
 
     input: str
     expected: str | None
     history: str
     system: str
+    turns: tuple[tuple[str, str], ...] = ()
+    dropped: bool = False
 
 
 def is_turns(value: str | None) -> bool:
@@ -55,6 +59,7 @@ def is_turns(value: str | None) -> bool:
 def read_talk(value: str) -> Talk:
     """The conversation in a cell. Raises ValueError that says what is wrong with it."""
     turns = _read_turns(value)
+    asked_with = turns[:-1] if turns[-1][0] == "assistant" else turns
     system = "\n".join(text for role, text in turns if role == "system")
     said = [(role, text) for role, text in turns if role != "system"]
     expected = said.pop()[1] if said and said[-1][0] == "assistant" else None
@@ -62,7 +67,8 @@ def read_talk(value: str) -> Talk:
     if asked is None:
         raise ValueError("no turn of a user")
     history = said[:asked] + said[asked + 1 :]
-    return Talk(said[asked][1], expected, "\n".join(f"{role}: {text}" for role, text in history), system)
+    told = "\n".join(f"{role}: {text}" for role, text in history)
+    return Talk(said[asked][1], expected, told, system, tuple(asked_with), _has_other_parts(value))
 
 
 def write_talk(value: str | None, said: Mapping[str, str], expected: str | None, shared: bool) -> str:
@@ -128,6 +134,20 @@ def last_answer(value: str) -> str:
         return value
     turns = _read_turns(value)
     return next((text for role, text in reversed(turns) if role == "assistant"), turns[-1][1])
+
+
+def write_turns(turns: Iterable[tuple[str, str]]) -> str:
+    """Turns as a JSON list of objects with role and content, the way chat templates and servers take them."""
+    return json.dumps([{"role": role, "content": text} for role, text in turns], ensure_ascii=False)
+
+
+def _has_other_parts(value: str) -> bool:
+    """Whether a turn has parts of which not all are text."""
+    if '"type"' not in value:
+        return False
+    contents = [turn.get("content", turn.get("value")) for turn in msgspec.json.decode(value)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return any(not (isinstance(part, Mapping) and isinstance(part.get("text"), str)) for part in parts)
 
 
 def _read_turns(value: str) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """CSV and TSV: a row of column names, then a row a case; read by where each row begins.
 
-A row may span lines inside quotes. An empty cell is a value of a variable, and no answer where it should be one.
+How fields are separated is dialect.py's. A row may span lines inside quotes. An empty cell is a value of a variable,
+and no answer where it should be one. Empty columns at the end, which have no name, are left out and said.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from array import array
 from collections.abc import Iterator
 
 from workbench.evaluation.datasets.content import Content, find_fault
+from workbench.evaluation.datasets.dialect import LONGEST_FIELD, find_dialect
 from workbench.evaluation.datasets.source import Fault, Row
 
-_LONGEST_FIELD = 2**31 - 1  # a case may be a long document
 _MOST_RESTARTS = 32  # each may read the rest of the file once more
 _SAID = {"unexpected end of data": "a quote is opened and never closed"}
 _AT_ONCE = 256  # rows read from the disk together
@@ -29,17 +30,25 @@ class Delimited:
     def __init__(self, content: Content, format: str, delimiter: str) -> None:
         self.path = content.path
         self.format = format
-        self.delimiter = delimiter
+        self.dialect = find_dialect(content, delimiter)
         self.columns: tuple[str, ...] = ()
         self.content = content
+        self._cut = 0  # rows with empty columns beyond the last name
+        self._header_remarks: tuple[str, ...] = ()
         self._starts = array("Q")
         self._lines = array("Q")
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        rows = f"{self._cut:,} rows end in" if self._cut != 1 else "1 row ends in"
+        cut = f"{rows} empty columns without a name; these are left out."
+        return (*self.dialect.remarks, *self._header_remarks, *([cut] if self._cut else []))
+
     def scan(self) -> Iterator[Row | Fault]:
-        csv.field_size_limit(_LONGEST_FIELD)
+        csv.field_size_limit(LONGEST_FIELD)
         self._starts, self._lines = array("Q"), array("Q")
-        self.columns = ()
-        text = _Text(self.content, self.content.begin, 1)
+        self.columns, self._cut = (), 0
+        text = _Text(self.content, self.dialect.start, self.dialect.line)
         for restart in range(_MOST_RESTARTS + 1):
             yield from self._scan_on(text)
             if not text.unclosed:
@@ -49,7 +58,7 @@ class Delimited:
                 yield Fault(text.line, "too many quotes that never close; the rest was not read", whole=True)
 
     def _scan_on(self, text: _Text) -> Iterator[Row | Fault]:
-        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        reader = csv.reader(text, **self.dialect.format)
         while True:
             text.begin_row()
             try:
@@ -66,17 +75,38 @@ class Delimited:
                     return
                 continue
             if values and not self.columns:
-                self.columns = tuple(values)
-                yield from _check_header(values, text)
+                yield from self._take_header(values, text)
             elif values:
                 yield self._note(text, self._read(text, values))
 
     def _read(self, text: _Text, values: list[str]) -> Row | Fault:
         if text.encoding_fault:
             return Fault(text.line_begun, text.encoding_fault)
-        if len(values) != len(self.columns):
-            return Fault(text.line_begun, f"{len(values)} columns, but the header has {len(self.columns)}")
-        return Row(text.line_begun, dict(zip(self.columns, values, strict=True)))
+        width = len(self.columns)
+        if len(values) < width or any(values[width:]):
+            return Fault(text.line_begun, f"{len(values)} columns, but the header has {width}")
+        self._cut += len(values) > width
+        return Row(text.line_begun, self._make_cells(values))
+
+    def _make_cells(self, values: list[str]) -> dict[str, str]:
+        return dict(zip(self.columns, values, strict=False))
+
+    def _take_header(self, values: list[str], text: _Text) -> Iterator[Fault]:
+        """Column names without the blanks around them; those without a name get one, but for the last."""
+        names = [name.strip() for name in values]
+        while names and not names[-1]:
+            names.pop()
+        unnamed = [at for at, name in enumerate(names) if not name]
+        called = {at: _free_name(f"column {at + 1}", names) for at in unnamed}
+        self.columns = tuple(called.get(at, name) for at, name in enumerate(names))
+        self._header_remarks = tuple(f'Column {at + 1} has no name; it is called "{called[at]}".' for at in unnamed)
+        if text.encoding_fault:
+            yield Fault(text.line_begun, text.encoding_fault, whole=True)
+        if not names:
+            yield Fault(text.line_begun, "no column has a name", whole=True)
+        for at, name in enumerate(names):
+            if name and name in names[:at]:
+                yield Fault(text.line_begun, f"two columns are named {name}", whole=True)
 
     def _note(self, text: _Text, row: Row | Fault) -> Row | Fault:
         self._starts.append(text.begun)
@@ -90,8 +120,8 @@ class Delimited:
             block = self.content.read(base, self._end(last - 1))
             for index in range(first, last):
                 text = block[self._starts[index] - base : self._end(index) - base].decode()
-                values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True))
-                yield Row(self._lines[index], dict(zip(self.columns, values, strict=True)))
+                values = next(csv.reader(io.StringIO(text, newline=""), **self.dialect.format))
+                yield Row(self._lines[index], self._make_cells(values))
 
     def extent(self, row: int) -> tuple[int, int]:
         """Where a row lies in the file, in bytes, with the blank lines after it."""
@@ -153,11 +183,7 @@ class _Text:
                 yield piece
 
 
-def _check_header(header: list[str], text: _Text) -> Iterator[Fault]:
-    if text.encoding_fault:
-        yield Fault(1, text.encoding_fault, whole=True)
-    for number, name in enumerate(header, start=1):
-        if not name.strip():
-            yield Fault(1, f"column {number} has no name", whole=True)
-        elif name in header[: number - 1]:
-            yield Fault(1, f"two columns are named {name}", whole=True)
+def _free_name(name: str, taken: list[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

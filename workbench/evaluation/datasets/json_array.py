@@ -16,9 +16,11 @@ import msgspec
 
 from workbench.errors import DatasetError
 from workbench.evaluation.datasets.content import Content, find_fault
-from workbench.evaluation.datasets.json_lines import decode_cells, read_object
+from workbench.evaluation.datasets.json_lines import decode_cells, find_constant, read_object
 from workbench.evaluation.datasets.source import Fault, Row
 
+_LF = "\n"
+_LARGEST = 1 << 30
 _GAP = re.compile(rb"[\s,]*")
 _KEY = re.compile(rb'[\s,]*"(?:[^"\\]|\\.)*"\s*:\s*')
 
@@ -42,6 +44,7 @@ class JsonArray:
     def __init__(self, content: Content, part: Part) -> None:
         self.path = content.path
         self.columns: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()
         self.content = content
         self._part = part
         self._starts = array("Q")
@@ -72,7 +75,7 @@ class JsonArray:
     def rows(self, start: int, stop: int) -> Iterator[Row]:
         for index in range(start, stop):
             text = self.content.read(self._starts[index], self._stops[index])
-            yield Row(self._lines[index], decode_cells(text))
+            yield Row(self._lines[index], *decode_cells(text))
 
     @property
     def begin(self) -> int:
@@ -92,6 +95,11 @@ class JsonArray:
 
 def find_parts(content: Content) -> tuple[Part, ...]:
     """The lists of objects that the file holds. Raises DatasetError with line and column when it is not JSON."""
+    if content.size > _LARGEST:
+        raise DatasetError(
+            f"{content.path} is larger than {_LARGEST >> 20} MiB, which a JSON file is read in at once.",
+            "Save it as JSON lines, an object a line.",
+        )
     text = content.read(content.begin, content.size)
     try:
         text.decode()
@@ -141,4 +149,7 @@ def _locate(text: bytes) -> str:
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
     except (ValueError, RecursionError) as error:
         return str(error)
-    return "a value that is no JSON, such as NaN"
+    decoded = text.decode()
+    at, words = find_constant(decoded)
+    before = decoded[:at]
+    return f"line {before.count(_LF) + 1}, column {at - before.rfind(_LF)}: {words}"

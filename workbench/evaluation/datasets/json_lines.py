@@ -6,6 +6,7 @@ Values that are not strings become their JSON text, exactly as written; null is 
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator
 
@@ -28,6 +29,7 @@ class JsonLines:
     def __init__(self, content: Content) -> None:
         self.path = content.path
         self.columns: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()
         self.content = content
         self._starts = array("Q")
         self._lines = array("Q")
@@ -57,7 +59,7 @@ class JsonLines:
             block = self.content.read(base, self._end(last - 1))
             for index in range(first, last):
                 line = block[self._starts[index] - base : self._end(index) - base]
-                yield Row(self._lines[index], decode_cells(line))
+                yield Row(self._lines[index], *decode_cells(line))
 
     def extent(self, row: int) -> tuple[int, int]:
         """Where a row lies in the file, in bytes, with the blank lines after it."""
@@ -74,6 +76,8 @@ class JsonLines:
         return self._starts[index + 1] if index + 1 < len(self._starts) else self._reached
 
 
+_NONE: frozenset[str] = frozenset()
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -82,7 +86,7 @@ def read_object(line: int, text: bytes) -> Row | Fault:
     try:
         if not text.isascii():
             text.decode()  # the decoder looks into no value, and so would let pass what is no text
-        return Row(line, decode_cells(text))
+        return Row(line, *decode_cells(text))
     except msgspec.ValidationError as error:
         return Fault(line, f"{error}; each line is one object of column and value")
     except RecursionError:
@@ -91,9 +95,13 @@ def read_object(line: int, text: bytes) -> Row | Fault:
         return Fault(line, find_fault(text) or explain(text.decode(), error))
 
 
-def decode_cells(text: bytes) -> dict[str, str]:
-    """The object's values as text. Raises msgspec.DecodeError or ValidationError when it is no object."""
-    cells = {}
+def decode_cells(text: bytes) -> tuple[dict[str, str], frozenset[str]]:
+    """The object's values as text, and the names of those that are no strings.
+
+    Raises msgspec.DecodeError or ValidationError when it is no object.
+    """
+    cells: dict[str, str] = {}
+    typed: list[str] = []
     for column, raw in _DECODER.decode(text).items():
         value = bytes(raw)
         if value[:1] == b'"':
@@ -101,7 +109,8 @@ def decode_cells(text: bytes) -> dict[str, str]:
             cells[column] = value[1:-1].decode() if b"\\" not in value else msgspec.json.decode(value, type=str)
         elif value != b"null":
             cells[column] = value.decode()
-    return cells
+            typed.append(column)
+    return cells, frozenset(typed) if typed else _NONE
 
 
 def explain(text: str, error: Exception) -> str:
@@ -112,4 +121,11 @@ def explain(text: str, error: Exception) -> str:
         return f", column {fault.colno}: {fault.msg}"
     except (ValueError, RecursionError) as fault:
         return f", {fault}"
-    return f", {error}"
+    at, words = find_constant(text)
+    return f", column {at + 1}: {words}" if at >= 0 else f", {error}"
+
+
+def find_constant(text: str) -> tuple[int, str]:
+    """Where JSON that Python alone reads holds NaN or Infinity, with what to do about it; -1 where it does not."""
+    found = next((found for found in _CONSTANT.finditer(text) if found[1]), None)
+    return (found.start(), f"{found[0]} is not JSON; write null for no value") if found else (-1, "no JSON")

@@ -14,15 +14,18 @@ from typing import NamedTuple
 import msgspec
 
 from workbench import paths
-from workbench.errors import DatasetError
+from workbench.errors import DatasetError, FileError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import hf_folder
 from workbench.evaluation.datasets.chain import Chain
 from workbench.evaluation.datasets.content import Content
 from workbench.evaluation.datasets.delimited import Delimited
-from workbench.evaluation.datasets.json_array import JsonArray, find_parts
+from workbench.evaluation.datasets.json_array import JsonArray, Part, find_parts
 from workbench.evaluation.datasets.json_lines import JsonLines
 from workbench.evaluation.datasets.source import Source
+from workbench.evaluation.datasets.spreadsheet import Spreadsheet, list_sheets
+from workbench.evaluation.datasets.squad import Squad, is_squad
+from workbench.evaluation.datasets.tables import Table
 
 SUFFIXES = {
     ".jsonl": "jsonl",
@@ -61,7 +64,7 @@ def open_source(dataset: Dataset, folder: Path) -> Opened:
     Raises FileError when there is no such file, DatasetError when it is none of the known formats, or when it has
     several splits and none of them is chosen.
     """
-    path = paths.find_input(dataset.path, folder)
+    path = _find(dataset.path, folder)
     if dataset.format and dataset.format not in FORMATS:
         raise DatasetError(f"{dataset.format} is no format of a dataset.", f"Expected {', '.join(FORMATS)}.")
     if path.is_dir():
@@ -78,13 +81,21 @@ def open_source(dataset: Dataset, folder: Path) -> Opened:
     return Opened(_open_file(siblings[chosen], kind), tuple(siblings), chosen)
 
 
+def _find(name: str, folder: Path) -> Path:
+    try:
+        return paths.find_input(name, folder)
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a user who is not there
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise FileError(f"{name[:80]!r} cannot be the path of a dataset: {reason}.", "Correct the path.") from error
+
+
 def _open_folder(path: Path, dataset: Dataset) -> Opened:
     if (path / hf_folder.SPLITS).is_file():
         splits = hf_folder.list_parts(path)
         chosen = _choose(dataset.split, splits, path)
-        return Opened(hf_folder.HfFolder(path / chosen), splits, chosen)
+        return Opened(hf_folder.open_folder(path / chosen), splits, chosen)
     if (path / hf_folder.STATE).is_file():
-        return Opened(hf_folder.HfFolder(path))
+        return Opened(hf_folder.open_folder(path))
     files = [file for place in (path, path / "data") for file in _list(place) if file.suffix.lower() in SUFFIXES]
     groups: dict[str, list[Path]] = {}
     for file in files:
@@ -112,8 +123,6 @@ def _open_shards(folder: Path, split: str, shards: list[Path], format: str) -> S
 def _open_parts(path: Path, kind: str, split: str) -> Opened:
     """A file that may hold several splits."""
     if kind == "xlsx":
-        from workbench.evaluation.datasets.spreadsheet import Spreadsheet, list_sheets
-
         sheets = list_sheets(path)
         chosen = _choose(split, sheets, path) if split or not sheets else sheets[0]
         return Opened(Spreadsheet(path, chosen), sheets if len(sheets) > 1 else (), chosen if len(sheets) > 1 else "")
@@ -123,21 +132,24 @@ def _open_parts(path: Path, kind: str, split: str) -> Opened:
     parts = {part.key: part for part in find_parts(content)}
     if "" not in parts:
         chosen = _choose(split, parts, path)
-        return Opened(JsonArray(content, parts[chosen]), tuple(parts), chosen)
+        return Opened(_open_list(content, parts[chosen]), tuple(parts), chosen)
     siblings = _find_siblings(path)
     if not split:
-        return Opened(JsonArray(content, parts[""]), tuple(siblings), _split_of(path))
+        return Opened(_open_list(content, parts[""]), tuple(siblings), _split_of(path))
     chosen = _choose(split, siblings, path)
     if siblings[chosen] == path:
-        return Opened(JsonArray(content, parts[""]), tuple(siblings), chosen)
+        return Opened(_open_list(content, parts[""]), tuple(siblings), chosen)
     return Opened(_open_parts(siblings[chosen], kind, "").source, tuple(siblings), chosen)
+
+
+def _open_list(content: Content, part: Part) -> Source:
+    array = JsonArray(content, part)
+    return Squad(array) if is_squad(array) else array
 
 
 def _open_file(path: Path, kind: str) -> Source:
     if kind == "parquet":
-        from workbench.evaluation.datasets.parquet import Parquet
-
-        return Parquet(path)
+        return Table(path, "parquet", "parquet", [path])
     if kind in ("json", "xlsx"):
         return _open_parts(path, kind, "").source
     content = Content(path)

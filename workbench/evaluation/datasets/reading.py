@@ -5,6 +5,7 @@ Knows nothing of files.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -38,11 +39,17 @@ class Reader:
         self._expected = dataset.expected
         self._blank_is_answer = blank_is_answer
         self.offered: dict[str, None] = {}  # variables that the layout makes and that are no columns of the file
+        self._remarks: Counter[str] = Counter()
 
     @property
     def checks(self) -> bool:
         """Whether a row that its file can hold may still be no case."""
         return bool(self._columns) or self._meaning is not None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the rows read so far hold that no case uses, and in how many of them."""
+        return tuple(f"{remark} ({rows:,} row{'s' if rows != 1 else ''})" for remark, rows in self._remarks.items())
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -68,6 +75,12 @@ class Reader:
             return column
         return self._meaning.origin(column if variable else "")
 
+    def check(self, row: Row) -> None:
+        """Read a row for the first time, counting what no case uses of it. Raises as `read` does."""
+        self.read(1, row)
+        if self._meaning is not None:
+            self._remarks.update(self._meaning.read(row.cells).remarks)
+
     def read(self, number: int, row: Row) -> Case:
         """The case of that number. Raises ValueError that says why a row is none; LackError for a missing value."""
         if self._meaning is None:
@@ -75,7 +88,7 @@ class Reader:
         else:
             meaning = self._meaning.read(row.cells)
             self.offered.update(dict.fromkeys(meaning.variables))
-        variables, expected, also = meaning
+        variables, expected, also = meaning.variables, meaning.expected, meaning.also
         cells = {**row.cells, **variables}
         if self._meaning is None or self._expected != _USUAL:
             expected, also = cells.get(self._expected), ()
@@ -83,7 +96,15 @@ class Reader:
         if self._columns:
             variables = {name: _get(cells, column) for name, column in self._columns.items()}
         answer = expected if expected or self._blank_is_answer else None
-        return Case(number, variables, answer, row.line, also)
+        return Case(number, variables, answer, row.line, also, self._find_typed(row, meaning, variables))
+
+    def _find_typed(self, row: Row, meaning: Meaning, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """The variables that are no text: of a typed column, or made so by the layout."""
+        if not row.typed and not meaning.typed:
+            return ()
+        made = {name for name, text in meaning.variables.items() if row.cells.get(name) != text}
+        typed = (row.typed - made) | set(meaning.typed)
+        return tuple(name for name in variables if self._columns.get(name, name) in typed)
 
 
 def _get(cells: Cells, column: str) -> str:

@@ -1,24 +1,34 @@
 """Selection: which rows of a dataset are wanted, by their values, by lot and by number.
 
-Knows nothing of files.
+Knows nothing of files. Values are compared with their types where a file has any: true is not the text "true" there,
+and 1 is not "1"; text that is wanted is compared with what is shown. In a CSV file everything is text, and a number or
+a truth value is what reads as one.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from array import array
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from workbench.evaluation.bench import Dataset, Wanted
-from workbench.evaluation.datasets.layouts import Cells
+from workbench.evaluation.datasets.source import Row
+
+_NUMBER = re.compile(r"\s*[-+]?(\d{1,400}(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?\s*", re.ASCII)
+_Test = Callable[[str | None, bool], bool]
 
 
-def make_filter(dataset: Dataset) -> Callable[[Cells], bool] | None:
-    """Whether a row is wanted, by its columns; None where every row is."""
-    tests = [(column, _make_test(wanted)) for column, wanted in dataset.where.items()]
+def make_filter(dataset: Dataset, has_types: bool) -> Callable[[Row], bool] | None:
+    """Whether a row is wanted, by its columns; None where every row is.
+
+    has_types: whether the file tells 1 from "1".
+    """
+    tests = [(column, _make_test(wanted, has_types)) for column, wanted in dataset.where.items()]
     if not tests:
         return None
-    return lambda cells: all(test(cells.get(column)) for column, test in tests)
+    return lambda row: all(test(row.cells.get(column), column in row.typed or not has_types) for column, test in tests)
 
 
 def draw(dataset: Dataset, rows: Sequence[int]) -> Sequence[int]:
@@ -29,23 +39,23 @@ def draw(dataset: Dataset, rows: Sequence[int]) -> Sequence[int]:
     return rows if dataset.limit is None else rows[: dataset.limit]
 
 
-def _make_test(wanted: Wanted | tuple[Wanted, ...]) -> Callable[[str | None], bool]:
+def _make_test(wanted: Wanted | tuple[Wanted, ...], has_types: bool) -> _Test:
+    """Whether a cell's text is wanted; the test's second argument: whether it may be a number or a truth value."""
     choices = wanted if isinstance(wanted, tuple) else (wanted,)
-    texts = {_to_text(choice) for choice in choices}
-    numbers = {float(choice) for choice in choices if isinstance(choice, (int, float)) and not isinstance(choice, bool)}
-    if not numbers:
-        return lambda text: text in texts
-    return lambda text: text in texts or _number(text) in numbers
+    texts = {choice for choice in choices if choice is None or isinstance(choice, str)}
+    truths = {"true" if choice else "false" for choice in choices if isinstance(choice, bool)}
+    numbers = {Decimal(str(choice)) for choice in choices if _is_number(choice)}
+
+    def test(text: str | None, typed: bool) -> bool:
+        if text in texts:
+            return True
+        if text is None or not typed:
+            return False
+        shown = text if has_types else text.strip().lower()
+        return shown in truths or (bool(numbers) and _NUMBER.fullmatch(text) is not None and Decimal(text) in numbers)
+
+    return test
 
 
-def _to_text(choice: Wanted) -> str | None:
-    if isinstance(choice, bool):
-        return "true" if choice else "false"
-    return None if choice is None else str(choice)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
+def _is_number(choice: Wanted) -> bool:
+    return isinstance(choice, (int, float)) and not isinstance(choice, bool)

@@ -15,10 +15,12 @@ _SHOWN = 8  # problems told one by one; the rest is a number
 
 
 class Row(NamedTuple):
-    """line: where it begins, from 1. cells: column -> text; a column without a value is not there."""
+    """line: where it begins, from 1. cells: column -> text; a column without a value is not there. typed: the columns
+    whose text is JSON of a value that is not text: a number, a truth value, a list or an object."""
 
     line: int
     cells: dict[str, str]
+    typed: frozenset[str] = frozenset()
 
 
 class Fault(NamedTuple):
@@ -34,7 +36,8 @@ class Source(Protocol):
 
     format: as a bench names it. unit: what `line` counts. columns: those seen so far, in order.
     blank_is_answer: whether "" in a cell is a value. sound: every row can be read, and their number is known, before
-    a scan; otherwise `rows` and the length need a scan first, as far as it went.
+    a scan; otherwise `rows` and the length need a scan first, as far as it went. remarks: what was decided about the
+    file that its reader should know, as far as it was scanned.
     """
 
     path: Path
@@ -42,7 +45,12 @@ class Source(Protocol):
     unit: str
     blank_is_answer: bool
     sound: bool
-    columns: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
 
     def scan(self) -> Iterator[Row | Fault]:
         """Every row from the first, and what is wrong with the file."""

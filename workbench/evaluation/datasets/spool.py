@@ -27,11 +27,11 @@ class Spool:
         self._lock = threading.Lock()
         self._stops = array("Q", [0])
         self._lines = array("Q")
-        self._decoder = msgspec.json.Decoder(dict[str, str])
+        self._decoder = msgspec.json.Decoder(tuple[dict[str, str], frozenset[str]])
 
     def put(self, row: Row) -> None:
         """Keep a row, as the last one."""
-        text = msgspec.json.encode(row.cells)
+        text = msgspec.json.encode((row.cells, row.typed))
         self._file.write(text)
         self._stops.append(self._stops[-1] + len(text))
         self._lines.append(row.line)
@@ -42,7 +42,7 @@ class Spool:
             with self._lock:
                 self._file.seek(self._stops[index])
                 text = self._file.read(self._stops[index + 1] - self._stops[index])
-            yield Row(self._lines[index], self._decoder.decode(text))
+            yield Row(self._lines[index], *self._decoder.decode(text))
 
     def __len__(self) -> int:
         return len(self._lines)
