@@ -23,7 +23,7 @@ from workbench.evaluation.datasets.delimited import Delimited
 from workbench.evaluation.datasets.json_array import JsonArray, Part, find_parts
 from workbench.evaluation.datasets.json_lines import JsonLines
 from workbench.evaluation.datasets.source import Source
-from workbench.evaluation.datasets.spreadsheet import Spreadsheet, list_sheets
+from workbench.evaluation.datasets.spreadsheet import Spreadsheet
 from workbench.evaluation.datasets.squad import Squad, is_squad
 from workbench.evaluation.datasets.tables import Table
 
@@ -123,9 +123,11 @@ def _open_shards(folder: Path, split: str, shards: list[Path], format: str) -> S
 def _open_parts(path: Path, kind: str, split: str) -> Opened:
     """A file that may hold several splits."""
     if kind == "xlsx":
-        sheets = list_sheets(path)
+        book = Spreadsheet(path)
+        sheets = book.sheets
         chosen = _choose(split, sheets, path) if split or not sheets else sheets[0]
-        return Opened(Spreadsheet(path, chosen), sheets if len(sheets) > 1 else (), chosen if len(sheets) > 1 else "")
+        book.choose(chosen)
+        return Opened(book, sheets if len(sheets) > 1 else (), chosen if len(sheets) > 1 else "")
     content = Content(path)
     if _is_json_lines(content):
         return Opened(JsonLines(content))

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from workbench.evaluation.datasets.content import Content
-from workbench.evaluation.datasets.native.process import ask, describe_file
+from workbench.evaluation.datasets.native.process import Hold, ask, describe_file
 from workbench.evaluation.datasets.source import Fault, Row
 from workbench.evaluation.datasets.spool import Spool
 
@@ -17,23 +19,31 @@ _AT_ONCE = 512
 
 
 class Spreadsheet:
-    """A source."""
+    """A source. sheets: the names of all that there are; the first one is read if no other is chosen."""
 
     format = "xlsx"
     unit = "row"
     blank_is_answer = True
     sound = False
 
-    def __init__(self, path: Path, sheet: str) -> None:
+    def __init__(self, path: Path) -> None:
+        """Raises DatasetError when the file is no workbook."""
         self.path = path
         self.columns: tuple[str, ...] = ()
         self.remarks: tuple[str, ...] = ()
         self._content = Content(path)
-        self._file = describe_file("xlsx", [path], sheet)
+        self._file = describe_file("xlsx", [path])
         self._spool = Spool()
+        self._hold: Hold | None = Hold()
+        self.sheets = ask(path, self._file).parts
+
+    def choose(self, sheet: str) -> None:
+        """Read this sheet from now on."""
+        self._file = msgspec.structs.replace(self._file, sheet=sheet)
 
     def scan(self) -> Iterator[Row | Fault]:
         spool = self._spool = Spool()
+        self._hold = self._hold or Hold()
         told = 0
         while True:
             reply = ask(self.path, self._file, len(spool), len(spool) + _AT_ONCE)
@@ -46,6 +56,7 @@ class Spreadsheet:
                 spool.put(row)
                 yield Fault(found.line, found.problem) if found.problem else row
             if not reply.rows:
+                self._hold = None  # everything is in the spool
                 return
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
@@ -56,9 +67,3 @@ class Spreadsheet:
 
     def __len__(self) -> int:
         return len(self._spool)
-
-
-def list_sheets(path: Path) -> tuple[str, ...]:
-    """The names of the sheets. Raises DatasetError when the file is no workbook."""
-    Content(path)
-    return ask(path, describe_file("xlsx", [path])).parts

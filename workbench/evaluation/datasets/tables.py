@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.errors import DatasetError
 from workbench.evaluation.datasets.content import Content
-from workbench.evaluation.datasets.native.process import ask, describe_file
+from workbench.evaluation.datasets.native.process import Hold, ask, describe_file
 from workbench.evaluation.datasets.native.wire import Kind
 from workbench.evaluation.datasets.source import Fault, Row
 
@@ -33,6 +33,7 @@ class Table:
         self.format = format
         self.remarks: tuple[str, ...] = ()
         self._contents = [Content(file) for file in files]
+        self._hold = Hold()
         self._file = describe_file(kind, files, features=dict(features or {}))
         found = ask(path, self._file) if files else None
         self.columns = found.columns if found else ()

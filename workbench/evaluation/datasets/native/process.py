@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -58,6 +59,15 @@ def ask(path: Path, file: TableFile, start: int = 0, stop: int = 0) -> TableRepl
     return reply
 
 
+class Hold:
+    """As long as one of these lives, processes that wait are kept; with the last one they end."""
+
+    def __init__(self) -> None:
+        pool = _pool()
+        pool.hold(1)
+        weakref.finalize(self, pool.hold, -1)
+
+
 @functools.cache
 def _pool() -> _Pool:
     return _Pool()
@@ -68,7 +78,17 @@ class _Pool:
 
     def __init__(self) -> None:
         self._idle: list[_Child] = []
-        self._lock = threading.Lock()
+        self._holds = 0
+        self._lock = threading.RLock()  # garbage may be collected, and a hold end, at any place
+
+    def hold(self, more: int) -> None:
+        with self._lock:
+            self._holds += more
+            if self._holds > 0:
+                return
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.end()
 
     def ask(self, path: Path, request: ReadRows) -> TableReply:
         key = msgspec.msgpack.encode(request.file)
@@ -82,6 +102,7 @@ class _Pool:
         child.last = key
         with self._lock:
             self._idle.append(child)
+        self.hold(0)
         return reply
 
     def _take(self, key: bytes) -> _Child:
