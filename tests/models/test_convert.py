@@ -174,12 +174,24 @@ def test_each_quantization_loads_and_stays_near_the_original(
 def test_everything_that_cannot_be_converted_is_named_at_once(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
     config = json.loads((folder / "config.json").read_text())
-    config |= {"architectures": ["BloomForCausalLM"], "attention_bias": True, "hidden_act": "gelu"}
+    config |= {"attention_bias": True, "hidden_act": "gelu", "quantization_config": {"quant_method": "gptq"}}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError) as caught:
         convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
-    assert all(part in caught.value.message for part in ("BloomForCausalLM", "biases", "gelu"))
+    assert all(part in caught.value.message for part in ("biases", "gelu", "quantized"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_another_architecture_nothing_but_its_name_is_said(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    """Its activation or rope would be held against an architecture that it is not."""
+    folder = make_folder()
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["Gemma3ForCausalLM"], "hidden_act": "gelu", "attention_bias": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="Gemma3ForCausalLM") as caught:
+        convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
+    assert "gelu" not in caught.value.message
+    assert "biases" not in caught.value.message
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -188,10 +200,11 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tensor_that_no_llama_has_leaves_no_file_behind(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     folder = make_folder()
-    save_file({"model.layers.0.strange.weight": torch.zeros(2, 2)}, folder / "extra.safetensors")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "model.layers.0.strange.weight": torch.zeros(2, 2)}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="strange"):
         convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
     assert list(tmp_path.iterdir()) == []

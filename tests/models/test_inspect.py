@@ -50,7 +50,7 @@ def test_an_adapter_is_not_taken_for_a_model(tmp_path: Path) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    with pytest.raises(ModelError, match="is an adapter, not a model"):
+    with pytest.raises(ModelError, match="is an adapter of the type"):
         inspect_gguf(path)
 
 

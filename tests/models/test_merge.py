@@ -26,7 +26,7 @@ def hf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_merged_model_needs_neither_base_nor_adapter(hf: Path, tmp_path: Path) -> None:
     path = write_adapter(hf, tmp_path / "adapter", peft.LoraConfig(r=4, target_modules=LINEAR, use_dora=False))
-    merge(Model("tiny", hf, "hf"), Applied(Adapter("a", path), 0.5), tmp_path / "merged")
+    merge(Model("tiny", hf, "hf"), [Applied(Adapter("a", path), 0.5)], tmp_path / "merged")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         laid = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(hf), path)
@@ -43,10 +43,10 @@ def test_a_merged_model_needs_neither_base_nor_adapter(hf: Path, tmp_path: Path)
 def test_what_cannot_be_merged_is_refused_and_leaves_nothing(hf: Path, tmp_path: Path) -> None:
     path = write_adapter(hf, tmp_path / "prompt", peft.PromptTuningConfig(num_virtual_tokens=3))
     with pytest.raises(ModelError, match="changes no weights"):
-        merge(Model("tiny", hf, "hf"), Applied(Adapter("prompt", path)), tmp_path / "merged")
+        merge(Model("tiny", hf, "hf"), [Applied(Adapter("prompt", path))], tmp_path / "merged")
     with pytest.raises(ModelError, match="only a PEFT adapter"):
-        merge(Model("tiny", hf, "gguf"), Applied(Adapter("prompt", path)), tmp_path / "merged")
+        merge(Model("tiny", hf, "gguf"), [Applied(Adapter("prompt", path))], tmp_path / "merged")
     (tmp_path / "merged").mkdir()
     with pytest.raises(ModelError, match="already there"):
-        merge(Model("tiny", hf, "hf"), Applied(Adapter("prompt", path)), tmp_path / "merged")
+        merge(Model("tiny", hf, "hf"), [Applied(Adapter("prompt", path))], tmp_path / "merged")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["merged", "prompt"]

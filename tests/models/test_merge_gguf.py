@@ -42,7 +42,7 @@ def merged(
 ) -> tuple[dict[str, np.ndarray], Path]:
     """What the merged weights must be, and the file that was written. whole: the base in 32 bits."""
     adapter = write_gguf_adapter(out.with_name("adapter.gguf"), whole or base, rank=RANK, alpha=ALPHA)
-    merge_gguf(Model("base", base), Applied(Adapter("mine", adapter, "gguf"), scale), out, unpack)
+    merge_gguf(Model("base", base), [Applied(Adapter("mine", adapter, "gguf"), scale)], out, unpack)
     expected, pairs = weights(base), weights(adapter)
     for name in expected:
         if f"{name}.lora_a" in pairs:
@@ -98,4 +98,4 @@ def test_an_adapter_for_another_model_is_refused_with_every_reason(
     adapter = write_gguf_adapter(tmp_path / "other.gguf", tiny_gguf("window", architecture="gemma2"))
     (tmp_path / "there.gguf").touch()
     with pytest.raises(ModelError, match=r"(?s)architecture gemma2.*already there"):
-        merge_gguf(Model("base", base), Applied(Adapter("other", adapter, "gguf")), tmp_path / "there.gguf")
+        merge_gguf(Model("base", base), [Applied(Adapter("other", adapter, "gguf"))], tmp_path / "there.gguf")

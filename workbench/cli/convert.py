@@ -1,25 +1,32 @@
 """`workbench convert`: a model or an adapter in another form, checked against the one it was made from.
 
-Knows nothing of formats (models/convert.py, lora.py, merge.py) or of how answers are compared (evaluation/).
+Knows nothing of formats (models/convert.py, lora.py, merge.py) or of how the result is checked (conversion_check.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.conversion_check import (
+    Comparison,
+    Made,
+    Questions,
+    in_32_bits,
+    know_vocabulary,
+    open_workplace,
+    settle,
+)
 from workbench.errors import ModelError
 
 if TYPE_CHECKING:
     from workbench.evaluation.agreement import Side
-    from workbench.evaluation.datasets.case import Case
+    from workbench.evaluation.equivalence import Vocabulary
     from workbench.models.reference import Adapter, Applied, Model
-    from workbench.prompting.prompt import Prompt
     from workbench.settings import Settings
 
 _PROMPT, _CASES = "queues/plain", "assets/data/queues/test.jsonl"
@@ -32,33 +39,39 @@ def main(
     kind: Annotated[
         str, typer.Option("--type", help="f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0 … of a .gguf file.")
     ] = "",
-    merge: Annotated[str, typer.Option(metavar="ADAPTER", help="Merge this adapter into SOURCE.")] = "",
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADAPTER", help="Merge this adapter into SOURCE; may be given several times."),
+    ] = None,
     allow_pickle: Annotated[
         bool, typer.Option(help="Write SOURCE, a folder with pickled weights that you trust, anew with safetensors.")
     ] = False,
-    scale: Annotated[float, typer.Option(help="The scale of the merged adapter.")] = 1.0,
-    check: Annotated[int, typer.Option(min=0, help="Cases to answer before and after; 0 skips the check.")] = 20,
-    prompt: Annotated[str, typer.Option(help="The prompt of the check, a library name.")] = _PROMPT,
-    dataset: Annotated[str, typer.Option(metavar="FILE", help="The cases of the check; else those of the demo.")] = "",
+    scale: Annotated[
+        list[float] | None, typer.Option(help="The scale of the merged adapter; one for all, or one for each.")
+    ] = None,
+    check: Annotated[int, typer.Option(min=0, help="Cases to answer before and after, and show what differs.")] = 20,
+    prompt: Annotated[str, typer.Option(help="The prompt of these cases, a library name.")] = _PROMPT,
+    dataset: Annotated[str, typer.Option(metavar="FILE", help="The cases; else those of the demo.")] = "",
 ) -> None:
-    """Convert a model or a LoRA adapter.
+    """Convert a model or a LoRA adapter, and prove that it is still the same one.
 
-    Afterwards the demo's cases, or your own, are answered by both forms, and what differs is shown.
+    The result is compared with its source: the tokens of more than a hundred texts and conversations, the chat
+    templates, the tokens that end an answer, and the log-probabilities of some answers. Where they differ by more than
+    rounding, the result is set aside under a name that says so, and the exit code is 1. Then the demo's cases, or your
+    own, are answered by both forms.
 
     \b
       workbench convert runs/my-lora my-lora.gguf --base desk-f16
       workbench convert ~/models/Qwen2.5-0.5B qwen.gguf --type q4_k_m
       workbench convert ~/models/Qwen2.5-0.5B merged --merge runs/my-lora
       workbench convert ~/models/Qwen2.5-0.5B merged.gguf --merge runs/my-lora --type q8_0
-      workbench convert desk-f16 merged.gguf --merge my-lora.gguf
+      workbench convert desk-f16 merged.gguf --merge first.gguf --merge second.gguf
       workbench convert runs/old-lora runs/new-lora --allow-pickle
 
     \b
-    Exit codes: 0 written; 1 written, and the check could not be run; 2 it
-    cannot be converted; 130 interrupted.
+    Exit codes: 0 written, and the same model; 1 set aside, because it differs or
+    could not be checked; 2 it cannot be converted; 130 interrupted.
     """
-    from workbench.evaluation.agreement import Side
-    from workbench.models.reference import Applied, Model
     from workbench.settings import load_settings
 
     settings = load_settings()
@@ -70,24 +83,22 @@ def main(
         rewrite(Path(source).expanduser(), out)
         terminal.say(f"Wrote {out}.")
         return
+    names = merge or []
     asked = _read_questions(prompt, dataset, check, settings)
-    adapter = None if merge else _find_adapter(source, settings)
-    before: Side | None
-    if adapter:
-        before, after = _convert_adapter(adapter, base, out, kind, settings)
-    else:
-        model = _find_model(source, settings)
-        laid = (Applied(_need_adapter(merge, settings), scale),) if merge else ()
-        _convert_model(model, laid[0] if laid else None, out, kind)
-        before, after = Side(model, laid), Side(Model(out.stem, out, "gguf" if out.suffix == ".gguf" else "hf"))
-    terminal.say(f"Wrote {out}.")
-    if check and before is None:
-        terminal.say("Not checked: there is no Hugging Face form of the base beside it to compare with.")
-    elif check and before:
-        _check(before, after, asked, settings)
+    adapter = None if names else _find_adapter(source, settings)
+    with open_workplace(out) as scratch:
+        if adapter:
+            made = _convert_adapter(adapter, base, scratch / out.name, kind, settings)
+        else:
+            model = _find_model(source, settings)
+            laid = _need_adapters(names, scale or [], settings)
+            made = _convert_model(model, laid, scratch / out.name, kind)
+        code = settle(made, out, asked, settings)
+    if code:
+        raise typer.Exit(code)
 
 
-def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings: Settings) -> tuple[Side | None, Side]:
+def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings: Settings) -> Made:
     from workbench.evaluation.agreement import Side
     from workbench.models.lora import convert_lora
     from workbench.models.reference import Adapter, Applied
@@ -99,35 +110,74 @@ def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings
     model = _find_model(base, settings)
     if model.format != "gguf":
         raise ModelError(f"{model.name} is no GGUF model.", "Convert it first, and name the GGUF file.")
-    convert_lora(adapter, model, out, "f16" if kind == "f16" else "f32")
-    made = Applied(Adapter(out.stem, out.absolute(), "gguf"))
+    notes = convert_lora(adapter, model, out, "f16" if kind == "f16" else "f32")
     twin = _find_twin(model)  # on the GGUF model itself it would be converted as well, and prove nothing
-    return Side(twin, (Applied(adapter),)) if twin else None, Side(model, (made,))
+    if twin is None:
+        return Made(out, (), (), notes, "there is no Hugging Face form of the base beside it to compare with.")
+    before = Side(in_32_bits(twin), (Applied(adapter),))
+    after = Side(model, (Applied(Adapter(out.stem, out.absolute(), "gguf")),))
+    return Made(out, (Comparison(before, after, None),), (), notes)
 
 
-def _convert_model(model: Model, applied: Applied | None, out: Path, kind: str) -> None:
+def _convert_model(model: Model, laid: Sequence[Applied], out: Path, kind: str) -> Made:
+    from workbench.evaluation.agreement import Side
     from workbench.models.merge import merge
     from workbench.models.reference import Model
 
-    if applied and model.format == "gguf" and out.suffix == ".gguf":
-        _merge_gguf(model, applied, out, kind)
-        return
-    if applied and out.suffix != ".gguf":
-        merge(model, applied, out)
-        return
+    before = Side(in_32_bits(model), tuple(laid))
+    if laid and model.format == "gguf" and out.suffix == ".gguf":
+        return _merge_gguf(before, out, kind)
+    if laid and out.suffix != ".gguf":
+        notes = merge(model, laid, out)
+        after = Side(in_32_bits(Model(out.name, out, "hf")))
+        return Made(out, (Comparison(before, after, _bound(_stored(out)), _vocabulary(model)),), (), notes)
     if out.suffix != ".gguf":
         raise ModelError(f"{out} is no .gguf file.", "Name one, or an adapter to --merge.")
-    with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as scratch:
-        if applied:
-            merge(model, applied, Path(scratch) / out.stem)
-            model = Model(out.stem, Path(scratch) / out.stem, "hf")
-        _write_gguf(model, out, kind or "f16", Path(scratch))
+    if model.format == "gguf":
+        return Made(out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind)),), (), _pack(model.path, out, kind))
+    whole, notes = model, ()
+    if laid:
+        whole = Model(out.stem, out.parent / "merged" / out.stem, "hf")
+        notes = merge(model, laid, whole.path)
+    return _write_gguf(before, whole, out, kind or "f16", notes)
 
 
-def _merge_gguf(model: Model, applied: Applied, out: Path, kind: str) -> None:
+def _write_gguf(before: Side, whole: Model, out: Path, kind: str, notes: Sequence[str]) -> Made:
+    """A Hugging Face folder as GGUF. What is to be packed is compared before that as well, which loses nothing."""
+    from workbench.evaluation.agreement import Side
+    from workbench.models.convert import convert_hf_to_gguf
+    from workbench.models.gguf_check import find_changes
+    from workbench.models.hf_config import read_effective_config
+    from workbench.models.hf_tokenizer import load_tokenizer
+    from workbench.models.reference import Model
+
+    exact = out if kind in ("f32", "f16") else out.parent / "exact.gguf"
+    notes = [*notes, *convert_hf_to_gguf(whole.path, exact, "f16" if kind == "f16" else "f32")]
+    tokenizer = load_tokenizer(whole.path, read_effective_config(whole.path))
+    before = Side(_with_template(before.model, tokenizer.templates), before.adapters)
+    stored = _bound(_stored(whole.path)) if before.adapters else 0.0
+    bound = max(_bound("f16" if kind == "f16" else "f32"), stored)
+    comparisons = [Comparison(before, Side(Model(exact.stem, exact)), bound, know_vocabulary(tokenizer))]
+    if exact != out:
+        notes += _pack(exact, out, kind)
+        comparisons.append(Comparison(before, Side(Model(out.stem, out)), max(_bound(kind), stored)))
+    return Made(out, comparisons, tuple(find_changes(tokenizer, exact)), notes)
+
+
+def _with_template(model: Model, templates: dict[str, str]) -> Model:
+    """A model whose engine takes the template that the folder holds, wherever in it that is."""
+    import msgspec
+
+    return msgspec.structs.replace(model, chat_template=templates.get("default"))
+
+
+def _merge_gguf(before: Side, out: Path, kind: str) -> Made:
     """Merge inside GGUF: in the base's own numbers, or unpacked and packed anew where a type is asked for."""
+    from workbench.evaluation.agreement import Side
     from workbench.models.merge_gguf import find_packed, merge_gguf
+    from workbench.models.reference import Model
 
+    model, laid = before
     packed = find_packed(model)
     if not kind and packed:
         raise ModelError(
@@ -135,48 +185,47 @@ def _merge_gguf(model: Model, applied: Applied, out: Path, kind: str) -> None:
             " which loses a little.",
             "Merge into its f16 or f32 form, or say in which type the result may be packed: --type q8_0",
         )
+    notes: list[str] = []
     if not kind:
-        merge_gguf(model, applied, out)
-        return
-    with TemporaryDirectory(dir=out.absolute().parent, prefix=f".{out.name}.") as scratch:
-        exact = Path(scratch) / "exact.gguf"
-        merge_gguf(model, applied, exact, unpack=True)
-        if kind == "f32":
-            exact.replace(out)
-        else:
-            _pack(exact, out, kind)
+        notes += merge_gguf(model, laid, out)
+    else:
+        exact = out.parent / "exact.gguf" if kind != "f32" else out
+        notes += merge_gguf(model, laid, exact, unpack=True)
+        notes += _pack(exact, out, kind) if exact != out else ()
     if packed:
-        terminal.say(f"Note: {model.name} was unpacked from {', '.join(packed)} for it, and packed anew as {kind}.")
+        notes.append(f"{model.name} was unpacked from {', '.join(packed)} for it, and packed anew as {kind}.")
+    return Made(out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind or "bf16")),), (), notes)
 
 
-def _pack(source: Path, out: Path, kind: str) -> None:
+def _pack(source: Path, out: Path, kind: str) -> tuple[str, ...]:
+    """What a person should know of it."""
     from workbench.engines.llamacpp.quantize import quantize
 
-    note = quantize(source, out, kind)
-    if note:
-        terminal.say(f"Note: {note}")
+    note = quantize(source, out, kind or "f16")
+    return (note,) if note else ()
 
 
-def _write_gguf(model: Model, out: Path, kind: str, scratch: Path) -> None:
-    from workbench.models.convert import convert_hf_to_gguf
+def _bound(kind: str) -> float:
+    from workbench.evaluation.equivalence import BOUNDS, PACKED_BOUND
 
-    if model.format == "gguf":
-        _pack(model.path, out, kind)
-    elif kind in ("f32", "f16"):
-        convert_hf_to_gguf(model.path, out, "f32" if kind == "f32" else "f16")
-    else:
-        convert_hf_to_gguf(model.path, scratch / "exact.gguf", "f32")
-        _pack(scratch / "exact.gguf", out, kind)
+    return BOUNDS.get(kind or "f16", PACKED_BOUND)
 
 
-class _Questions(NamedTuple):
-    """What a check asks both forms."""
+def _stored(folder: Path) -> str:
+    """The type of a folder's numbers, as conversions name it."""
+    from workbench.models.folder import inspect_folder
 
-    prompt: Prompt
-    cases: Sequence[Case]
+    return inspect_folder(folder).quantization.lower()
 
 
-def _read_questions(prompt: str, dataset: str, count: int, settings: Settings) -> _Questions:
+def _vocabulary(model: Model) -> Vocabulary:
+    from workbench.models.hf_config import read_effective_config
+    from workbench.models.hf_tokenizer import load_tokenizer
+
+    return know_vocabulary(load_tokenizer(model.path, read_effective_config(model.path)))
+
+
+def _read_questions(prompt: str, dataset: str, count: int, settings: Settings) -> Questions:
     """The prompt and the first cases of a dataset, or of the demo's; before anything long is begun."""
     from workbench.evaluation.bench import Dataset
     from workbench.evaluation.datasets import load_cases
@@ -184,25 +233,7 @@ def _read_questions(prompt: str, dataset: str, count: int, settings: Settings) -
     from workbench.paths import find_shipped
 
     path = dataset or str(find_shipped(_CASES))
-    return _Questions(open_library(settings).open(prompt).prompt, load_cases(Dataset(path), Path.cwd())[:count])
-
-
-def _check(before: Side, after: Side, asked: _Questions, settings: Settings) -> None:
-    from workbench.evaluation.agreement import measure_agreement
-    from workbench.hosting.pool import Pool
-
-    pool = Pool.configured(settings)
-    try:
-        found = measure_agreement(asked.prompt, asked.cases, before, after, pool)
-    finally:
-        pool.close()
-    same = found.cases - len(found.differences)
-    terminal.say(
-        f"{same} of {found.cases} answers are the same before and after ({found.share:.0%}); log-probabilities differ"
-        f" by {found.logprob:.3g} at most."
-    )
-    for difference in found.differences[:10]:
-        terminal.say(f"  case {difference.case}: {difference.before!r} became {difference.after!r}")
+    return Questions(open_library(settings).open(prompt).prompt, load_cases(Dataset(path), Path.cwd())[:count])
 
 
 def _find_model(name: str, settings: Settings) -> Model:
@@ -224,14 +255,24 @@ def _find_adapter(name: str, settings: Settings) -> Adapter | None:
     return next((adapter for adapter in found if adapter.name == name and adapter.format == "peft"), None)
 
 
-def _need_adapter(name: str, settings: Settings) -> Adapter:
-    """The adapter of a name or path, in either format."""
+def _need_adapters(names: Sequence[str], scales: Sequence[float], settings: Settings) -> tuple[Applied, ...]:
+    """The adapters of names or paths, in either format, with a scale for all or for each."""
     from workbench.evaluation.bench import AdapterChoice
     from workbench.models.discover import default_folders, discover_adapters
     from workbench.models.reference import resolve_adapters
 
+    if len(scales) > 1 and len(scales) != len(names):
+        raise ModelError(
+            f"{len(scales)} scales were given for {len(names)} adapters.", "Give one --scale for all, or one for each."
+        )
+    if not names:
+        return ()
+    each = scales if len(scales) == len(names) else [scales[0] if scales else 1.0] * len(names)
     found = discover_adapters(default_folders(settings))
-    return resolve_adapters([AdapterChoice(name)], Path.cwd(), found)[0].adapter
+    choices = [AdapterChoice(name, scale) for name, scale in zip(names, each, strict=True)]
+    if 0 in each:
+        raise ModelError("A scale of 0 merges nothing.", "Leave the adapter out, or give another --scale.")
+    return resolve_adapters(choices, Path.cwd(), found)
 
 
 def _find_twin(model: Model) -> Model | None:

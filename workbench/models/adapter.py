@@ -15,6 +15,7 @@ from workbench.errors import ModelError
 from workbench.models.adapter_config import AdapterConfig, find_weights, read_adapter_config
 from workbench.models.arrays import are_numbers
 from workbench.models.header import Header, read_header
+from workbench.models.gguf_kind import name_kind
 from workbench.models.low_rank import Half, LowRank, Pair, read_gguf_pairs, read_peft_pairs
 from workbench.models.reference import Adapter
 from workbench.models.tensors import read_tensors
@@ -53,10 +54,25 @@ class Contents(NamedTuple):
     strange: tuple[str, ...]
 
     @property
+    def more_than_low_rank(self) -> tuple[str, ...]:
+        """What the adapter does besides adding low-rank products, as parts of a sentence about it."""
+        if self.config is None:
+            return ()
+        return self.config.beyond_low_rank or (() if self.config.peft_type == "LORA" else (f"it is a {self.config.peft_type}",))
+
+    @property
     def halves(self) -> list[Half]:
         """Every tensor of the adapter."""
         paired = [half for pair in self.low_rank.pairs for half in (pair.down, pair.up)]
-        return [*paired, *self.low_rank.others.values()]
+        return [*paired, *self.low_rank.others.values(), *self.low_rank.copies.values()]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of it is passed over wherever it is used, one sentence each."""
+        norms = list(self.low_rank.norms)
+        if not norms:
+            return ()
+        return (f"It holds {len(norms)} norm vectors ({norms[0]}), which llama.cpp passes over, and so does this.",)
 
 
 def inspect_adapter(adapter: Adapter) -> AdapterInfo:
@@ -86,7 +102,8 @@ def read_contents(adapter: Adapter) -> Contents:
         header = read_header(adapter.path)
         if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
             raise ModelError(
-                f"{adapter.path} is a GGUF file, but no LoRA adapter.", "Choose a file that was converted as one."
+                f"{adapter.path} is a GGUF file, but no LoRA adapter: it is {name_kind(header)}.",
+                "Choose a file that was converted as one.",
             )
         return Contents(read_gguf_pairs(adapter.path, header), None, header, header.file_bytes, ())
     config, strange = read_adapter_config(adapter.path)
@@ -128,7 +145,7 @@ def _targets(pairs: Iterable[Pair]) -> tuple[str, ...]:
 
 
 def _notes(contents: Contents) -> tuple[str, ...]:
-    notes = []
+    notes = list(contents.left_out)
     if contents.strange:
         notes.append(f"Its configuration has keys of a newer PEFT, which are left aside: {', '.join(contents.strange)}")
     if contents.config and contents.config.beyond_low_rank:

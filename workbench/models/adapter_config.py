@@ -23,8 +23,8 @@ _HARMLESS_STARTS = ("gaussian", "eva", "orthogonal")
 """Ways to begin a LoRA's training that leave the base as it is."""
 
 _SILENT = {
-    *("arrow_config", "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config"),
-    *("inference_mode", "kasa_config", "layers_pattern", "loftq_config"),
+    *("arrow_config", "corda_config", "ensure_weight_tying", "eva_config"),
+    *("inference_mode", "kasa_config", "loftq_config"),
     *("lora_dropout", "lora_ga_config", "megatron_config", "megatron_core", "monteclora_config", "peft_version"),
     *("qalora_group_size", "revision", "runtime_config", "task_type", "velora_config", "use_bdlora"),
 }
@@ -48,6 +48,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     target_modules: list[str] | str | None = None
     exclude_modules: Any = None
     layers_to_transform: Any = None
+    layers_pattern: Any = None
+    auto_mapping: Any = None
     target_parameters: list[str] | None = None
     trainable_token_indices: Any = None
     layer_replication: Any = None
@@ -67,6 +69,31 @@ class AdapterConfig(msgspec.Struct, frozen=True):
                 alpha = value
                 break
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
+
+    def rank(self, module: str) -> int:
+        """The rank that PEFT gives a module's product."""
+        return next((rank for pattern, rank in (self.rank_pattern or {}).items() if _matches(pattern, module)), self.r)
+
+    def targets(self, module: str) -> bool:
+        """Whether PEFT changes a module of this name (`check_target_module_exists` of its tuners)."""
+        if _names(self.exclude_modules, module) or not _names(self.target_modules, module):
+            return False
+        listed = self.layers_to_transform
+        if listed is None or listed == [] or isinstance(self.target_modules, str) or module in self.target_modules:
+            return True
+        patterns = self.layers_pattern or r"[^.]*"
+        found = (
+            _search(rf".*\.{pattern}\.(\d+)\.", module)
+            for pattern in ([patterns] if isinstance(patterns, str) else patterns)
+        )
+        layer = next((int(number) for number in found if number is not None), None)
+        return layer is not None and layer in (listed if isinstance(listed, list) else [listed])
+
+    @property
+    def base_class(self) -> str:
+        """The class of the base in transformers, where the adapter says it."""
+        value = self.auto_mapping.get("base_model_class") if isinstance(self.auto_mapping, dict) else None
+        return value if isinstance(value, str) else ""
 
     @property
     def changes_base(self) -> bool:
@@ -126,6 +153,23 @@ def find_weights(folder: Path) -> Path:
             f"{folder / unfinished} is a download that has not finished.", "Wait until it is whole, or fetch it again."
         )
     raise ModelError(f"{folder} has no {WEIGHTS}.", "Fetch the adapter again, whole.")
+
+
+def _names(targets: Any, module: str) -> bool:
+    """Whether a pattern, or one of several names or ends of names, means a module."""
+    if isinstance(targets, str):
+        return _search(rf"({targets})\Z", module) is not None
+    names = [name for name in targets or () if isinstance(name, str)]
+    return any(module == name or module.endswith(f".{name}") for name in names)
+
+
+def _search(pattern: str, module: str) -> str | None:
+    """What the first group of a pattern finds from the beginning of a name on; None for a pattern that is none."""
+    try:
+        found = regex.match(pattern, module, timeout=1)
+    except (regex.error, TimeoutError):
+        return None
+    return found[1] if found else None
 
 
 def _matches(pattern: str, module: str) -> bool:

@@ -31,7 +31,7 @@ class Architecture(NamedTuple):
     activations: tuple[str, ...] = ("silu",)
 
 
-_GELU = ("gelu_pytorch_tanh", "gelu")
+_GELU = ("gelu_pytorch_tanh",)
 ARCHITECTURES = {
     "LlamaForCausalLM": Architecture("llama", rotates_pairs=True),
     "MistralForCausalLM": Architecture("llama", rotates_pairs=True),
@@ -80,10 +80,10 @@ def context_tokens(config: Config) -> int:
 def find_problems(config: Config) -> Iterator[str]:
     """Everything in a config that cannot be converted, as parts of a sentence about the model."""
     kind = find_architecture(config)
-    if kind is None:
+    if kind is None:  # what else differs is of no use to anybody, and would be judged by another architecture
         found = config.get("architectures") or [config.get("model_type", "nothing")]
         yield f"its architecture is {', '.join(map(str, found))} and none of {', '.join(ARCHITECTURES)}"
-        kind = Architecture("")
+        return
     if (config.get("attention_bias") and not kind.has_biases) or config.get("mlp_bias"):
         yield "its projections have biases"
     if rope(config)["rope_type"] not in ("default", "linear", "llama3"):

@@ -45,7 +45,7 @@ def _read_gguf(model: Model) -> Base:
     modules = {
         tensor.name.removesuffix(".weight"): tensor.shape[::-1]
         for tensor in tensors
-        if len(tensor.shape) == 2 and tensor.name.endswith(".weight")
+        if len(tensor.shape) in (2, 3) and tensor.name.endswith(".weight")
     }
     architecture = str(header.metadata.get("general.architecture", ""))
     return Base(

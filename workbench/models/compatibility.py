@@ -13,8 +13,9 @@ from workbench.errors import ModelError
 from workbench.models.adapter import Contents, check_values, read_contents
 from workbench.models.base import Base, read_base
 from workbench.models.low_rank import Pair, trains_embedding
+from workbench.models.origin import check_origin
 from workbench.models.reference import Adapter, Applied, Model
-from workbench.models.tensor_names import ARCHITECTURES, gguf_module, layer_of
+from workbench.models.tensor_names import ARCHITECTURES, gguf_module, hf_module, layer_of
 
 _KINDS = ("LORA", "IA3", "PREFIX_TUNING", "PROMPT_TUNING")
 _COPIED = re.compile(r"base_model\.model\.(.+)\.weight")
@@ -40,7 +41,8 @@ def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base
     """The same of an adapter and a base whose headers have been read."""
     problems = list(_check_form(adapter, contents, shape, base))
     if not problems:
-        problems = [*_check_layers(contents, shape), *_check_sizes(contents, shape)]
+        problems = [*check_origin(contents.config, shape), *_check_ranks(contents)]
+        problems += [*_check_layers(contents, shape), *_check_sizes(contents, shape)]
         problems += _group([*_find_misfits(contents, shape), *_find_missing(contents, shape)])
     return tuple(problems)
 
@@ -77,6 +79,7 @@ def _check_form(adapter: Adapter, contents: Contents, shape: Base, base: Model) 
             yield "it is an activated LoRA, which begins in the middle of a text"
         if contents.low_rank.others:
             yield f"it holds tensors that are no part of a LoRA, such as {next(iter(contents.low_rank.others))}"
+        yield from _check_tied(contents, shape)
     elif config and config.peft_type not in _KINDS:
         yield f"its type is {config.peft_type}; LoRA, IA3, prefix tuning and prompt tuning can be used"
     elif config and base.format == "gguf":
@@ -103,6 +106,30 @@ def _check_convertible(contents: Contents, shape: Base) -> Iterator[str]:
         yield f"it holds tensors that are no part of a LoRA, such as {others[0]}"
     if not contents.low_rank.pairs and not others:
         yield "it holds no weights"
+    if any(pair.module == "lm_head" for pair in contents.low_rank.pairs) and not shape.find("output"):
+        yield f"it changes the output head, which in this file is the token embedding as well{elsewhere}"
+
+
+def _check_tied(contents: Contents, shape: Base) -> Iterator[str]:
+    """llama.cpp would multiply the head with the halves of the embedding, which ends its process."""
+    if any(pair.turned for pair in contents.low_rank.pairs) and not shape.find("output"):
+        yield (
+            "it changes the token embedding, which in this file is the output head as well, and llama.cpp cannot change"
+            " one without the other"
+        )
+
+
+def _check_ranks(contents: Contents) -> Iterator[str]:
+    """PEFT builds each product by the rank of the configuration, whatever the weights have."""
+    config = contents.config
+    if config is None or config.peft_type != "LORA" or config.target_parameters:
+        return
+    wrong = [pair for pair in contents.low_rank.pairs if pair.rank != config.rank(pair.module)]
+    if wrong:
+        yield (
+            f"its configuration says rank {config.rank(wrong[0].module)}, and its weights have rank {wrong[0].rank}"
+            f" ({wrong[0].module}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''})"
+        )
 
 
 def _check_layers(contents: Contents, shape: Base) -> Iterator[str]:
@@ -139,26 +166,30 @@ def _find_misfits(contents: Contents, shape: Base) -> Iterator[_Misfit]:
         known = shape.find(found[1]) if found else None
         if known and len(half.shape) == 2 and half.shape != known:
             yield _Misfit(name, f"has the shape {half.shape}, and the base's has {known}")
+    for module, half in contents.low_rank.copies.items():
+        copied = shape.find((gguf_module(module) or "") if shape.is_gguf else module)
+        if copied and half.shape != copied:
+            yield _Misfit(module, f"is there as a copy of the shape {half.shape}, and the base's has {copied}")
 
 
 def _find_missing(contents: Contents, shape: Base) -> Iterator[_Misfit]:
-    """Pairs that must be there: what is changed in one layer is changed in all of them, unless some were chosen."""
+    """Pairs that must be there: those of the modules that the configuration names."""
     config = contents.config
-    if config is None or config.layers_to_transform is not None or config.exclude_modules or config.layer_replication:
+    if config is None or config.peft_type != "LORA" or config.layer_replication or config.target_parameters:
         return
-    if not isinstance(config.target_modules, list):
-        return
-    there = {pair.module for pair in contents.low_rank.pairs}
-    for module in {_in_layer(module, 0): module for module in there if layer_of(module) is not None}.values():
-        for layer in range(shape.layers):
-            wanted = _in_layer(module, layer)
-            spelled = gguf_module(wanted) if shape.is_gguf else wanted
-            if wanted not in there and spelled and shape.find(spelled):
-                yield _Misfit(wanted, "is missing from the adapter")
+    there = {_bare(pair.module) for pair in contents.low_rank.pairs}
+    spelled = (hf_module(name, shape.architecture) if shape.is_gguf else name for name in shape.modules)
+    known = {_bare(name): name for name in spelled if name and layer_of(name) is not None}
+    if not {name for name in there if layer_of(name) is not None} <= known.keys():
+        return  # the base spells its modules otherwise, or the adapter is for another one, which is told as such
+    for bare, module in known.items():
+        if bare not in there and config.targets(module):
+            yield _Misfit(module, "is missing from the adapter")
 
 
-def _in_layer(module: str, layer: int) -> str:
-    return re.sub(r"(^|\.)(layers|blk|h)\.\d+\.", rf"\g<1>\g<2>.{layer}.", module, count=1)
+def _bare(module: str) -> str:
+    """A module's name without the outermost one, which some checkpoints leave out."""
+    return module.removeprefix("base_model.").removeprefix("model.").removeprefix("transformer.")
 
 
 def _check_pair(pair: Pair, contents: Contents, shape: Base) -> Iterator[_Misfit]:
@@ -167,17 +198,23 @@ def _check_pair(pair: Pair, contents: Contents, shape: Base) -> Iterator[_Misfit
         module = pair.module.removesuffix(".weight")
     elif shape.is_gguf:
         module = gguf_module(pair.module)
+    if contents.config and contents.config.target_parameters and ".experts" in pair.module:
+        return  # PEFT stacks the products of all experts, and checks them when it loads them
     known = shape.find(module) if module else None
     if known is None:
         if (layer_of(pair.module) or 0) < shape.layers:  # missing layers are told as such
             yield _Misfit(pair.module, "is not in the base")
         return
-    found = (pair.outputs, pair.inputs)
+    found = pair.changes
     turned = bool(contents.config and contents.config.fan_in_fan_out)
-    if not shape.packed and found != (known[::-1] if turned else known):
-        yield _Misfit(
-            pair.module, f"goes from {found[1]} to {found[0]} values, and the base's from {known[1]} to {known[0]}"
-        )
+    wanted = known[::-1] if turned else known
+    if shape.packed or found == wanted:
+        return
+    if len(found) == len(wanted) == 2:
+        text = f"goes from {found[1]} to {found[0]} values, and the base's from {wanted[1]} to {wanted[0]}"
+    else:
+        text = f"changes weights of the shape {found}, and the base's have {wanted}"
+    yield _Misfit(pair.module, text)
 
 
 def _group(misfits: Iterable[_Misfit]) -> list[str]:

@@ -8,18 +8,15 @@ Sources: the GGUF specification; the key and tensor names of the `gguf` package.
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import gguf
 import numpy as np
 import numpy.typing as npt
-import torch
 from gguf.quants import quantize
-from safetensors import safe_open
 
 from workbench.errors import ModelError
 from workbench.models import gguf_tokenizer
@@ -33,10 +30,14 @@ from workbench.models.architectures import (
     rope_factors,
     rotated_width,
 )
+from workbench.models.hf_config import read_effective_config
+from workbench.models.hf_tokenizer import HfTokenizer, load_tokenizer
+from workbench.models.hf_weights import Weights
 
 Quantization = Literal["f32", "f16", "q8_0", "q4_0"]
 Array = npt.NDArray[Any]
 
+HALF_MOST = 65504.0
 BLOCK = 32
 """numbers that share one scale in q8_0 and q4_0; a row must be a multiple of it"""
 TYPES = {
@@ -47,63 +48,71 @@ TYPES = {
 }
 
 
-def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> None:
-    """Write the model in `folder` to `out`, all at once or not at all.
+def convert_hf_to_gguf(folder: Path, out: Path, quantization: Quantization) -> tuple[str, ...]:
+    """Write the model in `folder` to `out`, all at once or not at all; what a person should know of it.
 
     Norms stay f32; in q4_0 the token embedding, which is also the output head of a tied model, is kept in q8_0.
     Raises ModelError that names everything in the folder that cannot be converted.
     """
-    config = _read_json(folder, "config.json")
-    tokenizer = _read_json(folder, "tokenizer.json")
-    problems = [*_config_problems(config), *gguf_tokenizer.find_problems(tokenizer)]
+    config = read_effective_config(folder)
+    tokenizer = load_tokenizer(folder, config)
+    weights = Weights.open(folder)
+    size = config["vocab_size"]
+    problems = [*find_problems(config), *weights.problems(config)]
+    problems += gguf_tokenizer.find_problems(tokenizer, size) if isinstance(size, int) else []
     if problems:
         raise ModelError(
             f"Cannot convert {folder} to GGUF: " + "; ".join(problems) + ".",
             "Fetch a GGUF file of this model instead, if somebody has made one.",
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        written = Path(scratch) / out.name
-        _write(folder, config, tokenizer, written, quantization)
-        written.replace(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+            written = Path(scratch) / out.name
+            _write(folder, config, tokenizer, weights, written, quantization)
+            written.replace(out)
+    except OSError as error:
+        raise ModelError(f"Cannot write {out}: {error.strerror}.", "Make room, or choose another folder.") from error
+    return tuple(gguf_tokenizer.find_notes(tokenizer))
 
 
 def _write(
-    folder: Path, config: dict[str, Any], tokenizer: dict[str, Any], out: Path, quantization: Quantization
+    folder: Path,
+    config: dict[str, Any],
+    tokenizer: HfTokenizer,
+    weights: Weights,
+    out: Path,
+    quantization: Quantization,
 ) -> None:
     kind = find_architecture(config)
     assert kind
-    writer = gguf.GGUFWriter(out, kind.name)
-    _add_shape(writer, folder, config, quantization)
-    settings = _read_json(folder, "tokenizer_config.json", needed=False)
-    gguf_tokenizer.add_tokenizer(writer, tokenizer, settings, config)
-    _add_template(writer, folder, settings)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[kind.name.upper()], config["num_hidden_layers"])
-    factors = rope_factors(config)
-    if factors is not None:
-        writer.add_tensor("rope_freqs.weight", factors)
-    unknown = []
-    for name, array in _tensors(folder):
-        if name == "lm_head.weight" and (kind.always_tied or config.get("tie_word_embeddings")):
-            continue
-        target = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if target is None:
-            unknown.append(name)
-            continue
-        data, encoding = _encode(target, change_weights(name, array, config), quantization)
-        writer.add_tensor(target, data, raw_dtype=encoding)
-    if unknown:
-        raise ModelError(f"Cannot convert {folder}: a {kind.name} model has no tensors named {', '.join(unknown)}.")
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    with contextlib.closing(gguf.GGUFWriter(out, kind.name)) as writer:
+        writer.add_name(gguf_tokenizer.choose_name(_name(folder), tokenizer))
+        _add_shape(writer, config, quantization)
+        gguf_tokenizer.add_tokenizer(writer, tokenizer, config["vocab_size"])
+        factors = rope_factors(config)
+        if factors is not None:
+            writer.add_tensor("rope_freqs.weight", factors)
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[kind.name.upper()], config["num_hidden_layers"])
+        unknown = []
+        for name, array in weights.tensors(config):
+            target = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if target is None:
+                unknown.append(name)
+                continue
+            _check_numbers(name, array, quantization)
+            data, encoding = _encode(target, change_weights(name, array, config), quantization)
+            writer.add_tensor(target, data, raw_dtype=encoding)
+        if unknown:
+            raise ModelError(f"Cannot convert {folder}: a {kind.name} model has no tensors named {', '.join(unknown)}.")
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
 
 
-def _add_shape(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], quantization: Quantization) -> None:
+def _add_shape(writer: gguf.GGUFWriter, config: dict[str, Any], quantization: Quantization) -> None:
     heads = config["num_attention_heads"]
     width = head_width(config)
-    writer.add_name(folder.name)
     writer.add_file_type(TYPES[quantization][1])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(config["vocab_size"])
@@ -129,24 +138,27 @@ def _add_shape(writer: gguf.GGUFWriter, folder: Path, config: dict[str, Any], qu
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
 
 
-def _add_template(writer: gguf.GGUFWriter, folder: Path, settings: dict[str, Any]) -> None:
-    template = settings.get("chat_template")
-    with contextlib.suppress(FileNotFoundError):
-        template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    if isinstance(template, str):
-        writer.add_chat_template(template)
+def _name(folder: Path) -> str:
+    """What the model is called: the folder's name, or the repository's where the folder is one of its revisions."""
+    for above in folder.absolute().parents:
+        cached = re.fullmatch(r"models--.+?--(.+)", above.name)
+        if cached:
+            return cached[1]
+    return folder.absolute().name
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, Array]]:
-    paths = sorted(folder.glob("*.safetensors"))
-    if not paths:
+def _check_numbers(name: str, array: Array, quantization: Quantization) -> None:
+    """Raise ModelError for weights that are no numbers, or that the file's numbers cannot hold."""
+    if not np.isfinite(array).all():
         raise ModelError(
-            f"No .safetensors file in {folder}.", "Save the model with safetensors, the default of transformers."
+            f"{name} holds weights that are not numbers (NaN or infinite).", "Fetch the model again, or train it again."
         )
-    for path in paths:
-        with safe_open(path, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - the handle is not a mapping
-                yield name, tensors.get_tensor(name).to(torch.float32).numpy()
+    largest = float(np.abs(array).max(initial=0.0))
+    if quantization == "f16" and array.ndim > 1 and largest > HALF_MOST:
+        raise ModelError(
+            f"{name} holds {largest:,.0f}, and f16 ends at {HALF_MOST:,.0f}.",
+            "Choose a type with a wider range: --type bf16 or --type f32",
+        )
 
 
 def _encode(name: str, array: Array, quantization: Quantization) -> tuple[Array, gguf.GGMLQuantizationType]:
@@ -158,39 +170,3 @@ def _encode(name: str, array: Array, quantization: Quantization) -> tuple[Array,
     if kind in (gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0) and array.shape[-1] % BLOCK:
         kind = gguf.GGMLQuantizationType.F16
     return quantize(np.ascontiguousarray(array), kind), kind
-
-
-def _config_problems(config: dict[str, Any]) -> Iterator[str]:
-    yield from find_problems(config)
-    needed = (
-        "vocab_size",
-        "hidden_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "intermediate_size",
-        "max_position_embeddings",
-        "rms_norm_eps",
-    )
-    missing = [key for key in needed if key not in config]
-    if missing:
-        yield f"config.json lacks {', '.join(missing)}"
-
-
-def _read_json(folder: Path, name: str, needed: bool = True) -> dict[str, Any]:
-    path = folder / name
-    if not path.is_file() and not needed:
-        return {}
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(
-            f"Cannot read {path}: {error.strerror}.",
-            "A Hugging Face model folder holds config.json and tokenizer.json.",
-        ) from error
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}.", "Download or save the model again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(
-            f"{path} holds a {type(value).__name__} instead of an object.", "Download or save the model again."
-        )
-    return value

@@ -13,6 +13,7 @@ import psutil
 
 from workbench.errors import ModelError
 from workbench.models.folder import inspect_folder
+from workbench.models.gguf_kind import name_kind
 from workbench.models.header import Header, read_header
 from workbench.models.reference import Model, ModelInfo
 
@@ -108,14 +109,19 @@ def check_fits(info: ModelInfo, context_tokens: int, free_bytes: int | None = No
 
 
 def _check_kind(path: Path, header: Header) -> None:
-    kind = header.metadata.get("general.type", "model")
-    if kind == "adapter":
-        raise ModelError(f"{path} is an adapter, not a model.", "Choose the base model; an adapter is laid over it.")
-    architecture = header.metadata.get("general.architecture")
-    if architecture == "clip" or kind == "mmproj":
-        raise ModelError(f"{path} is a projector for images, not a language model.", "Choose the model itself.")
-    if not isinstance(architecture, str) or not architecture:
-        raise ModelError(f"{path} does not name its architecture.", "Convert or fetch the model again.")
+    """Raise ModelError for a GGUF file that cannot answer by itself, which names it as what it is."""
+    found = name_kind(header)
+    if found == "a model":
+        return
+    hints = {
+        "a projector for images": "Choose the model itself.",
+        "a vocabulary without a model": "Fetch the model that it belongs to.",
+        "something else, and does not name its architecture": "Convert or fetch the model again.",
+    }
+    hint = "Choose the base model; an adapter is laid over it." if "adapter" in found else "Choose the model itself."
+    if found.startswith("part "):
+        hint = "Choose the first part."
+    raise ModelError(f"{path} is {found}, not a language model.", hints.get(found, hint))
 
 
 def _other_parts(path: Path, header: Header) -> list[Path]:

@@ -36,11 +36,17 @@ def find_gguf(adapter: Adapter, base: Path) -> Path:
     """A PEFT LoRA's GGUF form for a base, converted once and kept by its content. Raises ModelError."""
     header = read_parts(base)[0]
     path = paths.cache_folder() / "adapters" / f"{_digest(adapter, header)}.gguf"
-    return fetch(path, lambda out: convert_lora(adapter, Model(base.stem, base), out))
+    return fetch(path, lambda out: _make(adapter, base, out))
 
 
-def convert_lora(adapter: Adapter, base: Model, out: Path, kind: Literal["f32", "f16"] = "f32") -> None:
-    """Write a PEFT LoRA for a GGUF base as a GGUF adapter, all at once or not at all.
+def _make(adapter: Adapter, base: Path, out: Path) -> None:
+    convert_lora(adapter, Model(base.stem, base), out)
+
+
+def convert_lora(
+    adapter: Adapter, base: Model, out: Path, kind: Literal["f32", "f16"] = "f32"
+) -> tuple[str, ...]:
+    """Write a PEFT LoRA for a GGUF base as a GGUF adapter, all at once or not at all; what to know of it.
 
     Raises ModelError that names everything that a GGUF adapter cannot hold or the base has no place for.
     """
@@ -61,6 +67,7 @@ def convert_lora(adapter: Adapter, base: Model, out: Path, kind: Literal["f32", 
         raise ModelError(
             f"Cannot write the converted adapter {out}: {error.strerror}.", "Make room, or choose another folder."
         ) from error
+    return ()
 
 
 def _write(adapter: Adapter, contents: Contents, base: Header, out: Path, kind: str) -> None:
@@ -84,7 +91,12 @@ def _write(adapter: Adapter, contents: Contents, base: Header, out: Path, kind: 
         if architecture in ROTATED:
             up = reorder_heads(up, _heads(pair, base))
         for part, array in (("a", down), ("b", up)):
-            wanted = array.astype(np.float16 if kind == "f16" else np.float32)
+            with np.errstate(over="ignore"):
+                wanted = array.astype(np.float16 if kind == "f16" else np.float32)
+            if not np.isfinite(wanted).all():
+                raise ModelError(
+                    f"{pair.module} goes beyond what {kind} can hold.", "Write the adapter in 32 bits: --type f32"
+                )
             writer.add_tensor(f"{name}.weight.lora_{part}", np.ascontiguousarray(wanted))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

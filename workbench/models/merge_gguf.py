@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.errors import ModelError
 from workbench.models.adapter import check_values, read_contents
-from workbench.models.arrays import read_array
 from workbench.models.compatibility import check_compatible
 from workbench.models.inspect import read_parts
 from workbench.models.lora import find_gguf
 from workbench.models.low_rank import Pair
+from workbench.models.low_rank_values import read_factors
 from workbench.models.reference import Adapter, Applied, Model
 
 if TYPE_CHECKING:
@@ -45,17 +45,22 @@ def find_packed(base: Model) -> tuple[str, ...]:
     return tuple(sorted(_name_type(kind) for kind in kinds if kind not in _EXACT))
 
 
-def merge_gguf(base: Model, applied: Applied, out: Path, unpack: bool = False) -> None:
-    """Write `base` with the adapter's changes added to its weights into the file `out`, all at once or not at all.
+def merge_gguf(base: Model, laid: Sequence[Applied], out: Path, unpack: bool = False) -> tuple[str, ...]:
+    """Write `base` with the adapters' changes added to its weights into the file `out`, all at once or not at all.
 
-    unpack: write every weight in 32 bits, which a packed base needs. Raises ModelError that names everything that
-    speaks against it.
+    unpack: write every weight in 32 bits, which a packed base needs. What a person should know of it, one sentence
+    each. Raises ModelError that names everything that speaks against it.
     """
-    _check(base, applied, out, unpack)
-    adapter = applied.adapter
-    path = adapter.path if adapter.format == "gguf" else find_gguf(adapter, base.path)
-    pairs = read_contents(Adapter(adapter.name, path, "gguf")).low_rank.pairs
-    changes = {pair.module: _Change(path, pair, applied.scale) for pair in pairs}
+    changes: dict[str, list[_Change]] = {}
+    notes: list[str] = []
+    for applied in laid:
+        _check(base, applied, out, unpack)
+        adapter = applied.adapter
+        path = adapter.path if adapter.format == "gguf" else find_gguf(adapter, base.path)
+        contents = read_contents(Adapter(adapter.name, path, "gguf"))
+        notes += contents.left_out
+        for pair in contents.low_rank.pairs:
+            changes.setdefault(pair.module, []).append(_Change(path, pair, applied.scale))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
@@ -64,6 +69,7 @@ def merge_gguf(base: Model, applied: Applied, out: Path, unpack: bool = False) -
             written.replace(out)
     except OSError as error:
         raise ModelError(f"Cannot write {out}: {error.strerror}.", "Make room, or choose another folder.") from error
+    return tuple(dict.fromkeys(notes))
 
 
 def _check(base: Model, applied: Applied, out: Path, unpack: bool) -> None:
@@ -87,7 +93,7 @@ def _check(base: Model, applied: Applied, out: Path, unpack: bool) -> None:
     check_values(adapter)
 
 
-def _write(base: Path, changes: Mapping[str, _Change], out: Path, unpack: bool) -> None:
+def _write(base: Path, changes: Mapping[str, Sequence[_Change]], out: Path, unpack: bool) -> None:
     import gguf
 
     reader = gguf.GGUFReader(base)
@@ -103,8 +109,8 @@ def _write(base: Path, changes: Mapping[str, _Change], out: Path, unpack: bool) 
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for tensor, kind in zip(reader.tensors, kinds, strict=True):
-            change = changes.get(tensor.name)
-            writer.write_tensor_data(_change(tensor, kind, change) if change else _keep(tensor, kind))
+            changed = changes.get(tensor.name)
+            writer.write_tensor_data(_change(tensor, kind, changed) if changed else _keep(tensor, kind))
 
 
 def _copy_fields(reader: gguf.GGUFReader, writer: gguf.GGUFWriter, unpack: bool) -> None:
@@ -131,15 +137,17 @@ def _keep(tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType) -> NDArray
     return tensor.data if kind == tensor.tensor_type else _unpacked(tensor)
 
 
-def _change(tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType, change: _Change) -> NDArray[Any]:
-    """A tensor with its pair's product added. Raises ModelError where that goes beyond what its type can hold."""
+def _change(
+    tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType, changes: Sequence[_Change]
+) -> NDArray[Any]:
+    """A tensor with the products of its pairs added. Raises ModelError where that goes beyond what its type can hold."""
     import numpy as np
     from gguf.quants import quantize
 
-    pair = change.pair
-    down = read_array(change.path, pair.down.dtype, pair.down.shape, pair.down.offset)
-    up = read_array(change.path, pair.up.dtype, pair.up.shape, pair.up.offset)
-    values = _unpacked(tensor) + (up @ down) * np.float32(pair.scale * change.scale)
+    values = _unpacked(tensor)
+    for change in changes:
+        up, down = read_factors(change.path, change.pair)
+        values = values + (up @ down) * np.float32(change.pair.scale * change.scale)
     with np.errstate(over="ignore"):
         packed: NDArray[Any] = quantize(np.ascontiguousarray(values, dtype=np.float32), kind)
     if not np.isfinite(values).all() or (packed.dtype == np.float16 and not np.isfinite(packed).all()):

@@ -37,6 +37,20 @@ def gguf_module(module: str) -> str | None:
     return "output" if module == "lm_head" else None
 
 
+def hf_module(module: str, architecture: str) -> str | None:
+    """The transformers name of a module such as `blk.0.attn_q`; None for one that has none."""
+    found = re.fullmatch(r"blk\.(\d+)\.(\w+)", module)
+    if found:
+        own = next((hf for hf, name in _IN_LAYER.items() if name == found[2] and not _is_fused(hf, architecture)), None)
+        return f"model.layers.{found[1]}.{own}" if own else None
+    return "lm_head" if module == "output" else None
+
+
+def _is_fused(module: str, architecture: str) -> bool:
+    """Whether a module is of the other kind of feed-forward layer than the architecture has."""
+    return module == ("mlp.up_proj" if architecture == "phi3" else "mlp.gate_up_proj")
+
+
 def layer_of(module: str) -> int | None:
     """The number of the layer that a module belongs to, in either format's spelling."""
     found = re.search(r"(?:^|\.)(?:layers|blk|h)\.(\d+)\.", module)
