@@ -134,7 +134,9 @@ def _convert_model(model: Model, laid: Sequence[Applied], out: Path, kind: str) 
     if out.suffix != ".gguf":
         raise ModelError(f"{out} is no .gguf file.", "Name one, or an adapter to --merge.")
     if model.format == "gguf":
-        return Made(out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind)),), (), _pack(model.path, out, kind))
+        return Made(
+            out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind)),), (), _pack(model.path, out, kind)
+        )
     whole, notes = model, ()
     if laid:
         whole = Model(out.stem, out.parent / "merged" / out.stem, "hf")

@@ -14,8 +14,8 @@ import msgspec
 from workbench.errors import ModelError
 from workbench.models.adapter_config import AdapterConfig, find_weights, read_adapter_config
 from workbench.models.arrays import are_numbers
-from workbench.models.header import Header, read_header
 from workbench.models.gguf_kind import name_kind
+from workbench.models.header import Header, read_header
 from workbench.models.low_rank import Half, LowRank, Pair, read_gguf_pairs, read_peft_pairs
 from workbench.models.reference import Adapter
 from workbench.models.tensors import read_tensors
@@ -58,7 +58,9 @@ class Contents(NamedTuple):
         """What the adapter does besides adding low-rank products, as parts of a sentence about it."""
         if self.config is None:
             return ()
-        return self.config.beyond_low_rank or (() if self.config.peft_type == "LORA" else (f"it is a {self.config.peft_type}",))
+        return self.config.beyond_low_rank or (
+            () if self.config.peft_type == "LORA" else (f"it is a {self.config.peft_type}",)
+        )
 
     @property
     def halves(self) -> list[Half]:

@@ -79,7 +79,12 @@ class AdapterConfig(msgspec.Struct, frozen=True):
         if _names(self.exclude_modules, module) or not _names(self.target_modules, module):
             return False
         listed = self.layers_to_transform
-        if listed is None or listed == [] or isinstance(self.target_modules, str) or module in self.target_modules:
+        if (
+            listed is None
+            or listed == []
+            or isinstance(self.target_modules, str)
+            or module in (self.target_modules or ())
+        ):
             return True
         patterns = self.layers_pattern or r"[^.]*"
         found = (

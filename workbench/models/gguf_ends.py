@@ -39,7 +39,7 @@ def find_end_problems(ends: Sequence[int], tokens: Sequence[str], has_unused: bo
         yield f"its settings name token {outside[0]} as the end of an answer, which it does not have"
         return
     if not ends and not has_unused:
-        yield "neither its tokenizer nor its settings name a token that ends an answer, and llama.cpp would take another"
+        yield "neither its tokenizer nor its settings name a token that ends an answer, and llama.cpp would take one"
     hidden = _hidden(ends[1:], tokens)
     if 1 + len(hidden) > _KEYS:
         named = ", ".join(tokens[token] for token in (ends[0], *hidden))

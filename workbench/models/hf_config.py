@@ -11,6 +11,7 @@ from typing import Any
 from workbench.errors import ModelError
 from workbench.models.folder import read_config
 
+
 def read_effective_config(folder: Path) -> dict[str, Any]:
     """Everything that the model is built from. Raises ModelError."""
     from transformers import AutoConfig

@@ -31,7 +31,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path) -> Weights:
-        """The files that transformers reads: model.safetensors, or the parts that its index names. Raises ModelError."""
+        """What transformers reads: model.safetensors, or the parts that its index names. Raises ModelError."""
         problems: list[str] = []
         paths = find_weights(folder, problems)
         if problems:

@@ -43,9 +43,7 @@ def _make(adapter: Adapter, base: Path, out: Path) -> None:
     convert_lora(adapter, Model(base.stem, base), out)
 
 
-def convert_lora(
-    adapter: Adapter, base: Model, out: Path, kind: Literal["f32", "f16"] = "f32"
-) -> tuple[str, ...]:
+def convert_lora(adapter: Adapter, base: Model, out: Path, kind: Literal["f32", "f16"] = "f32") -> tuple[str, ...]:
     """Write a PEFT LoRA for a GGUF base as a GGUF adapter, all at once or not at all; what to know of it.
 
     Raises ModelError that names everything that a GGUF adapter cannot hold or the base has no place for.

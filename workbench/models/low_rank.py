@@ -35,7 +35,7 @@ class Pair(NamedTuple):
     """What is added to a module's weights: scale x up (outputs, rank) x down (rank, inputs).
 
     module: its name in the base, as the adapter's format spells it. Experts have a product each: down (experts, rank,
-    inputs), up (experts, outputs, rank). turned: down is stored as (inputs, rank), as GGUF has it for a token embedding.
+    inputs), up (experts, outputs, rank). turned: down is stored as (inputs, rank), as of a token embedding in GGUF.
     """
 
     module: str

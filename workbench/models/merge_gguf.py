@@ -137,10 +137,8 @@ def _keep(tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType) -> NDArray
     return tensor.data if kind == tensor.tensor_type else _unpacked(tensor)
 
 
-def _change(
-    tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType, changes: Sequence[_Change]
-) -> NDArray[Any]:
-    """A tensor with the products of its pairs added. Raises ModelError where that goes beyond what its type can hold."""
+def _change(tensor: gguf.ReaderTensor, kind: gguf.GGMLQuantizationType, changes: Sequence[_Change]) -> NDArray[Any]:
+    """A tensor with the products of its pairs added. Raises ModelError where its type cannot hold that."""
     import numpy as np
     from gguf.quants import quantize
 

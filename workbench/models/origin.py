@@ -28,7 +28,8 @@ def check_origin(config: AdapterConfig | None, shape: Base) -> Iterator[str]:
     found = _find_architecture(config)
     if found:
         if _plain(found, shape) != shape.architecture:
-            yield f"it was trained on a {found} ({named[-200:] or config.base_class}), and the base is a {shape.architecture}"
+            origin = named[-200:] or config.base_class
+            yield f"it was trained on a {found} ({origin}), and the base is a {shape.architecture}"
         return
     own = named.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
     families = [starts for name, starts in _FAMILIES.items() if name in own]
