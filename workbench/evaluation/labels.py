@@ -6,10 +6,9 @@ Knows nothing of how an answer was judged beyond whether it counted as right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from workbench.evaluation.scorers.normalization import normalize
 from workbench.store.answers import AnswerCount
 
 MOST_LABELS = 50
@@ -23,8 +22,11 @@ class LabelCounts(NamedTuple):
     counts: dict[int, list[list[int]]]
 
 
-def count_labels(answers: Iterable[AnswerCount]) -> LabelCounts | None:
-    """The answers as labels, most frequent label first; None where the expected answers are no labels."""
+def count_labels(answers: Iterable[AnswerCount], key: Callable[[str], str | None]) -> LabelCounts | None:
+    """The answers as labels, most frequent label first; None where the expected answers are no labels.
+
+    key: the form in which the scorer compares labels; see Scorer.label_key.
+    """
     answers = list(answers)
     variants = sorted({one.variant for one in answers})
     expected: Counter[str] = Counter()
@@ -35,17 +37,18 @@ def count_labels(answers: Iterable[AnswerCount]) -> LabelCounts | None:
         return None
     labels = tuple(sorted(expected, key=lambda label: (-expected[label], label)))
     place = {label: at for at, label in enumerate(labels)}
-    known = {normalize(label): at for label, at in place.items()}
+    known = {key(label): at for label, at in place.items()}
     counts = {variant: [[0] * (len(labels) + 1) for _ in labels] for variant in variants}
     for one in answers:
         row = place[one.expected]
-        counts[one.variant][row][_find_column(one, row, known, len(labels))] += one.cells
+        counts[one.variant][row][_find_column(one, row, known.get(key(one.extracted), len(labels)), len(labels))] += (
+            one.cells
+        )
     return LabelCounts(labels, counts)
 
 
-def _find_column(one: AnswerCount, right: int, known: dict[str, int], other: int) -> int:
+def _find_column(one: AnswerCount, right: int, said: int, other: int) -> int:
     """An answer that looks right to the eye and was judged wrong is another answer, so that the sums agree."""
     if one.right:
         return right
-    said = known.get(normalize(one.extracted), other)
     return other if said == right else said

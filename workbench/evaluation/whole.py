@@ -46,13 +46,17 @@ def read_whole(view: RunView) -> Whole:
 
 
 def _count_labels(view: RunView) -> tuple[str, LabelCounts | None]:
-    """The first right-or-wrong metric, and its answers as labels."""
+    """The first right-or-wrong metric that compares with the expected label, and its answers as labels."""
     run = view.run.key
-    found = next(((at, metric.name) for at, metric in enumerate(view.metrics) if metric.binary), None)
-    if found is None or count_expected(view.store, run, MOST_LABELS) > MOST_LABELS:
-        return "", None
-    place, name = found
-    return name, count_labels(tally_answers(view.store, run, place))
+    scorers = {one.name: one for one in make_scorers(view.bench.scorers, Path(view.run.folder))}
+    for place, metric in enumerate(view.metrics):
+        scorer = scorers.get(metric.name)
+        if not metric.binary or scorer is None or scorer.label_key("") is None:
+            continue
+        if count_expected(view.store, run, MOST_LABELS) > MOST_LABELS:
+            break
+        return metric.name, count_labels(tally_answers(view.store, run, place), scorer.label_key)
+    return "", None
 
 
 def _summarize(view: RunView) -> Whole:

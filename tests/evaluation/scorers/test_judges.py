@@ -159,7 +159,7 @@ def test_a_pair_needs_both_orders_and_something_to_compare_with():
     half = judge(scorer, rate("A", "better"), say("?"))
     assert (half.applies, half.explanation.splitlines()[0]) == (False, "small could not be read in both orders.")
     lacking = scorer.judge(Evidence("a", Case(1, {})))
-    assert lacking.explanation == "This case has no expected answer to compare with."
+    assert lacking.explanation == "This case has no expected answer to compare with, or an empty one."
     other = make("pairwise", against="rival")
     case = Case(1, {"message": "m", "rival": "Harbour"})
     asked = other.questions("Abacus", case)[0].messages[-1].content

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import list_scorers, make_scorers
-from workbench.evaluation.scorers.normalization import normalize, split_squad_tokens
+from workbench.evaluation.scorers.normalization import is_blank, normalize, trim
+from workbench.evaluation.scorers.tokens import split_squad_tokens
 
 EVERY = ("exact_match", "contains", {"regex": {"pattern": "(a+)"}}, "json_valid", "json_fields", "token_f1")
 
@@ -18,25 +19,80 @@ def judge(spec, text, expected="Lantern"):
     return scorer.score(text, Case(1, {}, expected))
 
 
+LENIENT = {"exact_match": {"ignore_case": True, "ignore_whitespace": True, "ignore_punctuation": True}}
+
+
 @pytest.mark.parametrize(
     ("text", "expected", "value"),
     [
         ("Lantern", "Lantern", 1),
-        ("  lantern.\n", "Lantern", 1),
-        ('"Lantern"', "lantern", 1),
-        ("Queue:  Lantern", "queue: lantern", 1),
+        ("  Lantern\n", "Lantern", 1),
         ("e\u0301t\u00e9", "\u00e9te\u0301", 1),
-        ("STRASSE", "straße", 1),
+        ("yes\u200b", "yes", 1),
+        ("\ufeffNew\u00a0York", "New York", 1),
+        ("ＡＢＣ１２", "ABC12", 1),
+        ("ｶﾞｷﾞ", "ガギ", 1),
+        ("one\r\ntwo", "one\ntwo", 1),
+        ("はい。", "はい", 1),
+        ("「（Ａ）」", "A", 1),
+        ("lantern", "Lantern", 0),
+        ("Lantern.", "Lantern", 0),
+        ("Queue:  Lantern", "Queue: Lantern", 0),
         ("Lantern Abacus", "Lantern", 0),
         ("", "Lantern", 0),
+        ("", "]", 0),
+        ("] ] >", "} )", 0),
+        ("<42", "42", 0),
+        ("＜42", "42", 0),
+        ("！", "？", 0),
+        ("-5", "5", 0),
+    ],
+)
+def test_exact_match_is_exact_but_for_what_nobody_sees(text, expected, value):
+    assert judge("exact_match", text, expected).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "value"),
+    [
+        ("  lantern.\n", "Lantern", 1),
+        ('"Lantern"', "lantern", 1),
+        ("**Lantern**!", "lantern", 1),
+        ("«Да».", "да", 1),
+        ("(B)", "b", 1),
+        ("Queue:  Lantern", "queue: lantern", 1),
+        ("STRASSE", "straße", 1),
+        ("12.50", "12.50.", 1),
         ("-5", "5", 0),
         (".5", "5", 0),
         ("5%", "5", 0),
-        ("12.50", "12.50.", 1),
+        ("C++", "C", 0),
+        ("<42", "42", 0),
+        ("!x", "x", 0),
+        ("[0, 1)", "(0, 1)", 0),
+        ("(0, 1)", "[0, 1]", 0),
+        ("] ] >", "} )", 0),
+        ("...", "!", 0),
+        ("'", '"', 0),
+        ('"a" or "b"', "a or b", 0),
     ],
 )
-def test_exact_match_forgives_what_does_not_change_an_answer(text, expected, value):
-    assert judge("exact_match", text, expected).value == value
+def test_exact_match_ignores_what_it_is_told_to_and_no_sign_that_changes_a_value(text, expected, value):
+    assert judge(LENIENT, text, expected).value == value
+
+
+def test_each_leniency_is_an_option_of_its_own_and_suggested_where_it_would_do():
+    for option, text in (
+        ("ignore_case", "lantern"),
+        ("ignore_punctuation", "Lantern."),
+        ("ignore_whitespace", "Lan  tern"),
+    ):
+        expected = "Lan tern" if "  " in text else "Lantern"
+        assert judge("exact_match", text, expected).explanation.endswith(f" With `{option}: true` they are the same.")
+        assert judge({"exact_match": {option: True}}, text, expected).value == 1
+    assert "With ignore_case, " in judge("exact_match", "lantern.").explanation
+    with pytest.raises(ScorerError, match="strict puts nothing aside; leave out ignore_case"):
+        make_scorers([{"exact_match": {"strict": True, "ignore_case": True}}])
 
 
 def test_strict_exact_match_forgives_nothing():
@@ -81,7 +137,7 @@ def test_a_group_that_took_no_part_extracts_nothing():
 def test_a_regex_that_would_run_for_ever_is_stopped():
     spec = {"regex": {"pattern": "(a|aa)+$", "timeout_seconds": 0.05}}
     score = judge(spec, "a" * 60 + "b")
-    assert score.value == 0
+    assert not score.applies
     assert score.explanation == "The pattern took more than 0.05 s on this answer."
 
 
@@ -156,7 +212,11 @@ def test_json_fields_cannot_judge_by_an_answer_that_is_no_object():
         ("dog", "cat", 0.0),
         ("cat cat", "cat", 2 / 3),
         ("", "cat", 0.0),
-        ("the", "a", 1.0),
+        ("the", "a", 0.0),
+        ("the A", "A", 1.0),
+        ("] ]", "} )", 0.0),
+        ("15 kg", "1.5 kg", 0.5),
+        ("$1,200.00 or so", "1200 or so", 1.0),
     ],
 )
 def test_token_f1_is_that_of_squad(text, expected, value):
@@ -213,9 +273,11 @@ def test_a_score_does_not_keep_a_long_answer_once_more(spec):
 
 @given(st.text())
 def test_every_answer_matches_itself(text):
-    for name in ("exact_match", "token_f1"):
-        assert judge(name, text, text).value == 1
+    for name in ("exact_match", "normalized_match", "accuracy", "token_f1", "contains", "edit_similarity"):
+        score = judge(name, text, text)
+        assert score.value == 1 or (is_blank(text) and not score.applies)
     assert normalize(normalize(text)) == normalize(text)
+    assert trim(trim(text)) == trim(text)
 
 
 def test_every_problem_of_a_list_of_scorers_is_told():

@@ -5,6 +5,7 @@ Knows nothing of how the scorer inside judges.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -87,19 +88,30 @@ class Adjusted(Judging, frozen=True, kw_only=True):
     def locate(self, folder: Path) -> Self:
         return msgspec.structs.replace(self, inner=self.inner.locate(folder))
 
+    def label_key(self, text: str) -> str | None:
+        turned = self.adjustment.negate or self.adjustment.extract_expected is not None
+        return None if turned else self.inner.label_key(text)
+
     def questions(self, text: str, case: Case) -> tuple[Question, ...]:
-        found, _ = extract_text(self._steps(), text)
-        return self.inner.questions(found or "", self._case(case))
+        try:
+            found, _ = extract_text(self._steps(), text)
+            return self.inner.questions(found or "", self._case(case)[0])
+        except TimeoutError:
+            return ()
 
     def judge(self, evidence: Evidence) -> Score:
-        found, problem = extract_text(self._steps(), evidence.text)
-        if found is None and self.inner.scale != "free":
-            score = Score(self.inner.name, 0.0, "", problem)
-        else:
-            case = self._case(evidence.case)
-            score = self.inner.judge(msgspec.structs.replace(evidence, text=found or "", case=case))
+        try:
+            found, problem = extract_text(self._steps(), evidence.text)
+            case, lacking = self._case(evidence.case)
+        except TimeoutError as error:
+            return Score(self.name, 0.0, "", str(error), applies=False)
+        if lacking:
+            return Score(self.name, 0.0, "", lacking, applies=False)
+        score = self.inner.judge(msgspec.structs.replace(evidence, text=found or "", case=case))
         if not score.applies:
             return msgspec.structs.replace(score, scorer=self.name)
+        if found is None and self.inner.scale != "free":
+            return self._fail(problem)
         return self._turn(self._pass(score), problem)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
@@ -110,16 +122,19 @@ class Adjusted(Judging, frozen=True, kw_only=True):
         return bound(self._see(judged)) if bound else {}
 
     def _see(self, judged: Sequence[Judged]) -> list[Judged]:
-        """The answers as the inner scorer has them before it."""
-        return [
-            msgspec.structs.replace(
-                one,
-                text=extract_text(self._steps(), one.text)[0] or "",
-                expected=self._expect(one.expected),
-                also=self._expect_also(one.also),
-            )
-            for one in judged
-        ]
+        """The answers as the inner scorer has them before it; without those whose extraction takes too long."""
+        seen = []
+        for one in judged:
+            case = Case(0, {}, one.expected, also=one.also)
+            with contextlib.suppress(TimeoutError):
+                text, (inner, _) = extract_text(self._steps(), one.text)[0] or "", self._case(case)
+                seen.append(msgspec.structs.replace(one, text=text, expected=inner.expected, also=inner.also))
+        return seen
+
+    def _fail(self, problem: str) -> Score:
+        """The worst value: what should be judged is not in the answer, which is right by no reading, turned or not."""
+        worst = _TOP[self.scale] if self.lower_is_better else 0.0
+        return Score(self.name, worst, "", problem)
 
     def _pass(self, score: Score) -> Score:
         limit = self.adjustment.threshold
@@ -145,17 +160,16 @@ class Adjusted(Judging, frozen=True, kw_only=True):
             explanation = f"{problem} {explanation}"
         return msgspec.structs.replace(score, scorer=self.name, value=value, explanation=explanation)
 
-    def _case(self, case: Case) -> Case:
-        return msgspec.structs.replace(case, expected=self._expect(case.expected), also=self._expect_also(case.also))
-
-    def _expect_also(self, answers: Sequence[str]) -> tuple[str, ...]:
-        return tuple(answer for answer in map(self._expect, answers) if answer is not None)
-
-    def _expect(self, expected: str | None) -> str | None:
-        if expected is None or self.adjustment.extract_expected is None:
-            return expected
-        found, _ = extract_text(make_steps(self.adjustment.extract_expected), expected)
-        return found
+    def _case(self, case: Case) -> tuple[Case, str]:
+        """The case as the inner scorer has it before it, and what its expected answers lack, "" for nothing."""
+        if self.adjustment.extract_expected is None or case.expected is None:
+            return case, ""
+        steps = make_steps(self.adjustment.extract_expected)
+        found = [extract_text(steps, answer, "expected answer") for answer in (case.expected, *case.also)]
+        answers = [text for text, _ in found if text is not None]
+        if not answers:
+            return msgspec.structs.replace(case, expected=None, also=()), found[0][1]
+        return msgspec.structs.replace(case, expected=answers[0], also=tuple(answers[1:])), ""
 
     def _steps(self) -> tuple[Step, ...]:
         return make_steps(self.adjustment.extract)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from workbench.evaluation.scorers.normalization import clean
 from workbench.evaluation.scorers.scorer import Comparing, Score, Traits, begin, quote
 
 
@@ -17,8 +18,9 @@ class EditDistance(Comparing, frozen=True, kw_only=True):
     name: str = "edit_distance"
 
     def compare(self, text: str, expected: str) -> Score:
-        edits = _count(text.strip(), expected.strip())
-        return Score(self.name, float(edits), begin(text.strip()), f"{edits} edits to {quote(expected.strip())}.")
+        found, expected = clean(text).strip(), clean(expected).strip()
+        edits = _count(found, expected)
+        return Score(self.name, float(edits), begin(found), f"{edits} edits to {quote(expected)}.")
 
 
 class EditSimilarity(Comparing, frozen=True, kw_only=True):
@@ -27,7 +29,7 @@ class EditSimilarity(Comparing, frozen=True, kw_only=True):
     name: str = "edit_similarity"
 
     def compare(self, text: str, expected: str) -> Score:
-        found, expected = text.strip(), expected.strip()
+        found, expected = clean(text).strip(), clean(expected).strip()
         edits, longest = _count(found, expected), max(len(found), len(expected))
         explanation = f"{edits} edits to {quote(expected)}, over {longest} characters."
         return Score(self.name, 1 - edits / longest if longest else 1.0, begin(found), explanation)

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 from workbench.errors import ScorerError
 from workbench.evaluation.scorers.json_path import JsonPath
 from workbench.evaluation.scorers.json_text import find_value
+from workbench.evaluation.scorers.normalization import clean
+from workbench.evaluation.scorers.numbers import find_numbers
 from workbench.evaluation.scorers.search import Search
 
 Extract = str | dict[str, Any] | tuple[str | dict[str, Any], ...]
 """A step's name, a step with its option, or several of them in a row."""
 
-_NUMBER = re.compile(r"(?:(?<![\w)\]])[-+−])?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+|(?=\.[0-9]))(?:\.[0-9]+)?")
+_OPENING = re.compile(r"([*_`]+)[ \t]*\Z")
 
 
 class Step(NamedTuple):
@@ -45,15 +47,18 @@ def make_steps(extract: Extract | None) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def extract_text(steps: Sequence[Step], text: str) -> tuple[str | None, str]:
-    """What the steps leave of a text, and a sentence for when there is nothing: (None, "No number ...")."""
+def extract_text(steps: Sequence[Step], text: str, where: str = "answer") -> tuple[str | None, str]:
+    """What the steps leave of a text, and a sentence for when there is nothing: (None, "There is no number ...").
+
+    where: what the text is, for the sentence. Raises TimeoutError, with a sentence, for a pattern that takes too long.
+    """
     for step in steps:
         try:
             found = step.take(text)
-        except TimeoutError:
-            return None, f"Looking for {step.what} took too long on this answer."
+        except TimeoutError as error:
+            raise TimeoutError(f"Looking for {step.what} took too long on this {where}.") from error
         if found is None:
-            return None, f"There is no {step.what} in the answer."
+            return None, f"There is no {step.what} in the {where}."
         text = found
     return text, ""
 
@@ -81,8 +86,8 @@ def _only_item(spec: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _take_number(text: str, place: int) -> str | None:
-    found = [match[0] for match in _NUMBER.finditer(text) if match[0]]
-    return found[place].replace(",", "").replace("−", "-").lstrip("+") if found else None
+    found = find_numbers(text)
+    return found[place] if found else None
 
 
 def _take_line(text: str, place: int) -> str | None:
@@ -93,13 +98,20 @@ def _take_line(text: str, place: int) -> str | None:
 def _after(marker: Any) -> Step:
     if not isinstance(marker, str) or not marker.strip():
         raise ScorerError(f"extract: after needs a text, found {marker!r}")
-    compiled = re.compile(re.escape(marker.strip()), re.IGNORECASE)
+    compiled = re.compile(re.escape(clean(marker.strip())), re.IGNORECASE)
 
     def take(text: str) -> str | None:
-        ends = [match.end() for match in compiled.finditer(text)]
-        return _take_line(text[ends[-1] :], 0) or "" if ends else None
+        found = list(compiled.finditer(clean(text)))
+        return _strip_emphasis(clean(text), found[-1]) if found else None
 
     return Step(f"{marker.strip()!r}", take)
+
+
+def _strip_emphasis(text: str, marker: re.Match[str]) -> str:
+    """The line behind a marker, without the other end of a Markdown emphasis that began before it."""
+    line = _take_line(text[marker.end() :], 0) or ""
+    opening = _OPENING.search(text[: marker.start()])
+    return line.replace(opening[1], "", 1).strip() if opening else line
 
 
 def _regex(options: Any) -> Step:
@@ -113,8 +125,7 @@ def _json(path: Any) -> Step:
     parsed = JsonPath.parse(path)
 
     def take(text: str) -> str | None:
-        found = find_value(text)
-        value = None if found.problem else parsed.get(found.value)
+        value = find_value(text, parsed)
         if value is None:
             return None
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -11,13 +11,16 @@ from typing import Any
 
 from workbench.evaluation.scorers.json_text import find_object, read_json
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Comparing, Score
+from workbench.evaluation.scorers.scorer import Comparing, Score, begin
 
 
 class JsonFields(Comparing, frozen=True, kw_only=True):
     """the share of the expected JSON object's fields that the answer has right; `fields` limits them
 
-    fields: only these count. strict: texts have to be the same to the letter.
+    Of several objects in an answer, the one with most of the fields counts, the last of equals.
+
+    fields: only these count. strict: texts have to be the same to the letter; else case, spaces and sentence
+        punctuation around them do not count.
     """
 
     name: str = "json_fields"
@@ -25,13 +28,16 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
 
     def compare(self, text: str, expected: str) -> Score:
-        expected = read_json(expected).value
-        if not isinstance(expected, dict):
+        right = read_json(expected).value
+        if not isinstance(right, dict):
             return Score(self.name, 0.0, "", "The expected answer is not a JSON object.", applies=False)
-        wanted = {key: expected.get(key) for key in self.fields or expected}
-        found = find_object(text)
+        wanted = {key: right[key] for key in self.fields or right if key in right}
+        if not wanted:
+            lacking = f"none of the fields {', '.join(self.fields)}" if self.fields else "no fields"
+            return Score(self.name, 0.0, "", f"The expected object has {lacking}.", applies=False)
+        found = find_object(text, list(wanted))
         if found.problem:
-            return Score(self.name, 0.0, found.text, f"No JSON object in the answer: {found.problem}.")
+            return Score(self.name, 0.0, begin(found.text), f"No JSON object in the answer: {found.problem}.")
         return self._compare(wanted, found.value, found.text)
 
     def _compare(self, wanted: dict[str, Any], found: dict[str, Any], text: str) -> Score:
@@ -41,7 +47,7 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
         lines = [f"{right} of {len(wanted)} fields right.", *differing]
         if extra and not self.fields:
             lines.append(f"not asked for: {', '.join(extra)}")
-        return Score(self.name, right / len(wanted) if wanted else 1.0, text, "\n".join(lines))
+        return Score(self.name, right / len(wanted), begin(text), "\n".join(lines))
 
     def _differences(self, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
         for key, value in wanted.items():
@@ -51,8 +57,13 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
                 yield f"{key}: expected {_show(value)}, found {_show(found[key])}"
 
     def _equal(self, left: Any, right: Any) -> bool:
+        """Whether two values are the same, at any depth; true is not 1."""
         if isinstance(left, str) and isinstance(right, str) and not self.strict:
             return normalize(left) == normalize(right)
+        if isinstance(left, dict) and isinstance(right, dict):
+            return left.keys() == right.keys() and all(self._equal(left[key], right[key]) for key in left)
+        if isinstance(left, list) and isinstance(right, list):
+            return len(left) == len(right) and all(map(self._equal, left, right))
         return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 

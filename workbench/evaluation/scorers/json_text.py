@@ -1,4 +1,4 @@
-"""JSON text: finding the JSON value in what a model wrote.
+"""JSON text: finding the JSON value that is meant in what a model wrote.
 
 Knows nothing of scores.
 """
@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-_FENCED = re.compile(r"\A```[\w-]*[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
-_STARTS_TRIED = 64  # bounds the work on an answer made of braces
+from workbench.evaluation.scorers.json_path import JsonPath
+
+_FENCE = re.compile(r"\A(`{3,}|~{3,})[ \t]*(.*?)\s*(?:\1[`~]*)?\Z", re.DOTALL)
+_INFO = re.compile(r"\A(?:[\w+./-]+\s+|[\w+./-]*(?=[\[{])|[^\n]*\n)")
+_BLOCK = re.compile(r"^[ \t]*(`{3,}|~{3,})(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
+_AROUND = " \t\r\n\ufeff\u200b\u2060"
+_OBJECT = re.compile(r'\{(?=\s*["}])')
+_CONTAINER = re.compile(r'\{(?=\s*["}])|\[')
+_STARTS_TRIED = 1000  # from the beginning, and as many from the end: bounds the work on an answer made of brackets
 
 
 class Found(NamedTuple):
@@ -23,10 +30,73 @@ class Found(NamedTuple):
 
 
 def read_json(text: str) -> Found:
-    """The answer as one JSON value; a Markdown fence around the whole of it is taken off."""
-    stripped = text.strip()
-    fenced = _FENCED.match(stripped)
-    content = fenced[1].strip() if fenced else stripped
+    """The answer as one JSON value; a Markdown fence of any form around the whole of it is taken off."""
+    content = text.strip(_AROUND)
+    whole = _decode(content)
+    fenced = _FENCE.match(content)
+    if not whole.problem or not fenced:
+        return whole
+    inner = fenced[2].strip(_AROUND)
+    plain = _decode(inner)
+    if not plain.problem:
+        return plain
+    return _decode(_INFO.sub("", inner, count=1).strip(_AROUND)) if _INFO.match(inner) else plain
+
+
+def find_value(text: str, path: JsonPath) -> Any:
+    """What stands at the path in the answer's JSON; None where nothing does.
+
+    Of several values in a text the last one that has the path is meant, as an answer that thinks aloud ends with what
+    it settled on. For the whole value (an empty path) fenced blocks go before other text, and objects before arrays.
+    """
+    whole = read_json(text)
+    if not whole.problem:
+        return path.get(whole.value)
+    if path.parts:
+        found = [path.get(each.value) for opening in (_OBJECT, _CONTAINER) for each in _find_all(text, opening)]
+        return next((value for value in reversed(found) if value is not None), None)
+    blocks = [read_json(match[0]) for match in _BLOCK.finditer(text)]
+    fenced = [each.value for each in blocks if not each.problem]
+    if fenced:
+        return fenced[-1]
+    standing = list(_find_all(text, _OBJECT)) or list(_find_all(text, _CONTAINER))
+    return standing[-1].value if standing else None
+
+
+def find_object(text: str, names: Sequence[str] = ()) -> Found:
+    """The answer's JSON object: the whole answer, else the one in it with most of these names, the last of equals."""
+    whole = read_json(text)
+    if isinstance(whole.value, dict):
+        return whole
+    objects = list(_find_all(text, _OBJECT))
+    if not objects:
+        problem = whole.problem or f"expected an object, found {type(whole.value).__name__}"
+        return Found(None, whole.text, problem)
+    return max(reversed(objects), key=lambda found: int(sum(name in found.value for name in names)))
+
+
+def find_objects(text: str) -> list[Found]:
+    """Every JSON object that stands in the answer by itself, in order."""
+    return list(_find_all(text, _OBJECT))
+
+
+def _find_all(text: str, opening: re.Pattern[str]) -> Iterator[Found]:
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant, strict=False)
+    starts = [match.start() for match in opening.finditer(text)]
+    if len(starts) > 2 * _STARTS_TRIED:
+        starts = starts[:_STARTS_TRIED] + starts[-_STARTS_TRIED:]
+    end = 0
+    for start in starts:
+        if start < end:
+            continue
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        yield Found(value, text[start:end], "")
+
+
+def _decode(content: str) -> Found:
     if not content:
         return Found(None, content, "the answer is empty")
     try:
@@ -35,32 +105,6 @@ def read_json(text: str) -> Found:
         return Found(None, content, f"{error.msg} at line {error.lineno}, column {error.colno}")
     except (ValueError, RecursionError) as error:
         return Found(None, content, str(error))
-
-
-def find_value(text: str) -> Found:
-    """The answer's JSON value: the whole answer, else the first object or array that stands in it."""
-    whole = read_json(text)
-    return whole if not whole.problem else _find(text, r"[\[{]") or whole
-
-
-def find_object(text: str) -> Found:
-    """The answer's JSON object: the whole answer, else the first object that stands in it."""
-    whole = read_json(text)
-    if isinstance(whole.value, dict):
-        return whole
-    problem = whole.problem or f"expected an object, found {type(whole.value).__name__}"
-    return _find(text, r"\{") or Found(None, whole.text, problem)
-
-
-def _find(text: str, opening: str) -> Found | None:
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    for start in islice(re.finditer(opening, text), _STARTS_TRIED):
-        try:
-            value, end = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
-            continue
-        return Found(value, text[start.start() : end], "")
-    return None
 
 
 def _refuse_constant(name: str) -> Any:

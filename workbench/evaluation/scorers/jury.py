@@ -7,7 +7,6 @@ can be read.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from workbench import paths
 from workbench.engines.engine import Sampling
 from workbench.errors import FileError, ScorerError, WorkbenchError
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.json_text import find_object
 from workbench.evaluation.scorers.question import Ask, Reply
+from workbench.evaluation.scorers.ratings import find_rating
 from workbench.library.opened import open_prompt
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import render
 
-_CONTROLS = re.compile(r"[\x00-\x1f]")
 _LONGEST_REASON = 240  # characters; a small model that may go on for ever does
 SAMPLING = Sampling(max_tokens=256)
 
@@ -103,23 +101,21 @@ def read_verdict(reply: Reply, key: str, choices: Sequence[Any]) -> Verdict:
     """What a judge's reply says."""
     if reply.completion is None:
         return Verdict(None, reply.problem or "it gave no reply")
-    text = _CONTROLS.sub(" ", reply.completion.text)  # a grammar may let line breaks into strings
-    found = find_object(text).value
-    said = found if isinstance(found, dict) else {key: _find_plain(text, key)}
-    for choice in choices:
-        if str(said.get(key)).casefold() == str(choice).casefold():
-            return Verdict(choice, str(said.get("reason", "")).strip())
-    if reply.completion.stop_reason == "length":
+    text = reply.completion.text
+    found = find_rating(text, key, choices)
+    cut = reply.completion.stop_reason == "length"
+    if found.choice is not None and not (cut and _goes_on(text[found.end :], key)):
+        return Verdict(found.choice, found.reason)
+    if cut:
         return Verdict(
             None, f"its reply ended after {reply.completion.output_tokens} tokens; raise sampling.max_tokens"
         )
     return Verdict(None, f"its reply cannot be read: {text.strip()[:200]!r}")
 
 
-def _find_plain(text: str, key: str) -> str:
-    """What a reply without JSON says: the text behind `score:`, else the whole of it."""
-    named = re.search(rf"\b{key}\b[\s\"'*:=is]*[:=][\s\"'*]*([^\n,.;\"'*]+)", text, re.IGNORECASE)
-    return (named[1] if named else text).strip(" .!*\"'")
+def _goes_on(rest: str, key: str) -> bool:
+    """Whether a reply that was cut may have been about to say something else."""
+    return "{" in rest or key in rest.casefold()
 
 
 def compute_agreement(ratings: Sequence[Mapping[str, float]], judges: Sequence[str]) -> dict[str, float]:

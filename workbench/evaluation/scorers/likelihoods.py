@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from workbench.engines.engine import Likelihood
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.question import Question, Weigh
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, Traits, no_answer
+from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, Traits, list_references, no_answer
 
 
 class _Expectation(Judging, frozen=True, kw_only=True):
@@ -22,14 +22,14 @@ class _Expectation(Judging, frozen=True, kw_only=True):
     name: str
 
     def questions(self, text: str, case: Case) -> tuple[Question, ...]:
-        return (Weigh((self.delimiter + case.expected,)),) if case.expected else ()
+        return tuple(Weigh((self.delimiter + answer,)) for answer in list_references(case)[:1])
 
     def judge(self, evidence: Evidence) -> Score:
-        expected = evidence.case.expected
-        if not expected:
-            return no_answer(self.name, "")
+        references = list_references(evidence.case)
+        if not references:
+            return no_answer(self.name, "", evidence.case)
         found, problem = read_likelihoods(evidence, 1)
-        return self._weigh(found[0], expected) if found else Score(self.name, 0.0, "", problem, applies=False)
+        return self._weigh(found[0], references[0]) if found else Score(self.name, 0.0, "", problem, applies=False)
 
     def score(self, text: str, case: Case) -> Score:
         return self.judge(Evidence(text, case))

@@ -23,6 +23,7 @@ from workbench.evaluation.scorers.jury import (
     read_verdict,
     seat,
 )
+from workbench.evaluation.scorers.normalization import is_blank
 from workbench.evaluation.scorers.question import Question
 from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, begin
 
@@ -88,7 +89,8 @@ class PairwiseJudge(Judging, frozen=True, kw_only=True):
         text = begin(evidence.text.strip())
         if self._find_other(evidence.case) is None:
             lacking = "expected answer" if self.against == "expected" else f"column {self.against}"
-            return Score(self.name, 0.0, text, f"This case has no {lacking} to compare with.", applies=False)
+            told = f"This case has no {lacking} to compare with, or an empty one."
+            return Score(self.name, 0.0, text, told, applies=False)
         if not evidence.replies:
             return Score(self.name, 0.0, text, NOT_ASKED, applies=False)
         verdicts = [read_verdict(reply, _KEY, _CHOICES) for reply in evidence.replies]
@@ -119,7 +121,8 @@ class PairwiseJudge(Judging, frozen=True, kw_only=True):
         return {"same_in_both_orders": same, "first_preferred": swayed, **means}
 
     def _find_other(self, case: Case) -> str | None:
-        return case.expected if self.against == "expected" else case.variables.get(self.against)
+        other = case.expected if self.against == "expected" else case.variables.get(self.against)
+        return None if is_blank(other) else other
 
     def _describe_input(self, case: Case) -> str:
         """The case without the answer it is compared with."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import normalize
-from workbench.evaluation.scorers.scorer import Judging, Score, Traits, begin, no_answer, quote
+from workbench.evaluation.scorers.scorer import Judging, Score, Traits, begin, list_references, no_answer, quote
 from workbench.evaluation.scorers.search import Search
 
 
@@ -17,7 +17,8 @@ class Regex(Judging, frozen=True, kw_only=True):
     """what `pattern` finds (its first group, or `group`) equals the expected answer; or is there at all, with
     `compare: false`
 
-    compare: hold what is found against the expected answer. strict: to the letter.
+    compare: hold what is found against the expected answer; case, spaces and sentence punctuation around it do not
+        count. strict: they do.
     group: number or name; left out, the first group, or the whole match of a pattern without groups.
     last: take the last match instead of the first, for answers that think aloud. timeout_seconds: for one answer.
     """
@@ -35,22 +36,27 @@ class Regex(Judging, frozen=True, kw_only=True):
         self._search()
 
     def score(self, text: str, case: Case) -> Score:
-        if self.compare and case.expected is None:
-            return no_answer(self.name, text)
+        references = list_references(case)
+        if self.compare and not references:
+            return no_answer(self.name, text, case)
         try:
             found = self._search().find(text)
         except TimeoutError:
-            return Score(self.name, 0.0, "", f"The pattern took more than {self.timeout_seconds:g} s on this answer.")
+            told = f"The pattern took more than {self.timeout_seconds:g} s on this answer."
+            return Score(self.name, 0.0, "", told, applies=False)
         if found is None:
             return Score(self.name, 0.0, "", f"Nothing matches {self.pattern!r}.")
-        if not self.compare or case.expected is None:
+        if not self.compare:
             return Score(self.name, 1.0, begin(found), "The pattern matches.")
-        same = any(self._same(found, answer) for answer in (case.expected, *case.also))
-        explanation = "The same." if same else f"Expected {quote(case.expected)}, found {quote(found)}."
+        same = any(self._fold(found) == self._fold(answer) for answer in references)
+        explanation = "The same." if same else f"Expected {quote(references[0])}, found {quote(found)}."
         return Score(self.name, float(same), begin(found), explanation)
 
-    def _same(self, found: str, answer: str) -> bool:
-        return found == answer if self.strict else normalize(found) == normalize(answer)
+    def label_key(self, text: str) -> str | None:
+        return self._fold(text) if self.compare else None
+
+    def _fold(self, text: str) -> str:
+        return text if self.strict else normalize(text)
 
     def _search(self) -> Search:
         return Search(self.pattern, self.group, self.last, self.timeout_seconds)

@@ -13,6 +13,7 @@ import msgspec
 
 from workbench.engines.engine import Completion
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.scorers.normalization import is_blank
 from workbench.evaluation.scorers.question import Question, Reply
 
 _LONGEST_QUOTE = 120
@@ -107,6 +108,11 @@ class Scorer(Protocol):
         """
         ...
 
+    def label_key(self, text: str) -> str | None:
+        """The form in which an answer, or what was extracted of it, is held against the expected label: equal for what
+        counts as the same label. None for a scorer that compares no labels: its answers have no confusion matrix."""
+        ...
+
     def locate(self, folder: Path) -> Self:
         """The scorer with the files it names found, from the bench's folder first. Raises ScorerError."""
         ...
@@ -176,6 +182,9 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def judge(self, evidence: Evidence) -> Score:
         return self.score(evidence.text, evidence.case)
 
+    def label_key(self, text: str) -> str | None:
+        return None
+
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return {}
 
@@ -194,15 +203,22 @@ class Comparing(Judging, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        best = self.compare(text, case.expected)
-        for other in case.also:
+        references = list_references(case)
+        if not references:
+            return no_answer(self.name, text, case)
+        best = self.compare(text, references[0])
+        for other in references[1:]:
             score = self.compare(text, other)
             gain = score.value - best.value
             if score.applies and (not best.applies or (gain < 0 if self.lower_is_better else gain > 0)):
                 best = score
         return best
+
+
+def list_references(case: Case) -> tuple[str, ...]:
+    """The right answers of a case that say something."""
+    answers = () if case.expected is None else (case.expected, *case.also)
+    return tuple(answer for answer in answers if not is_blank(answer))
 
 
 def quote(text: str) -> str:
@@ -215,6 +231,7 @@ def begin(text: str, longest: int = 300) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def no_answer(scorer: str, text: str) -> Score:
-    """The score of a case without an expected answer."""
-    return Score(scorer, 0.0, begin(text.strip()), "This case has no expected answer.", applies=False)
+def no_answer(scorer: str, text: str, case: Case) -> Score:
+    """The score of a case without an expected answer, or with an empty one: nothing to compare with."""
+    lacking = "This case has no expected answer." if case.expected is None else "This case's expected answer is empty."
+    return Score(scorer, 0.0, begin(text.strip()), lacking, applies=False)

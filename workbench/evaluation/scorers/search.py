@@ -13,6 +13,7 @@ import msgspec
 import regex
 
 from workbench.errors import ScorerError
+from workbench.evaluation.scorers.normalization import clean
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +48,16 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ScorerError(f"{where}: {cause.message if isinstance(cause, ScorerError) else error}") from error
 
     def find(self, text: str) -> str | None:
-        """What the pattern finds, None where it finds nothing. Raises TimeoutError."""
+        """What the pattern finds, None where it finds nothing. Raises TimeoutError.
+
+        Where the text as it stands has no match, the cleaned one is tried: full-width brackets, an accent in two parts
+        or a zero-width space in between are as good.
+        """
+        cleaned = clean(text)
+        found = self._find(text)
+        return self._find(cleaned) if found is None and cleaned != text else found
+
+    def _find(self, text: str) -> str | None:
         compiled = regex.compile(self.pattern)  # the package keeps compiled patterns
         matches = compiled.finditer(text, timeout=self.timeout_seconds)
         found = deque(matches, 1) if self.last else list(islice(matches, 1))

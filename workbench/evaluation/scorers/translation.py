@@ -14,10 +14,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, begin, no_answer
+from workbench.evaluation.scorers.normalization import clean, is_blank
+from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, begin, list_references, no_answer
+from workbench.evaluation.scorers.tokens import is_unspaced
 
 Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
 
+_BETWEEN_SPACES = ("13a", "intl", "none")
 _RESAMPLES = 300
 _MOST_DRAWN = 1_000  # cases: what is drawn from them is held at once
 
@@ -25,7 +28,7 @@ _MOST_DRAWN = 1_000  # cases: what is drawn from them is held at once
 class Bleu(Judging, frozen=True, kw_only=True):
     """BLEU of the answer against the expected one, 0 to 100 (sacrebleu); the dataset gets the corpus BLEU
 
-    tokenize: sacrebleu's tokenizer. lowercase: case aside.
+    tokenize: sacrebleu's tokenizer; `zh` or `char` for text without spaces between words. lowercase: case aside.
     """
 
     traits: ClassVar[Traits] = Traits(heavy=True, scale="percent")
@@ -38,11 +41,14 @@ class Bleu(Judging, frozen=True, kw_only=True):
         return _sign(self._metric())
 
     def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found = self._metric(effective_order=True).sentence_score(text, [case.expected, *case.also])
+        references = list_references(case)
+        if not references:
+            return no_answer(self.name, text, case)
+        found = self._metric(effective_order=True).sentence_score(_see(text), [_see(each) for each in references])
         precisions = "/".join(f"{each:.0f}" for each in found.precisions)
         explanation = f"Precisions of 1 to 4 words {precisions}, brevity penalty {found.bp:.2f}."
+        if self.tokenize in _BETWEEN_SPACES and any(map(is_unspaced, references)):
+            explanation += f" The tokenizer {self.tokenize} takes text without spaces as one word; char and zh do not."
         return Score(self.name, _limit(found.score), begin(text.strip()), explanation)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
@@ -71,9 +77,10 @@ class ChrF(Judging, frozen=True, kw_only=True):
         return _sign(self._metric())
 
     def score(self, text: str, case: Case) -> Score:
-        if case.expected is None:
-            return no_answer(self.name, text)
-        found = self._metric().sentence_score(text, [case.expected, *case.also])
+        references = list_references(case)
+        if not references:
+            return no_answer(self.name, text, case)
+        found = self._metric().sentence_score(_see(text), [_see(each) for each in references])
         words = f", {found.word_order} words" if found.word_order else ""
         explanation = f"chrF{found.beta} over {found.char_order} characters{words}."
         return Score(self.name, _limit(found.score), begin(text.strip()), explanation)
@@ -103,7 +110,7 @@ def _make_chrf(word_order: int, lowercase: bool) -> Any:
 
 
 def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
-    rows = [(one.text, (one.expected, *one.also)) for one in judged if one.expected is not None]
+    rows = [(_see(one.text), references) for one in judged if (references := _see_references(one))]
     if not rows:
         return {}
     most = max(len(references) for _, references in rows)
@@ -123,6 +130,16 @@ def _bound_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, tuple[floa
         return {}
     middle, half = told["confidence_mean"], told["confidence_var"]
     return {"corpus": (max(0.0, middle - half), _limit(middle + half))}
+
+
+def _see(text: str) -> str:
+    """A text as the metric sees it: sacrebleu's tokenizers tell full-width punctuation from ASCII."""
+    return clean(text, signs=False)
+
+
+def _see_references(one: Judged) -> list[str]:
+    answers = () if one.expected is None else (one.expected, *one.also)
+    return [_see(answer) for answer in answers if not is_blank(answer)]
 
 
 def _sign(metric: Any) -> str:
