@@ -72,7 +72,8 @@ def find_object(text: str, names: Sequence[str] = ()) -> Found:
     if not objects:
         problem = whole.problem or f"expected an object, found {type(whole.value).__name__}"
         return Found(None, whole.text, problem)
-    return max(reversed(objects), key=lambda found: int(sum(name in found.value for name in names)))
+    shared = [sum(name in found.value for name in names) for found in objects]
+    return max(zip(shared, range(len(objects)), objects, strict=True))[2]
 
 
 def find_objects(text: str) -> list[Found]:
