@@ -56,6 +56,7 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: variable -> its type, as the file declares it or as the default has it; a template sees values of that type.
     placement: `turns` puts each example before the last user message as a user and an assistant turn;
         `inline` hands the list to the template as `examples`; `none` sends no examples.
+    unused: what the file asks for and is not done, in words; empty when nothing is.
     mode: `chat` goes through the model's chat template; `completion` sends the body's text as it is.
     """
 
@@ -64,6 +65,7 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     defaults: Mapping[str, str] = {}
     kinds: Mapping[str, Kind] = {}
+    unused: str = ""
     placement: Placement = "none"
     mode: Mode = "chat"
     examples: tuple[Example, ...] = ()

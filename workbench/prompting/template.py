@@ -22,7 +22,9 @@ from workbench.prompting.fault import FILE, explain_failure, parse
 from workbench.prompting.prompt import Role
 from workbench.prompting.sandbox import MAX_CHARACTERS, MissingVariable, Runaway, Sandbox, limit, make_limits
 
-MARKER = re.compile(r"[ \t]*#*[ \t]*(system|user|assistant)(?:\[[^\]\r\n]*\])?[ \t]*:[ \t]*\r?", re.IGNORECASE)
+MARKER = re.compile(
+    r"[ \t]*(?:#+[ \t]*)?(system|developer|user|assistant)(?:\[[^\]\r\n]*\])?[ \t]*:[ \t]*\r?", re.IGNORECASE
+)
 """A whole line, without its newline, that begins a role's section."""
 
 MARKED_ROLES: tuple[Role, ...] = ("system", "user", "assistant")
@@ -51,7 +53,8 @@ def choose_marks(used: Container[str]) -> Marks:
 
 def read_role(marker: re.Match[str]) -> Role:
     """The role that a marker line names."""
-    return next(role for role in MARKED_ROLES if role == marker[1].lower())
+    name = marker[1].lower()
+    return next((role for role in MARKED_ROLES if role == name), "system")  # `developer` is OpenAI's word for it
 
 
 class Filled(NamedTuple):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from workbench.errors import PromptError
 from workbench.library.formats import prompty
 from workbench.prompting.prompt import Prompt
+from workbench.prompting.render import render
 
 PATH = Path("somewhere/a.prompty")
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -70,7 +71,8 @@ def test_a_prompt_written_over_another_file_comes_back_as_it_was_written(old: Pr
 @given(PROMPTS, TEXT)
 def test_a_prompt_written_over_a_hand_written_file_comes_back(prompt: Prompt, examples: str) -> None:
     text = prompty.dump(prompt, SOURCE, examples=examples)
-    assert prompty.load(text, "a", PATH) == (prompt, examples)
+    loaded = prompty.load(text, "a", PATH)
+    assert (replace(loaded.prompt, kinds={}, unused=""), loaded.examples) == (prompt, examples)
 
 
 @given(BODIES)
@@ -156,6 +158,104 @@ def test_the_short_form_of_an_input_is_its_default() -> None:
     assert load("---\ninputs:\n  a: x\n  b: 3\n  c: true\n  d:\n---\n").defaults == {"a": "x", "b": "3", "c": "true"}
 
 
+def test_a_default_keeps_its_type_and_is_written_back_with_it() -> None:
+    source = (
+        "---\ninputs:\n  - {name: tags, default: [a, b]}\n  - name: doc\n    default:\n      title: Refunds\n"
+        "      open: true\n  - {name: n, default: 3}\n  - {name: flag, kind: boolean, default: false}\n"
+        "  - {name: code, kind: string, default: '[1]'}\n---\nuser:\n{{ tags | join('+') }} {{ doc.title }} {{ n + 1 }}"
+        "{% if flag %}!{% endif %}{% if doc.open %}?{% endif %} {{ code | length }}"
+    )
+    prompt = load(source)
+    assert prompt.kinds == {
+        "tags": "array", "doc": "object", "n": "integer", "flag": "boolean", "code": "string"
+    }  # fmt: skip
+    assert render(prompt, {})[0].content == "a+b Refunds 4? 3"
+    changed = replace(
+        prompt, defaults={**prompt.defaults, "tags": '["c", 1.5]', "n": "7", "flag": "true", "doc": "none"}
+    )
+    text = prompty.dump(changed, source)
+    assert "default: ['c', 1.5]" in text.replace('"', "'") or "default: [c, 1.5]" in text
+    assert "default: 7" in text and "default: true" in text
+    assert load(text).defaults == changed.defaults
+    assert load(text).kinds["n"] == "integer"
+
+
+def test_inputs_under_properties_are_read_and_added_to() -> None:
+    source = "---\ninputs:\n  properties:\n    - {name: a, default: x}\n---\n{{ a }}"
+    prompt = load(source)
+    assert prompt.defaults == {"a": "x"}
+    changed = replace(prompt, defaults={"a": "x", "b": "y"})
+    assert load(prompty.dump(changed, source)).defaults == changed.defaults
+
+
+@pytest.mark.parametrize("template", ["nunjucks", "{format: {kind: nunjucks}}", "{format: nunjucks, parser: prompty}"])
+def test_nunjucks_is_filled_in_as_jinja(template: str) -> None:
+    prompt = load(f"---\ntemplate: {template}\n---\nuser:\nHello {{{{ name | upper }}}}")
+    assert render(prompt, {"name": "Ann"})[0].content == "Hello ANN"
+
+
+@pytest.mark.parametrize(
+    ("front", "named"),
+    [
+        ("model: gpt-4o", "`model: gpt-4o`"),
+        ("model: {id: gpt-4, options: {temperature: 0.7, topP: 1}}", "`model.options` (temperature, topP)"),
+        ("model: {parameters: {max_tokens: 9}}", "`model.parameters` (max_tokens)"),
+        ("model: {connection: {kind: key, apiKey: secret}}", "`model.connection`"),
+        ("model: {apiType: embedding}", "`apiType: embedding`"),
+        ("outputs: [{name: answer, kind: string}]", "`outputs`"),
+        ("tools: [{name: look_up, kind: function}]", "`tools`"),
+        ("inputs: [{name: history, kind: thread}]", "the input `history` of kind thread"),
+        ("inputs: {photo: {kind: image}}", "the input `photo` of kind image"),
+        ("inputs: {x: {kind: matrix}}", "the kind `matrix` of the input `x`"),
+        ("template: {format: jinja2, parser: {kind: other}}", "`template.parser: other`"),
+    ],
+)
+def test_what_is_not_used_of_a_file_is_named(front: str, named: str) -> None:
+    prompt = load(f"---\n{front}\n---\nuser:\nx")
+    assert named in prompt.unused
+    assert "secret" not in prompt.unused
+    assert load("---\nname: x\ndescription: y\ntemplate: jinja2\n---\nx").unused == ""
+
+
+def test_a_developer_section_is_the_system_message() -> None:
+    assert [message.role for message in render(load("developer:\nBe brief.\nuser:\nHi"), {})] == ["system", "user"]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "a: &x\n  <<: *x",
+        "a: &x [*x]",
+        "&x\nb: *x",
+        "<<: 3",
+        "<<: *x",
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)),
+        "a: " + "[" * 3000,
+        "a: " + "[" * 400 + "]" * 400,
+        "a: " + "9" * 5000,
+        "a: 2020-99-99",
+        "a: !!binary xx",
+        "a: !!int x",
+        "x: y\n" * 60_000,
+    ],
+)
+def test_yaml_that_means_harm_or_nothing_is_refused_in_words(yaml: str) -> None:
+    with pytest.raises(PromptError, match="front matter"):
+        load(f"---\n{yaml}\n---\nx")
+
+
+def test_merge_keys_and_aliases_are_read_and_kept() -> None:
+    source = (
+        "---\nshared: &shared {default: x}\ninputs:\n  a:\n    <<: *shared\n    kind: string\n"
+        "  b: *shared\n---\n{{ a }}{{ b }}"
+    )
+    prompt = load(source)
+    assert prompt.defaults == {"a": "x", "b": "x"}
+    assert prompty.dump(replace(prompt, body="other"), source) == source.replace("{{ a }}{{ b }}", "other")
+    assert load(prompty.dump(replace(prompt, description="new"), source)).description == "new"
+
+
 def test_an_environment_variable_is_never_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
     assert load("---\ninputs:\n  a: ${env:SECRET}\n---\n").defaults == {"a": "${env:SECRET}"}
@@ -191,7 +291,7 @@ def test_all_problems_are_reported_with_file_line_and_key() -> None:
         f"{PATH}:4: `metadata.workbench.placment` is not a key of the workbench; did you mean `placement`?",
         f"{PATH}:5: `metadata.workbench.mode` is `talk`; expected chat, completion",
         f"{PATH}:6: `description` is not a text; put it in quotes",
-        f"{PATH}:7: `template` asks for `mustache`; only jinja2 templates can be run",
+        f"{PATH}:7: `template` asks for `mustache`; only jinja2 and nunjucks templates can be run",
         f"{PATH}:9: `inputs[0]` has no `name`",
     ]
 

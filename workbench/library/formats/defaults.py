@@ -5,12 +5,13 @@ Knows the keys `inputs` and `sample`; nothing of the rest of the front matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from workbench.library.formats.yaml_text import make_scalar, open_map
+from workbench.library.formats.yaml_text import make_default, make_scalar, open_map
+from workbench.prompting.values import Kind
 
 Report = Callable[[Any, Any, str, str], None]
 """Takes a problem: the mapping or list it is in, the key, what is wrong, and the name to call the key by."""
@@ -34,7 +35,7 @@ def find_defaults(data: CommentedMap, report: Report = _ignore) -> list[Place]:
     sample = data.get("sample")  # version 1
     if isinstance(sample, CommentedMap):
         places = {str(name): Place(str(name), sample, name) for name in sample}
-    inputs = data.get("inputs")
+    inputs = find_inputs(data)
     if isinstance(inputs, CommentedMap):
         for name, value in inputs.items():
             places |= _find_default(str(name), inputs, name, value)
@@ -49,6 +50,28 @@ def find_defaults(data: CommentedMap, report: Report = _ignore) -> list[Place]:
     return list(places.values())
 
 
+def find_inputs(data: CommentedMap) -> Any:
+    """The list or mapping of the inputs, which version 2 also writes under `properties`."""
+    inputs = data.get("inputs")
+    inner = inputs.get("properties") if isinstance(inputs, CommentedMap) else None
+    return inner if isinstance(inner, CommentedSeq) else inputs
+
+
+def find_declared(data: CommentedMap) -> Iterator[tuple[str, str]]:
+    """Each input with the type that the file declares for it."""
+    inputs = find_inputs(data)
+    if isinstance(inputs, CommentedMap):
+        named = ((str(name), value) for name, value in inputs.items())
+    elif isinstance(inputs, CommentedSeq):
+        named = ((str(value.get("name", "")), value) for value in inputs if isinstance(value, CommentedMap))
+    else:
+        return
+    for name, value in named:
+        kind = value.get("kind", value.get("type")) if isinstance(value, CommentedMap) else None
+        if kind is not None:
+            yield name, str(kind)
+
+
 def _find_default(name: str, where: Any, key: Any, value: Any) -> dict[str, Place]:
     if not isinstance(value, CommentedMap):
         return {} if isinstance(where, CommentedSeq) else {name: Place(name, where, key)}
@@ -56,7 +79,10 @@ def _find_default(name: str, where: Any, key: Any, value: Any) -> dict[str, Plac
     return {name: Place(name, value, written)} if written else {}
 
 
-def apply_defaults(root: CommentedMap, before: Mapping[str, str], defaults: Mapping[str, str]) -> None:
+def apply_defaults(
+    root: CommentedMap, before: Mapping[str, str], defaults: Mapping[str, str], kinds: Mapping[str, Kind]
+) -> None:
+    """Write the defaults that differ, each with the type it had."""
     places = {place.name: place for place in find_defaults(root)}
     for name in before.keys() - defaults.keys():
         place = places[name]
@@ -66,13 +92,13 @@ def apply_defaults(root: CommentedMap, before: Mapping[str, str], defaults: Mapp
             continue
         if name in places:
             place = places[name]
-            place.where[place.key] = make_scalar(value)
+            place.where[place.key] = make_default(value, kinds.get(name))
         else:
             _add_default(root, name, value)
 
 
 def _add_default(root: CommentedMap, name: str, value: str) -> None:
-    inputs = root.get("inputs")
+    inputs = find_inputs(root)
     if isinstance(inputs, CommentedSeq):
         known = [item for item in inputs if isinstance(item, CommentedMap) and item.get("name") == name]
         if not known:

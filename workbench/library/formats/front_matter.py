@@ -17,27 +17,35 @@ from ruamel.yaml.comments import CommentedMap
 
 from workbench import files
 from workbench.errors import PromptError, WorkbenchError
-from workbench.library.formats.defaults import Place, apply_defaults, find_defaults
+from workbench.library.formats.defaults import Place, apply_defaults, find_declared, find_defaults
 from workbench.library.formats.reference import find_reference
+from workbench.library.formats.unused import describe_unused
 from workbench.library.formats.yaml_text import (
     dump_lines,
-    make_text,
     make_yaml,
     merge_lines,
     open_map,
     parse_yaml,
+    read_default,
     set_key,
 )
 from workbench.prompting.prompt import Mode, Placement
+from workbench.prompting.values import Kind
+from workbench.yaml_bounds import YAML_FAULTS
 
 _OWN_KEYS = ("examples", "placement", "mode")
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What the front matter says about the prompt; everything else in it is not ours."""
+    """What the front matter says about the prompt; everything else in it is not ours.
+
+    kinds: variable -> its type, where one is declared or its default is no text. unused: see unused.py.
+    """
 
     description: str = ""
     defaults: Mapping[str, str] = {}
+    kinds: Mapping[str, Kind] = {}
+    unused: str = ""
     placement: Placement = "none"
     mode: Mode = "chat"
     examples: str = ""
@@ -63,21 +71,34 @@ def write_header(yaml: str, header: Header, path: Path, newline: str = "\n") -> 
     before = read_header(yaml, path)
     data = parse_yaml(yaml, path)
     style = make_yaml(yaml)
-    base = dump_lines(style, data)
-    root = CommentedMap() if data is None else data
-    _apply(root, before, header)
-    new = dump_lines(style, root)
     lines = [line.removesuffix("\r") for line in yaml.split("\n")]
     if not lines[-1]:
         lines.pop()
+    refusal = PromptError(
+        f"{path}: the front matter cannot hold this prompt's settings.",
+        "Simplify it: write out merge keys and aliases.",
+    )
+    try:
+        base = dump_lines(style, data)
+        root = CommentedMap() if data is None else data
+        _apply(root, before, header)
+        new = dump_lines(style, root)
+    except YAML_FAULTS as error:  # ruamel.yaml cannot change what came through a merge key
+        raise refusal from error
     for candidate in (merge_lines(lines, base, new), new):
         text = "".join(line + newline for line in candidate)
         try:
-            if read_header(text, path) == header:
+            if same(read_header(text, path), header):
                 return text
         except PromptError:
             continue
-    raise PromptError(f"{path}: the front matter cannot hold this prompt's settings.", "Simplify the front matter.")
+    raise refusal
+
+
+def same(one: Header, other: Header) -> bool:
+    """Whether two headers say the same; a type follows from what is written, and what is not used is not ours."""
+    bare = (msgspec.structs.replace(header, kinds={}, unused="") for header in (one, other))
+    return next(bare) == next(bare)
 
 
 def _find_line(problem: str) -> int:
@@ -99,9 +120,13 @@ class _Reader:
         own = self._read_own(data)
         model = data.get("model")
         old = isinstance(model, Mapping) and model.get("api") == "completion"  # version 1
+        defaults, implied = self._read_defaults(data)
+        declared = {name: kind for name, kind in find_declared(data) if kind in get_args(Kind)}
         return Header(
             description=self._read_text(data, "description", ""),
-            defaults=self._read_defaults(data),
+            defaults=defaults,
+            kinds={**implied, **declared},  # type: ignore[dict-item]
+            unused=describe_unused(data),
             placement=self._read_choice(own, "placement", "none", get_args(Placement)),
             mode=self._read_choice(own, "mode", "completion" if old else "chat", get_args(Mode)),
             examples=self._read_text(own, "examples", "", "metadata.workbench."),
@@ -151,16 +176,21 @@ class _Reader:
         template = data.get("template")
         kind = template.get("format") if isinstance(template, Mapping) else template
         kind = kind.get("kind") if isinstance(kind, Mapping) else kind
-        if kind not in (None, "jinja2"):
-            self._report(data, "template", f"asks for `{kind}`; only jinja2 templates can be run")
+        if kind not in (None, "jinja2", "nunjucks"):
+            self._report(data, "template", f"asks for `{kind}`; only jinja2 and nunjucks templates can be run")
 
-    def _read_defaults(self, data: CommentedMap) -> dict[str, str]:
+    def _read_defaults(self, data: CommentedMap) -> tuple[dict[str, str], dict[str, Kind]]:
         defaults: dict[str, str] = {}
+        kinds: dict[str, Kind] = {}
         for place in find_defaults(data, self._report):
             value = place.where[place.key]
-            if value is not None:
-                defaults[place.name] = self._expand(place, make_text(value))
-        return defaults
+            if value is None:
+                continue
+            text, kind = read_default(value)
+            defaults[place.name] = self._expand(place, str(text))
+            if kind:
+                kinds[place.name] = kind
+        return defaults, kinds
 
     def _expand(self, place: Place, text: str) -> str:
         """A `${file:…}` is read; a `${env:…}` is left as it is, for a prompt file must not reach for secrets."""
@@ -177,7 +207,7 @@ def _apply(root: CommentedMap, before: Header, header: Header) -> None:
     if header.description != before.description:
         set_key(root, "description", header.description)
     if header.defaults != before.defaults:
-        apply_defaults(root, before.defaults, header.defaults)
+        apply_defaults(root, before.defaults, header.defaults, header.kinds)
     changed = {key: getattr(header, key) for key in _OWN_KEYS if getattr(header, key) != getattr(before, key)}
     if not changed:
         return

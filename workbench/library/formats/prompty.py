@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import PromptError
-from workbench.library.formats.front_matter import Header, read_header, write_header
+from workbench.library.formats.front_matter import Header, read_header, same, write_header
 from workbench.prompting.prompt import Prompt
 
 _OPENING = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n")
@@ -66,6 +66,8 @@ def load(text: str, name: str, path: Path) -> Loaded:
         defaults=header.defaults,
         placement=header.placement,
         mode=header.mode,
+        kinds=header.kinds,
+        unused=header.unused,
     )
     return Loaded(prompt, header.examples)
 
@@ -84,8 +86,10 @@ def dump(prompt: Prompt, source: str = "", path: Path = Path(), examples: str | 
         placement=prompt.placement,
         mode=prompt.mode,
         examples=header.examples if examples is None else examples,
+        kinds=prompt.kinds,
+        unused=header.unused,
     )
-    if wanted != header:
+    if not same(wanted, header):
         style = parts.opening if parts.closing else source or prompt.body
         parts = _change(parts, wanted, path, newline="\r\n" if "\r\n" in style else "\n")
     text = _join(parts, prompt.body)

@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from workbench.errors import PromptError
+from workbench.prompting.values import Kind, read_as, write_json
+from workbench.yaml_bounds import YAML_FAULTS, check_bounds, explain_fault
 
 
 def parse_yaml(yaml: str, path: Path) -> Any:
     try:
+        check_bounds(yaml)
         data = make_yaml(yaml).load(yaml)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 2}" if mark else str(path)
         raise PromptError(f"{place}: the front matter is not YAML: {error.problem or error.context}.") from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise PromptError(f"{path}: the front matter is not YAML: {error}.") from error
+    except YAML_FAULTS as error:
+        raise PromptError(f"{path}: the front matter cannot be read: {explain_fault(error)}.") from error
     if data is not None and not isinstance(data, CommentedMap):
         raise PromptError(f"{path}:2: the front matter is not a mapping of keys to values.")
     return data
@@ -92,11 +97,58 @@ def make_scalar(text: str) -> str:
     return text if plain and len(lines) == 1 else str.__new__(DoubleQuotedScalarString, text)
 
 
-def make_text(value: Any) -> str:
-    """A default as the template sees it: numbers as they are written, lists and mappings as YAML."""
+class Default(NamedTuple):
+    """A default as text, and its type where that is not text."""
+
+    text: str
+    kind: Kind | None
+
+
+def read_default(value: Any) -> Default:
+    """Numbers as they are written, lists and mappings as JSON."""
+    if isinstance(value, (dict, list, tuple, set)):
+        plain = _to_plain(value)
+        return Default(write_json(plain), "object" if isinstance(plain, dict) else "array")
     if isinstance(value, str):
-        return str(value)
-    return "\n".join(dump_lines(make_yaml(""), CommentedMap(value=value))).removeprefix("value:").strip()
+        return Default(str(value), None)
+    text = "\n".join(dump_lines(make_yaml(""), CommentedMap(value=value))).removeprefix("value:").strip()
+    if isinstance(value, (bool, ScalarBoolean)):
+        return Default(text.lower(), "boolean")
+    return Default(text, "integer" if isinstance(value, int) else "float" if isinstance(value, float) else None)
+
+
+def make_default(text: str, kind: Kind | None) -> Any:
+    """What is written for a default of that type; a text that is not of it is written as the text it is."""
+    value = read_as(text, kind) if kind and kind != "string" else text
+    return make_scalar(text) if isinstance(value, str) else _to_yaml(value)
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, (bool, ScalarBoolean)):
+        return bool(value)
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value) if math.isfinite(value) else str(value)
+    return value if value is None else str(value)
+
+
+def _to_yaml(value: Any) -> Any:
+    """A typed value as ruamel writes it, lists and mappings on one line."""
+    if isinstance(value, dict):
+        tree = CommentedMap({make_scalar(key): _to_yaml(item) for key, item in value.items()})
+        tree.fa.set_flow_style()
+        return tree
+    if isinstance(value, list):
+        items = CommentedSeq([_to_yaml(item) for item in value])
+        items.fa.set_flow_style()
+        return items
+    if isinstance(value, str):
+        return make_scalar(value)
+    return next((kind(value) for kind in (bool, int, float) if isinstance(value, kind)), value)
 
 
 def open_map(where: CommentedMap, key: str) -> CommentedMap:
