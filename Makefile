@@ -5,6 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# GCC up to at least 12 miscompiles the AMX tile code of ggml (its _tile_loadconfig declares 8 of the 64 bytes it reads),
+# and every answer then ends in SIGSEGV on processors that have AMX. Without this macro ggml uses AVX-512 there.
+FLAGS := -U__AMX_INT8__
+export CMAKE_ARGS := -DCMAKE_C_FLAGS=$(FLAGS) -DCMAKE_CXX_FLAGS=$(FLAGS) $(CMAKE_ARGS)
 
 .PHONY: run test check lint format model picture bench clean
 

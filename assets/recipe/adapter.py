@@ -21,6 +21,9 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from assets.recipe.measurement import read_questions
 from assets.recipe.tokenizer import load_tokenizer
+from workbench.evaluation.bench import Dataset
+from workbench.evaluation.datasets import load_cases
+from workbench.evaluation.row_digests import Role, RowDigests, digests_path, make_digests, write_digests
 from workbench.models.lora import convert_lora
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 
@@ -139,9 +142,26 @@ def write(model: PeftModel, assets: Path) -> None:
         values["target_modules"] = sorted(values["target_modules"])
         config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         convert_lora(Adapter(NAME, folder), Model(BASE, assets / f"{BASE}-f16.gguf"), file)
-        for path in (*folder.iterdir(), file):
+        digests = digest_splits(assets)
+        for adapter in (folder, file):
+            write_digests(adapter, digests)
+        for path in (*folder.iterdir(), file, digests_path(file)):
             path.chmod(0o644)
         if (assets / NAME).exists():
             (assets / NAME).rename(Path(scratch) / "old")
         shutil.move(folder, assets / NAME)
         file.replace(assets / file.name)
+        digests_path(file).replace(digests_path(assets / file.name))
+
+
+def digest_splits(assets: Path) -> tuple[RowDigests, ...]:
+    """What the adapter has seen, so that a comparison can tell whether its test cases were among it."""
+    splits: tuple[Role, ...] = ("train", "validation")
+    return tuple(
+        make_digests(
+            split,
+            ("message",),
+            (case.variables for case in load_cases(Dataset(str(assets / f"data/queues/{split}.jsonl")), assets)),
+        )
+        for split in splits
+    )

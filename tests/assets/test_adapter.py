@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from assets.recipe.adapter import BASE, NAME, PROMPT, UNASKED, Plan, encode_split, train_adapter
+from assets.recipe.adapter import BASE, NAME, PROMPT, UNASKED, Plan, digest_splits, encode_split, train_adapter
 from assets.recipe.tokenizer import load_tokenizer
 from workbench.evaluation.agreement import Side, measure_agreement
 from workbench.evaluation.bench import Bench, Dataset, Variant
 from workbench.evaluation.cell import CellFinished
 from workbench.evaluation.comparison import compare
 from workbench.evaluation.datasets import Case, load_cases
+from workbench.evaluation.row_digests import SeenRows, read_digests
 from workbench.evaluation.sources import Sources
 from workbench.hosting.pool import Pool
 from workbench.library.library import Library
@@ -130,10 +131,24 @@ def test_the_same_training_writes_the_same_files_and_leaves_the_base_alone(tmp_p
     assert first.items() >= before.items()
     assert sorted(first.keys() - before.keys()) == [
         f"{NAME}.gguf",
+        f"{NAME}.training_rows.msgpack",
         f"{NAME}/adapter_config.json",
         f"{NAME}/adapter_model.safetensors",
+        f"{NAME}/training_rows.msgpack",
     ]
 
 
 def _read(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_shipped_adapter_tells_what_it_was_trained_on() -> None:
+    for adapter in (ASSETS / NAME, ASSETS / f"{NAME}.gguf"):
+        assert read_digests(adapter) == digest_splits(ASSETS)
+    seen = {split: _find_seen(split) for split in ("train", "test")}
+    assert seen == {"train": 400, "test": 0}
+
+
+def _find_seen(split: str) -> int:
+    cases = load_cases(Dataset(str(ASSETS / f"data/queues/{split}.jsonl")), ASSETS)
+    return len(SeenRows(read_digests(ASSETS / NAME) or ()).find((case.number, case.variables) for case in cases))

@@ -195,7 +195,7 @@ def test_examples_that_stand_among_the_cases_are_noted(tmp_path):
     )
     cells = [answer("a", case, "x") for case in CASES]
     summary = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, cells, prompt=lambda _: shown))
-    assert any("e1 is case 7 (exact)" in note and "flatters" in note for note in summary.notes)
+    assert any("e1 is case 7 (exact)" in note and "too good" in note for note in summary.notes)
 
 
 def test_a_value_without_bounds_is_missing_and_not_the_mean(tmp_path):

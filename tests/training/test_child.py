@@ -10,6 +10,7 @@ import torch  # noqa: TID253
 from lesson import open_lesson, place_of, read
 
 from workbench.errors import TrainingError
+from workbench.evaluation.row_digests import read_digests
 from workbench.training.checkpoints import find_checkpoints
 from workbench.training.job import Job, curve, start
 from workbench.training.journal import read_events
@@ -341,3 +342,18 @@ def test_a_training_can_go_on_from_an_adapter(lesson, carry_out):
     ended = carry_out(place_of(lesson, "parent: lesson\nname: further"))
     assert ended.outcome == "done", ended
     assert Registry().lineage("further") == ("further", "lesson")
+
+
+def test_an_adapter_tells_what_it_was_trained_on_and_a_test_case_among_the_rows_is_noticed(lesson, carry_out):
+    dataset, variant = "{path: train.jsonl, limit: 3}", "{name: a, prompt: ask, model: tiny}"
+    bench = f"dataset: {dataset}\nscorers: [exact_match]\nvariants: [{variant}]\n"
+    (lesson / "my.bench.yaml").write_text(bench)
+    place = place_of(lesson, "bench: my.bench.yaml")
+    carry_out(place)
+    (notice,) = [event.text for event in events_of(place, JobNotice) if "test cases" in event.text]
+    assert notice.startswith(
+        "3 of the bench's 3 test cases stand in the rows to learn from, the first as case 1 (exact)"
+    )
+    (entry,) = Registry().entries()
+    parts = {part.role: len(part.exact) for part in read_digests(entry.path) or ()}
+    assert parts == {"train": 12, "validation": 4}

@@ -132,7 +132,7 @@ class _Finder:
         from rapidfuzz import fuzz
 
         pairs = zip(self._known[place].values, item.values, strict=True)
-        return min(fuzz.ratio(_normalise(mine), _normalise(theirs)) / 100 for mine, theirs in pairs if mine or theirs)
+        return min(fuzz.ratio(normalise(mine), normalise(theirs)) / 100 for mine, theirs in pairs if mine or theirs)
 
     def _leak(self, kind: Kind, place: int, case: Case, item: _Known, similarity: float) -> Leak:
         known = self._known[place]
@@ -146,10 +146,10 @@ def _name(item: Example | Case) -> str:
 def _know(id: str, variables: Mapping[str, str], names: tuple[str, ...]) -> _Known:
     values = tuple(variables.get(name, "") for name in names)
     text = "\n".join(value for value in values if value)
-    return _Known(id, values, text, _normalise(text))
+    return _Known(id, values, text, normalise(text))
 
 
-def _normalise(text: str) -> str:
+def normalise(text: str) -> str:
     """Without case, punctuation and repeated spaces; a text without letters and digits stays as it is."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)

@@ -5,7 +5,7 @@ Knows nothing of carrying it out (run.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +13,8 @@ import psutil
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Bench
+from workbench.evaluation.contamination import check_contamination
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.flattery import tell_leaks
 from workbench.evaluation.lane import Column, Lane
 from workbench.store.origins import digest_origin, estimate_pace
 from workbench.store.store import Store
@@ -43,7 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     cached: cells whose answer is known already; counted over a sample where there are very many (`estimated`).
     seconds: estimate for all that is left; None where nothing is known. memory_bytes: the most that is in use at once.
     free_bytes: memory that is free now. problems: what will make cells fail, in words. warnings: what will make the
-    scores flatter: examples that stand in the test cases as well. judges: models that judge answers, loaded beside.
+    scores too good: examples or training rows that are test cases. judges: models that judge answers, loaded beside.
     """
 
     cells: int
@@ -104,16 +104,16 @@ def make_plan(
         max(memory, default=0),
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
-        tuple(_find_leaks(lanes, cases)),
+        _find_contamination(lanes, cases),
         judges,
     )
 
 
-def _find_leaks(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
-    """Which variants show examples that stand in the cases as well."""
+def _find_contamination(lanes: Sequence[Lane], cases: Sequence[Case]) -> tuple[str, ...]:
+    """Which variants have seen which of the cases, in words."""
     columns = (column for lane in lanes for column in lane.columns)
-    shown = ((column.variant, column.provenance.prompt) for column in columns if column.provenance)
-    return tell_leaks(shown, cases)
+    origins = (column.provenance for column in columns if column.provenance)
+    return check_contamination(origins, cases).sentences
 
 
 def _plan_lane(

@@ -20,7 +20,8 @@ from workbench.prompting.render import render
 
 
 def export_preferences(view: RunView, votes: Sequence[Vote], prompt_of: str = "") -> Iterator[dict[str, Any]]:
-    """Each decided vote as `prompt`, `chosen` and `rejected`; ties decide nothing and are left out.
+    """Each decided vote as `prompt`, `chosen`, `rejected` and the case's `inputs`; ties decide nothing and are left
+    out.
 
     prompt_of: the variant whose prompt all records begin with, such as the short one that an adapter is trained for;
     else that of the variant that was preferred.
@@ -47,12 +48,15 @@ def _find_origin(view: RunView, variant: str) -> Provenance:
 
 
 def _describe(origin: Provenance, view: RunView, vote: Vote, chosen: str, rejected: str) -> dict[str, Any]:
-    prompt = origin.prompt
-    messages = render(prompt, view.case(vote.case).values, enabled_examples(origin.variant, prompt))
+    case = view.case(vote.case)
+    prompt, inputs = origin.prompt, case.variables
+    messages = render(prompt, case.values, enabled_examples(origin.variant, prompt))
     if prompt.mode == "completion":
-        return {"prompt": "".join(one.content for one in messages), "chosen": chosen, "rejected": rejected}
+        text = "".join(one.content for one in messages)
+        return {"prompt": text, "chosen": chosen, "rejected": rejected, "inputs": inputs}
     return {
         "prompt": list(msgspec.to_builtins(messages)),
         "chosen": [{"role": "assistant", "content": chosen}],
         "rejected": [{"role": "assistant", "content": rejected}],
+        "inputs": inputs,
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.flattery import tell_leaks
+from workbench.evaluation.contamination import check_contamination
 from workbench.evaluation.measurements import Costs, Table, read_costs, read_table
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.roles import find_role
@@ -57,7 +57,7 @@ def compute_summary(view: RunView) -> Summary:
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=(*_note(variants, tables, metrics), *_note_leaks(view)),
+        notes=(*_note(variants, tables, metrics), *_note_contamination(view)),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
@@ -135,11 +135,10 @@ def _describe(
     )
 
 
-def _note_leaks(view: RunView) -> Iterator[str]:
-    """Examples that a prompt shows and that stand among the cases."""
-    origins = [Provenance.decode(told) for name in view.variants if (told := view.provenance(name))]
-    if any(origin.prompt.examples for origin in origins):
-        yield from tell_leaks(((origin.variant, origin.prompt) for origin in origins), list(view.cases()))
+def _note_contamination(view: RunView) -> tuple[str, ...]:
+    """Which variants have seen which of the cases, in words."""
+    origins = [Provenance.decode(text) for name in view.variants if (text := view.provenance(name))]
+    return check_contamination(origins, list(view.cases())).sentences
 
 
 def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric]) -> Iterator[str]:

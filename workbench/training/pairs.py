@@ -118,7 +118,16 @@ def _read_record(task: Task, record: dict[str, Any], number: int) -> Pair:
     if chosen == rejected:
         raise ValueError("both answers are the same")
     messages, mode = _ask(task, record)
-    return Pair(Row(number, messages, chosen, mode), rejected)
+    return Pair(Row(number, messages, chosen, mode, _inputs(record, messages)), rejected)
+
+
+def _inputs(record: dict[str, Any], messages: tuple[Message, ...]) -> dict[str, object]:
+    """What the prompt was filled with, where the record tells; else what its last user turn says."""
+    given = record.get("inputs", record.get("variables"))
+    if isinstance(given, dict):
+        return given
+    said = [message.content for message in messages if message.role == "user"]
+    return {"prompt": said[-1]} if said else {}
 
 
 def _ask(task: Task, record: dict[str, Any]) -> tuple[tuple[Message, ...], Mode]:

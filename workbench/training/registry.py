@@ -15,6 +15,7 @@ import msgspec
 
 from workbench import paths
 from workbench.errors import FileError, TrainingError, WorkbenchError
+from workbench.evaluation.row_digests import RowDigests, write_digests
 from workbench.training.manifest import MANIFEST, Manifest, Measured, Rank, read_manifest, write_manifest
 
 _KEPT = (".safetensors", ".json", ".jinja", ".model", ".txt")
@@ -69,10 +70,11 @@ class Registry:
             f"There are: {known}." if known else "Train one: workbench train FILE.recipe.yaml",
         )
 
-    def publish(self, state: Path, manifest: Manifest) -> Path:
+    def publish(self, state: Path, manifest: Manifest, digests: Sequence[RowDigests] = ()) -> Path:
         """Make an adapter of a state's weights; its folder. The manifest is written last, then the folder named.
 
-        manifest: its name and version are set to what is free. Raises FileError when the disk is full.
+        manifest: its name and version are set to what is free. digests: of the rows that it was trained on.
+        Raises FileError when the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         name, version = self._free(manifest.name)
@@ -83,6 +85,8 @@ class Registry:
             for path in sorted(state.iterdir()):
                 if _belongs(path, whole=(state / "config.json").exists()):
                     shutil.copyfile(path, scratch / path.name)
+            if digests:
+                write_digests(scratch, digests)
             sizes = {path.name: path.stat().st_size for path in sorted(scratch.iterdir())}
             write_manifest(scratch, msgspec.structs.replace(manifest, name=name, version=version, files=sizes))
             scratch.rename(self.folder / name)

@@ -5,23 +5,27 @@ They are rendered by the same code that asks a model, so that what is trained is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from workbench.errors import PromptError, TrainingError
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.row_digests import Role, RowDigests, SeenRows, make_digests
 from workbench.prompting.prompt import Message, Mode
-from workbench.prompting.render import render
+from workbench.prompting.render import find_variables, render
 from workbench.training.task import Task
 
 
 class Row(NamedTuple):
-    """A conversation, and the answer that belongs to it. case: its number in the dataset."""
+    """A conversation, and the answer that belongs to it. case: its number in the dataset. inputs: what filled the
+    prompt, by variable."""
 
     case: int
     messages: tuple[Message, ...]
     answer: str
     mode: Mode
+    inputs: Mapping[str, object] = MappingProxyType({})
 
 
 class Rendered(NamedTuple):
@@ -68,6 +72,28 @@ def find_overlap(train: Iterable[Row], validation: Iterable[Row]) -> int:
     return sum(1 for row in validation if row.messages in known)
 
 
+def tell_test_overlap(task: Task, rows: Sequence[Row]) -> str:
+    """A sentence where rows to learn from are cases that the bench compares variants on; "" where none is."""
+    if task.test is None or not rows:
+        return ""
+    seen = SeenRows([digest_rows("train", task, rows)]).find((case.number, case.variables) for case in task.test)
+    if not seen:
+        return ""
+    first = seen[0]
+    return (
+        f"{len(seen):,} of the bench's {len(task.test):,} test cases stand in the rows to learn from, the first as case"
+        f" {first.case} ({first.kind}): the adapter's score on them will be too good."
+    )
+
+
+def digest_rows(role: Role, task: Task, rows: Sequence[Row]) -> RowDigests:
+    """The digests of rows, over the variables of the task's prompt."""
+    names = tuple(find_variables(task.prompt)) if task.prompt else ()
+    given = {name for row in rows for name in row.inputs}
+    columns = tuple(name for name in names if name in given) or tuple(sorted(given))
+    return make_digests(role, columns, (row.inputs for row in rows))
+
+
 def _render(task: Task, case: Case) -> Row:
     assert task.prompt is not None and case.expected is not None
     try:
@@ -76,7 +102,7 @@ def _render(task: Task, case: Case) -> Row:
         raise TrainingError(
             f"Case {case.number} does not fit the prompt {task.prompt.name}: {error.message}", error.hint
         ) from error
-    return Row(case.number, messages, case.expected, task.prompt.mode)
+    return Row(case.number, messages, case.expected, task.prompt.mode, case.variables)
 
 
 def iterate_questions(rows: Iterable[Row]) -> Iterator[tuple[Message, ...]]:

@@ -30,7 +30,8 @@ _FALLBACK: tuple[Spec, ...] = ("exact_match",)
 class Task(NamedTuple):
     """A recipe with its parts found. target: the model that the bench's variant runs on, None without a bench.
 
-    train and validation are None where pairs of answers are learned and no data is named.
+    train and validation are None where pairs of answers are learned and no data is named. test: the cases that the
+    bench compares variants on, None without a bench.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class Task(NamedTuple):
     scorers: tuple[Spec, ...]
     parent: Adapter | None = None
     target: Model | None = None
+    test: Cases | None = None
 
 
 def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") -> Task:
@@ -74,6 +76,7 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
         recipe.scorers or (bench.scorers if bench else _FALLBACK),
         _find_parent(recipe.parent, folder, settings),
         _find_target(variant, bench, near, known),
+        _load_validation(bench.dataset, near, required=False) if bench else None,
     )
 
 

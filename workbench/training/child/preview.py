@@ -28,7 +28,7 @@ from workbench.training.judge import Judge
 from workbench.training.pairs import read_pairs
 from workbench.training.place import Place
 from workbench.training.recipe import parse_recipe
-from workbench.training.rows import Rendered, find_overlap, render_training, render_validation
+from workbench.training.rows import Rendered, find_overlap, render_training, render_validation, tell_test_overlap
 from workbench.training.task import Task, open_task
 
 SHOWN = 4
@@ -171,7 +171,10 @@ def _notes(task: Task, taught: Lessons, rendered: Rendered, validation: Any, sha
             taught.parted > 0
         ),
     }
-    return [sentence for sentence, holds in told.items() if holds] + list(Judge(task.scorers, task.folder).notes)
+    told[tell_test_overlap(task, taught.rows)] = True
+    return [sentence for sentence, holds in told.items() if holds and sentence] + list(
+        Judge(task.scorers, task.folder).notes
+    )
 
 
 def _show(learner: Learner, lessons: Lessons, at: int, only: bool) -> Preview:

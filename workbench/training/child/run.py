@@ -17,6 +17,7 @@ import torch
 from workbench import files
 from workbench.cores.lease import Lease
 from workbench.errors import FileError, TrainingError
+from workbench.evaluation.row_digests import RowDigests, merge_digests, read_digests
 from workbench.settings import load_settings
 from workbench.training import checkpoints
 from workbench.training.checkpoints import Bookmark, Checkpoint
@@ -37,7 +38,7 @@ from workbench.training.place import Place
 from workbench.training.progress import JobBegan, JobEnded, JobEvent, JobExamined, JobNotice, JobSaved, JobStage
 from workbench.training.recipe import parse_recipe
 from workbench.training.registry import Registry
-from workbench.training.rows import find_overlap, render_training, render_validation
+from workbench.training.rows import digest_rows, find_overlap, render_training, render_validation, tell_test_overlap
 from workbench.training.task import Task, open_task
 
 Tell = Callable[[JobEvent], None]
@@ -79,6 +80,7 @@ class Training:
         self._leads = leads
         self._lease = lease
         self._earlier = read_events(place.events).events
+        self._digests: list[RowDigests] = []
 
     def run(self) -> JobEnded:
         """Carry it out. Raises WorkbenchError."""
@@ -130,13 +132,20 @@ class Training:
         rows = render_validation(task)
         lessons = encode_rows(learner, task.recipe, rows) if rows else None
         examined = trace(task, "validation", lessons)
+        if lessons:
+            self._digests.append(digest_rows("validation", task, lessons.rows))
         if task.recipe.preference:
             pairs = read_pairs(task)
             train, held = self._encode_pairs(learner, pairs, task)
+            chosen = [pair.row for pair in pairs.train]
+            self._digests.append(digest_rows("preference", task, chosen))
+            if seen := tell_test_overlap(task, chosen):
+                self._notice(seen)
             origin = DataTrace("preference", pairs.path, pairs.digest, len(pairs.train))
             return train, held, lessons, (origin, *examined)
         rendered = render_training(task)
         taught = encode_rows(learner, task.recipe, rendered.rows)
+        self._digests.append(digest_rows("train", task, taught.rows))
         self._say_what_is_odd(task, learner, taught, rows, rendered.unlabelled)
         only = task.recipe.training.completion_only
         held = make_dataset(lessons, only) if lessons else None
@@ -166,10 +175,11 @@ class Training:
             f"{taught.lost} rows are longer than {taught.limit} tokens and are left out.": taught.lost,
             f"{taught.cut} rows are longer than {taught.limit} tokens: the ends of their answers are cut.": taught.cut,
             f"{shared} rows of the validation split stand in the train split as well: its scores flatter.": shared,
+            tell_test_overlap(task, taught.rows): True,
             "There is no validation split: nothing tells when it begins to learn the rows by heart.": not validation,
         }
         for sentence, holds in sentences.items():
-            if holds:
+            if holds and sentence:
                 self._notice(sentence)
 
     def _check_data(self, traces: tuple[DataTrace, ...]) -> None:
@@ -294,7 +304,9 @@ class Training:
             raise FileError(f"The state of update {best.step} is no longer there.", "Train again.")
         examined = (event for event in read_events(self._place.events).events if isinstance(event, JobExamined))
         base = next((event for event in examined if event.step == 0), None)
-        return Registry().publish(state.path, describe(task, self._place, watcher, traces, best, base))
+        parent = read_digests(task.parent.path) if task.parent else None
+        digests = merge_digests((*self._digests, *(parent or ())))
+        return Registry().publish(state.path, describe(task, self._place, watcher, traces, best, base), digests)
 
     def _stage(self, stage: Any) -> None:
         self._tell(JobStage(time.time(), stage))

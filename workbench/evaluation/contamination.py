@@ -1,0 +1,135 @@
+"""The contamination check: test cases that a prompt's examples show, or that an adapter was trained on.
+
+Knows nothing of how near two texts are (leaks.py, row_digests.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.datasets import Case
+from workbench.evaluation.launch import enabled_examples
+from workbench.evaluation.leaks import find_leaks
+from workbench.evaluation.provenance import Provenance
+from workbench.evaluation.row_digests import Role, SeenCase, SeenRows, read_digests
+
+_SHOWN = 3  # cases named one by one
+
+_USE: dict[Role, str] = {
+    "train": "was trained on",
+    "preference": "was trained on votes or preferences about",
+    "validation": "was selected by its score on",
+}
+
+
+class Contaminated(msgspec.Struct, frozen=True):
+    """Test cases that a variant has seen. cases: their numbers; text: what saw them and which they are."""
+
+    variant: str
+    cases: tuple[int, ...]
+    text: str
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What the check found. unknown: a sentence for each adapter whose training rows nobody knows."""
+
+    contaminated: tuple[Contaminated, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def of(self, variant: str) -> tuple[int, ...]:
+        """The numbers of the cases that a variant has seen."""
+        return tuple(sorted({case for one in self.contaminated if one.variant == variant for case in one.cases}))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What a reader is told: variants that saw the same in the same way share a sentence."""
+        names: dict[str, list[str]] = {}
+        for one in self.contaminated:
+            names.setdefault(one.text, []).append(one.variant)
+        found = (f"{', '.join(variants)}: {text}" for text, variants in names.items())
+        return (*found, *self.unknown)
+
+
+def check_contamination(origins: Iterable[Provenance], cases: Sequence[Case]) -> Checked:
+    """Which variants have seen which of the cases. Whatever several variants share is compared once."""
+    examples = _ExampleCheck(cases)
+    weights = _WeightCheck(cases)
+    found: list[Contaminated] = []
+    for origin in origins:
+        if not origin.variant.perturbation:
+            found += [*examples.check(origin), *weights.check(origin)]
+    return Checked(tuple(found), tuple(weights.unknown.values()))
+
+
+class _ExampleCheck:
+    """Few-shot examples that are test cases."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._known: dict[bytes, tuple[tuple[int, ...], str]] = {}
+
+    def check(self, origin: Provenance) -> Iterator[Contaminated]:
+        shown = enabled_examples(origin.variant, origin.prompt)
+        if not shown:
+            return
+        key = msgspec.json.encode(shown)
+        if key not in self._known:
+            leaks = find_leaks(shown, self._cases)
+            named = [f"{leak.example} is case {leak.case} ({leak.kind})" for leak in leaks]
+            self._known[key] = tuple(sorted({leak.case for leak in leaks})), _list(named)
+        numbers, listed = self._known[key]
+        if numbers:
+            text = f"examples of the prompt are test cases ({listed}), so the score is too good."
+            yield Contaminated(origin.variant.name, numbers, text)
+
+
+class _WeightCheck:
+    """Test cases among the rows that an adapter, or a model that was trained here, has learned or was selected on."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._known: dict[Path, tuple[SeenCase, ...] | None] = {}
+        self.unknown: dict[Path, str] = {}
+
+    def check(self, origin: Provenance) -> Iterator[Contaminated]:
+        name = origin.variant.name
+        yield from self._tell(name, "model", origin.model.path)
+        for one in origin.adapters:
+            if one.applied.scale:
+                yield from self._tell(name, "adapter", one.path)
+                if self._known[one.path] is None and one.path not in self.unknown:
+                    told = "it has no record of its training rows."
+                    self.unknown[one.path] = f"Whether {one.path.name} was trained on test cases is unknown: {told}"
+
+    def _tell(self, variant: str, what: str, path: Path) -> Iterator[Contaminated]:
+        if path not in self._known:
+            self._known[path] = self._look_up(path)
+        seen = self._known[path] or ()
+        for role in dict.fromkeys(one.role for one in seen):
+            own = [one for one in seen if one.role == role]
+            named = _list([f"case {one.case} is row {one.row} ({one.kind})" for one in own])
+            text = f"the {what} {path.name} {_USE[role]} {_count(len(own))} ({named}), so the score is too good."
+            yield Contaminated(variant, tuple(one.case for one in own), text)
+
+    def _look_up(self, path: Path) -> tuple[SeenCase, ...] | None:
+        try:
+            digests = read_digests(path)
+        except WorkbenchError as error:
+            self.unknown[path] = f"Whether {path.name} was trained on test cases is unknown: {error.message}"
+            return None
+        if digests is None:
+            return None
+        return SeenRows(digests).find((case.number, case.variables) for case in self._cases)
+
+
+def _count(cases: int) -> str:
+    return "a test case" if cases == 1 else f"{cases:,} test cases"
+
+
+def _list(named: Sequence[str]) -> str:
+    more = f", and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
+    return ", ".join(named[:_SHOWN]) + more
