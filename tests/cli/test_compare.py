@@ -26,6 +26,7 @@ def test_the_json_has_exactly_the_promised_keys(call):
         "tokens_per_second",
         "stop_reason",
         "reproducible",
+        "notes",
         "error",
     ]
     assert report["cells"][0]["error"] is None

@@ -46,7 +46,17 @@ def test_markers_begin_sections_in_any_case_and_as_headings() -> None:
 
 def test_text_before_any_marker_is_the_system_message() -> None:
     assert show(render(chat("Route.\nuser:\nHi"), {})) == [("system", "Route."), ("user", "Hi")]
-    assert show(render(chat("Only this."), {})) == [("system", "Only this.")]
+
+
+@pytest.mark.parametrize("body", ["Only this.", "\nOnly this.\n", "Only\nthis: {{ 'that' }}"])
+def test_a_body_without_any_marker_is_the_users(body: str) -> None:
+    ((role, _),) = show(render(chat(body), {}))
+    assert role == "user"
+    assert [section.role for section in find_sections(body)] == ["user"]
+
+
+def test_a_body_without_any_marker_that_turns_out_blank_is_not_sent() -> None:
+    assert show(render(chat("{{ '' }}\n"), {})) == []
 
 
 @pytest.mark.parametrize("line", ["user: hello", "the user:", "users:", "user", "tool:", "`user:`"])
@@ -152,14 +162,14 @@ def test_an_example_never_borrows_the_case_s_value() -> None:
 
 def test_a_variable_that_is_guarded_may_be_missing() -> None:
     body = "{{ a | default('x') }}{% if b is defined %}{{ b }}{% endif %}{{ c }}"
-    assert show(render(chat(body), {"c": "y"})) == [("system", "xy")]
+    assert show(render(chat(body), {"c": "y"})) == [("user", "xy")]
     with pytest.raises(MissingVariablesError) as caught:
         render(chat(body), {})
     assert caught.value.names == ("c",)
 
 
 def test_defaults_stand_in_for_missing_values_and_cases_win() -> None:
-    assert show(render(chat("{{ a }}{{ b }}", a="1", b="2"), {"b": "3"})) == [("system", "13")]
+    assert show(render(chat("{{ a }}{{ b }}", a="1", b="2"), {"b": "3"})) == [("user", "13")]
 
 
 def test_turns_stand_before_the_last_user_message() -> None:
@@ -192,7 +202,7 @@ def test_inline_examples_show_their_fields_by_dot_and_by_bracket() -> None:
     example = Example("e1", {"items": "3", "update": "no"}, "a")
     body = "{% for e in examples %}{{ e.items }},{{ e['update'] }},{{ e.answer }},{{ e.id }},{{ e | list | join('+') }}"
     messages = show(render(chat(body + "{% endfor %}", "inline"), {}, (example,)))
-    assert messages == [("system", "3,no,a,e1,items+update+answer+id")]
+    assert messages == [("user", "3,no,a,e1,items+update+answer+id")]
 
 
 def test_a_field_that_an_inline_example_lacks_is_an_error_with_its_line() -> None:

@@ -93,6 +93,8 @@ def _tell(cell: Cell, done: int, total: int) -> None:
     scores = "  ".join(f"{score.scorer} {score.value:.2f}" for score in cell.scores if score.applies)
     outcome = f"error: {cell.error.splitlines()[0]}" if cell.error else scores
     terminal.say(f"[{done}/{total}] case {cell.case}, {cell.variant}: {outcome or 'done'}")
+    for note in cell.completion.notes:
+        terminal.say(f"  Note: {note}")
 
 
 def _load_cases(bench: Bench, file: Path) -> Cases | None:

@@ -32,5 +32,6 @@ def _describe(cell: Cell) -> dict[str, Any]:
         "tokens_per_second": completion.tokens_per_second,
         "stop_reason": completion.stop_reason,
         "reproducible": completion.reproducible,
+        "notes": list(completion.notes),
         "error": cell.error or None,
     }

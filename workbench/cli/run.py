@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +39,10 @@ def main(
     ] = None,
     dtype: Annotated[str, typer.Option(help="Of a Hugging Face model: float32, float16 or bfloat16.")] = "",
     quantization: Annotated[str, typer.Option(help="Of a Hugging Face model: 8bit or 4bit, by bitsandbytes.")] = "",
+    chat_template_kwargs: Annotated[
+        str,
+        typer.Option(metavar="JSON", help="""Variables of the chat template, such as '{"enable_thinking": false}'."""),
+    ] = "",
     var: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; may be given several times.")
     ] = None,
@@ -67,7 +71,7 @@ def main(
     from workbench.evaluation.launch import Draft
     from workbench.models.compatibility import check_laid
     from workbench.models.discover import default_folders, discover_adapters, discover_models
-    from workbench.models.reference import resolve_adapters, resolve_model, with_precision
+    from workbench.models.reference import resolve_adapters, resolve_model, with_precision, with_template_kwargs
     from workbench.paths import find_shipped
     from workbench.settings import load_settings
 
@@ -79,7 +83,7 @@ def main(
     known = discover_models(folders)
     laid = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
     named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
-    chosen = with_precision(named, dtype, quantization)
+    chosen = with_template_kwargs(with_precision(named, dtype, quantization), _read_kwargs(chat_template_kwargs))
     check_laid(laid, chosen)
     _tell_lineage(laid, chosen)
     sampling = Sampling(
@@ -96,6 +100,18 @@ def _read_variables(pairs: list[str]) -> dict[str, str]:
             "Variables cannot be read: " + ", ".join(repr(pair) for pair in wrong), "Write --var name=value."
         )
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _read_kwargs(text: str) -> dict[str, Any]:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise PromptError(
+            f"--chat-template-kwargs cannot be read: {error}.",
+            """Expected a JSON object, such as '{"enable_thinking": false}'.""",
+        ) from error
 
 
 def _read_adapters(named: list[str]) -> list[AdapterChoice]:
@@ -176,6 +192,8 @@ def _show(events: SimpleQueue[Event]) -> None:
         if event.stop_reason is not None:
             if sys.stdout.isatty() and last != "\n":
                 terminal.write("\n")
+            for note in event.notes:
+                terminal.say(f"Note: {note}")
             terminal.say(_summarize(event))
             return
 

@@ -71,6 +71,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     model: a key of the bench's `models`, or a name or path that models/reference.py resolves.
     perturbation: of an alternate, which a run with --robustness adds.
     reproducible: each answer is computed by itself: slower, but the same to the last bit from run to run.
+    chat_template_kwargs: variables of the model's chat template, such as enable_thinking; they go before the model's.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     adapters: tuple[AdapterChoice, ...] = ()
     perturbation: Perturbation | None = None
     reproducible: bool = False
+    chat_template_kwargs: dict[str, Any] = {}
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,13 +114,18 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A person's own model, remembered: where it is, the template laid around its messages, its context, and for a
-    Hugging Face folder its precision."""
+    Hugging Face folder its precision.
+
+    chat_template_kwargs: variables of the chat template, such as `enable_thinking: false`, `reasoning_effort: low`,
+    `tools`, `documents`; `date: 2026-11-30` is what it is told is today.
+    """
 
     path: str
     chat_template: str | None = None
     context_tokens: int | None = None
     dtype: Dtype = ""
     quantization: Quantization = ""
+    chat_template_kwargs: dict[str, Any] = {}
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.datasets import Case
 from workbench.hosting.pool import Pool, Ticket
-from workbench.models.reference import Applied, Model, ModelInfo
+from workbench.models.reference import Applied, Model, ModelInfo, with_template_kwargs
 from workbench.prompting.budget import Budget, Measure, Strategy, fit
 from workbench.prompting.prompt import Example, Message, Prompt
 from workbench.prompting.render import render
@@ -49,7 +49,8 @@ class Draft:
         adapters: tuple[Applied, ...] = (),
     ) -> Draft:
         off = frozenset(variant.examples_off)
-        return cls(prompt, case, off, variant.sampling, strategy, model, adapters, variant.reproducible)
+        named = with_template_kwargs(model, variant.chat_template_kwargs)
+        return cls(prompt, case, off, variant.sampling, strategy, named, adapters, variant.reproducible)
 
     def measure(self) -> Measure:
         """What has to be counted. Raises PromptError when the prompt cannot be rendered."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
-from workbench.errors import WorkbenchError
+from workbench.errors import TemplateError, WorkbenchError
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.contamination import check_contamination
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.lane import Column, Lane
+from workbench.evaluation.launch import enabled_examples
+from workbench.prompting.render import render
 from workbench.store.origins import digest_origin, estimate_pace
 from workbench.store.store import Store
 
@@ -104,7 +106,7 @@ def make_plan(
         max(memory, default=0),
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
-        _find_contamination(lanes, cases),
+        (*_find_contamination(lanes, cases), *_find_losses(lanes, cases)),
         judges,
     )
 
@@ -114,6 +116,25 @@ def _find_contamination(lanes: Sequence[Lane], cases: Sequence[Case]) -> tuple[s
     columns = (column for lane in lanes for column in lane.columns)
     origins = (column.provenance for column in columns if column.provenance)
     return check_contamination(origins, cases).sentences
+
+
+def _find_losses(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
+    """What each model's chat template drops, changes or moves of the first case's messages, or why it refuses them."""
+    from workbench.engines.template_file import find_notes
+
+    for column in (column for lane in lanes for column in lane.columns if column.provenance and cases):
+        own = column.provenance
+        assert own is not None
+        if own.prompt.mode == "completion":
+            continue
+        examples = enabled_examples(own.variant, own.prompt)
+        try:
+            notes = find_notes(own.base, render(own.prompt, cases[0].values, examples))
+        except TemplateError as error:
+            notes = (error.message,)
+        except WorkbenchError:
+            continue  # the model's own line of the plan says what is wrong with it
+        yield from (f"{column.variant.name}: {note}" for note in notes)
 
 
 def _plan_lane(

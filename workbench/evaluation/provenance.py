@@ -18,7 +18,7 @@ from workbench.evaluation.datasets import Case
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.perturbations import perturb
 from workbench.evaluation.sources import Sources
-from workbench.models.reference import Applied, Format, Model
+from workbench.models.reference import Applied, Format, Model, with_template_kwargs
 from workbench.prompting.budget import Strategy
 from workbench.prompting.prompt import Message, Prompt
 from workbench.store.fingerprints import fingerprint
@@ -103,7 +103,7 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
     Reads large files the first time, to know them by their content.
     """
     prompt = _word(variant, sources.open_prompt(variant.prompt))
-    model = sources.find_model(variant.model)
+    model = with_template_kwargs(sources.find_model(variant.model), variant.chat_template_kwargs)
     applied = sources.find_adapters(variant.adapters)
     return Provenance(
         variant,

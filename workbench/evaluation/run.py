@@ -329,4 +329,4 @@ class Evaluation:
 
 def _key(model: Model) -> Model:
     """Two names for the same model are one lane."""
-    return msgspec.structs.replace(model, name="", path=model.path.absolute())
+    return msgspec.structs.replace(model, name="", path=model.path.absolute(), chat_template_kwargs="")

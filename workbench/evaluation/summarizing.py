@@ -57,7 +57,7 @@ def compute_summary(view: RunView) -> Summary:
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=(*_note(variants, tables, metrics), *_note_contamination(view)),
+        notes=(*_note(variants, tables, metrics), *_note_losses(view), *_note_contamination(view)),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
@@ -139,6 +139,12 @@ def _note_contamination(view: RunView) -> tuple[str, ...]:
     """Which variants have seen which of the cases, in words."""
     origins = [Provenance.decode(text) for name in view.variants if (text := view.provenance(name))]
     return check_contamination(origins, list(view.cases())).sentences
+
+
+def _note_losses(view: RunView) -> Iterator[str]:
+    """Messages that did not reach a model as they were written."""
+    for variant, note, cells in view.notes():
+        yield f"{variant}: {note} ({cells:,} cells)"
 
 
 def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric]) -> Iterator[str]:

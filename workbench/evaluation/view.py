@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,7 @@ from workbench.evaluation.owner import ActualState, actual_state
 from workbench.evaluation.record import preview_case, read_case, read_cell, read_wish
 from workbench.store import cells as kept
 from workbench.store import matrix
+from workbench.store.figures import read_notes
 from workbench.store.origins import get_origins
 from workbench.store.runs import Run, find_run, get_metrics, get_run, get_variants
 from workbench.store.store import Store
@@ -246,6 +248,13 @@ class RunView:
         """Every finished cell's numbers, by case."""
         for number, variant, repeat, failed, cached, *numbers in matrix.read_numbers(self.store, self._key):
             yield Reading(self._variants[variant], number, repeat, bool(failed), bool(cached), *numbers)
+
+    def notes(self) -> Iterator[tuple[str, str, int]]:
+        """A variant, a sentence on what of its messages did not reach the model as written, and in how many cells."""
+        counts: Counter[tuple[int, str]] = Counter()
+        for variant, notes, cells in read_notes(self.store, self._key):
+            counts.update({(variant, note): cells for note in notes.splitlines()})
+        return ((self._variants[variant], note, cells) for (variant, note), cells in counts.items())
 
     @property
     def _names(self) -> tuple[str, ...]:

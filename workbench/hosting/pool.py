@@ -124,7 +124,17 @@ class Pool:
         host = self._host(model)
         alone = self._reproducible if reproducible is None else reproducible
         laid = tuple(map(_lay, adapters))
-        request = Request(next(self._ids), tuple(messages), sampling, mode, laid, guesses, priority, alone)
+        request = Request(
+            next(self._ids),
+            tuple(messages),
+            sampling,
+            mode,
+            laid,
+            guesses,
+            priority,
+            alone,
+            model.chat_template_kwargs,
+        )
         host.submit(request, sink)
         return Ticket(request.id, host)
 
@@ -145,7 +155,16 @@ class Pool:
         host = self._host(model)
         alone = self._reproducible if reproducible is None else reproducible
         conversation, taken = tuple(messages), tuple(answers)
-        weighing = Weighing(next(self._ids), conversation, taken, mode, tuple(map(_lay, adapters)), priority, alone)
+        weighing = Weighing(
+            next(self._ids),
+            conversation,
+            taken,
+            mode,
+            tuple(map(_lay, adapters)),
+            priority,
+            alone,
+            model.chat_template_kwargs,
+        )
         return UnderWay(Ticket(weighing.id, host), host.weigh(weighing))
 
     def count(
@@ -155,12 +174,17 @@ class Pool:
 
         priority: as in `submit`.
         """
-        requests = [Request(0, tuple(messages), mode=mode, priority=priority) for messages in conversations]
+        kwargs = model.chat_template_kwargs
+        requests = [
+            Request(0, tuple(messages), mode=mode, priority=priority, chat_template_kwargs=kwargs)
+            for messages in conversations
+        ]
         return self._host(model).count(requests)
 
     def tokenize(self, model: Model, messages: Sequence[Message], mode: Mode) -> Future[Tokenized]:
         """The conversation as the model would see it."""
-        return self._host(model).tokenize(Request(0, tuple(messages), mode=mode))
+        request = Request(0, tuple(messages), mode=mode, chat_template_kwargs=model.chat_template_kwargs)
+        return self._host(model).tokenize(request)
 
     def load(self, model: Model) -> Future[ModelInfo]:
         """Load a model ahead of its first request."""
@@ -234,8 +258,8 @@ def _lay(applied: Applied) -> Applied:
 
 
 def _key(model: Model) -> Model:
-    """Two names for the same file share an engine."""
-    return msgspec.structs.replace(model, name="", path=model.path.absolute())
+    """Two names for the same file share an engine, and so do requests with other variables of the chat template."""
+    return msgspec.structs.replace(model, name="", path=model.path.absolute(), chat_template_kwargs="")
 
 
 def _resident(host: Host) -> Resident:

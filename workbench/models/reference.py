@@ -6,11 +6,12 @@ Knows nothing of what is inside the files (see inspect.py and adapter.py) or of 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 import msgspec
 
@@ -38,6 +39,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context_tokens: context size to open with; None takes what the model was trained with (capped by the
         engine).
     dtype, quantization: of a Hugging Face folder; a GGUF file's precision is in the file.
+    chat_template_kwargs: variables of the chat template, such as enable_thinking, as a JSON object; empty: none.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context_tokens: int | None = None
     dtype: Dtype = ""
     quantization: Quantization = ""
+    chat_template_kwargs: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +108,8 @@ class Choice(Protocol):
     def dtype(self) -> Dtype: ...
     @property
     def quantization(self) -> Quantization: ...
+    @property
+    def chat_template_kwargs(self) -> Mapping[str, Any]: ...
 
 
 class AdapterChoice(Protocol):
@@ -131,7 +136,9 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
         named = msgspec.structs.replace(
             base, name=name, chat_template=choice.chat_template, context_tokens=choice.context_tokens
         )
-        return with_precision(named, choice.dtype, choice.quantization)
+        return with_template_kwargs(
+            with_precision(named, choice.dtype, choice.quantization), choice.chat_template_kwargs
+        )
     for model in known:
         if model.name == name:
             return model
@@ -156,6 +163,21 @@ def with_precision(model: Model, dtype: str, quantization: str) -> Model:
             "Leave dtype and quantization out, or convert the file to another type: workbench convert.",
         )
     return msgspec.structs.replace(model, dtype=cast(Dtype, dtype), quantization=cast(Quantization, quantization))
+
+
+def with_template_kwargs(model: Model, variables: Mapping[str, Any]) -> Model:
+    """The model with further variables of its chat template; they go before those that it has. Raises ModelError."""
+    if not variables:
+        return model
+    known = json.loads(model.chat_template_kwargs) if model.chat_template_kwargs else {}
+    try:
+        merged = msgspec.json.encode({**known, **variables}, order="deterministic").decode()
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"The chat_template_kwargs of {model.name} cannot be written as JSON: {error}.",
+            "Use texts, numbers, truth values, lists and objects.",
+        ) from error
+    return msgspec.structs.replace(model, chat_template_kwargs=merged)
 
 
 def resolve_adapters(choices: Sequence[AdapterChoice], folder: Path, known: Sequence[Adapter]) -> tuple[Applied, ...]:

@@ -51,7 +51,8 @@ class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A template with roles, and where its examples go.
 
     body: the text after the front matter, byte for byte; role markers stand on lines of their own
-        (`system:`, `user:`, `assistant:`); text before any marker is the system message.
+        (`system:`, `user:`, `assistant:`); text before the first marker is the system message, and
+        without any marker it is the user's.
     defaults: values for variables that a case may leave out.
     kinds: variable -> its type, as the file declares it or as the default has it; a template sees values of that type.
     placement: `turns` puts each example before the last user message as a user and an assistant turn;

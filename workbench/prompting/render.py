@@ -4,9 +4,9 @@ Knows where sections and examples go; not how a template is filled in (template.
 
 Sections. A line that holds only `system:`, `user:` or `assistant:` (any case, optionally after `#`) begins a
 section. Line breaks around a section's text are layout and are left out; spaces and tabs are text and stay,
-and what a variable brings is never trimmed. Text before any marker is the system message. A system message
-that turns out blank is not sent. In completion mode there are no sections: the whole body, byte for byte, is
-one message.
+and what a variable brings is never trimmed. Text before the first marker is the system message; in a body without any
+marker the text is the user's. A system message, or such a body, that turns out blank is not sent. In completion mode
+there are no sections: the whole body, byte for byte, is one message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Section(NamedTuple):
 
 
 def find_sections(body: str) -> tuple[Section, ...]:
-    """The sections of a body in order; text before any marker, if there is any, is the first."""
+    """The sections of a body in order; text before any marker, if there is any, is the first. See the module."""
     sections: list[Section] = []
     role: Role = "system"
     start = position = 0
@@ -54,7 +54,7 @@ def find_sections(body: str) -> tuple[Section, ...]:
             role, first = read_role(match), number + 1
             start = min(position + len(line) + 1, len(body))
         position += len(line) + 1
-    sections.append(Section(role, start, len(body), first))
+    sections.append(Section(role if sections else "user", start, len(body), first))
     return tuple(section for section in sections if section.start > 0 or body[: section.end].strip())
 
 
@@ -151,8 +151,12 @@ def _render_body(prompt: Prompt, variables: Values, examples: Sequence[Example],
     pieces = gaps.fill(template, values, "the prompt")
     if prompt.mode == "completion":
         return tuple(Message("user", piece.text) for piece in pieces)
-    messages = (Message(piece.role or "system", piece.text) for piece in pieces)
-    return tuple(message for message in messages if message.role != "system" or message.content.strip())
+    unmarked: Role = "system" if any(piece.role for piece in pieces) else "user"
+    return tuple(
+        Message(piece.role or unmarked, piece.text)
+        for piece in pieces
+        if piece.text.strip() or piece.role not in (None, "system")
+    )
 
 
 def _render_turns(prompt: Prompt, variables: Values, examples: Sequence[Example], gaps: _Gaps) -> tuple[Turn, ...]:

@@ -19,6 +19,15 @@ def read_sums(store: Store, run: int, metric: int) -> list[Any]:
     )
 
 
+def read_notes(store: Store, run: int) -> list[Any]:
+    """Variant, notes of its answers and how many cells have them, where there are any."""
+    return store.read(
+        "SELECT variant, notes, count(*) FROM cells JOIN completions ON completions.key = completion"
+        " WHERE run = ? AND notes != '' GROUP BY variant, notes ORDER BY variant, notes",
+        (run,),
+    )
+
+
 def read_figures(store: Store, run: int) -> list[Any]:
     """Variant, failed, cached, seconds, prompt tokens, output tokens, tokens a second and cost of every cell."""
     return store.read(

@@ -27,7 +27,7 @@ def summary_of(tmp_path, names=("a", "b")):
 def test_json_has_the_promised_shape_and_nothing_else(tmp_path):
     summary = summary_of(tmp_path)
     told = json.loads(render_json(summary))
-    assert list(told) == ["run", "variants", "pairs"]
+    assert list(told) == ["run", "variants", "pairs", "notes"]
     assert [list(one) for one in told["variants"]] == [["name", "n", "scores"]] * 2
     assert list(told["variants"][0]["scores"]["exact_match"]) == ["value", "low", "high"]
     keys = ["a", "b", "metric", "difference", "low", "high", "p", "verdict"]
@@ -66,4 +66,4 @@ def test_names_and_labels_stand_as_text_in_markdown(tmp_path):
 
 def test_a_summary_without_anything_is_still_a_report():
     assert "Nothing has been scored yet" in render_markdown(Summary())
-    assert json.loads(render_json(Summary())) == {"run": "", "variants": [], "pairs": []}
+    assert json.loads(render_json(Summary())) == {"run": "", "variants": [], "pairs": [], "notes": []}

@@ -15,7 +15,7 @@ from workbench.evaluation.summary import Estimate, PairSummary, Summary, Variant
 
 def render_json(summary: Summary) -> str:
     """`{"run", "variants": [{"name", "n", "scores": {metric: {"value", "low", "high"}}}], "pairs": [{"a", "b",
-    "metric", "difference", "low", "high", "p", "verdict"}]}`.
+    "metric", "difference", "low", "high", "p", "verdict"}], "notes": [text]}`.
 
     difference: b minus a; verdict: of b; p: after Holm's correction, as the verdict goes by. null: not known.
     A run with --robustness has `"robustness"` beside them, a Spread for each variant and metric.
@@ -24,6 +24,7 @@ def render_json(summary: Summary) -> str:
         "run": summary.run,
         "variants": [_describe_variant(one) for one in summary.variants],
         "pairs": [_describe_pair(one) for one in summary.pairs],
+        "notes": list(summary.notes),
         **({"robustness": [_clean(msgspec.to_builtins(one)) for one in summary.spreads]} if summary.spreads else {}),
     }
     return _lay_out(described)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice
 from workbench.models.reference import model_at
@@ -83,7 +85,7 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
         text = None
     elif template != "(unchanged)":
         text = catalog.read_template(template, screen.folder)
-    choice = ModelChoice(known.path, chat_template=text, context_tokens=int(size) or None)
+    choice = msgspec.structs.replace(known, chat_template=text, context_tokens=int(size) or None)
     screen.session.remember_model(name, choice)
 
 

@@ -34,6 +34,8 @@ class FinalPrompt(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
             dialog.border_title = plain_line(f"{self._title} · {len(self._prompt.ids)} tokens")
+            if self._prompt.notes:
+                yield Label(Content("\n".join(self._prompt.notes)), id="final-notes")
             with VerticalScroll():
                 yield Static(id="final-text")
             yield Label("t tokens, text, ids   y copy   esc leave", classes="muted")

@@ -157,6 +157,8 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self._show_figures(show_completion(completion))
         if not completion.text and not completion.thinking and self.state == "done":
             self.output.append("(the model ended at once, without a word)", "note")
+        if completion.notes:
+            self.output.append("\n\n" + "\n".join(f"Note: {note}" for note in completion.notes), "note")
         self.post_message(self.Finished(self, completion))
 
     def fail(self, error: WorkbenchError) -> None:
