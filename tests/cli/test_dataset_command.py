@@ -69,3 +69,15 @@ def test_what_is_wrong_is_told_and_is_exit_code_two(call, table):
 def test_options_that_make_no_sense_say_what_is_expected(call, table, given, said):
     code, _, err = call("dataset", table, *given)
     assert (code, said in err, "Expected" in err) == (2, True, True)
+
+
+def test_a_prompt_is_looked_for_where_the_bench_looks(call, folder):
+    mine = folder / "mine"
+    mine.mkdir()
+    (mine / "cases.jsonl").write_text('{"message": "Where is it?", "expected": "Lantern"}\n')
+    (mine / "ask.prompty").write_text("---\nname: ask\n---\nuser:\n{{ message }}\n")
+    bench = "dataset: {path: cases.jsonl}\nscorers: [exact_match]\nvariants: [{name: a, prompt: ask, model: desk}]\n"
+    (mine / "my.bench.yaml").write_text(bench)
+    code, out, err = call("dataset", mine / "my.bench.yaml", "--prompt", "ask")
+    assert (code, err) == (0, "")
+    assert "No example or training row stands among the cases." in out

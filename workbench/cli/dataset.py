@@ -14,9 +14,10 @@ from workbench.cli import terminal
 from workbench.errors import DatasetError
 
 if TYPE_CHECKING:
-    from workbench.evaluation.bench import Dataset
+    from workbench.evaluation.bench import Bench, Dataset
     from workbench.evaluation.datasets import Preview
     from workbench.evaluation.leaks import Leak
+    from workbench.prompting.prompt import Prompt
 
 _SHOWN = 20  # leaks in the table; --json has all of them
 
@@ -70,7 +71,7 @@ def main(
     Exit codes: 0 it can be used; 1 it can, but examples or training rows stand
     among its cases; 2 it cannot be used.
     """
-    from workbench.evaluation.bench import Dataset
+    from workbench.evaluation.bench import Dataset, load_bench
 
     wanted = Dataset(
         path=str(file),
@@ -85,13 +86,23 @@ def main(
         limit=limit,
         on_error="skip" if skip else "refuse",
     )
-    folder = Path.cwd()
+    folder, bench = Path.cwd(), None
     if file.name.endswith((".bench.yaml", ".bench.yml")):
-        wanted, folder = _from_bench(file, wanted)
-    raise typer.Exit(_show(wanted, folder, prompt, train, json))
+        bench = load_bench(file)
+        wanted, folder = _from_bench(bench, file, wanted), file.parent
+    opened = _open_prompt(prompt, bench, folder) if prompt else None
+    raise typer.Exit(_show(wanted, folder, opened, train, json))
 
 
-def _show(dataset: Dataset, folder: Path, prompt: str, train: Path | None, json: bool) -> int:
+def _open_prompt(name: str, bench: Bench | None, folder: Path) -> Prompt:
+    """The prompt as the bench would find it; without a bench, in the library of the working folder."""
+    from workbench.evaluation.opening import open_library
+    from workbench.settings import load_settings
+
+    return open_library(load_settings(), bench, folder if bench else None).open(name).prompt
+
+
+def _show(dataset: Dataset, folder: Path, prompt: Prompt | None, train: Path | None, json: bool) -> int:
     from workbench.evaluation.datasets import describe, load_cases
 
     preview = describe(dataset, folder, thorough=True)
@@ -128,7 +139,7 @@ def _with_split(dataset: Dataset, preview: Preview) -> Dataset:
     return msgspec.structs.replace(dataset, split=preview.split)
 
 
-def _find_leaks(cases: Any, prompt: str, train: Path | None) -> list[tuple[str, Leak]]:
+def _find_leaks(cases: Any, prompt: Prompt | None, train: Path | None) -> list[tuple[str, Leak]]:
     """Each with the name of what leaks."""
     from workbench.evaluation.bench import Dataset
     from workbench.evaluation.datasets import load_cases
@@ -136,13 +147,10 @@ def _find_leaks(cases: Any, prompt: str, train: Path | None) -> list[tuple[str, 
 
     found: list[tuple[str, Leak]] = []
     if prompt:
-        from workbench.evaluation.opening import open_library
         from workbench.prompting.render import find_variables
-        from workbench.settings import load_settings
 
-        opened = open_library(load_settings()).open(prompt).prompt
-        leaks = find_leaks(opened.examples, cases, variables=tuple(find_variables(opened)))
-        found += [(prompt, leak) for leak in leaks]
+        leaks = find_leaks(prompt.examples, cases, variables=tuple(find_variables(prompt)))
+        found += [(prompt.name, leak) for leak in leaks]
     if train:
         rows = load_cases(Dataset(str(train)), Path.cwd())
         found += [(train.name, leak) for leak in find_leaks(rows, cases)]
@@ -216,14 +224,13 @@ def _print_json(
     terminal.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
 
 
-def _from_bench(file: Path, given: Dataset) -> tuple[Dataset, Path]:
+def _from_bench(bench: Bench, file: Path, given: Dataset) -> Dataset:
     """The bench's dataset, with what was given on the command line in its place."""
     import msgspec
 
-    from workbench.evaluation.bench import Dataset, load_bench
+    from workbench.evaluation.bench import Dataset
 
-    dataset = load_bench(file).dataset
-    if dataset is None:
+    if bench.dataset is None:
         raise DatasetError(f"{file} names no dataset.", "Add it: dataset: {path: cases.jsonl}.")
     usual = Dataset("")
     changes = {
@@ -231,7 +238,7 @@ def _from_bench(file: Path, given: Dataset) -> tuple[Dataset, Path]:
         for name in given.__struct_fields__
         if name != "path" and getattr(given, name) != getattr(usual, name)
     }
-    return msgspec.structs.replace(dataset, **changes), file.parent
+    return msgspec.structs.replace(bench.dataset, **changes)
 
 
 def _split(item: str, option: str, form: str) -> tuple[str, str]:
