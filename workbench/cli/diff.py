@@ -5,6 +5,7 @@ Knows nothing of how changes are found and weighed (evaluation/changes.py).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from workbench.cli.tools import open_store
 
 if TYPE_CHECKING:
     from workbench.evaluation.changes import Change, RunComparison, VariantChanges
-    from workbench.evaluation.view import RunView
+    from workbench.evaluation.view import Metric, RunView
 
 _INPUT = 60
 
@@ -74,11 +75,13 @@ def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunVi
     from workbench.evaluation.changes import tell_changes
     from workbench.evaluation.words import format_p, format_value
 
-    numbers = ["before", "after", "fixed", "broken", "unchanged", "difference", "p"]
+    fixed, broken = ("better", "worse") if any(one.repeated for one in shown) else ("fixed", "broken")
+    numbers = ["before", "after", fixed, broken, "unchanged", "difference", "p"]
     table = make_table(["variant", *numbers, "verdict"], right=numbers)
     for one in shown:
         values = [format_value(value, found.metric, one.n) for value in (one.before, one.after)]
-        interval = f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+        known = one.unknown or "–" if math.isnan(one.low) else f"{one.low:+.3f}, {one.high:+.3f}"
+        interval = f"{one.difference:+.3f} [{known}]"
         row = [one.name, *values, f"{len(one.fixed):,}", f"{len(one.broken):,}", f"{one.unchanged:,}", interval]
         table.add_row(
             *(
@@ -90,17 +93,31 @@ def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunVi
     console().print(table)
     console().print(show(tell_changes(msgspec.structs.replace(found, variants=tuple(shown)))))
     for one in shown:
-        for word, changes in (("fixed", one.fixed), ("broken", one.broken)):
+        for word, changes in ((fixed, one.fixed), (broken, one.broken)):
             for change in changes[:most]:
-                console().print(show(_tell_case(word, one.name, change, views)))
+                answers = _tell_rates(change, found.metric) if one.repeated else _tell_answers(one.name, change, views)
+                console().print(show(f"  {word} by {one.name}: {_tell_case(change, views)}: {answers}"))
             if len(changes) > most > 0:
                 console().print(show(f"  … and {len(changes) - most:,} more {word} by {one.name}; --json has all"))
 
 
-def _tell_case(word: str, variant: str, change: Change, views: tuple[RunView, RunView]) -> str:
-    before, after = views[0].cell(variant, change.was), views[1].cell(variant, change.case)
+def _tell_case(change: Change, views: tuple[RunView, RunView]) -> str:
     case = views[1].case(change.case)
     asked = " ".join(next(iter(case.variables.values()), "").split())[:_INPUT]
+    return f"case {change.case} ({asked})"
+
+
+def _tell_answers(variant: str, change: Change, views: tuple[RunView, RunView]) -> str:
+    """The one answer before and the one after."""
+    before, after = views[0].cell(variant, change.was), views[1].cell(variant, change.case)
+    case = views[1].case(change.case)
     answers = " → ".join(repr(cell.completion.text.strip()[:_INPUT]) if cell else "–" for cell in (before, after))
-    expected = f", expected {case.expected!r}" if case.expected is not None else ""
-    return f"  {word} by {variant}: case {change.case} ({asked}): {answers}{expected}"
+    return f"{answers}{f', expected {case.expected!r}' if case.expected is not None else ''}"
+
+
+def _tell_rates(change: Change, metric: Metric) -> str:
+    """How a case that was answered several times did; no single answer stands for them."""
+    sides = (change.before, change.answers_before), (change.after, change.answers_after)
+    if metric.binary:
+        return " → ".join(f"right in {round(value * count)} of {count}" for value, count in sides)
+    return " → ".join(f"mean {value:.3f} of {count} answers" for value, count in sides)

@@ -69,7 +69,7 @@ def _print(found: ExampleEffects) -> None:
     heading = f"{found.variant}: {name_metric(found.metric.name)} {value} with all {len(found.effects)} examples"
     table = make_table(["example", "shows", "answer", "change", "95%", "tokens", ""], right=["change", "tokens"])
     for one in found.effects:
-        interval = "" if math.isnan(one.low) else f"{one.low:+.{digits}f} to {one.high:+.{digits}f}"
+        interval = one.unknown if math.isnan(one.low) else f"{one.low:+.{digits}f} to {one.high:+.{digits}f}"
         row = [one.example, _cut(one.shown), _cut(one.answer), f"{one.change:+.{digits}f}", interval]
         table.add_row(*map(show, [*row, f"{one.tokens:.0f}", _SIGNS[one.worth]]))
     out = console()

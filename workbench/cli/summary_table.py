@@ -17,6 +17,7 @@ from workbench.evaluation.summary import Summary, VariantSummary
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import (
     count_digits,
+    format_interval,
     format_seconds,
     format_value,
     list_findings,
@@ -79,8 +80,8 @@ def _show_score(one: VariantSummary, metric: Metric) -> tuple[Text, Text]:
     if found is None or math.isnan(found.value):
         return Text("–"), Text("")
     digits = count_digits(metric, found.n, found.value)
-    interval = "" if math.isnan(found.low) else f"{found.low:.{digits}f} – {found.high:.{digits}f}"
-    return Text(format_value(found.value, metric, found.n)), Text(interval, no_wrap=True)
+    interval = format_interval(found, digits)
+    return Text(format_value(found.value, metric, found.n)), Text(interval, no_wrap=not math.isnan(found.low))
 
 
 def _show_verdict(summary: Summary, one: VariantSummary, best: str, metric: Metric) -> Text:

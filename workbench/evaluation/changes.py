@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,20 +22,26 @@ from workbench.evaluation.view import Metric, RunView
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One case whose value moved. case: its number in the later run, was: in the earlier one."""
+    """One case whose value moved. case: its number in the later run, was: in the earlier one.
+
+    before, after: means over so many answers to the case.
+    """
 
     case: int
     was: int
     before: float
     after: float
+    answers_before: int = 1
+    answers_after: int = 1
 
 
 class VariantChanges(msgspec.Struct, frozen=True):
     """One variant in both runs, by one metric, on the n cases that have a value in both.
 
-    fixed, broken: cases whose value became better and worse; for a metric of right and wrong, exactly that.
-    difference: after minus before, with a 95% interval; verdict: on the later run, after Holm's correction over the
-    variants.
+    fixed, broken: cases whose value became better and worse; for a metric of right and wrong, exactly that, unless
+    `repeated`: then a case was answered several times, and what moved is its rate or mean, of which much is chance.
+    difference: after minus before, with a 95% interval, or why there is none (unknown); verdict: on the later run,
+    after Holm's correction over the variants.
     """
 
     name: str
@@ -53,6 +60,8 @@ class VariantChanges(msgspec.Struct, frozen=True):
     broken: tuple[Change, ...] = ()
     unchanged: int = 0
     needed_cases: int | None = None
+    repeated: bool = False
+    unknown: str = ""
 
 
 class RunComparison(msgspec.Struct, frozen=True):
@@ -85,23 +94,21 @@ def compare_runs(before: RunView, after: RunView, metric: str = "") -> RunCompar
             f"The first has {', '.join(before.variants)}; the second {', '.join(after.variants)}.",
         )
     matches = _match(before, after)
-    tables = [read_table(view, chosen.name) for view in (before, after)]
-    columns = np.concatenate(
-        [
-            _align(tables[0], matches[:, 0], [before.variants.index(name) for name in names]),
-            _align(tables[1], matches[:, 1], [after.variants.index(name) for name in names]),
-        ],
-        axis=1,
-    )
+    sides = [
+        _align(read_table(view, chosen.name), matches[:, at], [view.variants.index(name) for name in names])
+        for at, view in enumerate((before, after))
+    ]
+    columns = np.concatenate([means for means, _ in sides], axis=1)
+    counts = np.concatenate([cells for _, cells in sides], axis=1)
     pairs = [(at, at + len(names)) for at in range(len(names))]
-    contrasts = contrast(columns, pairs, chosen.binary, chosen.lower_is_better)
+    contrasts = contrast(columns, pairs, chosen.binary, chosen.lower_is_better, not chosen.free)
     cases = before.run.cases, after.run.cases
     return RunComparison(
         before.id,
         after.id,
         chosen,
         tuple(
-            _describe(name, chosen, one, columns[:, [one.a, one.b]], matches)
+            _describe(name, chosen, one, _Moves(matches, columns[:, [one.a, one.b]], counts[:, [one.a, one.b]]))
             for name, one in zip(names, contrasts, strict=True)
         ),
         len(matches),
@@ -140,19 +147,38 @@ def _name_cases(view: RunView) -> Iterator[tuple[tuple[object, ...], int]]:
         yield (*held, seen[held]), case.number
 
 
-def _align(table: Table, numbers: NDArray[np.int64], columns: Sequence[int]) -> NDArray[np.float64]:
-    """The values of these cases, NaN where there is none."""
+class _Moves(NamedTuple):
+    """Matched cases of one variant, earlier and later side by side: their numbers, means, and answers to each."""
+
+    numbers: NDArray[np.int64]
+    means: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    def choose(self, chosen: NDArray[np.bool_]) -> tuple[Change, ...]:
+        """The cases that were chosen, as changes."""
+        rows = zip(self.numbers[chosen], self.means[chosen], self.counts[chosen], strict=True)
+        return tuple(
+            Change(int(number), int(was), float(before), float(after), int(cells[0]), int(cells[1]))
+            for (was, number), (before, after), cells in rows
+        )
+
+
+def _align(
+    table: Table, numbers: NDArray[np.int64], columns: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The means of these cases, NaN where there is none, and the answers behind each."""
     aligned = np.full((len(numbers), len(columns)), np.nan)
+    counts = np.zeros((len(numbers), len(columns)), dtype=np.int64)
     if len(table.cases):
         rows = np.minimum(np.searchsorted(table.cases, numbers), len(table.cases) - 1)
         known = table.cases[rows] == numbers
         aligned[known] = table.means[np.ix_(rows[known], columns)]
-    return aligned
+        counts[known] = table.counts[np.ix_(rows[known], columns)]
+    return aligned, counts
 
 
-def _describe(
-    name: str, metric: Metric, one: Contrast, values: NDArray[np.float64], matches: NDArray[np.int64]
-) -> VariantChanges:
+def _describe(name: str, metric: Metric, one: Contrast, moves: _Moves) -> VariantChanges:
+    values = moves.means
     both = ~np.isnan(values).any(axis=1)
     gain = (values[:, 1] - values[:, 0]) * (-1 if metric.lower_is_better else 1)
     return VariantChanges(
@@ -168,17 +194,12 @@ def _describe(
         p_adjusted=one.p_adjusted,
         test=one.test,
         verdict=one.verdict,
-        fixed=_list(values, matches, both & (gain > 0)),
-        broken=_list(values, matches, both & (gain < 0)),
+        fixed=moves.choose(both & (gain > 0)),
+        broken=moves.choose(both & (gain < 0)),
         unchanged=int((both & (gain == 0)).sum()),
-        needed_cases=one.needed,
-    )
-
-
-def _list(values: NDArray[np.float64], matches: NDArray[np.int64], chosen: NDArray[np.bool_]) -> tuple[Change, ...]:
-    return tuple(
-        Change(int(number), int(was), float(before), float(after))
-        for (was, number), (before, after) in zip(matches[chosen], values[chosen], strict=True)
+        needed_cases=one.needed_cases,
+        repeated=bool((moves.counts[both] > 1).any()),
+        unknown=one.unknown,
     )
 
 
@@ -205,8 +226,15 @@ def _tell(one: VariantChanges, comparison: RunComparison) -> str:
         return f"{one.name} has no case with a value in both runs."
     metric, digits = comparison.metric, count_digits(comparison.metric, one.n, one.difference)
     values = f"{format_value(one.before, metric, one.n)} to {format_value(one.after, metric, one.n)}"
-    known = "" if np.isnan(one.low) else f"95% interval {one.low:+.{digits}f} to {one.high:+.{digits}f}, "
+    known = f"95% interval {one.low:+.{digits}f} to {one.high:+.{digits}f}, "
+    if np.isnan(one.low):
+        known = f"no interval: {one.unknown}, " if one.unknown else ""
+    moved = f"{len(one.fixed):,} fixed and {len(one.broken):,} broken"
+    if one.repeated:
+        moved = f"over several answers to each case {len(one.fixed):,} rates rose and {len(one.broken):,} fell"
+        if not metric.binary:
+            moved = f"over several answers to each case {len(one.fixed):,} got better and {len(one.broken):,} worse"
     return (
         f"{one.name} {_WORDS[one.verdict]}: {name_metric(metric.name)} went from {values} on {one.n:,} cases"
-        f" ({known}{format_p(one.p_adjusted)}), {len(one.fixed):,} fixed and {len(one.broken):,} broken."
+        f" ({known}{format_p(one.p_adjusted)}), {moved}."
     )

@@ -28,8 +28,8 @@ _WORTH: dict[str, Worth] = {"better": "helps", "worse": "hurts", "not distinguis
 class ExampleEffect(msgspec.Struct, frozen=True):
     """What one example does for a variant that has all of them.
 
-    change: the score with it minus the score without it, with a 95% interval; worth follows p_adjusted, which is
-    after Holm's correction over the examples. tokens: what it adds to a prompt on average.
+    change: the score with it minus the score without it, with a 95% interval, or why there is none (unknown); worth
+    follows p_adjusted, which is after Holm's correction over the examples. tokens: what it adds to a prompt on average.
     """
 
     example: str
@@ -44,6 +44,7 @@ class ExampleEffect(msgspec.Struct, frozen=True):
     tokens: float
     n: int
     needed_cases: int | None = None
+    unknown: str = ""
 
 
 class ExampleEffects(msgspec.Struct, frozen=True):
@@ -100,7 +101,7 @@ def _measure(view: RunView, origin: Provenance, without: dict[str, str], metric:
     costs = read_costs(view)
     place = view.variants.index(name)
     pairs = [(view.variants.index(other), place) for other in without.values()]
-    contrasts = contrast(table.means, pairs, metric.binary, metric.lower_is_better)
+    contrasts = contrast(table.means, pairs, metric.binary, metric.lower_is_better, not metric.free)
     examples = {example.id: example for example in origin.prompt.examples}
     effects = tuple(
         ExampleEffect(
@@ -115,7 +116,8 @@ def _measure(view: RunView, origin: Provenance, without: dict[str, str], metric:
             worth=_WORTH[one.verdict],
             tokens=costs[name].tokens_in - costs[other].tokens_in,
             n=one.n,
-            needed_cases=one.needed,
+            needed_cases=one.needed_cases,
+            unknown=one.unknown,
         )
         for (example, other), one in zip(without.items(), contrasts, strict=True)
     )

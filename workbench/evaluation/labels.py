@@ -21,6 +21,13 @@ class LabelCounts(NamedTuple):
     labels: tuple[str, ...]
     counts: dict[int, list[list[int]]]
 
+    def place(self, one: AnswerCount, key: Callable[[str], str | None]) -> tuple[int, int]:
+        """The row and the column of an answer."""
+        row, said = self.labels.index(one.expected), key(one.extracted)
+        other = len(self.labels)
+        column = next((at for at, label in enumerate(self.labels) if key(label) == said), other)
+        return row, _find_column(one, row, column, other)
+
 
 def count_labels(answers: Iterable[AnswerCount], key: Callable[[str], str | None]) -> LabelCounts | None:
     """The answers as labels, most frequent label first; None where the expected answers are no labels.

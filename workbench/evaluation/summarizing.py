@@ -18,7 +18,7 @@ from workbench.evaluation.measurements import Costs, Table, read_costs, read_tab
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.roles import find_role
 from workbench.evaluation.spread import compute_spreads
-from workbench.evaluation.statistics.interval import Interval, mean_intervals, rate_interval
+from workbench.evaluation.statistics.interval import LEVEL, Bounds, mean_interval, rate_interval
 from workbench.evaluation.statistics.paired import Contrast, contrast
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Role, Summary, VariantSummary
 from workbench.evaluation.view import Metric, RunView
@@ -57,23 +57,21 @@ def compute_summary(view: RunView) -> Summary:
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=(*_note(variants, tables, metrics), *_note_losses(view), *_note_contamination(view)),
+        notes=(*_note(variants, tables, metrics), *whole.notes, *_note_losses(view), *_note_contamination(view)),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
 
-def estimate(table: Table, metric: Metric) -> list[Estimate]:
+def estimate(table: Table, metric: Metric, level: float = LEVEL) -> list[Estimate]:
     """The mean score of each variant, with its interval."""
-    intervals = mean_intervals(table.means) if not metric.binary else _rate(table)
-    return [
-        Estimate(_mean(column), interval.low, interval.high, len(column))
-        for column, interval in zip(_columns(table), intervals, strict=True)
-    ]
-
-
-def _rate(table: Table) -> list[Interval]:
-    cells = table.counts.sum(axis=0)
-    return [rate_interval(column, int(count)) for column, count in zip(_columns(table), cells, strict=True)]
+    found = []
+    for column, cells in zip(_columns(table), table.counts.sum(axis=0), strict=True):
+        if metric.binary:
+            bounds = Bounds(rate_interval(column, int(cells), level))
+        else:
+            bounds = mean_interval(column, not metric.free, level)
+        found.append(Estimate(_mean(column), *bounds.interval, len(column), bounds.unknown))
+    return found
 
 
 def _columns(table: Table) -> Iterator[NDArray[np.float64]]:
@@ -91,11 +89,13 @@ def compare_variants(
 ) -> Iterator[PairSummary]:
     """Every pair of the variants at these places, on the cases that both have."""
     pairs = list(combinations(places, 2))
-    for one in contrast(table.means, pairs, metric.binary, metric.lower_is_better):
-        yield to_pair(one, metric.name, names)
+    for one in contrast(table.means, pairs, metric.binary, metric.lower_is_better, not metric.free):
+        yield to_pair(one, metric.name, names, len(pairs))
 
 
-def to_pair(one: Contrast, metric: str, names: Sequence[str]) -> PairSummary:
+def to_pair(one: Contrast, metric: str, names: Sequence[str], family: int = 1) -> PairSummary:
+    """family: how many pairs Holm's correction was over."""
+    needed = one.needed
     return PairSummary(
         a=names[one.a],
         b=names[one.b],
@@ -109,9 +109,13 @@ def to_pair(one: Contrast, metric: str, names: Sequence[str]) -> PairSummary:
         effect=Effect(one.effect_name, one.effect),
         test=one.test,
         verdict=one.verdict,
-        needed_cases=one.needed,
+        needed_cases=one.needed_cases,
+        needed_least=needed.low if needed else 0,
+        needed_most=needed.high if needed else None,
         a_only=one.a_only,
         b_only=one.b_only,
+        unknown=one.unknown,
+        family=family,
     )
 
 
@@ -130,6 +134,7 @@ def _describe(
         scores={metric: own[at] for metric, own in estimates.items() if own[at].n},
         dataset_scores=whole.scores.get(name, {}),
         dataset_intervals=whole.intervals.get(name, {}),
+        problems=whole.problems.get(name, {}),
         role=role,
         **costs._asdict(),
     )
@@ -156,6 +161,13 @@ def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metri
         counts = {len(column) for column in _columns(tables[metric.name])}
         if len(counts) > 1:
             yield f"{metric.name}: not every variant has every case; differences are over the cases that both have."
+    for one in variants:
+        yield from (f"{one.name}: {key} could not be worked out: {reason}" for key, reason in one.problems.items())
+    if len(metrics) > 1 and len(variants) > 1:
+        yield (
+            f"The correction for several comparisons is within each metric: over all {len(metrics)}, up to"
+            f" {min(100, 5 * len(metrics))} runs in 100 without any real difference show one. Decide by one metric."
+        )
     if any(one.cached for one in variants):
         cached = sum(one.cached for one in variants)
         yield f"{cached} answers came from the cache; they count for scores and tokens, not for latency and speed."

@@ -19,12 +19,13 @@ Role = Literal["", "zero-shot", "few-shot", "adapter", "adapter, few-shot"]
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean with its 95% interval, over `n` cases. NaN: there is nothing to tell it from."""
+    """A mean with its 95% interval, over `n` cases. NaN: there is nothing to tell it from, or `unknown` says why."""
 
     value: float
     low: float
     high: float
     n: int
+    unknown: str = ""
 
 
 class VariantSummary(msgspec.Struct, frozen=True):
@@ -32,7 +33,8 @@ class VariantSummary(msgspec.Struct, frozen=True):
 
     n: cells, of which some failed and some came from the cache; latency and speed count neither.
     dataset_scores: values that only a whole dataset has, such as macro F1, by their name; dataset_intervals: the
-    same with intervals, as far as they can be computed by drawing the cases again.
+    same with intervals, as far as they have any. problems: what could not be worked out, by the name of the value or of
+    its scorer, and why.
     latency: seconds for the whole answer; tokens: means. cost_per_thousand: money for a thousand requests, by the
     price table of the bench. 0 where no cell says.
     role: what kind of variant it is; "" where that cannot be told.
@@ -52,6 +54,7 @@ class VariantSummary(msgspec.Struct, frozen=True):
     tokens_per_second: float = 0.0
     cost_per_thousand: float = 0.0
     role: Role = ""
+    problems: dict[str, str] = {}
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -64,9 +67,11 @@ class Effect(msgspec.Struct, frozen=True):
 class PairSummary(msgspec.Struct, frozen=True):
     """Two variants on the cases that both have, by one metric.
 
-    difference: b minus a. p_adjusted: after Holm's correction over the pairs of the metric; the verdict is about
-    b and follows it. needed_cases: how many cases would tell with 80% power, were the difference seen here the
-    true one; None when there is no difference to find.
+    difference: b minus a; its 95% interval is that of this pair alone. p_adjusted: after Holm's correction over the
+    `family` of pairs of the metric; the verdict is about b and follows it. needed_cases: how many cases would tell with
+    80% power, were the difference seen here the true one; None when there is no difference to find. needed_least,
+    needed_most: the same for the largest and the smallest difference in the interval; needed_most is None where the
+    interval holds no difference at all, needed_least 0 where there is no interval. unknown: why there is none.
     """
 
     a: str
@@ -85,6 +90,10 @@ class PairSummary(msgspec.Struct, frozen=True):
     a_only: int = 0
     b_only: int = 0
     """cases that only one of the two has right, where the metric is binary"""
+    needed_least: int = 0
+    needed_most: int | None = None
+    unknown: str = ""
+    family: int = 1
 
 
 class Confusion(msgspec.Struct, frozen=True):

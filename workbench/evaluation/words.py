@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from workbench.evaluation.summary import PairSummary, Role, Summary, VariantSummary
+from workbench.evaluation.summary import Estimate, PairSummary, Role, Summary, VariantSummary
 from workbench.evaluation.view import Metric
 
 _KINDS: dict[Role, str] = {
@@ -25,6 +25,7 @@ _QUESTIONS: tuple[tuple[Role, Role], ...] = (
     ("adapter", "adapter, few-shot"),
 )
 _ENDLESS = 100_000
+_SIGNIFICANT = 0.05
 _MANY = 1_000  # cases from which a third digit means something
 
 
@@ -59,12 +60,36 @@ def tell_pair(
     numbers = f"{format_value(b, metric, pair.n)} against {format_value(a, metric, pair.n)}"
     if pair.difference == 0:
         return f"{right} and {left} have the same value here: {numbers}."
-    known = "" if math.isnan(pair.low) else f"95% interval {pair.low:+.{digits}f} to {pair.high:+.{digits}f}, "
-    evidence = f"{pair.difference:+.{digits}f} ({known}{format_p(pair.p_adjusted)})"
+    known = f"95% interval {pair.low:+.{digits}f} to {pair.high:+.{digits}f}, "
+    if math.isnan(pair.low):
+        known = f"no interval: {pair.unknown}, " if pair.unknown else ""
+    doubt = f"; {told}" if (told := explain_verdict(pair)) else ""
+    evidence = f"{pair.difference:+.{digits}f} ({known}{format_p(pair.p_adjusted)}{doubt})"
     if pair.verdict == "not distinguishable":
         told = f"a difference of {evidence} may be chance"
         return f"{right} and {left} cannot be told apart here: {numbers}; {told}{_tell_needed(pair)}."
     return f"{right} is {pair.verdict} than {left}: {numbers}, a real difference of {evidence}."
+
+
+def explain_verdict(pair: PairSummary) -> str:
+    """Why the verdict is not what the interval lets one expect; "" where the two agree."""
+    if math.isnan(pair.low):
+        return ""
+    apart, real = not pair.low <= 0 <= pair.high, pair.verdict != "not distinguishable"
+    if apart == real:
+        return ""
+    if real:
+        return f"the interval is approximate and just reaches 0, {pair.test} decides"
+    if pair.p <= _SIGNIFICANT:
+        return f"the interval is for this pair alone, the verdict counts that it is one of {pair.family} comparisons"
+    return f"the interval is approximate, {pair.test} decides"
+
+
+def format_interval(found: Estimate, digits: int, between: str = " – ") -> str:
+    """The two ends, or why there are none; "" where even that is not known."""
+    if math.isnan(found.low):
+        return found.unknown
+    return f"{found.low:.{digits}f}{between}{found.high:.{digits}f}"
 
 
 def format_value(value: float, metric: Metric, n: int) -> str:
@@ -96,7 +121,9 @@ def _tell_best(ranked: Sequence[VariantSummary], metric: Metric) -> str:
     best = ranked[0]
     found = best.scores[metric.name]
     digits = count_digits(metric, found.n, found.value)
-    interval = "" if math.isnan(found.low) else f" (95% interval {found.low:.{digits}f} to {found.high:.{digits}f})"
+    interval = f" (95% interval {format_interval(found, digits, ' to ')})"
+    if math.isnan(found.low):
+        interval = f" (no interval: {found.unknown})" if found.unknown else ""
     cases = "case" if found.n == 1 else "cases"
     value = f"{name_metric(metric.name)} {format_value(found.value, metric, found.n)}{interval} on {found.n:,} {cases}"
     level = [one.name for one in ranked[1:] if one.scores[metric.name].value == found.value]
@@ -143,7 +170,28 @@ def _tell_needed(pair: PairSummary) -> str:
         return ""
     if pair.needed_cases > _ENDLESS:
         return f"; if it is the true one, no fewer than {_ENDLESS:,} cases would tell"
-    return f"; if it is the true one, about {round_cases(pair.needed_cases):,} cases would tell"
+    return f"; if it is the true one, about {round_cases(pair.needed_cases):,} cases would tell{_tell_range(pair)}"
+
+
+def _tell_range(pair: PairSummary) -> str:
+    """Which numbers of cases the interval of the difference allows."""
+    if not pair.needed_least:
+        return ""
+    least = f"{round_cases(pair.needed_least):,}"
+    if pair.needed_most is None or pair.needed_most > _ENDLESS:
+        return f" ({least} at the least; its interval sets no upper end)"
+    return f" ({least} to {round_cases(pair.needed_most):,} by its interval)"
+
+
+def format_needed(pair: PairSummary) -> str:
+    """The number of cases that would tell, and its range; "" where the verdict is no longer open."""
+    if not pair.needed_cases or pair.verdict != "not distinguishable":
+        return ""
+    told = f"{round_cases(pair.needed_cases):,}"
+    if not pair.needed_least:
+        return told
+    most = "" if pair.needed_most is None else f"{round_cases(pair.needed_most):,}"
+    return f"{told} ({round_cases(pair.needed_least):,} – {most or 'no end'})"
 
 
 def round_cases(count: int) -> int:

@@ -41,3 +41,21 @@ def tally_answers(store: Store, run: int, metric: int) -> Iterator[AnswerCount]:
         5000,
     )
     return (AnswerCount(*row) for row in rows)
+
+
+def tally_case_answers(store: Store, run: int, metric: int) -> Iterator[tuple[int, AnswerCount]]:
+    """The same case by case: the case's number, and its repeats that came to the same answer."""
+    rows = store.read_many(
+        "SELECT number, variant, expected, coalesce(extracted, ''), value > 0.5, count(*) FROM scores"
+        " JOIN cases USING (run, number) JOIN inputs ON inputs.key = input"
+        " WHERE run = ? AND metric = ? AND applies AND expected IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+        (run, metric),
+        5000,
+    )
+    return ((number, AnswerCount(*row)) for number, *row in rows)
+
+
+def has_repeats(store: Store, run: int) -> bool:
+    """Whether a run asks any case more than once."""
+    ((found,),) = store.read("SELECT EXISTS (SELECT 1 FROM cells WHERE run = ? AND repeat > 0)", (run,))
+    return bool(found)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from workbench.evaluation.statistics.effect import cohens_dz, cohens_g, rank_biserial
-from workbench.evaluation.statistics.paired import MCNEMAR, NO_TEST, PERMUTATION, contrast
+from workbench.evaluation.statistics.paired import MCNEMAR, NO_TEST, SKEW_T, WORST_CASE, contrast
 
 
 def right(rate, n, seed):
@@ -34,7 +34,7 @@ def test_where_less_is_better_a_higher_value_is_worse():
     random = np.random.default_rng(3)
     a, b = random.normal(1.0, 0.2, 100), random.normal(2.0, 0.2, 100)
     found = one(a, b, lower_is_better=True)
-    assert (found.verdict, found.test, found.effect_name) == ("worse", PERMUTATION, "Cohen's dz")
+    assert (found.verdict, found.test, found.effect_name) == ("worse", SKEW_T, "Cohen's dz")
     assert found.difference > 0
 
 
@@ -42,7 +42,7 @@ def test_a_small_difference_is_not_distinguishable_and_says_how_many_cases_would
     found = one(np.tile([0.0, 1.0, 1.0, 1.0], 10), np.tile([1.0, 1.0, 1.0, 1.0], 10) * right(0.95, 40, 4), binary=True)
     weaker = one(right(0.6, 40, 5), right(0.65, 40, 6), binary=True)
     assert weaker.verdict == "not distinguishable"
-    assert weaker.needed is None or weaker.needed > 40
+    assert weaker.needed is None or weaker.needed.cases > 40
     assert found.needed is not None
 
 
@@ -56,10 +56,10 @@ def test_variants_that_agree_everywhere_are_not_distinguishable():
         None,
         0,
     )
-    assert found.interval.low < 0 < found.interval.high
+    assert found.unknown == "too few cases that differ"
     numbers = np.linspace(0, 1, 20)
-    found = one(numbers, numbers)
-    assert (found.verdict, found.interval, found.needed) == ("not distinguishable", (0, 0), None)
+    found = one(numbers, numbers, bounded=True)
+    assert (found.verdict, found.unknown, found.needed) == ("not distinguishable", "too few cases that differ", None)
 
 
 def test_all_right_against_all_right_is_no_verdict_and_against_all_wrong_is_one():
@@ -93,12 +93,33 @@ def test_no_rows_at_all_are_no_error():
 def test_repeats_of_right_and_wrong_are_permuted_by_case():
     a, b = np.array([0.0, 1 / 3, 2 / 3, 1.0] * 8), np.array([1 / 3, 2 / 3, 1.0, 1.0] * 8)
     found = one(a, b, binary=True)
-    assert (found.test, found.verdict) == (PERMUTATION, "better")
+    assert (found.test, found.verdict) == (SKEW_T, "better")
 
 
-def test_the_same_shift_everywhere_has_a_name_for_its_effect():
+def test_the_same_shift_everywhere_has_a_name_for_its_effect_and_a_test_that_fears_the_worst():
     found = one(np.linspace(0, 1, 10), np.linspace(0, 1, 10) + 0.5)
     assert (found.effect_name, found.effect, found.verdict) == ("rank-biserial correlation", 1.0, "better")
+    assert (found.test, found.unknown) == (WORST_CASE, "too few cases")
+    ratings = one(np.full(40, 0.25), np.full(40, 0.75), bounded=True)
+    assert (ratings.test, ratings.verdict, ratings.unknown) == (WORST_CASE, "better", "too few cases that differ")
+
+
+def test_an_interval_and_its_verdict_go_together_where_there_is_one_pair():
+    random = np.random.default_rng(12)
+    for shift in np.linspace(0, 0.4, 30):
+        found = one(random.random(40), random.random(40) + shift, bounded=True)
+        apart = not found.interval.low <= 0 <= found.interval.high
+        assert apart == (found.verdict != "not distinguishable")
+
+
+def test_the_cases_needed_come_with_the_range_that_the_interval_allows():
+    random = np.random.default_rng(13)
+    a = random.random(60)
+    found = one(a, a + random.normal(0.08, 0.3, 60), bounded=True)
+    assert found.verdict == "not distinguishable" and found.needed is not None
+    assert 0 < found.needed.low < found.needed.cases and found.needed.high is None
+    clear = one(a, a + random.normal(0.2, 0.3, 60), bounded=True)
+    assert clear.needed.low < clear.needed.cases < clear.needed.high
 
 
 def test_pairs_are_corrected_for_how_many_they_are():

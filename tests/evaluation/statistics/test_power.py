@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from workbench.evaluation.statistics.power import cases_for_means, cases_for_rates
+from workbench.evaluation.statistics.interval import UNKNOWN, Interval
+from workbench.evaluation.statistics.power import (
+    NeededCases,
+    cases_for_means,
+    cases_for_rates,
+    needed_for_means,
+    needed_for_rates,
+)
 from workbench.evaluation.statistics.significance import mcnemar
 
 
@@ -39,3 +46,26 @@ def test_a_stricter_level_asks_for_more():
 def test_never_fewer_cases_than_the_exact_test_can_come_out_with():
     n = cases_for_rates(0.0, 1.0)
     assert mcnemar(0, n) <= 0.05 < mcnemar(0, n - 1)
+
+
+def test_the_range_goes_from_the_largest_to_the_smallest_difference_of_the_interval():
+    found = needed_for_rates(0.1, 0.2, Interval(0.02, 0.18))
+    assert found.cases == cases_for_rates(0.1, 0.2)
+    assert found.low == cases_for_rates(0.06, 0.24)
+    assert found.high == cases_for_rates(0.14, 0.16)
+    assert needed_for_rates(0.1, 0.2, Interval(-0.01, 0.21)).high is None
+    assert needed_for_rates(0.1, 0.2, UNKNOWN) == NeededCases(found.cases)
+    assert needed_for_rates(0.1, 0.1, Interval(-0.1, 0.1)) is None
+
+
+def test_the_range_of_means_is_in_units_of_their_spread():
+    values = np.random.default_rng(2).normal(0.3, 1.0, 50)
+    spread = values.std(ddof=1)
+    found = needed_for_means(values, Interval(0.1, 0.5))
+    assert (found.low, found.high) == (cases_for_means(0.5 / spread), cases_for_means(0.1 / spread))
+    assert needed_for_means(np.full(20, 0.5), UNKNOWN) is None
+
+
+def test_where_the_cases_were_not_enough_more_are_named():
+    assert NeededCases(30, 10, 60).beyond(40) == NeededCases(41, 10, 60)
+    assert NeededCases(30, 10, 35).beyond(40) == NeededCases(41, 10, 41)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from workbench.evaluation.summary import Estimate, PairSummary, Summary, VariantSummary
+from workbench.evaluation.words import explain_verdict
 
 
 def render_json(summary: Summary) -> str:
@@ -18,6 +19,9 @@ def render_json(summary: Summary) -> str:
     "metric", "difference", "low", "high", "p", "verdict"}], "notes": [text]}`.
 
     difference: b minus a; verdict: of b; p: after Holm's correction, as the verdict goes by. null: not known.
+    Where there is something to say, a value or a pair without an interval has `"unknown"`, the reason; a pair whose
+    verdict is not what its interval lets one expect has `"explanation"`; a variant has `"problems"`, what could not be
+    worked out; and `"notes"` are what to know before the numbers are believed.
     A run with --robustness has `"robustness"` beside them, a Spread for each variant and metric.
     """
     described = {
@@ -40,11 +44,13 @@ def _describe_variant(one: VariantSummary) -> dict[str, Any]:
         "name": one.name,
         "n": one.n,
         "scores": {metric: _describe_estimate(found) for metric, found in one.scores.items()},
+        **({"problems": one.problems} if one.problems else {}),
     }
 
 
-def _describe_estimate(found: Estimate) -> dict[str, float | None]:
-    return {"value": _know(found.value), "low": _know(found.low), "high": _know(found.high)}
+def _describe_estimate(found: Estimate) -> dict[str, float | str | None]:
+    ends = {"value": _know(found.value), "low": _know(found.low), "high": _know(found.high)}
+    return {**ends, **({"unknown": found.unknown} if found.unknown else {})}
 
 
 def _describe_pair(one: PairSummary) -> dict[str, Any]:
@@ -57,6 +63,8 @@ def _describe_pair(one: PairSummary) -> dict[str, Any]:
         "high": _know(one.high),
         "p": one.p_adjusted,
         "verdict": one.verdict,
+        **({"explanation": told} if (told := explain_verdict(one)) else {}),
+        **({"unknown": one.unknown} if one.unknown else {}),
     }
 
 

@@ -13,11 +13,13 @@ from workbench.evaluation.summary import Confusion, PairSummary, Summary, Varian
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import (
     count_digits,
+    explain_verdict,
+    format_interval,
+    format_needed,
     format_p,
     format_seconds,
     format_value,
     name_metric,
-    round_cases,
     tell,
 )
 
@@ -34,8 +36,8 @@ def render_markdown(summary: Summary) -> str:
         *_list_spreads(summary),
         *(part for one in summary.confusion for part in _list_confusion(one)),
         *_list_notes(summary),
-        f"Run `{summary.run}`. Intervals are 95%; differences are paired by case; p is after Holm's correction over"
-        " the pairs of a metric.",
+        f"Run `{summary.run}`. Intervals are 95%, each for itself; differences are paired by case; p is after Holm's"
+        " correction over the pairs of a metric.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -67,8 +69,8 @@ def _show_score(one: VariantSummary, metric: Metric) -> str:
     if found is None:
         return "–"
     digits = count_digits(metric, found.n, found.value)
-    interval = "" if math.isnan(found.low) else f" ({found.low:.{digits}f} – {found.high:.{digits}f})"
-    return f"{format_value(found.value, metric, found.n)}{interval}"
+    interval = format_interval(found, digits)
+    return f"{format_value(found.value, metric, found.n)}" + (f" ({interval})" if interval else "")
 
 
 def _list_whole(summary: Summary) -> Iterator[str]:
@@ -84,9 +86,8 @@ def _show_whole(one: VariantSummary, key: str) -> str:
     value, found = one.dataset_scores.get(key), one.dataset_intervals.get(key)
     if value is None:
         return "–"
-    return (
-        f"{value:.3f} ({found.low:.3f} – {found.high:.3f})" if found and not math.isnan(found.low) else f"{value:.3f}"
-    )
+    interval = format_interval(found, 3) if found else ""
+    return f"{value:.3f} ({interval})" if interval else f"{value:.3f}"
 
 
 def _list_pairs(summary: Summary, metric: Metric) -> Iterator[str]:
@@ -103,11 +104,11 @@ def _show_pair(pair: PairSummary, metric: Metric) -> list[str]:
         escape(pair.b),
         escape(pair.a),
         f"{pair.difference:+.{digits}f}",
-        "–" if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}",
+        (pair.unknown or "–") if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}",
         format_p(pair.p_adjusted).removeprefix("p ").removeprefix("= "),
         "–" if math.isnan(pair.effect.value) else f"{pair.effect.name} {pair.effect.value:+.2f}",
-        pair.verdict,
-        f"{round_cases(pair.needed_cases):,}" if pair.needed_cases and pair.verdict == "not distinguishable" else "",
+        pair.verdict + (f" ({escape(told)})" if (told := explain_verdict(pair)) else ""),
+        format_needed(pair),
     ]
 
 

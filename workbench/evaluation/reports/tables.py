@@ -10,7 +10,16 @@ from typing import NamedTuple
 
 from workbench.evaluation.summary import Confusion, Outcome, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import count_digits, format_p, format_seconds, format_value, name_metric, round_cases
+from workbench.evaluation.words import (
+    count_digits,
+    explain_verdict,
+    format_interval,
+    format_needed,
+    format_p,
+    format_seconds,
+    format_value,
+    name_metric,
+)
 
 
 class TableCell(NamedTuple):
@@ -90,16 +99,14 @@ def _show_score(one: VariantSummary, metric: Metric) -> TableCell:
     if found is None:
         return TableCell("–")
     digits = count_digits(metric, found.n, found.value)
-    interval = "" if math.isnan(found.low) else f"{found.low:.{digits}f} – {found.high:.{digits}f}"
-    return TableCell(format_value(found.value, metric, found.n), interval)
+    return TableCell(format_value(found.value, metric, found.n), format_interval(found, digits))
 
 
 def _show_whole(one: VariantSummary, key: str) -> TableCell:
     value, found = one.dataset_scores.get(key), one.dataset_intervals.get(key)
     if value is None:
         return TableCell("–")
-    known = found is not None and not math.isnan(found.low)
-    return TableCell(f"{value:.3f}", f"{found.low:.3f} – {found.high:.3f}" if found and known else "")
+    return TableCell(f"{value:.3f}", format_interval(found, 3) if found else "")
 
 
 def list_pairs(summary: Summary, metric: Metric) -> PairTable | None:
@@ -113,8 +120,8 @@ def list_pairs(summary: Summary, metric: Metric) -> PairTable | None:
 
 def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
     digits = count_digits(metric, pair.n, pair.difference)
-    interval = "" if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}"
-    unsure = pair.verdict == "not distinguishable"
+    interval = pair.unknown if math.isnan(pair.low) else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}"
+    needed = format_needed(pair)
     return TableRow(
         [
             TableCell(pair.b, tone="left"),
@@ -122,11 +129,8 @@ def _list_pair(pair: PairSummary, metric: Metric) -> TableRow:
             TableCell(f"{pair.difference:+.{digits}f}", interval),
             TableCell(format_p(pair.p_adjusted).removeprefix("p ").removeprefix("= ")),
             TableCell("–" if math.isnan(pair.effect.value) else f"{pair.effect.value:+.2f}", pair.effect.name),
-            TableCell(_SIGNS[pair.verdict] + pair.verdict, tone=_TONES[pair.verdict] + " left"),
-            TableCell(
-                f"{pair.n:,}",
-                f"about {round_cases(pair.needed_cases):,} would tell" if pair.needed_cases and unsure else "",
-            ),
+            TableCell(_SIGNS[pair.verdict] + pair.verdict, explain_verdict(pair), _TONES[pair.verdict] + " left"),
+            TableCell(f"{pair.n:,}", f"about {needed} would tell" if needed else ""),
         ]
     )
 

@@ -16,7 +16,7 @@ from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.extraction import Extract, Step, extract_text, make_steps
 from workbench.evaluation.scorers.question import Question
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Scale, Score, Scorer
+from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Scale, Score, Scorer, Sums
 
 _TOP = {"unit": 1.0, "percent": 100.0}
 
@@ -117,9 +117,11 @@ class Adjusted(Judging, frozen=True, kw_only=True):
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return self.inner.summarize(self._see(judged))
 
-    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
-        bound = getattr(self.inner, "bound", None)
-        return bound(self._see(judged)) if bound else {}
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
+        return self.inner.sums(self._see(judged))
+
+    def sign(self, judged: Sequence[Judged]) -> str:
+        return self.inner.sign(self._see(judged))
 
     def _see(self, judged: Sequence[Judged]) -> list[Judged]:
         """The answers as the inner scorer has them before it; without those whose extraction takes too long."""

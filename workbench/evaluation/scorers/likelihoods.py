@@ -12,7 +12,16 @@ from typing import ClassVar, Literal
 from workbench.engines.engine import Likelihood
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.question import Question, Weigh
-from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, Traits, list_references, no_answer
+from workbench.evaluation.scorers.scorer import (
+    Evidence,
+    Judged,
+    Judging,
+    Score,
+    Sums,
+    Traits,
+    list_references,
+    no_answer,
+)
 
 
 class _Expectation(Judging, frozen=True, kw_only=True):
@@ -76,7 +85,18 @@ class Perplexity(_Expectation, frozen=True, kw_only=True):
         parts = [one.score.parts for one in judged]
         tokens = sum(each.get("tokens", 0.0) for each in parts)
         logprob = sum(each.get("logprob", 0.0) for each in parts)
-        return {"corpus": math.exp(min(-logprob / tokens, 700.0))} if tokens else {}
+        return {"corpus": _to_perplexity(logprob, tokens)} if tokens else {}
+
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
+        import numpy as np
+
+        parts = [one.score.parts for one in judged]
+        rows = np.array([[each.get("logprob", 0.0), each.get("tokens", 0.0)] for each in parts]).reshape(-1, 2)
+        return {"corpus": Sums(rows, lambda sums: _to_perplexity(*sums), (1.0, math.inf))} if rows[:, 1].any() else {}
+
+
+def _to_perplexity(logprob: float, tokens: float) -> float:
+    return math.exp(min(-logprob / tokens, 700.0)) if tokens else math.inf
 
 
 def read_likelihoods(evidence: Evidence, count: int) -> tuple[tuple[Likelihood, ...], str]:

@@ -5,9 +5,9 @@ Knows nothing of which scorers there are (see registry.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -15,6 +15,12 @@ from workbench.engines.engine import Completion
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import is_blank
 from workbench.evaluation.scorers.question import Question, Reply
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.evaluation.statistics.interval import Bounds
 
 _LONGEST_QUOTE = 120
 
@@ -58,12 +64,25 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer with what was expected and what it got, for values of a whole dataset."""
+    """An answer with what was expected and what it got, for values of a whole dataset. case: its number; repeats
+    share it."""
 
     text: str
     expected: str | None
     score: Score
     also: tuple[str, ...] = ()
+    case: int = 0
+
+
+class Sums(NamedTuple):
+    """How a value of the whole dataset comes from sums over its answers.
+
+    rows: what each answer adds, shape (answers, sums). value: from the sums. ends: the least and the most it can be.
+    """
+
+    rows: NDArray[np.float64]
+    value: Callable[[NDArray[np.float64]], float]
+    ends: tuple[float, float]
 
 
 class Scorer(Protocol):
@@ -111,6 +130,14 @@ class Scorer(Protocol):
     def label_key(self, text: str) -> str | None:
         """The form in which an answer, or what was extracted of it, is held against the expected label: equal for what
         counts as the same label. None for a scorer that compares no labels: its answers have no confusion matrix."""
+        ...
+
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
+        """Of what `summarize` says, the values that come from sums over the answers: those that can have intervals."""
+        ...
+
+    def sign(self, judged: Sequence[Judged]) -> str:
+        """The signature that these answers and references give; mostly nothing."""
         ...
 
     def locate(self, folder: Path) -> Self:
@@ -188,10 +215,16 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return {}
 
-    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
-        """95% intervals of what `summarize` says, where drawing the cases again is the scorer's own affair; mostly
-        nothing."""
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
         return {}
+
+    def sign(self, judged: Sequence[Judged]) -> str:
+        return ""
+
+    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
+        """95% intervals of what `summarize` says, as far as these answers have any."""
+        found = {key: bound_sums(sums, judged) for key, sums in self.sums(judged).items()}
+        return {key: (bounds.interval.low, bounds.interval.high) for key, bounds in found.items() if not bounds.unknown}
 
 
 class Comparing(Judging, frozen=True, kw_only=True):
@@ -219,6 +252,13 @@ def list_references(case: Case) -> tuple[str, ...]:
     """The right answers of a case that say something."""
     answers = () if case.expected is None else (case.expected, *case.also)
     return tuple(answer for answer in answers if not is_blank(answer))
+
+
+def bound_sums(sums: Sums, judged: Sequence[Judged]) -> Bounds:
+    """The interval of a value of the whole dataset; the repeats of a case are one draw."""
+    from workbench.evaluation.statistics.corpus import corpus_interval
+
+    return corpus_interval(sums.rows, [one.case for one in judged], sums.value, sums.ends)
 
 
 def quote(text: str) -> str:

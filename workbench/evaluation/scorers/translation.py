@@ -6,23 +6,24 @@ them, with sacrebleu's signature.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import clean, is_blank
-from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Traits, begin, list_references, no_answer
+from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Sums, Traits, begin, list_references, no_answer
 from workbench.evaluation.scorers.tokens import is_unspaced
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
 
 _BETWEEN_SPACES = ("13a", "intl", "none")
-_RESAMPLES = 300
-_MOST_DRAWN = 1_000  # cases: what is drawn from them is held at once
 
 
 class Bleu(Judging, frozen=True, kw_only=True):
@@ -54,8 +55,11 @@ class Bleu(Judging, frozen=True, kw_only=True):
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
 
-    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
-        return _bound_corpus(self._metric(), judged)
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
+        return _sum_corpus(self._metric(), judged)
+
+    def sign(self, judged: Sequence[Judged]) -> str:
+        return _sign(self._metric(), judged)
 
     def _metric(self, effective_order: bool = False) -> Any:
         return _make_bleu(self.tokenize, self.lowercase, effective_order)
@@ -88,8 +92,11 @@ class ChrF(Judging, frozen=True, kw_only=True):
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
         return _compute_corpus(self._metric(), judged)
 
-    def bound(self, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
-        return _bound_corpus(self._metric(), judged)
+    def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
+        return _sum_corpus(self._metric(), judged)
+
+    def sign(self, judged: Sequence[Judged]) -> str:
+        return _sign(self._metric(), judged)
 
     def _metric(self) -> Any:
         return _make_chrf(self.word_order, self.lowercase)
@@ -110,26 +117,31 @@ def _make_chrf(word_order: int, lowercase: bool) -> Any:
 
 
 def _compute_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, float]:
+    texts, references = _lay_out(judged)
+    return {"corpus": _limit(metric.corpus_score(texts, references).score)} if texts else {}
+
+
+def _sum_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, Sums]:
+    """Matches and lengths of each answer against all its references, as sacrebleu adds them up for the corpus."""
+    import numpy as np
+
+    texts, references = _lay_out(judged)
+    if len(texts) < len(judged) or not texts:
+        return {}
+    rows = np.array(metric._extract_corpus_statistics(texts, references), dtype=np.float64)
+
+    def value(sums: NDArray[np.float64]) -> float:
+        return _limit(metric._compute_score_from_stats([int(count) for count in sums]).score)
+
+    return {"corpus": Sums(rows, value, (0.0, 100.0))}
+
+
+def _lay_out(judged: Sequence[Judged]) -> tuple[list[str], list[list[str | None]]]:
+    """The answers, and the references as sacrebleu takes them: the first of each answer, the second, and so on."""
     rows = [(_see(one.text), references) for one in judged if (references := _see_references(one))]
-    if not rows:
-        return {}
-    most = max(len(references) for _, references in rows)
+    most = max((len(references) for _, references in rows), default=0)
     streams = [[references[at] if at < len(references) else None for _, references in rows] for at in range(most)]
-    return {"corpus": _limit(metric.corpus_score([text for text, _ in rows], streams).score)}
-
-
-def _bound_corpus(metric: Any, judged: Sequence[Judged]) -> dict[str, tuple[float, float]]:
-    """Sacrebleu's own bootstrap; nothing where it would take seconds."""
-    pairs = [(one.text, one.expected) for one in judged if one.expected is not None]
-    if not 2 <= len(pairs) <= _MOST_DRAWN:
-        return {}
-    references = [[expected for _, expected in pairs]]
-    found = metric.corpus_score([text for text, _ in pairs], references, n_bootstrap=_RESAMPLES)
-    told = json.loads(found.format(width=4, signature=str(metric.get_signature()), is_json=True))
-    if "confidence_mean" not in told:
-        return {}
-    middle, half = told["confidence_mean"], told["confidence_var"]
-    return {"corpus": (max(0.0, middle - half), _limit(middle + half))}
+    return [text for text, _ in rows], streams
 
 
 def _see(text: str) -> str:
@@ -142,8 +154,10 @@ def _see_references(one: Judged) -> list[str]:
     return [_see(answer) for answer in answers if not is_blank(answer)]
 
 
-def _sign(metric: Any) -> str:
-    metric.corpus_score(["a"], [["a"]])  # the signature names what a computation has shown, such as its references
+def _sign(metric: Any, judged: Sequence[Judged] = ()) -> str:
+    """Sacrebleu's signature, which names the number of references once a corpus has shown it."""
+    texts, references = _lay_out(judged)
+    metric.corpus_score(texts or ["a"], references or [["a"]])
     return str(metric.get_signature())
 
 

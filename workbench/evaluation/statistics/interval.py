@@ -1,6 +1,7 @@
 """Intervals: between which values the truth lies, 95 times in a hundred.
 
-Knows nothing of what is measured. NaN stands for what cannot be known, such as the spread of one value.
+Knows nothing of what is measured. NaN stands for what cannot be known. No interval is given where none would hold its
+95%: `tests/simulations` draws the line, and its README holds the coverage of each on this side of it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.statistics.bootstrap import resample_means
+from workbench.evaluation.statistics.skewness import skew_test
 
 LEVEL = 0.95
+LEAST_CASES = 20
+"""Cases from which a mean of values with a lower and an upper end has an interval."""
+LEAST_CASES_FREE = 30
+"""The same for values without ends, whose longest tail few cases show."""
+LEAST_DIFFERING = 8
+"""Cases that must differ from the commonest value: nineteen scores of 1 and a 0.5 say nothing of how low others go."""
+LEAST_DISCORDANT = 5
+"""Cases that only one of two variants has right, for an interval of the difference of their rates."""
+
+TOO_FEW = "too few cases"
+TOO_ALIKE = "too few cases that differ"
 
 
 class Interval(NamedTuple):
@@ -21,6 +33,13 @@ class Interval(NamedTuple):
 
 
 UNKNOWN = Interval(float("nan"), float("nan"))
+
+
+class Bounds(NamedTuple):
+    """An interval, or why there is none."""
+
+    interval: Interval
+    unknown: str = ""
 
 
 def wilson(successes: float, n: float, level: float = LEVEL) -> Interval:
@@ -60,35 +79,53 @@ def rate_interval(means: NDArray[np.float64], cells: int, level: float = LEVEL) 
     return wilson(float(means.mean()) * n if len(means) else 0.0, n, level)
 
 
-def mean_intervals(
-    columns: NDArray[np.float64],
-    binary: bool = False,
-    level: float = LEVEL,
-    seed: int = 0,
-    resamples: int | None = None,
-) -> list[Interval]:
-    """The bootstrap interval of each column's mean, over its rows that are not NaN.
+def mean_interval(values: NDArray[np.float64], bounded: bool = False, level: float = LEVEL) -> Bounds:
+    """The interval of a mean, one value a case, corrected for skewness.
 
-    The percentiles are taken as far out as Student's t asks for so few rows (Hesterberg 2015), since plain ones
-    are too narrow. binary: the columns are differences of right and wrong; one row for and one against are
-    added to each, as Bonett and Price (2012) do, so that rows which all agree do not pretend to certainty.
+    bounded: every possible value lies between 0 and 1. NaN values are missing.
     """
-    rows = np.vstack([columns, np.ones_like(columns[:1]), -np.ones_like(columns[:1])]) if binary else columns
-    counts = (~np.isnan(columns)).sum(axis=0)
-    if not columns.size:
-        return [UNKNOWN] * columns.shape[1]
-    means = resample_means(rows, seed, resamples)
-    return [
-        _cut(means[:, at], int(count), level, widen=not binary) if count >= 2 or (binary and count) else UNKNOWN
-        for at, count in enumerate(counts)
-    ]
+    own = values[~np.isnan(values)]
+    if unknown := find_lack(own, bounded):
+        return Bounds(UNKNOWN, unknown)
+    test = skew_test(own, level, bounded, hull=not bounded)
+    low, high = test.low, test.high
+    return Bounds(Interval(max(low, 0.0), min(high, 1.0)) if bounded else Interval(low, high))
 
 
-def _cut(means: NDArray[np.float64], n: int, level: float, widen: bool) -> Interval:
-    from scipy.special import ndtr, stdtrit
+def difference_interval(differences: NDArray[np.float64], bounded: bool = False, level: float = LEVEL) -> Bounds:
+    """The interval of a mean difference, one a case. bounded: of values between 0 and 1."""
+    own = differences[~np.isnan(differences)]
+    if unknown := find_lack(own, bounded):
+        return Bounds(UNKNOWN, unknown)
+    test = skew_test(own, level, bounded)
+    return Bounds(Interval(test.low, test.high))
 
-    tail = (1 - level) / 2
-    if widen:
-        tail = float(ndtr((n / (n - 1)) ** 0.5 * stdtrit(n - 1, tail)))
-    low, high = np.nanquantile(means, [tail, 1 - tail])
-    return Interval(float(low), float(high))
+
+def rate_difference_interval(a_only: int, b_only: int, n: int, level: float = LEVEL) -> Bounds:
+    """The interval of b's rate minus a's on the same n cases (Bonett and Price 2012).
+
+    a_only, b_only: cases that only the one has right.
+    """
+    if a_only + b_only < LEAST_DISCORDANT:
+        return Bounds(UNKNOWN, TOO_ALIKE if n >= LEAST_CASES else TOO_FEW)
+    from scipy.special import ndtri
+
+    difference = (b_only - a_only) / (n + 2)
+    variance = ((a_only + b_only + 2) / (n + 2) - difference**2) / (n + 2)
+    half = float(ndtri(0.5 + level / 2)) * variance**0.5
+    return Bounds(Interval(max(-1.0, difference - half), min(1.0, difference + half)))
+
+
+def find_lack(values: NDArray[np.float64], bounded: bool) -> str:
+    """Why these values, none of them NaN, have no interval; "" where they have one."""
+    if len(values) < (LEAST_CASES if bounded else LEAST_CASES_FREE):
+        return TOO_FEW
+    return TOO_ALIKE if count_differing(values) < LEAST_DIFFERING else ""
+
+
+def count_differing(values: NDArray[np.float64]) -> int:
+    """How many values are not the commonest one."""
+    size = float(np.abs(values).max(initial=0.0)) or 1.0
+    counts = np.unique(np.round(values / size, 9), return_counts=True)[1]
+    most = int(counts.max(initial=0))
+    return len(values) - (most if most > 1 else 0)

@@ -14,15 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.statistics.effect import cohens_dz, cohens_g, rank_biserial
-from workbench.evaluation.statistics.interval import LEVEL, Interval, mean_intervals
-from workbench.evaluation.statistics.power import cases_for_means, cases_for_rates
-from workbench.evaluation.statistics.significance import flip_signs, holm, mcnemar
+from workbench.evaluation.statistics.interval import (
+    LEVEL,
+    Bounds,
+    Interval,
+    difference_interval,
+    find_lack,
+    rate_difference_interval,
+)
+from workbench.evaluation.statistics.power import NeededCases, needed_for_means, needed_for_rates
+from workbench.evaluation.statistics.significance import holm, mcnemar
+from workbench.evaluation.statistics.skewness import skew_test, worst_case_p
 
 Outcome = Literal["better", "worse", "not distinguishable"]
 SIGNIFICANT = 1 - LEVEL
 MCNEMAR = "McNemar's exact test"
-PERMUTATION = "paired permutation test"
+SKEW_T = "paired t test, corrected for skewness"
+WORST_CASE = "worst-case test, for few cases that differ"
 NO_TEST = "none: no case that both have"
+
+_BEYOND = 3.0
+"""A value without ends may lie this many times as far out as the furthest that was seen, unless all are the same."""
 
 
 class Contrast(NamedTuple):
@@ -39,9 +51,14 @@ class Contrast(NamedTuple):
     effect: float
     test: str
     verdict: Outcome
-    needed: int | None
+    needed: NeededCases | None
     a_only: int
     b_only: int
+    unknown: str = ""
+
+    @property
+    def needed_cases(self) -> int | None:
+        return self.needed.cases if self.needed else None
 
 
 def contrast(
@@ -49,25 +66,19 @@ def contrast(
     pairs: Sequence[tuple[int, int]],
     binary: bool = False,
     lower_is_better: bool = False,
-    seed: int = 0,
+    bounded: bool = False,
 ) -> list[Contrast]:
     """Every pair of columns compared; Holm's correction is over these pairs.
 
     binary: values are 0 or 1, or means of such. McNemar's test is used where all of a pair are 0 or 1.
+    bounded: values lie between 0 and 1.
     """
-    if not pairs:
-        return []
-    differences = np.stack([values[:, b] - values[:, a] for a, b in pairs], axis=1)
-    intervals = mean_intervals(differences, binary, seed=seed)
-    plain = [_Plain.of(differences[:, at], binary) for at in range(len(pairs))]
-    flipped = flip_signs(differences[:, [not one.rightness for one in plain]], seed)
-    tested = iter(flipped)
-    plain = [one if one.rightness else one._replace(p=float(next(tested))) for one in plain]
+    plain = [_Plain.of(values[:, b] - values[:, a], binary, bounded or binary) for a, b in pairs]
     adjusted = holm([one.p for one in plain])
-    level = SIGNIFICANT / len(pairs)
+    level = SIGNIFICANT / max(1, len(pairs))
     return [
-        one.conclude(pair, interval, p_adjusted, lower_is_better, level)
-        for one, pair, interval, p_adjusted in zip(plain, pairs, intervals, adjusted, strict=True)
+        one.conclude(pair, p_adjusted, lower_is_better, level)
+        for one, pair, p_adjusted in zip(plain, pairs, adjusted, strict=True)
     ]
 
 
@@ -79,38 +90,40 @@ class _Plain(NamedTuple):
     """whether each case is right or wrong, and nothing between"""
     a_only: int
     b_only: int
+    bounds: Bounds
     p: float
+    test: str
 
     @classmethod
-    def of(cls, column: NDArray[np.float64], binary: bool) -> _Plain:
+    def of(cls, column: NDArray[np.float64], binary: bool, bounded: bool) -> _Plain:
         own = column[~np.isnan(column)]
         rightness = binary and bool(np.isin(own, (-1.0, 0.0, 1.0)).all())
-        a_only, b_only = (int((own < 0).sum()), int((own > 0).sum())) if rightness else (0, 0)
-        return cls(own, rightness, a_only, b_only, mcnemar(a_only, b_only) if rightness else math.nan)
+        if rightness:
+            a_only, b_only = int((own < 0).sum()), int((own > 0).sum())
+            bounds = rate_difference_interval(a_only, b_only, len(own))
+            return cls(own, True, a_only, b_only, bounds, mcnemar(a_only, b_only), MCNEMAR if len(own) else NO_TEST)
+        p, test = _test_mean(own, bounded)
+        return cls(own, False, 0, 0, difference_interval(own, bounded), p, test)
 
-    def conclude(
-        self, pair: tuple[int, int], interval: Interval, p_adjusted: float, lower_is_better: bool, level: float
-    ) -> Contrast:
+    def conclude(self, pair: tuple[int, int], p_adjusted: float, lower_is_better: bool, level: float) -> Contrast:
         n = len(self.differences)
         difference = float(self.differences.mean()) if n else math.nan
-        verdict = _judge(-difference if lower_is_better else difference, p_adjusted)
         name, effect = self._measure()
-        test = (MCNEMAR if self.rightness else PERMUTATION) if n else NO_TEST
-        needed = self._count_needed(level, verdict == "not distinguishable")
         return Contrast(
             *pair,
-            n,
-            difference,
-            interval,
-            self.p,
-            p_adjusted,
-            name,
-            effect,
-            test,
-            verdict,
-            needed,
-            self.a_only,
-            self.b_only,
+            n=n,
+            difference=difference,
+            interval=self.bounds.interval,
+            p=self.p,
+            p_adjusted=p_adjusted,
+            effect_name=name,
+            effect=effect,
+            test=self.test,
+            verdict=_judge(-difference if lower_is_better else difference, p_adjusted),
+            needed=self._count_needed(level, p_adjusted > SIGNIFICANT),
+            a_only=self.a_only,
+            b_only=self.b_only,
+            unknown=self.bounds.unknown,
         )
 
     def _measure(self) -> tuple[str, float]:
@@ -121,15 +134,26 @@ class _Plain(NamedTuple):
             return "rank-biserial correlation", rank_biserial(self.differences)
         return "Cohen's dz", effect
 
-    def _count_needed(self, level: float, open_question: bool) -> int | None:
+    def _count_needed(self, level: float, open_question: bool) -> NeededCases | None:
         n = len(self.differences)
         if not n:
             return None
         if self.rightness:
-            needed = cases_for_rates(self.a_only / n, self.b_only / n, level)
+            needed = needed_for_rates(self.a_only / n, self.b_only / n, self.bounds.interval, level)
         else:
-            needed = cases_for_means(cohens_dz(self.differences), level)
-        return max(needed, n + 1) if needed is not None and open_question else needed
+            needed = needed_for_means(self.differences, self.bounds.interval, level)
+        return needed.beyond(n) if needed is not None and open_question else needed
+
+
+def _test_mean(differences: NDArray[np.float64], bounded: bool) -> tuple[float, str]:
+    """p of a mean of 0, and by which test."""
+    if not len(differences):
+        return 1.0, NO_TEST
+    if not find_lack(differences, bounded):
+        return skew_test(differences, LEVEL, bounded).p, SKEW_T
+    size = np.abs(differences)
+    furthest = 1.0 if bounded else float(size.max()) * (1.0 if np.ptp(differences) <= 1e-9 * size.max() else _BEYOND)
+    return worst_case_p(differences, furthest), WORST_CASE
 
 
 def _judge(gain: float, p: float) -> Outcome:

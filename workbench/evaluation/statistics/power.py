@@ -1,13 +1,70 @@
 """Power: how many cases it takes to see a difference, were the one seen so far the true one.
 
-Knows nothing of tests already made. A guess from few cases is a rough one, and says so by being large.
+Knows nothing of tests already made. What was seen is itself uncertain, so each number comes with the range that the
+interval of the difference allows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.statistics.effect import cohens_dz
+from workbench.evaluation.statistics.interval import Interval
 
 POWER = 0.8
+
+CountCases = Callable[[float], int | None]
+
+
+class NeededCases(NamedTuple):
+    """cases: for the difference that was seen. low, high: for the largest and the smallest that its interval holds;
+    high is None where that holds no difference at all, low is 0 where there is no interval."""
+
+    cases: int
+    low: int = 0
+    high: int | None = None
+
+    def beyond(self, n: int) -> NeededCases:
+        """The same where n cases were not enough."""
+        cases = max(self.cases, n + 1)
+        return NeededCases(cases, self.low, None if self.high is None else max(self.high, cases))
+
+
+def needed_for_rates(a_only: float, b_only: float, interval: Interval, level: float = 0.05) -> NeededCases | None:
+    """a_only, b_only: the shares of cases that only one has right. None: there is no difference to find."""
+    cases = cases_for_rates(a_only, b_only, level)
+    if cases is None:
+        return None
+    differing = a_only + b_only
+
+    def count(difference: float) -> int | None:
+        share = max(differing, abs(difference))
+        return cases_for_rates((share - difference) / 2, (share + difference) / 2, level)
+
+    return _range(cases, interval, count)
+
+
+def needed_for_means(differences: NDArray[np.float64], interval: Interval, level: float = 0.05) -> NeededCases | None:
+    """differences: one a case. None: there is no difference to find, or no spread to measure it by."""
+    cases = cases_for_means(cohens_dz(differences), level)
+    if cases is None:
+        return None
+    spread = float(differences.std(ddof=1))
+    return _range(cases, interval, lambda difference: cases_for_means(difference / spread, level))
+
+
+def _range(cases: int, interval: Interval, count: CountCases) -> NeededCases:
+    if math.isnan(interval.low):
+        return NeededCases(cases)
+    near, far = sorted(interval, key=abs)
+    open_ended = interval.low <= 0 <= interval.high
+    low, high = count(far), None if open_ended else count(near)
+    return NeededCases(cases, min(low or cases, cases), None if high is None else max(high, cases))
 
 
 def cases_for_rates(a_only: float, b_only: float, level: float = 0.05, power: float = POWER) -> int | None:

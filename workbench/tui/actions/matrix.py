@@ -318,7 +318,8 @@ async def in_words(screen: MatrixScreen) -> None:
     """What the figures say, in a paragraph."""
     if screen.summary is None:
         raise WorkbenchError("There are no figures yet.", "They come with the first finished cells.")
-    await screen.app.push_screen_wait(Reader("What the figures say", tell(screen.summary, screen.metric)))
+    said = [tell(screen.summary, screen.metric), *(f"Note: {note}" for note in screen.summary.notes)]
+    await screen.app.push_screen_wait(Reader("What the figures say", "\n\n".join(said)))
 
 
 def tell_prompt(cell: Cell, case: Case) -> str:

@@ -74,7 +74,8 @@ def _interval(variant: VariantSummary, metric: str) -> Cell:
     estimate = variant.scores.get(metric)
     if estimate is None or isnan(estimate.value):
         return ""
-    return (f"{estimate.low:.2f} – {estimate.high:.2f}", "$foreground 60%")
+    known = not isnan(estimate.low)
+    return (f"{estimate.low:.2f} – {estimate.high:.2f}" if known else estimate.unknown, "$foreground 60%")
 
 
 def _verdict(summary: Summary, variant: VariantSummary, metric: str, best: str) -> Cell:
