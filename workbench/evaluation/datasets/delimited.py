@@ -170,15 +170,12 @@ class _Text:
     def _split(self, lines: Iterator[bytes]) -> Iterator[str]:
         for raw in lines:
             text = raw.decode(errors="surrogateescape")
-            if not text.isascii():
-                self.encoding_fault = self.encoding_fault or find_fault(raw)
-            if "\r" not in text.removesuffix("\r\n"):
-                self.at += len(raw)
-                self.line += 1
-                yield text
-                continue
-            for piece in io.StringIO(text, newline=""):  # a lone carriage return ends a line as well
-                self.at += len(piece.encode(errors="surrogateescape"))
+            # a lone carriage return ends a line as well
+            for piece in io.StringIO(text, newline="") if "\r" in text.removesuffix("\r\n") else (text,):
+                held = raw if piece is text else piece.encode(errors="surrogateescape")
+                if not piece.isascii():
+                    self.encoding_fault = self.encoding_fault or find_fault(held)
+                self.at += len(held)
                 self.line += 1
                 yield piece
 
