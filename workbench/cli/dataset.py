@@ -163,12 +163,16 @@ def _print(preview: Preview, chosen: int, skipped: int) -> None:
     rows = "" if preview.rows is None else f", {preview.rows:,} row{'s' if preview.rows != 1 else ''}"
     wanted = f", {chosen:,} chosen" if chosen and chosen != preview.rows else ""
     left_out = f", {skipped:,} left out" if skipped else ""
+    if not skipped and preview.unreadable:
+        left_out = f", {preview.unreadable:,} of them cannot be read"
     terminal.write(f"{preview.path}: {preview.format}{rows}{wanted}{left_out}\n")
     if len(preview.splits) > 1:
         terminal.write(f"Splits: {', '.join(preview.splits)}; this is {preview.split or 'the whole'}.\n")
     if preview.layout != "columns":
         others = f" (could also be {', '.join(preview.layouts)})" if preview.layouts else ""
         terminal.write(f"Laid out as {preview.layout}{others}.\n")
+    for remark in preview.remarks:
+        terminal.write(f"{remark}\n")
     table = make_table(["column", "becomes", "values"])
     for name in preview.columns:
         becomes = [_spell(origin.variable) for origin in preview.mapping if origin.source == name.name]

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import BenchError, WorkbenchError
+from workbench.errors import BenchError, DatasetChangedError, DatasetError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, Dataset, ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.launch import Draft
@@ -44,6 +44,8 @@ class Session:
         self.library = open_library(settings, self.bench, path.parent)
         self.prompts = Workspace(self.library, Drafts(paths.data_folder() / "drafts"))
         self.problems: list[WorkbenchError] = []
+        self._news: list[str] = []
+        self._row: tuple[Cases, Case] | None = None
         self.cases = self._load_cases()
         self.models: tuple[Model, ...] = ()
         self.adapters: tuple[Adapter, ...] = ()
@@ -160,6 +162,11 @@ class Session:
         """Show the current case as it stands in the dataset."""
         self._inputs.pop(self.number, None)
         self._set(inputs={})
+
+    def take_news(self) -> tuple[str, ...]:
+        """What happened to the dataset since this was last asked, in words: its file was changed, or cannot be read."""
+        news, self._news = tuple(self._news), []
+        return news
 
     def reload_cases(self) -> None:
         """Read the dataset anew, after its file changed. Raises DatasetError or FileError; the old cases stay."""
@@ -349,7 +356,31 @@ class Session:
         self.bench = msgspec.structs.replace(self.bench, **changes)
 
     def _find_row(self, number: int) -> Case | None:
-        return self.cases.find(number) if isinstance(self.cases, Cases) else None
+        """The row of that number, read once; where the file has changed, its row as it is now."""
+        if not isinstance(self.cases, Cases):
+            return None
+        if self._row is not None and self._row[0] is self.cases and self._row[1].number == number:
+            return self._row[1]
+        try:
+            found = self.cases.find(number)
+        except DatasetChangedError:
+            self._reopen_cases()
+            return self._find_row(self.number)
+        except DatasetError as error:
+            self._news.append(str(error))
+            found = Case(number, {})
+        self._row = (self.cases, found) if found else None
+        return found
+
+    def _reopen_cases(self) -> None:
+        """Read a dataset anew that another program has changed; without one that can be read the bench has no cases."""
+        path = self.bench.dataset.path if self.bench.dataset else ""
+        try:
+            self.reload_cases()
+            self._news.append(f"{path} was changed by another program, and is read anew: {len(self.cases):,} cases.")
+        except WorkbenchError as error:
+            self.cases = ()
+            self._news.append(f"{path} was changed by another program and cannot be read any more. {error}")
 
     def _load_cases(self) -> Cases | tuple[()]:
         if self.bench.dataset is None:

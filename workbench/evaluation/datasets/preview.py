@@ -45,7 +45,8 @@ class Preview(msgspec.Struct, frozen=True):
     expected: where the right answer comes from, "" where no row that was looked at has one.
     splits: those there are; split: the one that was looked at, the likeliest where none was chosen.
     rows: how many the file has, None where it was not read to its end; complete: whether every row was looked at.
-    problems: what is wrong with it, as far as it was read. cases: the first ones, as a prompt would get them.
+    problems: what is wrong with it, as far as it was read; unreadable: how many rows of those cannot be read. remarks:
+    what was decided about it, and what of its rows no case uses. cases: the first ones, as a prompt would get them.
     """
 
     path: str
@@ -60,6 +61,8 @@ class Preview(msgspec.Struct, frozen=True):
     rows: int | None
     complete: bool
     problems: tuple[str, ...]
+    unreadable: int
+    remarks: tuple[str, ...]
     cases: tuple[Case, ...]
 
 
@@ -93,6 +96,8 @@ def describe(dataset: Dataset, folder: Path, thorough: bool = False) -> Preview:
         rows=len(source) if whole or source.sound else None,
         complete=whole,
         problems=scan.problems.joined(scan.skips).lines(),
+        unreadable=scan.skips.count,
+        remarks=(*source.remarks, *scan.reader.remarks),
         cases=tuple(cases[:_SAMPLES]),
     )
 

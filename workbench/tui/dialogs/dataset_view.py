@@ -23,6 +23,7 @@ from workbench.sanitize import sanitize
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
+_LONGEST = 300  # characters of a value that are shown
 FIELDS = {
     "layout": "what the columns mean; empty: as recognised",
     "split": "which of several parts",
@@ -156,19 +157,29 @@ def _number(field: str, text: str) -> int | None:
 def draw_preview(preview: Preview) -> Content:
     """The format, the columns with samples, and the first cases as a prompt would get them."""
     rows = f", {preview.rows:,} rows" if preview.rows is not None else ""
+    if preview.unreadable:
+        rows += f", {preview.unreadable:,} of those looked at cannot be read"
     parts: list[str | tuple[str, str]] = [
         (f"{preview.format}, read as {preview.layout}{rows}", "bold"),
         (f"\nparts: {', '.join(preview.splits)} (this is {preview.split})" if preview.splits else "", ""),
         (f"\nright answer: {sanitize(preview.expected) or 'none found'}\n", ""),
     ]
     parts += [(f"\n{sanitize(problem)}", "$text-error") for problem in preview.problems]
+    parts += [(f"\n{sanitize(remark)}", "$text-warning") for remark in preview.remarks]
     parts.append(("\ncolumns\n", "bold $primary"))
     for column in preview.columns:
-        samples = "   ".join(sanitize(sample).replace("\n", "␤")[:60] for sample in column.samples)
+        samples = "   ".join(sanitize(sample[:60]).replace("\n", "␤") for sample in column.samples)
         parts += [f"{sanitize(column.name)}  ", (f"{samples}\n", "$foreground 60%")]
     for case in preview.cases:
         parts.append((f"\ncase {case.number}\n", "bold $primary"))
         for name, value in case.variables.items():
-            parts += [(f"{sanitize(name)}  ", "$foreground 60%"), f"{sanitize(value)[:300]}\n"]
-        parts += [("expected  ", "$foreground 60%"), f"{sanitize(case.expected or '(none)')}\n"]
+            parts += [(f"{sanitize(name)}  ", "$foreground 60%"), f"{_cut(value)}\n"]
+        parts += [("expected  ", "$foreground 60%"), f"{_cut(case.expected or '(none)')}\n"]
     return Content.assemble(*(part for part in parts if part and part[0]))
+
+
+def _cut(text: str) -> str:
+    """What of a value is shown, and how long it is: a field may hold a whole document."""
+    if len(text) <= _LONGEST:
+        return sanitize(text)
+    return f"{sanitize(text[:_LONGEST])}… ({len(text):,} characters)"

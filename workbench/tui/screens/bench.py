@@ -24,6 +24,7 @@ from workbench.evaluation.launch import Draft
 from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
+from workbench.sanitize import sanitize
 from workbench.tui import catalog
 from workbench.tui.actions import prompt as prompt_actions
 from workbench.tui.actions.bench import ask_for_trust, open_adapter
@@ -196,6 +197,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         typed = "  (typed over)" if self.session.case_is_typed and self.session.cases else ""
         title = f"Case {case.number}{typed}" if self.session.cases else "Case  (typed: this bench has no dataset)"
         await self.edit.show_case(title, self.session.shown_variables(), case.expected)
+        for news in self.session.take_news():
+            self.notify(sanitize(news), title="Dataset", severity="warning", markup=False)
 
     def show_titles(self) -> None:
         """Names and marks on every border."""
