@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import msgspec
 import pytest
 from stored_run import answer, make_cases, plain_variants, store_run
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.preferences import export_preferences
-from workbench.evaluation.votes import Votes
+from workbench.evaluation.votes import Vote, Votes, rate_votes
 from workbench.prompting.prompt import Example, Prompt
 
 CASES = make_cases(12)
@@ -122,6 +123,18 @@ def test_the_preferred_variant_is_rated_best(tmp_path):
     assert all(one.low < one.rating < one.high for one in ratings)
     assert sum(one.rating for one in ratings) == pytest.approx(3000)
     assert ratings[0].chance > 0.9
+
+
+def test_votes_in_both_orders_and_on_repeats_count_a_case_once():
+    once = [Vote("r", case, 0, "a", "b", "left" if case % 4 else "right") for case in range(1, 41)]
+    swapped = [Vote("r", one.case, 0, "b", "a", "right" if one.choice == "left" else "left") for one in once]
+    repeats = [msgspec.structs.replace(one, repeat=1) for one in once]
+    assert rate_votes([*once, *swapped, *repeats], ("a", "b")) == rate_votes(once, ("a", "b"))
+
+
+def test_two_orders_that_contradict_each_other_are_a_tie():
+    votes = [Vote("r", case, 0, *pair, "left") for case in range(1, 31) for pair in (("a", "b"), ("b", "a"))]
+    assert [(one.rating, one.ties) for one in rate_votes(votes, ("a", "b"))] == [(pytest.approx(1000), 30)] * 2
 
 
 def test_ties_make_all_alike(tmp_path):

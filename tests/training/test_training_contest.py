@@ -84,6 +84,26 @@ def test_a_curve_counts_rows_and_shots_on_the_validation_split(judge):
     verdict = judge(curve={12: str(Registry().find("mine").path)})
     assert [(point.kind, point.count) for point in verdict.curve] == [("rows", 12), ("shots", 0), ("shots", 1)]
     assert verdict.curve[0].score.value == 1.0
+    assert [(pair.rows, pair.shots, pair.verdict) for pair in verdict.curve_pairs] == [
+        (12, 0, "better"),
+        (12, 1, "better"),
+    ]
+    told = " ".join(verdict.recommendation.evidence)
+    assert "12 training rows: 1.00 on the 40 cases of the validation split" in told
+    assert "corrected for 3 comparisons" in told
+
+
+def test_without_a_validation_split_there_is_no_curve_and_the_test_split_does_not_stand_in(judge, arena):
+    (arena / "data" / "validation.jsonl").unlink()
+    with pytest.raises(TrainingError, match="needs a validation split"):
+        judge(curve={12: str(Registry().find("mine").path)})
+
+
+def test_a_validation_split_that_is_the_test_split_draws_no_curve(judge, arena):
+    text = (arena / "data" / "test.jsonl").read_text()
+    (arena / "data" / "validation.jsonl").write_text("\n".join(reversed(text.splitlines())))
+    with pytest.raises(TrainingError, match="40 of the 40 validation cases stand in the test split"):
+        judge(curve={12: str(Registry().find("mine").path)})
 
 
 def test_without_an_adapter_that_suits_it_says_how_to_train_one(judge):

@@ -12,7 +12,7 @@ from workbench.evaluation.view import Metric
 from workbench.training.conclusion import conclude
 from workbench.training.evidence import Evidence
 from workbench.training.manifest import DataTrace, Manifest
-from workbench.training.verdict import CurvePoint
+from workbench.training.verdict import CurvePair, CurvePoint
 from workbench.training.verdict_report import render_html, render_json, render_markdown
 
 METRIC = Metric("exact_match", binary=True, main=True)
@@ -144,8 +144,27 @@ def test_the_curve_says_when_prompting_stops_being_enough():
         CurvePoint("shots", 0, Estimate(0.2, 0.1, 0.3, 100)),
         CurvePoint("shots", 8, Estimate(0.7, 0.6, 0.8, 100)),
     )
-    told = " ".join(conclude(evidence("better", curve=curve)).recommendation.evidence)
-    assert "stops being enough at 100 training rows" in told
+    pairs = (
+        CurvePair(10, 8, 100, 0.9, "worse", 6),
+        CurvePair(100, 0, 100, 0.0001, "better", 6),
+        CurvePair(100, 8, 100, 0.0042, "better", 6),
+    )
+    told = " ".join(conclude(evidence("better", curve=curve, curve_pairs=pairs)).recommendation.evidence)
+    assert (
+        "stops being enough at 100 training rows: 0.90 on the 100 cases of the validation split, against 0.70 with 8"
+        " shots, the best number of them (p = 0.004, paired by case and corrected for 6 comparisons)."
+    ) in told
+
+
+def test_rows_above_the_shots_interval_are_not_enough_where_the_paired_test_does_not_tell():
+    curve = (
+        CurvePoint("rows", 100, Estimate(0.9, 0.85, 0.95, 100)),
+        CurvePoint("shots", 8, Estimate(0.7, 0.6, 0.8, 100)),
+    )
+    pairs = (CurvePair(100, 8, 100, 0.2, "not distinguishable", 1),)
+    told = " ".join(conclude(evidence("better", curve=curve, curve_pairs=pairs)).recommendation.evidence)
+    assert "No number of rows that was tried is better beyond chance than 8 shots" in told
+    assert "validation split" in told
 
 
 def test_few_cases_and_a_prompt_chosen_on_the_test_split_are_held_against_it():

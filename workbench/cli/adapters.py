@@ -183,9 +183,11 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _score(made: Manifest) -> str:
+    from workbench.evaluation.words import format_score
+
     if made.metrics and made.metrics.scores:
         name, value = next(iter(made.metrics.scores.items()))
-        return f"{name} {value:.1%}"
+        return f"{name} {format_score(value)}"
     return "–" if made.validation_loss is None else f"loss {made.validation_loss:.4f}"
 
 
@@ -208,9 +210,11 @@ def _show(registry: Registry, name: str, json: bool) -> None:
 
 
 def _describe(registry: Registry, entry: Entry, made: Manifest) -> list[tuple[str, str]]:
+    from workbench.evaluation.words import format_score
+
     scores = made.metrics.scores if made.metrics else {}
     told = [
-        f"{key} {value:.1%} (base {made.baseline[key]:.1%})" if key in made.baseline else f"{key} {value:.4g}"
+        f"{key} {format_score(value)}" + (f" (base {format_score(made.baseline[key])})" if key in made.baseline else "")
         for key, value in scores.items()
     ]
     return [

@@ -34,7 +34,8 @@ def main(
     """Find the strength at which an adapter does best.
 
     The variant runs at each scale on the same cases; the curve shows the score
-    with its 95% interval, and which scales cannot be told from the best one.
+    with its 95% interval, and which scales cannot be told from the best one,
+    both corrected for the choice among them.
     Answers that are known already are not asked for again.
 
     \b
@@ -75,7 +76,7 @@ def _read_scales(text: str) -> list[float]:
 def _print(curve: ScaleCurve) -> None:
     from workbench.cli.table import console, make_table, show
     from workbench.evaluation.scale import tell_scale
-    from workbench.evaluation.words import count_digits, format_value, name_metric
+    from workbench.evaluation.words import count_digits, format_interval, format_value, name_metric
 
     name = name_metric(curve.metric.name)
     table = make_table(["scale", name, "95%", "", "vs best"], right=["scale", name])
@@ -83,7 +84,7 @@ def _print(curve: ScaleCurve) -> None:
     for point in curve.points:
         one = point.value
         digits = count_digits(curve.metric, one.n, one.value)
-        interval = "" if math.isnan(one.low) else f"{one.low:.{digits}f} – {one.high:.{digits}f}"
+        interval = format_interval(one, digits)
         track = draw_track(one, low, high)
         row = [f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, track]
         table.add_row(*map(show, [*row, _judge(point, curve)]), style="bold" if point.scale == curve.best else "")

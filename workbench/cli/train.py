@@ -175,6 +175,7 @@ def _follow(job: Job, json: bool) -> None:
 
 def _tell(event: JobEvent, steps: int) -> str:
     """A line for a person; nothing for what need not be told."""
+    from workbench.evaluation.words import format_score
     from workbench.training import progress as p
 
     match event:
@@ -195,7 +196,7 @@ def _tell(event: JobEvent, steps: int) -> str:
             )
         case p.JobExamined():
             loss = "" if event.validation_loss is None else f"  validation loss {event.validation_loss:.4f}"
-            scores = "".join(f"  {name} {value:.1%}" for name, value in event.scores.items())
+            scores = "".join(f"  {name} {format_score(value)}" for name, value in event.scores.items())
             return f"after update {event.step}:{loss}{scores}{'  (best so far)' if event.best and event.step else ''}"
         case p.JobNotice():
             return event.text
@@ -288,10 +289,16 @@ def _list_jobs(json: bool) -> None:
 
 
 def _row(info: JobInfo) -> tuple[str, str, str, str]:
+    from workbench.evaluation.words import format_score
+
     best = "–"
     if info.best:
         score = info.best.scores.get(info.best.metric)
-        best = f"{info.best.metric} {score:.1%}" if score is not None else f"loss {info.best.validation_loss or 0:.4f}"
+        best = (
+            f"{info.best.metric} {format_score(score)}"
+            if score is not None
+            else f"loss {info.best.validation_loss or 0:.4f}"
+        )
     loss = "–" if info.loss is None else f"{info.loss:.4f}"
     return f"{info.step}/{info.steps}", loss, best, _clock(info.seconds)
 

@@ -91,6 +91,7 @@ def _judge(wanted: Wanted, counts: tuple[int, ...]) -> Verdict:
     with open_tools() as tools:
         contest = Contest(wanted, *tools, tell)
         if counts:
+            contest.check_curve()
             made = train_on_fewer(contest.manifest, counts, terminal.say)
             contest = Contest(wanted._replace(curve=made), *tools, tell)
         return contest.judge()

@@ -18,7 +18,7 @@ from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Ask, Evidence, Judged, Question, Reply, Score
 from workbench.evaluation.scorers.pairwise import PairwiseJudge
 from workbench.evaluation.view import RunView
-from workbench.evaluation.votes import Choice, Rating, Vote, rate_votes
+from workbench.evaluation.votes import Comparison, Rating, rate_comparisons
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Model
 
@@ -87,11 +87,11 @@ def hold(
 
 
 def conclude(view: RunView, judge: PairwiseJudge, bouts: Sequence[Bout]) -> Result:
-    """What the bouts come to; each order of each judge counts as a vote."""
-    votes = [vote for bout in bouts for model in judge.jury.models for vote in _list_votes(view.id, bout, model)]
+    """What the bouts come to; one counts once, with the mean over both orders and all judges."""
+    compared = [Comparison(one.case, one.a, one.b, one.score.value) for one in bouts if one.score.applies]
     judged = [Judged(bout.text, None, bout.score) for bout in bouts if bout.score.applies]
     unread = len(bouts) - len(judged)
-    return Result(rate_votes(votes, view.variants), judge.summarize(judged), len(bouts), unread)
+    return Result(rate_comparisons(compared, view.variants), judge.summarize(judged), len(bouts), unread)
 
 
 def ask(question: Question, pool: Pool, find_model: Callable[[str], Model]) -> Future[Reply]:
@@ -135,13 +135,3 @@ def _find_text(view: RunView, variant: str, case: Case) -> str | None:
 def _decide(judge: PairwiseJudge, bout: Bout, case: Case, replies: Sequence[Future[Reply]]) -> Bout:
     heard = tuple(reply.result() for reply in replies)
     return msgspec.structs.replace(bout, score=judge.judge(Evidence(bout.text, case, heard)))
-
-
-def _list_votes(run: str, bout: Bout, model: str) -> Iterator[Vote]:
-    choices: dict[float, Choice] = {1.0: "left", 0.0: "right", 0.5: "tie"}
-    turned: dict[float, Choice] = {1.0: "right", 0.0: "left", 0.5: "tie"}
-    first, second = (bout.score.parts.get(f"{model}, {place}") for place in ("first", "second"))
-    if first is not None:
-        yield Vote(run, bout.case, 0, bout.a, bout.b, choices[first])
-    if second is not None:
-        yield Vote(run, bout.case, 0, bout.b, bout.a, turned[second])

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import msgspec
+import numpy as np
 
 from workbench.errors import BenchError, StoreError
 from workbench.evaluation.bench import Variant
-from workbench.evaluation.measurements import read_table
+from workbench.evaluation.measurements import Table, read_table
+from workbench.evaluation.statistics.interval import LEVEL
 from workbench.evaluation.statistics.paired import contrast
 from workbench.evaluation.summarizing import estimate
-from workbench.evaluation.summary import Estimate, Outcome
+from workbench.evaluation.summary import Estimate, Outcome, turn_outcome
 from workbench.evaluation.view import Metric, RunView
-from workbench.evaluation.words import count_digits, format_value, name_metric
+from workbench.evaluation.words import count_digits, format_interval, format_value, name_metric
 
 SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 class ScalePoint(msgspec.Struct, frozen=True):
-    """One strength. verdict: of this one against the best one, after Holm's correction."""
+    """One strength. value: with an interval that holds for all strengths at once. verdict: of this one against the best
+    one, after Holm's correction over every two strengths, since the best one was found among them."""
 
     scale: float
     variant: str
@@ -32,7 +36,11 @@ class ScalePoint(msgspec.Struct, frozen=True):
 
 
 class ScaleCurve(msgspec.Struct, frozen=True):
-    """points: from weak to strong. best: the scale with the best value, the weakest of equals."""
+    """points: from weak to strong. best: the scale with the best value, the weakest of equals.
+
+    chosen: the value to expect of a scale that is chosen so, without the luck of the choice: chosen on one half of the
+    cases and measured on the other, both ways round; NaN where the halves are empty.
+    """
 
     run: str
     variant: str
@@ -40,6 +48,7 @@ class ScaleCurve(msgspec.Struct, frozen=True):
     metric: Metric
     points: tuple[ScalePoint, ...]
     best: float
+    chosen: float = math.nan
 
 
 def scale_variants(variant: Variant, scales: Sequence[float] = SCALES, adapter: str = "") -> tuple[Variant, ...]:
@@ -82,15 +91,43 @@ def measure_scale(view: RunView, variant: Variant, metric: str = "", adapter: st
     if not scaled:
         raise StoreError(f"Run {view.id} has no scales of {variant.name}.", "Run them first.")
     table = read_table(view, chosen.name)
-    estimates = estimate(table, chosen)
+    # by Bonferroni: whichever of them is chosen, its interval then holds
+    estimates = estimate(table, chosen, 1 - (1 - LEVEL) / len(scaled))
     values = {scale: estimates[view.variants.index(scaled[scale])] for scale in sorted(scaled)}
     best = _find_best(values, chosen)
-    others = [scale for scale in values if scale != best]
-    pairs = [(view.variants.index(scaled[best]), view.variants.index(scaled[scale])) for scale in others]
-    found = contrast(table.means, pairs, chosen.binary, chosen.lower_is_better)
-    verdicts = {scale: one.verdict for scale, one in zip(others, found, strict=True)}
+    verdicts = _judge_all(table, chosen, {scale: view.variants.index(scaled[scale]) for scale in values}, best)
     points = tuple(ScalePoint(scale, scaled[scale], value, verdicts.get(scale)) for scale, value in values.items())
-    return ScaleCurve(view.id, variant.name, variant.adapters[place].adapter, chosen, points, best)
+    expected = _choose_by_halves(table, chosen, [view.variants.index(scaled[scale]) for scale in values])
+    return ScaleCurve(view.id, variant.name, variant.adapters[place].adapter, chosen, points, best, expected)
+
+
+def _judge_all(table: Table, metric: Metric, columns: dict[float, int], best: float) -> dict[float, Outcome]:
+    """How each other scale stands against the best. Corrected over every two of them: any might have been the best."""
+    pairs = list(combinations(columns, 2))
+    places = [(columns[a], columns[b]) for a, b in pairs]
+    found = contrast(table.means, places, metric.binary, metric.lower_is_better, not metric.free)
+    verdicts: dict[float, Outcome] = {}
+    for (a, b), one in zip(pairs, found, strict=True):
+        if best == a:
+            verdicts[b] = one.verdict
+        elif best == b:
+            verdicts[a] = turn_outcome(one.verdict)
+    return verdicts
+
+
+def _choose_by_halves(table: Table, metric: Metric, columns: Sequence[int]) -> float:
+    """The mean over both halves of the cases of what the other half's best scale reaches there."""
+    means = table.means[:, columns]
+    means = means[~np.isnan(means).any(axis=1)]
+    if len(means) < 2:
+        return math.nan
+    half = np.random.default_rng(0).permutation(len(means)) % 2 == 0
+    sign = -1 if metric.lower_is_better else 1
+    sides = [
+        (means[half].mean(axis=0), means[~half].mean(axis=0)),
+        (means[~half].mean(axis=0), means[half].mean(axis=0)),
+    ]
+    return float(np.mean([other[int(np.argmax(sign * own))] for own, other in sides]))
 
 
 def _is_scaled(one: Variant, variant: Variant, place: int) -> bool:
@@ -115,11 +152,14 @@ def tell_scale(curve: ScaleCurve) -> str:
     digits = count_digits(curve.metric, best.value.n, best.value.value)
     value = format_value(best.value.value, curve.metric, best.value.n)
     interval = (
-        ""
-        if math.isnan(best.value.low)
-        else f" (95% interval {best.value.low:.{digits}f} to {best.value.high:.{digits}f})"
+        f" (95% interval {format_interval(best.value, digits, ' to ')}, for all {len(curve.points)} scales at once)"
     )
+    if math.isnan(best.value.low):
+        interval = f" (no interval: {best.value.unknown})" if best.value.unknown else ""
     said = f"{curve.adapter} does best at scale {best.scale:g}: {name_metric(curve.metric.name)} {value}{interval}."
+    if len(curve.points) > 1 and not math.isnan(curve.chosen):
+        expected = format_value(curve.chosen, curve.metric, best.value.n)
+        said += f" Chosen on one half of the cases and measured on the other, the best scale reaches {expected}."
     alike = [f"{point.scale:g}" for point in curve.points if point.verdict == "not distinguishable"]
     if not alike:
         return f"{said} Every other scale is worse beyond chance."

@@ -152,6 +152,11 @@ class Summary(msgspec.Struct, frozen=True):
 _TURNED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
 
 
+def turn_outcome(outcome: Outcome) -> Outcome:
+    """The verdict on the other side."""
+    return _TURNED[outcome]
+
+
 def turn(pair: PairSummary) -> PairSummary:
     """The same comparison seen from the other side."""
     return msgspec.structs.replace(

@@ -56,6 +56,8 @@ def _read(variant: VariantSummary, metric: str) -> float:
         return variant.scores[metric].value
     if metric in variant.dataset_scores:
         return variant.dataset_scores[metric]
+    if any(metric.startswith(f"{key}.") for key in variant.problems):
+        return math.nan  # it has no value, and the summary says why
     if metric in _FIGURES:
         value = float(getattr(variant, metric))
         return math.nan if value == 0 and metric in _SPEEDS else value

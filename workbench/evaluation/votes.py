@@ -7,11 +7,13 @@ vote, so that a liking for the left side can be told from a liking for a variant
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Literal, cast
+from statistics import fmean
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -64,7 +66,8 @@ class Vote(msgspec.Struct, frozen=True):
 class Rating(msgspec.Struct, frozen=True):
     """A variant's strength by Bradley and Terry's model, on Elo's scale around 1000, with a 95% interval.
 
-    chance: how probably a voter prefers it to the average variant. A tie counts half for each.
+    chance: how probably a voter prefers it to the average variant. wins, losses, ties: over cases and pairs, each once;
+    a tie counts half for each.
     """
 
     variant: str
@@ -150,32 +153,58 @@ class Votes:
         return hashlib.blake2b(told, digest_size=8).digest()
 
 
+class Comparison(NamedTuple):
+    """Two answers to one case, and how far the left one was preferred: 1, 0, a tie 0.5, a mean of several opinions."""
+
+    case: int
+    left: str
+    right: str
+    share: float
+
+
 def rate_votes(votes: Sequence[Vote], variants: Sequence[str]) -> tuple[Rating, ...]:
     """The variants that were voted on, best first."""
-    if not votes:
+    shares = {"left": 1.0, "right": 0.0, "tie": 0.5}
+    compared = [Comparison(one.case, one.left_variant, one.right_variant, shares[one.choice]) for one in votes]
+    return rate_comparisons(compared, variants)
+
+
+def rate_comparisons(comparisons: Sequence[Comparison], variants: Sequence[str]) -> tuple[Rating, ...]:
+    """The variants that were compared, best first.
+
+    Opinions on the same two variants and case count as one: both orders, several judges and repeats are no more cases.
+    """
+    merged = _merge(comparisons)
+    if not merged:
         return ()
     import numpy as np
 
-    from workbench.evaluation.statistics.rating import rate
+    from workbench.evaluation.statistics.rating import rate_cases
 
-    voted = [name for name in variants if any(name in (one.left_variant, one.right_variant) for one in votes)]
-    place = {name: at for at, name in enumerate(voted)}
-    wins = np.zeros((len(voted), len(voted)))
-    for one in votes:
-        left, right = place[one.left_variant], place[one.right_variant]
-        share = {"left": 1.0, "right": 0.0, "tie": 0.5}[one.choice]
-        wins[left, right] += share
-        wins[right, left] += 1 - share
-    values, errors = rate(wins)
-    rated = [_rate(name, float(values[at]), float(errors[at]), votes) for name, at in place.items()]
+    known = [name for name in variants if any(name in (one.left, one.right) for one in merged)]
+    place = {name: at for at, name in enumerate(known)}
+    values, halves = rate_cases(
+        np.array([(place[one.left], place[one.right]) for one in merged]),
+        np.array([one.share for one in merged]),
+        np.array([one.case for one in merged]),
+        len(known),
+    )
+    rated = [_rate(name, float(values[at]), float(halves[at]), merged) for name, at in place.items()]
     return tuple(sorted(rated, key=lambda one: -one.rating))
 
 
-def _rate(name: str, value: float, error: float, votes: Sequence[Vote]) -> Rating:
-    import math
+def _merge(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """One comparison for each case and pair, with the mean of the shares."""
+    shares: dict[tuple[int, str, str], list[float]] = {}
+    for one in comparisons:
+        left, right = sorted((one.left, one.right))
+        shares.setdefault((one.case, left, right), []).append(one.share if left == one.left else 1 - one.share)
+    return [Comparison(*key, fmean(found)) for key, found in shares.items()]
 
-    own = [one for one in votes if name in (one.left_variant, one.right_variant)]
-    wins, losses = sum(one.winner == name for one in own), sum(one.loser == name for one in own)
-    low, middle, high = (_AVERAGE + _ELO * (value + side * 1.959963984540054 * error) for side in (-1, 0, 1))
+
+def _rate(name: str, value: float, half: float, comparisons: Sequence[Comparison]) -> Rating:
+    own = [one.share if one.left == name else 1 - one.share for one in comparisons if name in (one.left, one.right)]
+    wins, losses = sum(share > 0.5 for share in own), sum(share < 0.5 for share in own)
+    low, middle, high = (_AVERAGE + _ELO * (value + side * half) for side in (-1, 0, 1))
     chance = 1 / (1 + math.exp(-value))
     return Rating(name, middle, low, high, chance, wins, losses, len(own) - wins - losses)

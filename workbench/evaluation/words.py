@@ -96,6 +96,11 @@ def format_value(value: float, metric: Metric, n: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{count_digits(metric, n, value)}f}"
 
 
+def format_score(value: float) -> str:
+    """A mean of whatever metric, where only its name is known: a share, a margin, a perplexity alike."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
 def count_digits(metric: Metric, n: int, value: float = 1.0) -> int:
     """Digits behind the point that mean something for so many cases, in a value of this size."""
     if not metric.free:

@@ -34,6 +34,7 @@ def conclude(evidence: Evidence) -> Verdict:
         chosen_on=evidence.chosen_on,
         metrics=summary.metrics,
         curve=evidence.curve,
+        curve_pairs=evidence.curve_pairs,
         notes=summary.notes,
         created=evidence.created,
     )

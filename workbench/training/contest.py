@@ -5,6 +5,7 @@ Knows nothing of what follows from the numbers (verdict.py).
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,12 +17,12 @@ import msgspec
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.evaluation.bench import AdapterChoice, Dataset, Variant, load_bench
 from workbench.evaluation.cost import Price, find_price
-from workbench.evaluation.datasets import Cases, load_cases
+from workbench.evaluation.datasets import Case, Cases, load_cases
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.progress import RunEvent
 from workbench.evaluation.run import Evaluation, Options
 from workbench.evaluation.sources import Sources, find_sources
-from workbench.evaluation.summary import Summary, summarize
+from workbench.evaluation.summary import Estimate, Summary, summarize
 from workbench.evaluation.view import RunView
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
@@ -30,7 +31,7 @@ from workbench.training.conclusion import conclude
 from workbench.training.evidence import Evidence
 from workbench.training.manifest import Manifest
 from workbench.training.registry import Entry, Registry
-from workbench.training.verdict import Arm, CurvePoint, Verdict
+from workbench.training.verdict import Arm, CurvePair, CurvePoint, Verdict
 
 Stage = Literal["choosing", "testing", "curve"]
 
@@ -119,10 +120,28 @@ class Contest:
             chosen_on=chosen_on,
             tried=len(self._prompts),
             price=price,
-            curve=self._draw_curve(arms) if self._wanted.curve else (),
             created=time.time(),
         )
-        return conclude(evidence)
+        return conclude(self._draw_curve(arms, evidence) if self._wanted.curve else evidence)
+
+    def check_curve(self) -> None:
+        """Raise TrainingError where the data have no validation split of their own for a learning curve.
+
+        The test split never draws it: whoever picks a number of rows by it has nothing left to judge the choice by.
+        """
+        if not self._has("validation"):
+            raise TrainingError(
+                f"A learning curve needs a validation split, and the data of {self._path.name} have none.",
+                "Put validation.jsonl beside the test split, or leave the curve out.",
+            )
+        held = {_identify(case) for case in self._cases("test")}
+        own = [_identify(case) in held for case in self._cases("validation")]
+        if 2 * sum(own) > len(own):
+            raise TrainingError(
+                f"{sum(own):,} of the {len(own):,} validation cases stand in the test split as well, so a learning"
+                " curve would be drawn on the test split.",
+                "Give the validation split cases of its own, or leave the curve out.",
+            )
 
     def cancel(self) -> None:
         """End it soon; from any thread."""
@@ -245,9 +264,9 @@ class Contest:
 
     # --- the curve -----------------------------------------------------------------------------------------------
 
-    def _draw_curve(self, arms: Mapping[Arm, Variant]) -> tuple[CurvePoint, ...]:
-        """Scores on the validation split, by training rows and by shots."""
-        split = "validation" if self._has("validation") else "test"
+    def _draw_curve(self, arms: Mapping[Arm, Variant], evidence: Evidence) -> Evidence:
+        """The evidence with scores on the validation split, by training rows and by shots, and how they compare."""
+        self.check_curve()
         rows = {f"{count} rows": count for count in self._wanted.curve}
         variants = [
             msgspec.structs.replace(arms["zero-shot"], name=name, adapters=(AdapterChoice(self._wanted.curve[count]),))
@@ -255,11 +274,17 @@ class Contest:
         ]
         shots = self._count_shots(arms)
         self._tell(StageBegan("curve"))
-        summary = self._run((*variants, *shots.values()), split, cache=True)
+        summary = self._run((*variants, *shots.values()), "validation", cache=True)
         metric = summary.metrics[0].name
-        found = [CurvePoint("rows", count, summary.variant(name).scores[metric]) for name, count in rows.items()]
-        found += [CurvePoint("shots", n, summary.variant(one.name).scores[metric]) for n, one in shots.items()]
-        return tuple(found)
+        found = [CurvePoint("rows", count, _read_score(summary, name, metric)) for name, count in rows.items()]
+        found += [CurvePoint("shots", n, _read_score(summary, one.name, metric)) for n, one in shots.items()]
+        pairs = tuple(
+            CurvePair(count, n, pair.n, pair.p_adjusted, pair.verdict, pair.family)
+            for name, count in rows.items()
+            for n, one in shots.items()
+            if (pair := summary.pair(one.name, name, metric)) is not None
+        )
+        return msgspec.structs.replace(evidence, curve=tuple(found), curve_pairs=pairs)
 
     def _count_shots(self, arms: Mapping[Arm, Variant]) -> dict[int, Variant]:
         """The few-shot prompt with the first so many of its examples."""
@@ -275,6 +300,14 @@ class Contest:
             )
             for count in counts
         }
+
+
+def _identify(case: Case) -> tuple[object, ...]:
+    return (*sorted(case.variables.items()), case.expected)
+
+
+def _read_score(summary: Summary, variant: str, metric: str) -> Estimate:
+    return summary.variant(variant).scores.get(metric, Estimate(math.nan, math.nan, math.nan, 0))
 
 
 def _sound(entry: Entry) -> Entry:

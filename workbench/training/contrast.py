@@ -98,6 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def _pair(left: Manifest, right: Manifest) -> list[ScorePair]:
+    from workbench.evaluation.statistics.interval import is_rate
     from workbench.training.fall import compare_rates
 
     a, b = left.metrics, right.metrics
@@ -108,6 +109,8 @@ def _pair(left: Manifest, right: Manifest) -> list[ScorePair]:
         other = b.scores.get(name) if b else None
         cases = (a.cases if a else 0, b.cases if b else 0)
         same = bool(a and b and a.digest and a.digest == b.digest and a.cases == b.cases)
-        p = compare_rates(one, cases[0], other, cases[1]) if one is not None and other is not None else float("nan")
+        p = float("nan")
+        if one is not None and other is not None and is_rate(one, cases[0]) and is_rate(other, cases[1]):
+            p = compare_rates(one, cases[0], other, cases[1])
         found.append(ScorePair(name, one, other, *cases, same, p))
     return found

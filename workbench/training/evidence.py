@@ -13,7 +13,7 @@ from workbench.evaluation.cost import Price
 from workbench.evaluation.summary import PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
 from workbench.training.manifest import Manifest
-from workbench.training.verdict import Arm, CurvePoint, TrainingCost
+from workbench.training.verdict import Arm, CurvePair, CurvePoint, TrainingCost
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class Evidence(msgspec.Struct, frozen=True):
     tried: int = 1
     price: Price | None = None
     curve: tuple[CurvePoint, ...] = ()
+    curve_pairs: tuple[CurvePair, ...] = ()
     created: float = 0.0
 
     @property

@@ -50,6 +50,8 @@ class Fall(msgspec.Struct, frozen=True):
         """The finding, for a person."""
         now = f"{self.metric.name} {self.now.value:.3f} on {self.now.n} cases"
         numbers = f"{now}, {self.before:.3f} on {self.before_cases} before"
+        if self.metric.free:
+            return f"{self.adapter}: {numbers}. Whether that is chance cannot be told from means of such values."
         match self.verdict:
             case "steady":
                 return f"{self.adapter} is as good as it was, as far as these cases tell: {numbers} (p = {self.p:.2f})."
@@ -117,7 +119,7 @@ def _answer(run: Evaluation, asking: Asking) -> Summary:
 
 def judge_fall(name: str, metric: Metric, before: float, cases: int, now: Estimate, run: str = "") -> Fall:
     """Whether two rates on different cases differ beyond noise."""
-    p = compare_rates(before, cases, now.value, now.n)
+    p = 1.0 if metric.free else compare_rates(before, cases, now.value, now.n)
     worse = now.value > before if metric.lower_is_better else now.value < before
     verdict: Literal["fell", "rose", "steady"] = "steady" if p > _LEVEL else "fell" if worse else "rose"
     return Fall(name, metric, before, cases, now, p, verdict, run)

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator
 
 from workbench.evaluation.view import Metric
-from workbench.evaluation.words import format_seconds, format_value, tell_pair
+from workbench.evaluation.words import format_p, format_seconds, format_value, tell_pair
 from workbench.training.evidence import Evidence, count_tokens
-from workbench.training.verdict import Arm, BreakEven, Choice, CurvePoint, Recommendation
+from workbench.training.verdict import Arm, BreakEven, Choice, Recommendation
 
 _FEW_ROWS = 100
 _FEW_CASES = 100
@@ -84,7 +84,7 @@ def _collect(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) ->
             yield told[0].upper() + told[1:]
     yield from _tell_requests(evidence, rival, tuned)
     yield from (_tell_break_even(one) for one in even)
-    yield from _tell_curve(evidence.curve, metric)
+    yield from _tell_curve(evidence, metric)
 
 
 def _tell_requests(evidence: Evidence, rival: Arm, tuned: Arm) -> Iterator[str]:
@@ -111,30 +111,32 @@ def _tell_break_even(one: BreakEven) -> str:
     return f"Counted {unit}, the training ({shown}) has paid for itself after {one.requests:,} requests."
 
 
-def _tell_curve(curve: tuple[CurvePoint, ...], metric: Metric) -> Iterator[str]:
-    """From how many rows on training beats any number of shots."""
-    shots = [point for point in curve if point.kind == "shots" and math.isfinite(point.score.value)]
-    rows = [point for point in curve if point.kind == "rows" and math.isfinite(point.score.value)]
+def _tell_curve(evidence: Evidence, metric: Metric) -> Iterator[str]:
+    """From how many rows on training beats the best number of shots, by paired tests on the validation split."""
+    shots = [point for point in evidence.curve if point.kind == "shots" and math.isfinite(point.score.value)]
+    rows = [point for point in evidence.curve if point.kind == "rows" and math.isfinite(point.score.value)]
     if not shots or not rows:
         return
     sign = -1 if metric.lower_is_better else 1
     best = max(shots, key=lambda point: sign * point.score.value)
-    beyond = next((point for point in rows if _exceeds(point, best, metric)), None)
+    pairs = {pair.rows: pair for pair in evidence.curve_pairs if pair.shots == best.count}
+    beyond = next((point for point in rows if point.count in pairs and pairs[point.count].verdict == "better"), None)
     shown = format_value(best.score.value, metric, best.score.n)
+    where = f"on the {best.score.n:,} cases of the validation split"
+    how = f"paired by case and corrected for {max((one.family for one in pairs.values()), default=1)} comparisons"
     if beyond is None:
-        yield f"No number of rows that was tried is clearly above the best number of shots ({best.count}: {shown})."
-    else:
         yield (
-            f"Prompting stops being enough at {beyond.count} training rows:"
-            f" {format_value(beyond.score.value, metric, beyond.score.n)} on the validation split, against {shown} with"
-            f" {best.count} shots, the best number of them."
+            f"No number of rows that was tried is better beyond chance than {best.count} shots, the best number of them"
+            f" ({shown} {where}, {how})."
         )
-
-
-def _exceeds(point: CurvePoint, best: CurvePoint, metric: Metric) -> bool:
-    if metric.lower_is_better:
-        return point.score.high < best.score.value
-    return point.score.low > best.score.value
+        return
+    chosen = any(trace.role == "validation" for trace in evidence.manifest.data)
+    yield (
+        f"Prompting stops being enough at {beyond.count} training rows:"
+        f" {format_value(beyond.score.value, metric, beyond.score.n)} {where}, against {shown} with {best.count} shots,"
+        f" the best number of them ({format_p(pairs[beyond.count].p)}, {how})."
+        + (" Training chose its best state on the same split, which flatters the rows a little." if chosen else "")
+    )
 
 
 def _list_caveats(evidence: Evidence, metric: Metric, choice: Choice) -> Iterator[str]:

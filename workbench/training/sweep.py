@@ -228,11 +228,11 @@ def _read(trial: optuna.trial.FrozenTrial) -> Trial:
 
 
 def _estimate(value: float, cases: int) -> Estimate:
-    """A rate has an interval; of a loss nobody knows one."""
-    if not cases or not 0 <= value <= 1:
-        return Estimate(value, math.nan, math.nan, cases)
-    from workbench.evaluation.statistics.interval import wilson
+    """A rate has an interval; of a loss, a margin or another mean nobody knows one from the mean alone."""
+    from workbench.evaluation.statistics.interval import is_rate, wilson
 
+    if not is_rate(value, cases):
+        return Estimate(value, math.nan, math.nan, cases, "known for rates alone")
     found = wilson(value * cases, cases)
     return Estimate(value, found.low, found.high, cases)
 

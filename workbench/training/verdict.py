@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from workbench.evaluation.summary import Estimate, PairSummary, turn
+from workbench.evaluation.summary import Estimate, Outcome, PairSummary, turn
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import format_value, name_metric
 
@@ -72,6 +72,20 @@ class CurvePoint(msgspec.Struct, frozen=True):
     score: Estimate
 
 
+class CurvePair(msgspec.Struct, frozen=True):
+    """An adapter of so many rows against so many shots, on the same validation cases.
+
+    p: after Holm's correction over every two points of the curve, of which there are `family`. verdict: on the rows.
+    """
+
+    rows: int
+    shots: int
+    n: int
+    p: float
+    verdict: Outcome
+    family: int
+
+
 class Recommendation(msgspec.Struct, frozen=True):
     """What to do. evidence: what it rests on; caveats: what may overturn it."""
 
@@ -100,6 +114,7 @@ class Verdict(msgspec.Struct, frozen=True):
     chosen_on: str = ""
     metrics: tuple[Metric, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    curve_pairs: tuple[CurvePair, ...] = ()
     notes: tuple[str, ...] = ()
     created: float = 0.0
 

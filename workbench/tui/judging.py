@@ -63,6 +63,7 @@ class Judging:
         try:
             contest = self._make(self.wanted, self._tell)
             if self._counts:
+                contest.check_curve()
                 made = train_on_fewer(contest.manifest, self._counts, self._say, self._take_job)
                 self._job = None
                 contest = self._make(self.wanted._replace(curve=made), self._tell)

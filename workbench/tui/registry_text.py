@@ -136,8 +136,10 @@ def describe_contrast(found: Contrast, width: int) -> Content:
 
 
 def _tell_chance(score: ScorePair) -> str:
-    if score.p != score.p:
+    if score.left is None or score.right is None:
         return "only one of them was scored by it"
+    if score.p != score.p:
+        return "no rate: chance cannot be told from means alone"
     word = "more than chance" if score.p < 0.05 else "may be chance"
     return f"{word} (p = {score.p:.2g})" + ("" if score.same else "; on different cases")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from workbench.evaluation.statistics.rating import rate
+from workbench.evaluation.statistics.rating import rate, rate_cases
 
 
 def fit_glm(wins):
@@ -65,3 +65,24 @@ def test_groups_that_never_met_still_have_ratings():
     wins = np.zeros((4, 4))
     wins[0, 1], wins[1, 0], wins[2, 3], wins[3, 2] = 5, 2, 1, 6
     assert np.isfinite(rate(wins).values).all()
+
+
+def test_errors_by_case_are_a_logit_models_clustered_ones():
+    random = np.random.default_rng(6)
+    cases = np.repeat(np.arange(60), 2)
+    pairs = np.tile([(0, 1)], (120, 1))
+    shares = (random.random(120) < 0.6).astype(float)
+    found = rate_cases(pairs, shares, cases, 2)
+    model = sm.GLM(shares, np.ones((120, 1)), family=sm.families.Binomial())
+    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": cases})
+    gap = found.values[0] - found.values[1]
+    assert gap == pytest.approx(fitted.params[0], rel=0.02)  # ours has a prior of half a game
+    assert found.errors[0] == pytest.approx(2.0010 * fitted.bse[0] / 2, rel=0.03)
+
+
+def test_a_player_who_hardly_ever_lost_has_the_wider_of_two_errors():
+    pairs, cases = np.tile([(0, 1)], (40, 1)), np.arange(40)
+    shares = np.ones(40)
+    shares[0] = 0.0
+    found = rate_cases(pairs, shares, cases, 2)
+    assert found.errors[0] >= 2.02 * rate(np.array([[0.0, 39.0], [1.0, 0.0]])).errors[0]

@@ -59,6 +59,11 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Interval:
     return Interval(0.0 if successes == 0 else low, 1.0 if successes == n else high)
 
 
+def is_rate(value: float, n: int) -> bool:
+    """Whether a mean over n can be one of right and wrong: a whole number of n."""
+    return n > 0 and 0 <= value <= 1 and abs(value * n - round(value * n)) < 1e-6
+
+
 def effective_number(means: NDArray[np.float64], cells: int) -> float:
     """How many independent cells the repeats of these cases are worth (Korn and Graubard 1998).
 

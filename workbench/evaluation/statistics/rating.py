@@ -10,6 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_LEVEL = 0.95
+_LEAST_CASES, _LEAST_DECIDED = 20, 5
+"""Cases in all, and wins as well as losses of each player, from which the spread of the cases themselves is known."""
+
 _STEPS = 100
 _CLOSE = 1e-10
 
@@ -40,6 +44,51 @@ def rate(wins: NDArray[np.float64], prior: float = 0.5) -> Strengths:
     information = _differentiate(values, games, won, prior)[1]
     covariance = center @ np.linalg.pinv(information, hermitian=True) @ center
     return Strengths(center @ values, np.sqrt(np.maximum(covariance.diagonal(), 0.0)))
+
+
+def rate_cases(
+    pairs: NDArray[np.int64], shares: NDArray[np.float64], cases: NDArray[np.int64], players: int
+) -> Strengths:
+    """Strengths from comparisons on cases, errors being half of a 95% interval.
+
+    pairs: two players each, shape (comparisons, 2). shares: of the first, 1 for a win, 0.5 for a tie. cases: whose
+    answers were compared.
+
+    Comparisons on the same case need not be independent, and a tie tells less than two votes would: the errors are
+    those of Liang and Zeger (1986), by case. Where there are too few wins or losses for that, the larger of these and
+    the model's own is taken.
+    """
+    wins = np.zeros((players, players))
+    np.add.at(wins, (pairs[:, 0], pairs[:, 1]), shares)
+    np.add.at(wins, (pairs[:, 1], pairs[:, 0]), 1 - shares)
+    values, errors = rate(wins)
+    robust, count = _spread_over_cases(values, wins, pairs, shares, cases)
+    enough = count >= _LEAST_CASES and min(wins.sum(axis=1).min(), wins.sum(axis=0).min()) >= _LEAST_DECIDED
+    from scipy.special import stdtrit
+
+    far = float(stdtrit(max(count - 1, 1), (1 + _LEVEL) / 2))
+    return Strengths(values, far * (robust if enough else np.maximum(robust, errors)))
+
+
+def _spread_over_cases(
+    values: NDArray[np.float64],
+    wins: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    cases: NDArray[np.int64],
+    prior: float = 0.5,
+) -> tuple[NDArray[np.float64], int]:
+    """The standard errors by the spread of what each case adds to the gradient, and the number of cases."""
+    own, place = np.unique(cases, return_inverse=True)
+    surprise = shares - 1 / (1 + np.exp(values[pairs[:, 1]] - values[pairs[:, 0]]))
+    added = np.zeros((len(own), len(values)))
+    np.add.at(added, (place, pairs[:, 0]), surprise)
+    np.add.at(added, (place, pairs[:, 1]), -surprise)
+    games = wins + wins.T
+    information = _differentiate(values, games, wins.sum(axis=1) + prior, prior)[1]
+    center = np.eye(len(values)) - 1 / max(1, len(values))
+    turned = added @ np.linalg.pinv(information, hermitian=True) @ center
+    return np.sqrt((turned**2).sum(axis=0) * len(own) / max(1, len(own) - 1)), len(own)
 
 
 def _differentiate(

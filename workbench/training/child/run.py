@@ -18,6 +18,7 @@ from workbench import files
 from workbench.cores.lease import Lease
 from workbench.errors import FileError, TrainingError
 from workbench.evaluation.row_digests import RowDigests, merge_digests, read_digests
+from workbench.evaluation.words import format_score
 from workbench.settings import load_settings
 from workbench.training import checkpoints
 from workbench.training.checkpoints import Bookmark, Checkpoint
@@ -293,8 +294,8 @@ class Training:
         if before is None or after is None or before < after:
             return ""
         return (
-            f"It answers no better than the base ({best.metric} {after:.1%}, before {before:.1%}): look at the samples,"
-            " then try another learning rate, more rows, or another prompt."
+            f"It answers no better than the base ({best.metric} {format_score(after)}, before {format_score(before)}):"
+            " look at the samples, then try another learning rate, more rows, or another prompt."
         )
 
     def _publish(self, task: Task, watcher: Watcher, traces: tuple[DataTrace, ...], best: JobExamined) -> Path:
