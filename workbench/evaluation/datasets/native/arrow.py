@@ -196,6 +196,8 @@ def _read_values(column: Any) -> Sequence[Any]:
     try:
         column.validate(full=True)
         return _round(column.type, _shorten(column).to_pylist())
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - pyarrow raises what Python's types raise; the way below tells of each value
         return [_read_value(scalar) for scalar in column]
 
@@ -203,6 +205,8 @@ def _read_values(column: Any) -> Sequence[Any]:
 def _read_value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
+    except MemoryError:
+        raise
     except UnicodeDecodeError as error:
         return _Broken(f"not UTF-8 text (byte {error.object[error.start]:#04x})")
     except Exception as error:  # noqa: BLE001
@@ -215,9 +219,13 @@ def _read_as_words(scalar: Any, error: Exception) -> Any:
     if pyarrow.types.is_timestamp(type) and type.tz:  # of a zone that is not known here: its times are kept in UTC
         type = pyarrow.timestamp(type.unit)
     try:
-        return scalar.cast(type).cast(pyarrow.string()).as_py().replace(" ", "T")
-    except (pyarrow.ArrowException, AttributeError):
-        return _Broken(" ".join(str(error).split())[:200])
+        words = scalar.cast(type).cast(pyarrow.string()).as_py()
+    except pyarrow.ArrowException:
+        words = None
+    if words is None or words.startswith("<"):  # Arrow has none either: <value out of range: ...>
+        out = isinstance(error, OverflowError)
+        return _Broken(f"a {scalar.type} out of range" if out else " ".join(str(error).split())[:200])
+    return words.replace(" ", "T")
 
 
 def _shorten(column: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections import OrderedDict
 from typing import Protocol
@@ -28,7 +29,6 @@ from workbench.evaluation.datasets.native.wire import (
     read_states,
 )
 
-MEMORY_BYTES = 4 << 30
 _IDLE_SECONDS = 120.0
 _KEPT = 16  # files that stay open
 _LONGEST = 300  # characters of a library's own words
@@ -54,7 +54,8 @@ def main() -> None:
     """Serve until standard input ends."""
     asked, told = claim_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c belongs to the terminal's process
-    _limit_memory()
+    memory_bytes = int(sys.argv[2])
+    _limit_memory(memory_bytes)
     tables: OrderedDict[bytes, Table] = OrderedDict()
     while True:
         idle = threading.Timer(_IDLE_SECONDS, os._exit, (0,))
@@ -64,20 +65,20 @@ def main() -> None:
         idle.cancel()
         if request is None:
             return
-        told.write(_answer(request, tables))
+        told.write(_answer(request, tables, memory_bytes))
         told.flush()
 
 
-def _limit_memory() -> None:
+def _limit_memory(most: int) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # what is allocated, not the address space: a mapped file takes no memory, however long it is
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _answer(request: ReadRows, tables: OrderedDict[bytes, Table]) -> bytes:
+def _answer(request: ReadRows, tables: OrderedDict[bytes, Table], memory_bytes: int) -> bytes:
     key = msgspec.msgpack.encode(request.file)
     opened = key in tables
     try:
@@ -92,12 +93,12 @@ def _answer(request: ReadRows, tables: OrderedDict[bytes, Table]) -> bytes:
         frame = pack(table.read(request.start, request.stop) if request.stop else table.describe())
     except Exception as error:  # noqa: BLE001 - of a broken file a library may raise anything; who asked must hear of it
         tables.pop(key, None)
-        return pack(_explain(request, opened, error))
+        return pack(_explain(request, opened, error, memory_bytes))
     if len(frame) <= MOST_BYTES:
         return frame
     half = (request.start + request.stop) // 2
     if half > request.start:
-        return _answer(msgspec.structs.replace(request, stop=half), tables)
+        return _answer(msgspec.structs.replace(request, stop=half), tables, memory_bytes)
     return pack(TableReply(error=f"has a row that is too large: {request.start + 1}", hint="Shorten it."))
 
 
@@ -111,12 +112,12 @@ def _open(file: TableFile) -> Table:
     return Parquet(file) if file.kind == "parquet" else ArrowFolder(file)
 
 
-def _explain(request: ReadRows, opened: bool, error: Exception) -> TableReply:
+def _explain(request: ReadRows, opened: bool, error: Exception, memory_bytes: int) -> TableReply:
     kind = request.file.kind
     if isinstance(error, DatasetError):
         return TableReply(error=error.message, hint=error.hint)
     if isinstance(error, MemoryError):
-        needed = f"needs more than {MEMORY_BYTES >> 30} GiB of memory to be read"
+        needed = f"needs more than {memory_bytes >> 20:,} MiB of memory to be read"
         return TableReply(error=needed, hint="Split it, or save it as JSON lines.")
     words = " ".join((str(error) or type(error).__name__).split())[:_LONGEST]
     words = words.encode("utf-8", "backslashreplace").decode()

@@ -30,6 +30,7 @@ from workbench.evaluation.datasets.native.wire import (
 )
 
 SECONDS = 60.0  # for one request: to open a file, or to read some hundred rows
+MEMORY_BYTES = 4 << 30
 _START = "import sys; sys.path.append(sys.argv[1]); from workbench.evaluation.datasets.native.child import main; main()"
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "TZ", "TZDIR")
 
@@ -120,7 +121,7 @@ class _Child:
         root = str(Path(__file__).parents[4])
         self._process = subprocess.Popen(
             # -P: a file in the working folder must not stand in for a module
-            [sys.executable, "-P", "-X", "utf8", "-c", _START, root],
+            [sys.executable, "-P", "-X", "utf8", "-c", _START, root, str(MEMORY_BYTES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
