@@ -43,7 +43,7 @@ def test_the_json_has_the_promised_shape(call, rows):
     assert list(told)[:3] == ["run", "variants", "pairs"]
     first = told["variants"][0]
     assert (first["name"], first["n"]) == ("plain", 6)
-    assert set(first["scores"]["exact_match"]) == {"value", "low", "high"}
+    assert set(first["scores"]["exact_match"]) == {"value", "low", "high", "n"}
     assert first["scores"]["exact_match"]["value"] == 1.0
     pair = told["pairs"][0]
     assert {"a", "b", "metric", "difference", "low", "high", "p", "verdict"} <= set(pair)

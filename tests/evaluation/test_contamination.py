@@ -76,3 +76,10 @@ def test_examples_and_adapters_count_together(tmp_path):
     checked = check_contamination([origin("a", adapter, prompt=SHOWING)], CASES)
     assert checked.of("a") == (2, 7)
     assert "a: examples of the prompt are test cases (e1 is case 7 (exact))" in checked.sentences[0]
+
+
+def test_short_texts_that_resemble_a_case_are_told_but_do_not_count():
+    sums = msgspec.structs.replace(SHOWING, examples=(Example("e1", {"message": "message 70"}, "x"),))
+    checked = check_contamination([origin("a", prompt=sums)], CASES)
+    assert checked.of("a") == ()
+    assert checked.sentences == ("a: examples of the prompt resemble test cases (e1 is case 7 (near)).",)

@@ -17,6 +17,7 @@ from workbench.evaluation.bench import AdapterChoice, Variant
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.scorers.scorer import Score
 from workbench.evaluation.summary import summarize, summarize_run, turn
+from workbench.evaluation.words import list_findings
 from workbench.prompting.prompt import Example, Prompt
 from workbench.store.runs import MetricRecord
 
@@ -209,3 +210,58 @@ def test_a_value_without_bounds_is_missing_and_not_the_mean(tmp_path):
     summary = summarize(view)
     assert (summary.variant("a").scores["perplexity"].n, summary.variant("b").scores["perplexity"].n) == (9, 10)
     assert (summary.pairs[0].n, summary.pairs[0].difference, summary.pairs[0].verdict) == (9, -1.0, "better")
+
+
+def cut_answer(variant, case, thinking="", text="Lan"):
+    cell = answer(variant, case, text)
+    done = msgspec.structs.replace(cell.completion, thinking=thinking, stop_reason="length")
+    return msgspec.structs.replace(cell, completion=done)
+
+
+def store_cut(path, cut, reasoning=0):
+    """Two variants; of the second's answers so many are cut off."""
+    cases = make_cases(40)
+    cells = [answer("a", case, case.expected) for case in cases]
+    cells += [
+        cut_answer("b", case, "so far" if at < reasoning else "", "" if at < reasoning else "Lan")
+        for at, case in enumerate(cases[:cut])
+    ]
+    cells += [answer("b", case, case.expected) for case in cases[cut:]]
+    return store_run(path / "s.sqlite", plain_variants("a", "b"), cases, cells)
+
+
+def test_cut_answers_are_counted_apart_from_those_cut_in_the_reasoning(tmp_path):
+    summary = summarize(store_cut(tmp_path, 3, reasoning=2))
+    assert [(one.cut, one.cut_in_reasoning) for one in summary.variants] == [(0, 0), (3, 2)]
+    assert any("b: 3 of 40 answers were cut off, 2 of them before the reasoning ended" in n for n in summary.notes)
+
+
+@pytest.mark.parametrize(("cut", "withheld"), [(2, ""), (3, "8% of the answers of b were cut off")])
+def test_a_verdict_is_withheld_when_more_than_one_in_twenty_answers_is_cut(tmp_path, cut, withheld):
+    (pair,) = summarize(store_cut(tmp_path, cut)).pairs
+    assert (pair.withheld, pair.verdict == "withheld") == (withheld, bool(withheld))
+
+
+def test_a_verdict_on_a_variant_that_has_seen_a_case_is_withheld(tmp_path):
+    shown = Prompt(
+        "few", "user:\n{{ message }}", placement="turns", examples=(Example("e1", {"message": "message 7"}, "x"),)
+    )
+    plain = Prompt("plain", "user:\n{{ message }}")
+    cells = [answer(name, case, case.expected) for case in CASES for name in ("a", "b")]
+    prompts = {"a": plain, "b": shown}
+    view = store_run(tmp_path / "s.sqlite", plain_variants("a", "b"), CASES, cells, prompt=lambda v: prompts[v.name])
+    summary = summarize(view)
+    assert [one.seen for one in summary.variants] == [0, 1]
+    (pair,) = summary.pairs
+    assert (pair.verdict, pair.withheld) == ("withheld", "b has seen a test case")
+    assert "No verdict on" in " ".join(list_findings(summary))
+
+
+def test_answers_without_a_score_are_counted_by_metric(tmp_path):
+    cases = make_cases(4)
+    cells = [answer("a", case, case.expected) for case in cases]
+    cells[1] = msgspec.structs.replace(cells[1], scores=(Score("exact_match", 0.0, "", "no reply", applies=False),))
+    cells[2] = msgspec.structs.replace(cells[2], scores=())
+    cells[3] = answer("a", cases[3], "", error="gone")
+    (one,) = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, cells)).variants
+    assert (one.unscored, one.failed, one.scores["exact_match"].n) == ({"exact_match": 2}, 1, 1)

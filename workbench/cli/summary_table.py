@@ -26,7 +26,7 @@ from workbench.evaluation.words import (
     round_cases,
 )
 
-_STYLES = {"better": "green", "worse": "red", "not distinguishable": "yellow"}
+_STYLES = {"better": "green", "worse": "red", "not distinguishable": "yellow", "withheld": "yellow"}
 _MOST_ACROSS = 4  # further scores that still fit side by side
 _WIDEST = 100
 """columns of a paragraph: longer lines are hard to read"""
@@ -54,9 +54,9 @@ def _make_main(summary: Summary, metric: Metric) -> Table:
     """The first metric, against the best variant, and what a request takes."""
     ranked = rank(summary, metric)
     best = ranked[0].name if ranked else ""
-    failed = any(one.failed for one in summary.variants)
+    counted = [name for name in ("failed", "cut") if any(getattr(one, name) for one in summary.variants)]
     priced = any(one.cost_per_thousand for one in summary.variants)
-    numbers = ["cells", *(["failed"] if failed else []), "tokens", "median", *(["cost/1000"] if priced else [])]
+    numbers = ["cells", *counted, "tokens", "median", *(["cost/1000"] if priced else [])]
     name = name_metric(metric.name)
     table = make_table(["variant", name, "95%", "vs best", *numbers], right=[name, *numbers])
     for one in summary.variants:
@@ -66,8 +66,7 @@ def _make_main(summary: Summary, metric: Metric) -> Table:
             _show_verdict(summary, one, best, metric),
             Text(f"{one.n:,}"),
         ]
-        if failed:
-            cells.append(Text(f"{one.failed:,}", style="red" if one.failed else ""))
+        cells += [Text(f"{count:,}", style="red" if count else "") for count in (getattr(one, key) for key in counted)]
         cells += [Text(f"{one.tokens_in:.0f}→{one.tokens_out:.0f}"), Text(_show_time(one.latency_p50))]
         if priced:
             cells.append(Text(f"{one.cost_per_thousand:.4g}"))

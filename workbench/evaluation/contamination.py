@@ -18,6 +18,7 @@ from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.row_digests import Role, SeenCase, SeenRows, read_digests
 
 _SHOWN = 3  # cases named one by one
+_LONG = 64  # characters from which two nearly equal texts are taken for the same case
 
 _USE: dict[Role, str] = {
     "train": "was trained on",
@@ -27,7 +28,9 @@ _USE: dict[Role, str] = {
 
 
 class Contaminated(msgspec.Struct, frozen=True):
-    """Test cases that a variant has seen. cases: their numbers; text: what saw them and which they are."""
+    """Test cases that a variant has seen, or that are nearly so. cases: numbers of those that count as seen: short texts
+    that merely resemble one another, such as two sums, are told but do not count. text: what saw them and which they
+    are."""
 
     variant: str
     cases: tuple[int, ...]
@@ -80,11 +83,14 @@ class _ExampleCheck:
         if key not in self._known:
             leaks = find_leaks(shown, self._cases)
             named = [f"{leak.example} is case {leak.case} ({leak.kind})" for leak in leaks]
-            self._known[key] = tuple(sorted({leak.case for leak in leaks})), _list(named)
+            same = (leak for leak in leaks if leak.kind != "near" or len(leak.case_text) >= _LONG)
+            self._known[key] = tuple(sorted({leak.case for leak in same})), _list(named)
         numbers, listed = self._known[key]
         if numbers:
             text = f"examples of the prompt are test cases ({listed}), so the score is too good."
             yield Contaminated(origin.variant.name, numbers, text)
+        elif listed:
+            yield Contaminated(origin.variant.name, (), f"examples of the prompt resemble test cases ({listed}).")
 
 
 class _WeightCheck:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.view import RunView
-from workbench.store.figures import read_figures, read_sums
+from workbench.store.figures import count_unscored, read_figures, read_sums
 
 
 class Table(NamedTuple):
@@ -37,6 +37,8 @@ class Costs(NamedTuple):
     tokens_out: float
     tokens_per_second: float
     cost_per_thousand: float
+    cut: int
+    cut_in_reasoning: int
 
 
 def read_table(view: RunView, metric: str) -> Table:
@@ -64,7 +66,7 @@ def tabulate(rows: NDArray[np.float64], variants: int) -> Table:
 def read_costs(view: RunView) -> dict[str, Costs]:
     """What each variant's cells took."""
     rows = read_figures(view.store, view.run.key)
-    figures = np.array(rows, dtype=np.float64).reshape(len(rows), 8)
+    figures = np.array(rows, dtype=np.float64).reshape(len(rows), 10)
     return {name: _add_up(figures[figures[:, 0] == place, 1:]) for place, name in enumerate(view.variants)}
 
 
@@ -84,7 +86,18 @@ def _add_up(rows: NDArray[np.float64]) -> Costs:
         _mean(answered[:, 4]),
         _mean(speeds),
         _mean(answered[:, 6]) * 1000,
+        int(rows[:, 7].sum()),
+        int(rows[:, 8].sum()),
     )
+
+
+def count_unscored_cells(view: RunView) -> dict[str, dict[str, int]]:
+    """By variant and metric, the cells that have an answer but no score of the metric."""
+    names, metrics = view.variants, [metric.name for metric in view.metrics]
+    found: dict[str, dict[str, int]] = {}
+    for variant, metric, cells in count_unscored(view.store, view.run.key):
+        found.setdefault(names[variant], {})[metrics[metric]] = cells
+    return found
 
 
 def _mean(values: NDArray[np.float64]) -> float:

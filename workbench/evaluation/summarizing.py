@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.contamination import check_contamination
-from workbench.evaluation.measurements import Costs, Table, read_costs, read_table
+from workbench.evaluation.contamination import Checked, check_contamination
+from workbench.evaluation.measurements import Costs, Table, count_unscored_cells, read_costs, read_table
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.roles import find_role
 from workbench.evaluation.spread import compute_spreads
@@ -23,7 +24,11 @@ from workbench.evaluation.statistics.paired import Contrast, contrast
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Role, Summary, VariantSummary
 from workbench.evaluation.view import Metric, RunView
 from workbench.evaluation.whole import Whole, read_whole
+from workbench.evaluation.words import name_metric
 from workbench.store.store import Store
+
+MOST_CUT = 0.05
+"""The share of a variant's answers that may be cut off before its scores allow no verdict."""
 
 
 def summarize_stored(store_path: str, run_id: str) -> Summary:
@@ -42,10 +47,17 @@ def compute_summary(view: RunView) -> Summary:
     estimates = {metric.name: estimate(tables[metric.name], metric) for metric in metrics}
     alternates = {variant.name for variant in view.bench.variants if variant.perturbation}
     places = [at for at, name in enumerate(names) if name not in alternates]
+    unscored, contamination = count_unscored_cells(view), _check_contamination(view)
     variants = tuple(
-        _describe(names[at], at, costs[names[at]], estimates, whole, find_role(view.provenance(names[at])))
-        for at in places
+        msgspec.structs.replace(
+            _describe(name, at, costs[name], estimates, whole, find_role(view.provenance(name))),
+            unscored=unscored.get(name, {}),
+            seen=len(contamination.of(name)),
+        )
+        for at, name in enumerate(names)
+        if at in places
     )
+    doubts = {one.name: doubt for one in variants if (doubt := doubt_scores(one))}
     return Summary(
         run=run.id,
         bench=run.bench,
@@ -53,13 +65,33 @@ def compute_summary(view: RunView) -> Summary:
         metrics=metrics,
         variants=variants,
         pairs=tuple(
-            pair for metric in metrics for pair in compare_variants(tables[metric.name], metric, names, places)
+            withhold(pair, doubts)
+            for metric in metrics
+            for pair in compare_variants(tables[metric.name], metric, names, places)
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=(*_note(variants, tables, metrics), *whole.notes, *_note_losses(view), *_note_contamination(view)),
+        notes=(*_note(variants, tables, metrics), *whole.notes, *_note_losses(view), *contamination.sentences),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
+
+
+def doubt_scores(one: VariantSummary) -> str:
+    """Why no verdict on a variant can be drawn from its scores; "" where one can."""
+    if one.seen:
+        cases = "a test case" if one.seen == 1 else f"{one.seen:,} test cases"
+        return f"{one.name} has seen {cases}"
+    if one.cut > MOST_CUT * one.n:
+        return f"{one.cut / one.n:.0%} of the answers of {one.name} were cut off"
+    return ""
+
+
+def withhold(pair: PairSummary, doubts: Mapping[str, str]) -> PairSummary:
+    """The pair without its verdict, where there is doubt about either side. doubts: by the name of a variant."""
+    reasons = [doubts[name] for name in (pair.a, pair.b) if name in doubts]
+    if not reasons:
+        return pair
+    return msgspec.structs.replace(pair, verdict="withheld", withheld="; ".join(reasons), needed_cases=None)
 
 
 def estimate(table: Table, metric: Metric, level: float = LEVEL) -> list[Estimate]:
@@ -140,10 +172,10 @@ def _describe(
     )
 
 
-def _note_contamination(view: RunView) -> tuple[str, ...]:
-    """Which variants have seen which of the cases, in words."""
+def _check_contamination(view: RunView) -> Checked:
+    """Which variants have seen which of the cases."""
     origins = [Provenance.decode(text) for name in view.variants if (text := view.provenance(name))]
-    return check_contamination(origins, list(view.cases())).sentences
+    return check_contamination(origins, list(view.cases()))
 
 
 def _note_losses(view: RunView) -> Iterator[str]:
@@ -157,6 +189,13 @@ def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metri
     for one in variants:
         if one.failed:
             yield f"{one.name}: {one.failed} of {one.n} cells failed and have no score; the others may be easier ones."
+        if one.cut:
+            yield _note_cut(one)
+        for name, cells in one.unscored.items():
+            yield (
+                f"{one.name}: {cells:,} of {one.n - one.failed:,} answers have no {name_metric(name)}; its mean is"
+                " over the others. Open a cell to see why, or run: workbench eval --retry-failed"
+            )
     for metric in metrics:
         counts = {len(column) for column in _columns(tables[metric.name])}
         if len(counts) > 1:
@@ -171,3 +210,12 @@ def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metri
     if any(one.cached for one in variants):
         cached = sum(one.cached for one in variants)
         yield f"{cached} answers came from the cache; they count for scores and tokens, not for latency and speed."
+
+
+def _note_cut(one: VariantSummary) -> str:
+    """How many answers are incomplete, and what to do."""
+    inside = f", {one.cut_in_reasoning:,} of them before the reasoning ended" if one.cut_in_reasoning else ""
+    return (
+        f"{one.name}: {one.cut:,} of {one.n:,} answers were cut off{inside}. Give it a higher max_tokens and run it"
+        " again; answers that were complete are reused."
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.view import RunView
 
 Outcome = Literal["better", "worse", "not distinguishable"]
+PairOutcome = Outcome | Literal["withheld"]
 Role = Literal["", "zero-shot", "few-shot", "adapter", "adapter, few-shot"]
 
 
@@ -31,7 +32,10 @@ class Estimate(msgspec.Struct, frozen=True):
 class VariantSummary(msgspec.Struct, frozen=True):
     """One variant over all its cells.
 
-    n: cells, of which some failed and some came from the cache; latency and speed count neither.
+    n: cells, of which some failed and some came from the cache; latency and speed count neither. cut: answers that
+    ended at max_tokens or at the end of the context; cut_in_reasoning: those of them that were still reasoning, so that
+    there is no answer at all. unscored: by metric, cells with an answer for which its scorer gave no score. seen: cases
+    that the prompt's examples or the adapter's training rows hold.
     dataset_scores: values that only a whole dataset has, such as macro F1, by their name; dataset_intervals: the
     same with intervals, as far as they have any. problems: what could not be worked out, by the name of the value or of
     its scorer, and why.
@@ -44,6 +48,10 @@ class VariantSummary(msgspec.Struct, frozen=True):
     n: int = 0
     failed: int = 0
     cached: int = 0
+    cut: int = 0
+    cut_in_reasoning: int = 0
+    unscored: dict[str, int] = {}
+    seen: int = 0
     scores: dict[str, Estimate] = {}
     dataset_scores: dict[str, float] = {}
     dataset_intervals: dict[str, Estimate] = {}
@@ -72,6 +80,7 @@ class PairSummary(msgspec.Struct, frozen=True):
     80% power, were the difference seen here the true one; None when there is no difference to find. needed_least,
     needed_most: the same for the largest and the smallest difference in the interval; needed_most is None where the
     interval holds no difference at all, needed_least 0 where there is no interval. unknown: why there is none.
+    withheld: why the figures allow no verdict, whatever the test says; "" where they do.
     """
 
     a: str
@@ -85,7 +94,7 @@ class PairSummary(msgspec.Struct, frozen=True):
     p_adjusted: float
     effect: Effect
     test: str
-    verdict: Outcome
+    verdict: PairOutcome
     needed_cases: int | None = None
     a_only: int = 0
     b_only: int = 0
@@ -94,6 +103,7 @@ class PairSummary(msgspec.Struct, frozen=True):
     needed_most: int | None = None
     unknown: str = ""
     family: int = 1
+    withheld: str = ""
 
 
 class Confusion(msgspec.Struct, frozen=True):
@@ -149,7 +159,7 @@ class Summary(msgspec.Struct, frozen=True):
         return None
 
 
-_TURNED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
+_TURNED: dict[PairOutcome, PairOutcome] = {"better": "worse", "worse": "better"}
 
 
 def turn_outcome(outcome: Outcome) -> Outcome:
@@ -167,7 +177,7 @@ def turn(pair: PairSummary) -> PairSummary:
         low=-pair.high,
         high=-pair.low,
         effect=msgspec.structs.replace(pair.effect, value=-pair.effect.value),
-        verdict=_TURNED[pair.verdict],
+        verdict=_TURNED.get(pair.verdict, pair.verdict),
         a_only=pair.b_only,
         b_only=pair.a_only,
     )

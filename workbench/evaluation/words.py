@@ -57,6 +57,9 @@ def tell_pair(
     left, right = labels.get(pair.a, pair.a), labels.get(pair.b, pair.b)
     a, b = (summary.variant(name).scores[pair.metric].value for name in (pair.a, pair.b))
     digits = count_digits(metric, pair.n, pair.difference)
+    if pair.verdict == "withheld":
+        values = f"{format_value(b, metric, pair.n)} against {format_value(a, metric, pair.n)}"
+        return f"No verdict on {right} and {left} ({values}): {pair.withheld}."
     numbers = f"{format_value(b, metric, pair.n)} against {format_value(a, metric, pair.n)}"
     if pair.difference == 0:
         return f"{right} and {left} have the same value here: {numbers}."
@@ -73,6 +76,8 @@ def tell_pair(
 
 def explain_verdict(pair: PairSummary) -> str:
     """Why the verdict is not what the interval lets one expect; "" where the two agree."""
+    if pair.verdict == "withheld":
+        return pair.withheld
     if math.isnan(pair.low):
         return ""
     apart, real = not pair.low <= 0 <= pair.high, pair.verdict != "not distinguishable"
@@ -83,6 +88,12 @@ def explain_verdict(pair: PairSummary) -> str:
     if pair.p <= _SIGNIFICANT:
         return f"the interval is for this pair alone, the verdict counts that it is one of {pair.family} comparisons"
     return f"the interval is approximate, {pair.test} decides"
+
+
+def format_base(found: Estimate, one: VariantSummary, metric: Metric) -> str:
+    """`over 18 cases` where a mean lacks some of a variant's cells; "" where it has all."""
+    lacking = one.failed + one.unscored.get(metric.name, 0)
+    return f"over {found.n:,} case{'' if found.n == 1 else 's'}" if lacking else ""
 
 
 def format_interval(found: Estimate, digits: int, between: str = " – ") -> str:

@@ -28,11 +28,25 @@ def read_notes(store: Store, run: int) -> list[Any]:
     )
 
 
+def count_unscored(store: Store, run: int) -> list[Any]:
+    """Variant, metric (its place in the run), and how many cells with an answer have no score of it that applies."""
+    return store.read(
+        "SELECT cells.variant, metrics.place, count(*) FROM cells JOIN metrics USING (run)"
+        " LEFT JOIN scores ON scores.run = cells.run AND scores.number = cells.number"
+        " AND scores.variant = cells.variant AND scores.repeat = cells.repeat AND scores.metric = metrics.place"
+        " WHERE cells.run = ? AND NOT failed AND NOT coalesce(applies, 0) GROUP BY 1, 2",
+        (run,),
+    )
+
+
 def read_figures(store: Store, run: int) -> list[Any]:
-    """Variant, failed, cached, seconds, prompt tokens, output tokens, tokens a second and cost of every cell."""
+    """Variant, failed, cached, seconds, prompt tokens, output tokens, tokens a second, cost of every cell, whether its
+    answer was cut off, and whether that was before the reasoning ended."""
+    cut = "coalesce(stop_reason IN ('length', 'context'), 0) AND NOT failed"
     return store.read(
         "SELECT variant, failed, cached, coalesce(seconds, 0.0), coalesce(prompt_tokens, 0),"
-        " coalesce(output_tokens, 0), coalesce(rate, 0.0), cost FROM cells"
+        f" coalesce(output_tokens, 0), coalesce(rate, 0.0), cost, {cut},"
+        f" {cut} AND trim(text) = '' AND trim(thinking) != '' FROM cells"
         " LEFT JOIN completions ON completions.key = completion WHERE run = ?",
         (run,),
     )

@@ -40,6 +40,8 @@ def _choose(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) -> 
         return "adapter, few-shot", f"Use the adapter {adapter} with the examples: each of the two adds something real."
     if against is None:
         return "undecided", "There is nothing to compare the adapter with."
+    if against.verdict == "withheld":
+        return "undecided", f"There is no verdict on the adapter {adapter} and the prompt {name}: {against.withheld}."
     if against.verdict == "better":
         return "adapter", f"Use the adapter {adapter} with the short prompt: it is better than the best prompt, {name}."
     if against.verdict == "worse":

@@ -23,7 +23,11 @@ COLOURS = ("primary", "accent", "secondary", "success", "error")
 """of each arm, in the table and in the plots"""
 
 _WIDE = 112
-_TONES = {"better": ("✓ better", "$text-success"), "worse": ("✗ worse", "$text-error")}
+_TONES = {
+    "better": ("✓ better", "$text-success"),
+    "worse": ("✗ worse", "$text-error"),
+    "withheld": ("? withheld", "$text-warning"),
+}
 _BASES = {"money": "in money", "time": "in the machine's time", "tokens": "in tokens"}
 
 Part = str | tuple[str, str]

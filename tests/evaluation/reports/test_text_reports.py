@@ -28,8 +28,10 @@ def test_json_has_the_promised_shape_and_nothing_else(tmp_path):
     summary = summary_of(tmp_path)
     told = json.loads(render_json(summary))
     assert list(told) == ["run", "variants", "pairs", "notes"]
-    assert [list(one) for one in told["variants"]] == [["name", "n", "scores"]] * 2
-    assert list(told["variants"][0]["scores"]["exact_match"]) == ["value", "low", "high"]
+    assert [list(one) for one in told["variants"]] == [
+        ["name", "n", "failed", "cached", "cut", "cut_in_reasoning", "unscored", "seen", "scores"]
+    ] * 2
+    assert list(told["variants"][0]["scores"]["exact_match"]) == ["value", "low", "high", "n"]
     keys = ["a", "b", "metric", "difference", "low", "high", "p", "verdict"]
     assert [list(one) for one in told["pairs"]] == [keys]
     assert told["pairs"][0]["verdict"] == "better"

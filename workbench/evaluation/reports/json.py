@@ -43,14 +43,20 @@ def _describe_variant(one: VariantSummary) -> dict[str, Any]:
     return {
         "name": one.name,
         "n": one.n,
+        "failed": one.failed,
+        "cached": one.cached,
+        "cut": one.cut,
+        "cut_in_reasoning": one.cut_in_reasoning,
+        "unscored": one.unscored,
+        "seen": one.seen,
         "scores": {metric: _describe_estimate(found) for metric, found in one.scores.items()},
         **({"problems": one.problems} if one.problems else {}),
     }
 
 
-def _describe_estimate(found: Estimate) -> dict[str, float | str | None]:
+def _describe_estimate(found: Estimate) -> dict[str, float | int | str | None]:
     ends = {"value": _know(found.value), "low": _know(found.low), "high": _know(found.high)}
-    return {**ends, **({"unknown": found.unknown} if found.unknown else {})}
+    return {**ends, "n": found.n, **({"unknown": found.unknown} if found.unknown else {})}
 
 
 def _describe_pair(one: PairSummary) -> dict[str, Any]:

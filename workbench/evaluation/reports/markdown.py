@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
+from workbench.evaluation.reports.tables import list_remarks
 from workbench.evaluation.summary import Confusion, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import (
     count_digits,
     explain_verdict,
+    format_base,
     format_interval,
     format_needed,
     format_p,
@@ -54,7 +56,7 @@ def _list_variants(summary: Summary) -> tuple[list[str], list[list[str]]]:
         [
             f"**{escape(one.name)}**" if one.name == summary.best else escape(one.name),
             *(_show_score(one, metric) for metric in summary.metrics),
-            f"{one.n:,}" + (f", {one.failed:,} failed" if one.failed else ""),
+            ", ".join([f"{one.n:,}", *([f"{one.failed:,} failed"] if one.failed else []), *list_remarks(one)]),
             f"{one.tokens_in:.0f} → {one.tokens_out:.0f}",
             format_seconds(one.latency_p50) if one.latency_p50 else "–",
             format_seconds(one.latency_p95) if one.latency_p95 else "–",
@@ -69,8 +71,8 @@ def _show_score(one: VariantSummary, metric: Metric) -> str:
     if found is None:
         return "–"
     digits = count_digits(metric, found.n, found.value)
-    interval = format_interval(found, digits)
-    return f"{format_value(found.value, metric, found.n)}" + (f" ({interval})" if interval else "")
+    remarks = ", ".join(filter(None, [format_interval(found, digits), format_base(found, one, metric)]))
+    return f"{format_value(found.value, metric, found.n)}" + (f" ({remarks})" if remarks else "")
 
 
 def _list_whole(summary: Summary) -> Iterator[str]:

@@ -35,7 +35,7 @@ class Columns(NamedTuple):
     def names(self) -> list[str]:
         inputs, scores = (f"input.{name}" for name in self.variables), (f"score.{name}" for name in self.metrics)
         head = ("run", "case", "variant", "repeat", "expected", "answer")
-        return [*head, *scores, "error", "cached", "reproducible", *NUMBERS, "cost", *inputs]
+        return [*head, *scores, "error", "stop_reason", "cached", "reproducible", *NUMBERS, "cost", *inputs]
 
 
 def find_columns(view: RunView) -> Columns:
@@ -68,6 +68,7 @@ def _lay_out(run: str, case: Case, cell: Cell, columns: Columns) -> list[Value]:
         done.text,
         *(scores.get(name) for name in columns.metrics),
         cell.error or None,
+        done.stop_reason,
         cell.cached,
         done.reproducible,
         *(getattr(done, name) for name in NUMBERS),

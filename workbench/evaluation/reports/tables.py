@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from workbench.evaluation.summary import Confusion, Outcome, PairSummary, Summary, VariantSummary
+from workbench.evaluation.summary import Confusion, PairOutcome, PairSummary, Summary, VariantSummary
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import (
     count_digits,
     explain_verdict,
+    format_base,
     format_interval,
     format_needed,
     format_p,
@@ -64,8 +65,13 @@ class ConfusionTable(NamedTuple):
     rows: list[ConfusionRow]
 
 
-_TONES: dict[Outcome, str] = {"better": "better", "worse": "worse", "not distinguishable": "unsure"}
-_SIGNS: dict[Outcome, str] = {"better": "▲ ", "worse": "▼ ", "not distinguishable": "≈ "}
+_TONES: dict[PairOutcome, str] = {
+    "better": "better",
+    "worse": "worse",
+    "not distinguishable": "unsure",
+    "withheld": "unsure",
+}
+_SIGNS: dict[PairOutcome, str] = {"better": "▲ ", "worse": "▼ ", "not distinguishable": "≈ ", "withheld": "? "}
 
 
 def list_variants(summary: Summary) -> Table:
@@ -79,7 +85,7 @@ def list_variants(summary: Summary) -> Table:
 
 def _list_variant(one: VariantSummary, summary: Summary, whole: list[str], priced: bool) -> TableRow:
     remarks = [f"{one.failed:,} failed"] if one.failed else []
-    remarks += [f"{one.cached:,} from the cache"] if one.cached else []
+    remarks += list_remarks(one)
     times = [format_seconds(value) if value else "–" for value in (one.latency_p50, one.latency_p95)]
     cells = [
         TableCell(one.name, tone="left"),
@@ -94,12 +100,22 @@ def _list_variant(one: VariantSummary, summary: Summary, whole: list[str], price
     return TableRow(cells, one.name == summary.best)
 
 
+def list_remarks(one: VariantSummary) -> list[str]:
+    """What a reader has to know of a variant's cells, beside how many failed."""
+    inside = f" ({one.cut_in_reasoning:,} in the reasoning)" if one.cut_in_reasoning else ""
+    remarks = [f"{one.cut:,} cut off{inside}"] if one.cut else []
+    remarks += [f"{one.seen:,} seen before"] if one.seen else []
+    remarks += [f"{one.cached:,} from the cache"] if one.cached else []
+    return remarks
+
+
 def _show_score(one: VariantSummary, metric: Metric) -> TableCell:
     found = one.scores.get(metric.name)
     if found is None:
         return TableCell("–")
     digits = count_digits(metric, found.n, found.value)
-    return TableCell(format_value(found.value, metric, found.n), format_interval(found, digits))
+    remarks = [format_interval(found, digits), format_base(found, one, metric)]
+    return TableCell(format_value(found.value, metric, found.n), ", ".join(filter(None, remarks)))
 
 
 def _show_whole(one: VariantSummary, key: str) -> TableCell:

@@ -66,8 +66,9 @@ def _value(variant: VariantSummary, metric: str, best: str) -> Cell:
     estimate = variant.scores.get(metric)
     if estimate is None or isnan(estimate.value):
         return ("–", "$foreground 60%")
-    failed = f"  {variant.failed} failed" if variant.failed else ""
-    return (f"{estimate.value:.2f}{failed}", "bold $text-success" if variant.name == best else "bold")
+    counts = {"failed": variant.failed, "cut": variant.cut, "unscored": variant.unscored.get(metric, 0)}
+    lacking = "".join(f"  {count:,} {word}" for word, count in counts.items() if count)
+    return (f"{estimate.value:.2f}{lacking}", "bold $text-success" if variant.name == best else "bold")
 
 
 def _interval(variant: VariantSummary, metric: str) -> Cell:
@@ -90,7 +91,7 @@ def _verdict(summary: Summary, variant: VariantSummary, metric: str, best: str) 
     if pair.verdict == "not distinguishable":
         needed = f" ~{pair.needed_cases:,} cases" if pair.needed_cases else ""
         return (f"same?{needed}", "$text-warning")
-    return (pair.verdict, _TONES[pair.verdict])
+    return (pair.verdict, _TONES.get(pair.verdict, "$text-warning"))
 
 
 def _cost(variant: VariantSummary) -> Cell:
