@@ -28,9 +28,8 @@ _USE: dict[Role, str] = {
 
 
 class Contaminated(msgspec.Struct, frozen=True):
-    """Test cases that a variant has seen, or that are nearly so. cases: numbers of those that count as seen: short texts
-    that merely resemble one another, such as two sums, are told but do not count. text: what saw them and which they
-    are."""
+    """Test cases that a variant has seen. cases: their numbers; short texts that merely resemble one another, such as two
+    sums, are told but do not count. text: what saw them and which they are."""
 
     variant: str
     cases: tuple[int, ...]
