@@ -28,7 +28,7 @@ _USE: dict[Role, str] = {
 
 
 class Contaminated(msgspec.Struct, frozen=True):
-    """Test cases that a variant has seen. cases: their numbers; short texts that merely resemble one another, such as two
+    """Test cases that a variant has seen. cases: their numbers; short texts that only resemble each other, such as two
     sums, are told but do not count. text: what saw them and which they are."""
 
     variant: str
