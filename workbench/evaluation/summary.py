@@ -159,7 +159,7 @@ class Summary(msgspec.Struct, frozen=True):
         return None
 
 
-_TURNED: dict[PairOutcome, PairOutcome] = {"better": "worse", "worse": "better"}
+_TURNED: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "not distinguishable": "not distinguishable"}
 
 
 def turn_outcome(outcome: Outcome) -> Outcome:
@@ -177,7 +177,7 @@ def turn(pair: PairSummary) -> PairSummary:
         low=-pair.high,
         high=-pair.low,
         effect=msgspec.structs.replace(pair.effect, value=-pair.effect.value),
-        verdict=_TURNED.get(pair.verdict, pair.verdict),
+        verdict=pair.verdict if pair.verdict == "withheld" else turn_outcome(pair.verdict),
         a_only=pair.b_only,
         b_only=pair.a_only,
     )

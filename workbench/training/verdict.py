@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from workbench.evaluation.summary import Estimate, Outcome, PairSummary, turn
+from workbench.evaluation.summary import Estimate, PairOutcome, PairSummary, turn
 from workbench.evaluation.view import Metric
 from workbench.evaluation.words import format_value, name_metric
 
@@ -82,7 +82,7 @@ class CurvePair(msgspec.Struct, frozen=True):
     shots: int
     n: int
     p: float
-    verdict: Outcome
+    verdict: PairOutcome
     family: int
 
 
