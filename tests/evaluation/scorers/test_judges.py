@@ -66,9 +66,113 @@ def test_a_reply_is_read_through_text_around_it_and_line_breaks_within():
     assert judge(scorer, say('Sure:\n{"reason": "two\nlines", "score": 2}.')).value == 0.25
 
 
-@pytest.mark.parametrize("text", ["4", " 4.", "Score: 4", "I think it is good.\n**Score**: 4, because", "'score' = 4"])
-def test_a_reply_without_json_is_read_where_it_is_plain(text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "4",
+            " 4.",
+            "Score: 4",
+            "I think it is good.\n**Score**: 4, because",
+            "'score' = 4",
+            "**Score:** 4",
+            "Score: **4**",
+        ),
+        *(
+            "4/5",
+            "Score: 4/5. Good.",
+            "Score: 4 out of 5",
+            "Score: 4 of 5",
+            "I rate this 4 out of 5.",
+            "Score: 4 / 5 points",
+        ),
+        *(
+            "Score:\u200b4",
+            "Score：４",
+            "Score (1-5): 4",
+            "The score is 4.",
+            "On a scale of 1 to 5, I give a score of 4.",
+        ),
+        *("Score: 2 at first.\nFinal score: 4", "Score: 4. A score of 5 would need more."),
+        *('{"Score": 4}', '{"score": "4"}', '{"score": 4.0}', '{"score": "4/5"}', '{"result": {"score": 4}}'),
+        *(
+            'Draft {"score": 1}\nFinal {"score": 4}',
+            '```json\n{"reason": "a { b", "score": 4}\n```',
+            '{"x": 1} {"score": 4} {"y": 2}',
+        ),
+    ],
+)
+def test_a_reply_is_read_where_it_says_one_thing(text):
     assert judge(make("judge", rubric="Good?", constrain=False), say(text)).value == 0.75
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Score: 4.5",
+            "Score: 4,5",
+            "Score: 4-5",
+            "Score: 10",
+            "Score: -4",
+            "Score: 100%",
+            "Score: 8/10",
+            "8/10",
+            "Five!",
+        ),
+        *(
+            "4/5 for tone, 3/5 for style",
+            "1. Good. 2. Bad.",
+            "Score: 2 at first.\nFinal score: none",
+            "a score of 3, or a score of 4",
+        ),
+        *(
+            '{"score": 9}',
+            '{"score": true}',
+            '{"score": null}',
+            '{"score": [4]}',
+            '{"score": "4/10"}',
+            '{"score": 1} {"score": 9}',
+        ),
+    ],
+)
+def test_a_reply_that_says_several_things_or_none_on_the_scale_is_not_guessed(text):
+    score = judge(make("judge", rubric="Good?", constrain=False), say(text))
+    assert not score.applies
+    assert "cannot be read" in score.explanation
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        *(
+            ("A", "A"),
+            ("[[B]]", "B"),
+            ("Better: A. The other is vague.", "A"),
+            ("better: a tie", "tie"),
+            ("Better = (B)", "B"),
+        ),
+        *(('{"Better": "a"}', "A"), ("A tie or B", None), ("better: neither", None), ("Better: A-", "A")),
+    ],
+)
+def test_a_better_answer_is_read_from_plain_words(text, choice):
+    from workbench.evaluation.scorers.jury import read_verdict
+
+    assert read_verdict(say(text), "better", ("A", "B", "tie")).choice == choice
+
+
+def test_a_label_inside_another_is_not_the_rating():
+    scorer = make("judge", rubric="Good?", labels=["toxic", "non-toxic"], constrain=False)
+    assert judge(scorer, say("Score: non-toxic")).value == 1
+    assert judge(scorer, say("Score: toxic.")).value == 0
+    assert not judge(scorer, say("It may be toxic or non-toxic")).applies
+
+
+def test_a_reply_that_was_cut_after_its_draft_is_not_read_by_the_draft():
+    scorer = make("judge", rubric="Good?", constrain=False)
+    cut = judge(scorer, say('Draft {"score": 1} but then {"scor', "length"))
+    assert (cut.applies, "raise sampling.max_tokens" in cut.explanation) == (False, True)
+    assert judge(scorer, say('{"score": 4} and so on and on', "length")).value == 0.75
 
 
 def test_the_form_of_a_reply_is_told_as_well():

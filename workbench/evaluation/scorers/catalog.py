@@ -15,7 +15,7 @@ from workbench.evaluation.scorers.adjustment import Adjustment
 from workbench.evaluation.scorers.registry import KINDS
 
 _EXAMPLES = {
-    "exact_match": "exact_match: {extract: {after: 'Answer:'}}",
+    "exact_match": "exact_match: {extract: {after: 'Answer:'}, ignore_case: true, ignore_punctuation: true}",
     "normalized_match": "normalized_match",
     "numeric_match": "numeric_match: {extract: last_number, tolerance: 0.01}",
     "contains": "contains: {text: sorry, negate: true}",

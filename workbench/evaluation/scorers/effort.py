@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.scorer import Evidence, Judging, Score, Traits
+from workbench.evaluation.scorers.tokens import count_words
 
 _NOT_KNOWN = "How the answer came about is not known here; `workbench eval` measures it."
 
@@ -56,7 +57,7 @@ class OutputLength(_Effort, frozen=True, kw_only=True):
         if self.unit == "tokens" and evidence.completion is None:
             return Score(self.name, 0.0, "", _NOT_KNOWN, applies=False)
         tokens = evidence.completion.output_tokens if evidence.completion else 0
-        counts = {"tokens": tokens, "words": len(evidence.text.split()), "characters": len(evidence.text)}
+        counts = {"tokens": tokens, "words": count_words(evidence.text), "characters": len(evidence.text)}
         return Score(self.name, float(counts[self.unit]), "", f"{counts[self.unit]} {self.unit}.")
 
 

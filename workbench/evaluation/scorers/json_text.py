@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from workbench.evaluation.scorers.json_path import JsonPath
 
 _FENCE = re.compile(r"\A(`{3,}|~{3,})[ \t]*(.*?)\s*(?:\1[`~]*)?\Z", re.DOTALL)
-_INFO = re.compile(r"\A(?:[\w+./-]+\s+|[\w+./-]*(?=[\[{])|[^\n]*\n)")
+_INFO = (re.compile(r"\A[\w+./-]+(?=\s|[\[{])"), re.compile(r"\A[^\n]*\n"))  # `json`, or the whole first line
 _BLOCK = re.compile(r"^[ \t]*(`{3,}|~{3,})(.*?)^[ \t]*\1", re.DOTALL | re.MULTILINE)
 _AROUND = " \t\r\n\ufeff\u200b\u2060"
 _OBJECT = re.compile(r'\{(?=\s*["}])')
@@ -37,10 +37,8 @@ def read_json(text: str) -> Found:
     if not whole.problem or not fenced:
         return whole
     inner = fenced[2].strip(_AROUND)
-    plain = _decode(inner)
-    if not plain.problem:
-        return plain
-    return _decode(_INFO.sub("", inner, count=1).strip(_AROUND)) if _INFO.match(inner) else plain
+    tried = [_decode(inner), *(_decode(pattern.sub("", inner, count=1).strip(_AROUND)) for pattern in _INFO)]
+    return next((found for found in tried if not found.problem), tried[0] if inner[:1] in ("{", "[") else tried[1])
 
 
 def find_value(text: str, path: JsonPath) -> Any:

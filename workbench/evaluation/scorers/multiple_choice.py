@@ -106,5 +106,6 @@ class MultipleChoice(Judging, frozen=True, kw_only=True):
 
 
 def _weigh(way: Way, text: str, found: Likelihood) -> float:
-    lengths = {"raw": 1, "characters": len(text), "bytes": found.bytes, "tokens": found.tokens}
+    """A log-likelihood over the choice's own length, as lm-evaluation-harness counts it."""
+    lengths = {"raw": 1, "characters": len(text), "bytes": len(text.encode(errors="replace")), "tokens": found.tokens}
     return found.logprob / max(lengths[way], 1)

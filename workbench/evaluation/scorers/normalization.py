@@ -25,7 +25,7 @@ _HALF_WIDTH = regex.compile("[\uff61-\uff9f]+")  # Katakana and its punctuation
 _WIDE_SIGNS = str.maketrans("￠￡￥￦", "¢£¥₩")
 
 _ENDS = ".,;:!?…。、।॥؟،؛۔"
-_LEAD = regex.compile(r"^(?:[¿¡]+|[:;,…](?=\s))\s*")
+_LEAD = regex.compile(r"^(?:[¿¡]\s*|[:;,…]\s+)+")
 _PAIRS = (
     *(("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("`", "`"), ('"', '"'), ("'", "'")),
     *(("“", "”"), ("„", "“"), ("‘", "’"), ("‚", "‘"), ("«", "»"), ("»", "«")),

@@ -51,7 +51,7 @@ _WHOLE = regex.compile(
 )
 _GROUPING = regex.compile(rf"[{_THIN} ]")
 _MARKS = regex.compile(
-    r"\*\*(.+)\*\*|__(.+)__|\*(.+)\*|`+(.+?)`+|\"(.+)\"|'(.+)'|“(.+)”|‘(.+)’|«(.+)»|\((.+)\)|（(.+)）|「(.+)」"
+    r"\*\*(.+)\*\*|__(.+)__|\*(.+)\*|_(.+)_|`+(.+?)`+|\"(.+)\"|'(.+)'|“(.+)”|‘(.+)’|«(.+)»|\((.+)\)|（(.+)）|「(.+)」"
     r"|\$\$(.+)\$\$|\$(.+)\$|\\\((.+)\\\)|\\\[(.+)\\\]|\\boxed\{(.+)\}",
     regex.DOTALL,
 )
@@ -64,7 +64,7 @@ def read_number(text: str) -> Decimal | None:
     Quotes, brackets, emphasis, LaTeX delimiters and punctuation around it, a currency sign and a percent sign are put
     aside: `**42**`, `(42)`, `42!`, `$1,200` and `42%` are numbers.
     """
-    found = _WHOLE.fullmatch(_unwrap(_prepare(text)))
+    found = _WHOLE.fullmatch(_unwrap(_prepare(text))) if len(text) <= 4 * _LONGEST else None
     if found is None or (found["sign"] and found["after"]):
         return None
     return _evaluate(found, found["sign"] or found["after"])

@@ -22,6 +22,7 @@ _OTHER_SCRIPT = regex.compile(rf"{_OTHER_LETTER}|[ー。、「」『』【】《
 _ARTICLES = regex.compile(r"\b(a|an|the)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _PUNCTUATION = regex.compile(r"[\p{P}$+<=>^`|~]")
+_LONGEST_NUMBER = 60  # characters, with what stands around it: bounds the work on a token made of signs
 _NUMBER = regex.compile(r"[^\w\s<>≤≥.\-−]*([<>≤≥]=?)?([-−])?[^\w\s.\-−]*([0-9][0-9.,]*[0-9]|[0-9]|\.[0-9]+)\W*")
 
 
@@ -40,6 +41,11 @@ def split_words(text: str) -> list[str]:
     return [match[0] for match in _WORD.finditer(clean(text).lower())]
 
 
+def count_words(text: str) -> int:
+    """How many words a text has: what stands between blanks, or each character where a script writes no spaces."""
+    return sum(len(split_words(piece)) if is_unspaced(piece) else 1 for piece in clean(text).split())
+
+
 def split_squad_tokens(text: str) -> list[str]:
     """Tokens as SQuAD 1.1's evaluation makes them: lower case, no punctuation, no English articles.
 
@@ -47,8 +53,9 @@ def split_squad_tokens(text: str) -> list[str]:
     et al. 2019), signs stay where a text has nothing else, and the last article where there is no other word.
     """
     lowered = clean(text).lower()
-    bare = " ".join(map(_strip_token, lowered.split()))
-    if has_other_script(bare):
+    other = has_other_script(lowered)
+    bare = " ".join(_strip_token(token, other) for token in lowered.split())
+    if other:
         bare = _CHARACTER.sub(r" \1 ", bare)
     words = bare.split()
     if not words:
@@ -56,11 +63,11 @@ def split_squad_tokens(text: str) -> list[str]:
     return _ARTICLES.sub(" ", " ".join(words)).split() or words[-1:]
 
 
-def _strip_token(token: str) -> str:
-    """A token between blanks without its punctuation; a number in one form."""
-    found = _NUMBER.fullmatch(token)
+def _strip_token(token: str, other_script: bool) -> str:
+    """A token between blanks without its punctuation, ASCII's or all of Unicode's; a number in one form."""
+    found = _NUMBER.fullmatch(token) if len(token) <= _LONGEST_NUMBER else None
     value = read_number(found[3]) if found else None
     if found and value is not None:
         whole = found[3].isdecimal()
         return f"{found[1] or ''}{'-' if found[2] else ''}{found[3] if whole else write_number(value)}"
-    return _PUNCTUATION.sub("", token) if has_other_script(token) else token.translate(_ASCII_PUNCTUATION)
+    return _PUNCTUATION.sub("", token) if other_script else token.translate(_ASCII_PUNCTUATION)
