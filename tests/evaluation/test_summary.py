@@ -131,6 +131,52 @@ def test_texts_as_expected_answers_make_no_confusion_matrix(tmp_path):
     assert summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, cells)).confusion == ()
 
 
+BINARY = (MetricRecord("right", binary=True, threshold=1.0),)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "compares"),
+    [
+        ({"exact_match": {"name": "right"}}, True),
+        ({"regex": {"name": "right", "pattern": r"(\w+)"}}, True),
+        ({"accuracy": {"name": "right", "extract": "first_line"}}, True),
+        ({"regex": {"name": "right", "pattern": r"(\w+)", "compare": False}}, False),
+        ({"contains": {"name": "right"}}, False),
+        ({"json_valid": {"name": "right"}}, False),
+        ({"exact_match": {"name": "right", "negate": True}}, False),
+        ({"edit_distance": {"name": "right", "threshold": 2}}, False),
+        ({"accuracy": {"name": "right", "extract_expected": "first_line"}}, False),
+        ({"combined": {"name": "right", "parts": ["exact_match"], "how": "all"}}, False),
+    ],
+)
+def test_only_a_scorer_that_compares_with_the_expected_label_has_a_confusion_matrix(tmp_path, scorer, compares):
+    cells = []
+    for case in CASES:
+        cell = answer("a", case, "Lantern")
+        score = msgspec.structs.replace(cell.scores[0], scorer="right")
+        cells.append(msgspec.structs.replace(cell, scores=(score,)))
+    view = store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, cells, BINARY, (scorer,))
+    summary = summarize(view)
+    assert [one.variant for one in summary.confusion] == (["a"] if compares else [])
+    assert ("right.macro_f1" in summary.variant("a").dataset_intervals) == compares
+
+
+def test_the_confusion_matrix_takes_for_the_same_label_what_the_scorer_does(tmp_path):
+    said = ["lantern" if case.expected == "Abacus" else case.expected for case in CASES]
+    lenient = {"exact_match": {"name": "right", "ignore_case": True}}
+    for place, (scorer, mistaken) in enumerate((({"exact_match": {"name": "right"}}, False), (lenient, True))):
+        cells = []
+        for case, text in zip(CASES, said, strict=True):
+            cell = answer("a", case, text)
+            score = msgspec.structs.replace(cell.scores[0], scorer="right")
+            cells.append(msgspec.structs.replace(cell, scores=(score,)))
+        view = store_run(tmp_path / f"{place}.sqlite", plain_variants("a"), CASES, cells, BINARY, (scorer,))
+        (confusion,) = summarize(view).confusion
+        row = confusion.counts[confusion.labels.index("Abacus")]
+        wrong = sum(case.expected == "Abacus" for case in CASES)
+        assert row[confusion.labels.index("Lantern") if mistaken else -1] == wrong
+
+
 def test_what_scorers_say_of_the_whole_dataset_stands_beside_the_means(tmp_path):
     said = ("the cat sat on a mat", "the cat sat on the mat")
     cells = [

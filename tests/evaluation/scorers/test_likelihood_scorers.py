@@ -120,6 +120,13 @@ def test_latency_length_and_cost_come_from_how_the_answer_came_about():
         make({"output_length": {"unit": unit}}).judge(evidence).value for unit in ("tokens", "words", "characters")
     ]
     assert values == [3, 2, 7]
+    words = make({"output_length": {"unit": "words"}})
+    assert [words.score(text, CASE).value for text in ("今天天气很好", "GPT 很好", "don't stop", "Привет, мир!")] == [
+        6,
+        3,
+        2,
+        2,
+    ]
     assert make("cost").judge(evidence).value == 0.25
 
 

@@ -124,13 +124,13 @@ class Adjusted(Judging, frozen=True, kw_only=True):
         return self.inner.sign(self._see(judged))
 
     def _see(self, judged: Sequence[Judged]) -> list[Judged]:
-        """The answers as the inner scorer has them before it; without those whose extraction takes too long."""
+        """The answers as the inner scorer has them before it; empty where the extraction takes too long."""
         seen = []
         for one in judged:
-            case = Case(0, {}, one.expected, also=one.also)
+            text, case = "", Case(0, {}, one.expected, also=one.also)
             with contextlib.suppress(TimeoutError):
-                text, (inner, _) = extract_text(self._steps(), one.text)[0] or "", self._case(case)
-                seen.append(msgspec.structs.replace(one, text=text, expected=inner.expected, also=inner.also))
+                text, case = extract_text(self._steps(), one.text)[0] or "", self._case(case)[0]
+            seen.append(msgspec.structs.replace(one, text=text, expected=case.expected, also=case.also))
         return seen
 
     def _fail(self, problem: str) -> Score:
