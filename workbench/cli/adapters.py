@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST, settle_trust
 from workbench.cli.tools import open_tools
 from workbench.errors import TrainingError
 
@@ -30,6 +31,7 @@ def main(
     text: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="The note, the tags, or a bench.")
     ] = None,
+    trust: Annotated[bool, TRUST] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The adapters that were trained here.
@@ -68,23 +70,26 @@ def main(
     elif action == "compare":
         _compare(registry, name, text or [], json)
     elif action == "drift":
-        raise typer.Exit(_drift(name, text or [], json))
+        raise typer.Exit(_drift(name, text or [], trust, json))
     else:
         terminal.say(_change(registry, action, name, text or []))
 
 
-def _drift(name: str, words: list[str], json: bool) -> int:
+def _drift(name: str, words: list[str], trusted: bool, json: bool) -> int:
     """Say whether it fell; the exit code."""
     from pathlib import Path
 
     import msgspec
 
+    from workbench.evaluation.bench import load_bench
     from workbench.training.fall import Asking, measure_fall
 
     if len(words) != 1:
         raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
+    bench = Path(words[0])
+    settle_trust(load_bench(bench).scorers, bench.absolute().parent, trusted)
     with open_tools() as tools:
-        found = measure_fall(name, Path(words[0]), Asking(*tools, lambda _: None))
+        found = measure_fall(name, bench, Asking(*tools, lambda _: None))
     terminal.write(msgspec.json.encode(found).decode() + "\n" if json else found.sentence + "\n")
     return terminal.FAILED if found.verdict == "fell" else terminal.OK
 

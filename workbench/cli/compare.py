@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST, settle_trust
 from workbench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -31,11 +32,15 @@ def main(
     reproducible: Annotated[
         bool, typer.Option("--reproducible", help="Compute each answer by itself: slower, the same from run to run.")
     ] = False,
+    trust: Annotated[bool, TRUST] = False,
     json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
 ) -> None:
     """Run a comparison without the screen.
 
-    The table goes to stdout, progress to stderr.
+    The table goes to stdout, progress to stderr. Python files that the bench
+    names as scorers run only where you trust them: on a terminal you are asked,
+    elsewhere --trust says so. Any change to them, or to what they import, asks
+    again.
 
     \b
       workbench compare prompts/demo.bench.yaml
@@ -43,8 +48,9 @@ def main(
       workbench compare prompts/demo.bench.yaml --case all --json > cells.json
 
     \b
-    Exit codes: 0 every cell has an answer; 1 some have an error instead; 2 the
-    bench cannot be used; 130 interrupted.
+    Exit codes: 0 every cell has an answer; 1 some have an error instead, or a
+    scorer failed on more than 5% of the answers, lost one or applies to none;
+    2 the bench cannot be used, or its code is not trusted; 130 interrupted.
     """
     import msgspec
 
@@ -53,6 +59,7 @@ def main(
 
     file = file or choose_bench(Path.cwd())
     bench = load_bench(file)
+    settle_trust(bench.scorers, file.absolute().parent, trust)
     bench = msgspec.structs.replace(bench, variants=_choose_variants(bench, variant or []))
     cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case), reproducible)
     if json:
@@ -63,7 +70,19 @@ def main(
         from workbench.cli.table import print_cells
 
         print_cells(cells)
-    raise typer.Exit(terminal.FAILED if any(cell.error for cell in cells) else terminal.OK)
+    unscored = _say_unscored(cells)
+    raise typer.Exit(terminal.FAILED if unscored or any(cell.error for cell in cells) else terminal.OK)
+
+
+def _say_unscored(cells: list[Cell]) -> bool:
+    """Tell of scorers that gave no score where they should have; whether that makes the command fail."""
+    from workbench.evaluation.unscored import count_outcomes, tell_outcome
+
+    found = count_outcomes(score for cell in cells for score in cell.scores)
+    for outcome in found:
+        if outcome.is_told:
+            terminal.say(tell_outcome(outcome))
+    return any(outcome.fails for outcome in found)
 
 
 def _run(bench: Bench, file: Path, cases: list[Case], reproducible: bool) -> list[Cell]:

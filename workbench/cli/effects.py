@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST
 
 if TYPE_CHECKING:
     from workbench.evaluation.effects import ExampleEffects
@@ -24,6 +25,7 @@ def main(
     metric: Annotated[str, typer.Option(metavar="NAME", help="By which score; else the bench's first.")] = "",
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
+    trust: Annotated[bool, TRUST] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the effects as JSON.")] = False,
 ) -> None:
     """See which few-shot examples earn their place.
@@ -31,7 +33,8 @@ def main(
     The variant runs with all its examples, and once without each of them, on the
     same cases. For each example: the change in score that it makes, with a 95%
     interval, and the tokens it adds to every prompt. Answers that are known
-    already are not asked for again; the run is kept like any other.
+    already are not asked for again; the run is kept like any other. Python
+    files that the bench names as scorers run only where you trust them.
 
     \b
       workbench effects prompts/demo.bench.yaml --variant few-shot
@@ -47,6 +50,7 @@ def main(
         variant,
         part,
         "effects",
+        trust,
         lambda chosen, sources: leave_one_out(chosen, sources.open_prompt(chosen.prompt)),
     )
     with forms as (view, chosen):

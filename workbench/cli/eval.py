@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST, settle_trust
 from workbench.cli.part import Part, choose_cases, choose_part, load_bench_cases
 from workbench.cli.tools import Tools, open_tools
 from workbench.errors import BenchError, StoreError
@@ -18,6 +19,7 @@ from workbench.errors import BenchError, StoreError
 if TYPE_CHECKING:
     from workbench.cli.results import Formats
     from workbench.evaluation.run import Evaluation, Options
+    from workbench.evaluation.view import RunView
     from workbench.store.runs import Run
     from workbench.store.store import Store
 
@@ -58,6 +60,7 @@ def main(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask every cell anew, also where the answer is known.")
     ] = False,
+    trust: Annotated[bool, TRUST] = False,
     at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Cells in flight on one model.")] = 32,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -69,8 +72,9 @@ def main(
     """Run every variant of a bench on its whole dataset.
 
     Results go to stdout, progress to stderr. Each finished cell is kept at once: a run that was stopped, or killed,
-    goes on where it was. Answers that are known already are not asked for again. Python files that the bench names as
-    scorers are run.
+    goes on where it was. Answers that are known already are not asked for again.
+    Python files that the bench names as scorers run only where you trust them: on a terminal you are asked, elsewhere
+    --trust says so. Any change to them, or to what they import, asks again.
 
     \b
       workbench eval prompts/demo.bench.yaml
@@ -91,8 +95,9 @@ def main(
 
     \b
     Exit codes: 0 all went well; 1 a threshold of the bench was missed, some
-    cells failed, or (--again) the answer is another one; 2 the bench cannot be
-    used; 130 interrupted.
+    cells failed, a scorer failed on more than 5% of the answers, lost one or
+    applies to none, or (--again) the answer is another one; 2 the bench cannot
+    be used, or its code is not trusted; 130 interrupted.
     """
     from workbench.cli.results import Formats
     from workbench.evaluation.run import Options
@@ -113,7 +118,7 @@ def main(
             note=note,
         )
         make = _go_on if resume or retry_failed else _begin
-        evaluation = make(file, part, options, tools)
+        evaluation = make(file, part, options, tools, trust)
         if plan:
             _say_plan(evaluation)
             return
@@ -121,7 +126,7 @@ def main(
         raise typer.Exit(_conclude(evaluation.run, tools.store, formats))
 
 
-def _begin(file: str, part: Part, options: Options, tools: Tools) -> Evaluation:
+def _begin(file: str, part: Part, options: Options, tools: Tools, trusted: bool) -> Evaluation:
     import msgspec
 
     from workbench.evaluation.bench import load_bench
@@ -132,6 +137,7 @@ def _begin(file: str, part: Part, options: Options, tools: Tools) -> Evaluation:
 
     path = Path(file) if file else choose_bench(Path.cwd())
     bench = choose_part(load_bench(path), part)
+    settle_trust(bench.scorers, path.absolute().parent, trusted)
     cases = choose_cases(load_bench_cases(bench, path), part.cases)
     strategy = bench.context_strategy or options.strategy
     sources = find_sources(bench, path.absolute().parent, tools.settings)
@@ -141,7 +147,7 @@ def _begin(file: str, part: Part, options: Options, tools: Tools) -> Evaluation:
     return Evaluation(bench, path, cases, tools.pool, sources, tools.store, options)
 
 
-def _go_on(wanted: str, part: Part, options: Options, tools: Tools) -> Evaluation:
+def _go_on(wanted: str, part: Part, options: Options, tools: Tools, trusted: bool) -> Evaluation:
     from workbench.evaluation.bench import parse_bench
     from workbench.evaluation.run import Evaluation
     from workbench.evaluation.sources import find_sources
@@ -154,12 +160,14 @@ def _go_on(wanted: str, part: Part, options: Options, tools: Tools) -> Evaluatio
         )
     run = _find_unfinished(wanted, options.retry_failed, tools.store)
     bench = parse_bench(run.text, f"the bench of run {run.id}")
+    settle_trust(bench.scorers, Path(run.folder), trusted)
     sources = find_sources(bench, Path(run.folder), tools.settings)
     return Evaluation.resume(run.id, tools.pool, sources, tools.store, options)
 
 
 def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
     """The run that a person means to go on with."""
+    from workbench.store.cells import has_unscored
     from workbench.store.runs import find_run, list_runs
 
     if wanted and not Path(wanted).is_file():
@@ -169,6 +177,7 @@ def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
         name = Path(wanted).name.removesuffix(".bench.yaml")
         runs = [run for run in runs if run.bench == name]
     open_ones = [run for run in runs if run.state != "finished" or (retry_failed and run.failed)]
+    open_ones = open_ones or [run for run in runs if has_unscored(store, run.key)]
     if not open_ones:
         raise StoreError(
             "Every run is finished.", "`workbench runs` lists them; name one to run its failed cells again."
@@ -223,7 +232,26 @@ def _conclude(run: str, store: Store, formats: Formats) -> int:
     failed = view.run.failed
     if failed:
         terminal.say(f"{failed:,} cells failed. Run them again with: workbench eval --retry-failed {run}")
-    return terminal.FAILED if misses or failed else terminal.OK
+    unscored = say_unscored(run, view, store)
+    return terminal.FAILED if misses or failed or unscored else terminal.OK
+
+
+def say_unscored(run: str, view: RunView, store: Store) -> bool:
+    """Tell of scorers that gave no score where they should have; whether that makes the command fail."""
+    from workbench.evaluation.unscored import ScorerOutcome, tell_outcome
+    from workbench.store.cells import tally_scorers
+
+    names = [metric.name for metric in view.metrics]
+    found = [
+        ScorerOutcome(names[one.metric], one.scores, one.applied, one.error, one.lost, one.reason)
+        for one in tally_scorers(store, view.run.key)
+    ]
+    for outcome in found:
+        if outcome.is_told:
+            terminal.say(tell_outcome(outcome))
+    if any(outcome.error or outcome.lost for outcome in found):
+        terminal.say(f"Score those answers again with: workbench eval --resume {run}")
+    return any(outcome.fails for outcome in found)
 
 
 def _ask_again(wanted: str, part: Part, tools: Tools) -> int:

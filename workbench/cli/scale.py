@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST
 from workbench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main(
     metric: Annotated[str, typer.Option(metavar="NAME", help="By which score; else the bench's first.")] = "",
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
+    trust: Annotated[bool, TRUST] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the curve as JSON.")] = False,
 ) -> None:
     """Find the strength at which an adapter does best.
@@ -36,7 +38,8 @@ def main(
     The variant runs at each scale on the same cases; the curve shows the score
     with its 95% interval, and which scales cannot be told from the best one,
     both corrected for the choice among them.
-    Answers that are known already are not asked for again.
+    Answers that are known already are not asked for again. Python files that
+    the bench names as scorers run only where you trust them.
 
     \b
       workbench scale prompts/demo.bench.yaml --variant "plain + LoRA"
@@ -52,6 +55,7 @@ def main(
         variant,
         Part(sample=sample, limit=limit),
         "scale",
+        trust,
         lambda chosen, sources: scale_variants(chosen, wanted, adapter),
     )
     with forms as (view, chosen):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.consent import settle_trust
 from workbench.cli.part import Part, choose_part, load_bench_cases
 from workbench.cli.tools import open_tools
 from workbench.errors import BenchError
@@ -23,14 +24,17 @@ Forms = Callable[["Variant", "Sources"], tuple["Variant", ...]]
 
 
 @contextmanager
-def run_forms(file: str, variant: str, part: Part, what: str, make: Forms) -> Iterator[tuple[RunView, Variant]]:
+def run_forms(
+    file: str, variant: str, part: Part, what: str, trusted: bool, make: Forms
+) -> Iterator[tuple[RunView, Variant]]:
     """Run the forms of a variant on the bench's cases; a view of the run, and the variant as the bench has it.
 
-    what: one word for the run's name. Answers that are known already are not asked for again.
+    what: one word for the run's name. trusted: as in settle_trust. Answers that are known already are not asked for
+    again.
     """
     import msgspec
 
-    from workbench.cli.eval import carry_out
+    from workbench.cli.eval import carry_out, say_unscored
     from workbench.evaluation.bench import load_bench
     from workbench.evaluation.opening import choose_bench
     from workbench.evaluation.run import Evaluation, Options
@@ -40,6 +44,7 @@ def run_forms(file: str, variant: str, part: Part, what: str, make: Forms) -> It
     path = Path(file) if file else choose_bench(Path.cwd())
     bench = choose_part(load_bench(path), part)
     chosen = _choose_variant(bench, variant)
+    settle_trust(bench.scorers, path.absolute().parent, trusted)
     with open_tools() as tools:
         sources = find_sources(bench, path.absolute().parent, tools.settings)
         bench = msgspec.structs.replace(bench, variants=make(chosen, sources))
@@ -49,7 +54,9 @@ def run_forms(file: str, variant: str, part: Part, what: str, make: Forms) -> It
         cases = load_bench_cases(bench, path)
         evaluation = Evaluation(bench, path, cases, tools.pool, sources, tools.store, options)
         carry_out(evaluation)
-        yield RunView(tools.store, evaluation.run), chosen
+        view = RunView(tools.store, evaluation.run)
+        say_unscored(evaluation.run, view, tools.store)
+        yield view, chosen
 
 
 def _choose_variant(bench: Bench, wanted: str) -> Variant:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.consent import TRUST, settle_trust
 from workbench.cli.tools import open_tools
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main(
     price_input: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For a million tokens read.")] = 0.0,
     price_output: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For a million tokens written.")] = 0.0,
     price_hour: Annotated[float, typer.Option(min=0, metavar="MONEY", help="For an hour of the machine.")] = 0.0,
+    trust: Annotated[bool, TRUST] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON instead of Markdown.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with charts as well.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the Markdown as well.")] = None,
@@ -37,7 +39,8 @@ def main(
 
     The best prompt is chosen on the validation split; then zero-shot, few-shot, the best prompt, the adapter with the
     short prompt and the adapter with examples answer the test split, each question once. Prices come from the bench,
-    or from the options here, which then hold for every model.
+    or from the options here, which then hold for every model. Python files that the bench names as scorers run only
+    where you trust them.
 
     \b
       workbench verdict prompts/demo.bench.yaml --adapter demo-plain
@@ -49,6 +52,7 @@ def main(
     Exit codes: 0 there is a verdict; 2 there is nothing to compare; 130
     interrupted.
     """
+    from workbench.evaluation.bench import load_bench
     from workbench.evaluation.cost import Price
     from workbench.evaluation.opening import choose_bench
     from workbench.training.contest import Wanted
@@ -57,9 +61,9 @@ def main(
 
     counts = read_counts(curve)
     price = Price(price_input, price_output, price_hour)
-    wanted = Wanted(
-        bench or choose_bench(Path.cwd()), adapter, at_once, limit, price=price if price != Price() else None
-    )
+    path = bench or choose_bench(Path.cwd())
+    settle_trust(load_bench(path).scorers, path.absolute().parent, trust)
+    wanted = Wanted(path, adapter, at_once, limit, price=price if price != Price() else None)
     verdict = _judge(wanted, counts)
     terminal.write(render_json(verdict) if json else render_markdown(verdict))
     if html:

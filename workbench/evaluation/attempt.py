@@ -28,18 +28,20 @@ from workbench.evaluation.scoring import Scoring
 from workbench.hosting.pool import Pool, Ticket
 from workbench.prompting.prompt import Message
 from workbench.prompting.render import render
-from workbench.store.cells import Answer, find_answer
+from workbench.store.cells import Answer, CellRecord, find_answer
 from workbench.store.store import Store
 
 
 class Tools(NamedTuple):
-    """What every cell of a run works with. cache: whether to take answers that are known already."""
+    """What every cell of a run works with. cache: whether to take answers that are known already. find_unscored: the
+    cell of an earlier attempt that has its answer, and only lacks scores."""
 
     pool: Pool
     store: Store
     scoring: Scoring
     cache: bool
     library: ReplyLibrary
+    find_unscored: Callable[[Job], CellRecord | None]
 
 
 class Fitted(NamedTuple):
@@ -60,7 +62,8 @@ Said = Event | Fitted | Heard | Scored
 class Attempt:
     """See the module. post: puts a message into the run's queue, from any thread.
 
-    spent_seconds: its part of the time that the lane's cells took side by side, once it is done.
+    spent_seconds: its part of the time that the lane's cells took side by side, once it is done. scored_again: its
+    answer was there already, and only scores were wanting.
     """
 
     def __init__(self, job: Job, lane: Lane, tools: Tools, post: Callable[[Attempt, Said], None]) -> None:
@@ -70,6 +73,7 @@ class Attempt:
         self.cell: Cell | None = None
         self.answer = Answer()
         self.spent_seconds = 0.0
+        self.scored_again = False
         self._begun = lane.clock.begin()
         self._tools = tools
         self._post = post
@@ -142,6 +146,10 @@ class Attempt:
             self._answered(Completion())
             return
         self._digest = digest_cell(own, self.job, self._draft, self._whole)
+        if before := self._tools.find_unscored(self.job):
+            self.answer, self._cached, self.scored_again = before.answer, before.cached, True
+            self._answered(read_answer(before.answer))
+            return
         known = find_answer(self._tools.store, self._digest) if self._digest and self._tools.cache else None
         if known:
             self.answer, self._cached = known, True
@@ -181,7 +189,7 @@ class Attempt:
     def _answered(self, completion: Completion) -> None:
         self._completion = completion
         share = self._stop_meter()
-        if not self._cached:
+        if not self._cached and not self.scored_again:
             kept = self._digest is not None and completion.stop_reason in ("eos", "stop", "length")
             self.answer = write_answer(completion, self._digest, kept, share)
         self._questions = self._tools.scoring.questions(completion.text, self.job.case)

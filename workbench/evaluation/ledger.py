@@ -18,7 +18,7 @@ from workbench.errors import DatasetError, StoreError
 from workbench.evaluation import document
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case, load_cases
-from workbench.evaluation.lane import Column
+from workbench.evaluation.lane import Column, Job
 from workbench.evaluation.owner import describe_myself, is_alive
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.record import Wish, read_case, read_wish, write_case, write_cell
@@ -167,6 +167,19 @@ class Ledger:
         """How many cells of a column need not be run any more."""
         return cells.count_places(self._store, self.run.key, column.place, not retry_failed) if self.run.id else 0
 
+    def find_unscored(self, job: Job) -> cells.CellRecord | None:
+        """A cell that has its answer, and lacks a score that it should have."""
+        if not self._lacks_scores:
+            return None
+        found = cells.get_cell(self._store, self.run.key, job.case.number, job.column.place, job.repeat)
+        lacks = found is not None and not found.failed and any(score.unscored for score in found.scores)
+        return found if lacks else None
+
+    @cached_property
+    def _lacks_scores(self) -> bool:
+        """Whether the run, as it was gone on with, has such cells."""
+        return bool(self.run.id and self.done) and cells.has_unscored(self._store, self.run.key)
+
     def add(self, finished: Sequence[Attempt]) -> None:
         """Keep finished cells, all or none."""
         records = []
@@ -193,7 +206,7 @@ class Ledger:
         return (pace for pace in self._paces.values() if pace[0].provenance and pace[1])
 
     def _time(self, attempt: Attempt) -> None:
-        if attempt.cell and not attempt.cell.cached and not attempt.cell.error:
+        if attempt.cell and not attempt.cell.cached and not attempt.cell.error and not attempt.scored_again:
             column, cells, seconds = self._paces.get(attempt.job.column.place, (attempt.job.column, 0, 0.0))
             self._paces[column.place] = (column, cells + 1, seconds + attempt.spent_seconds)
 

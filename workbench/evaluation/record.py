@@ -13,7 +13,7 @@ import msgspec
 from workbench.engines.engine import Completion, StopReason
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.scorer import Score
+from workbench.evaluation.scorers.scorer import Score, Unscored
 from workbench.store.cells import Answer, CellRecord, InputRecord, ScoreRecord
 from workbench.store.runs import Run
 
@@ -128,10 +128,18 @@ def _write_score(score: Score, metrics: Sequence[str]) -> ScoreRecord:
     more = _More(score.details, score.parts)
     told = msgspec.json.encode(more).decode() if more != _More() else ""
     place = metrics.index(score.scorer)
-    return ScoreRecord(place, score.value, score.applies, score.extracted, score.explanation, told)
+    return ScoreRecord(place, score.value, score.applies, score.extracted, score.explanation, told, score.unscored)
 
 
 def _read_score(record: ScoreRecord, metrics: Sequence[str]) -> Score:
     more = msgspec.json.decode(record.more, type=_More) if record.more else _More()
-    name = metrics[record.metric]
-    return Score(name, record.value, record.extracted, record.explanation, record.applies, more.details, more.parts)
+    return Score(
+        metrics[record.metric],
+        record.value,
+        record.extracted,
+        record.explanation,
+        record.applies,
+        more.details,
+        more.parts,
+        unscored=cast("Unscored", record.unscored),
+    )

@@ -97,7 +97,7 @@ class Evaluation:
             store, bench, path, cases, self._scoring.scorers, options.name, options.note
         )
         library = ReplyLibrary(self._sources, store, pool)
-        self._tools = Tools(pool, store, self._scoring, options.cache, library)
+        self._tools = Tools(pool, store, self._scoring, options.cache, library, self._ledger.find_unscored)
         self._plan: Plan | None = None
         self._lanes: list[Lane] = []
         self._inbox: SimpleQueue[tuple[Attempt, Said] | None] = SimpleQueue()

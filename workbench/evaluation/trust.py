@@ -1,7 +1,7 @@
-"""Trust: which Python files a bench would run to judge answers, and which of them a person has agreed to.
+"""Trust: which Python code a bench would run to judge answers, and which of it a user has agreed to.
 
-A bench from elsewhere must not run code by being opened. Agreement is to a file's content: a changed file asks again.
-Knows nothing of how it is asked.
+A bench from elsewhere must not run code by being opened. Agreement is to the content of a file and of all the modules
+that it loads from the user's folders, at their place: any change asks again. Knows nothing of how it is asked.
 """
 
 from __future__ import annotations
@@ -13,21 +13,57 @@ from typing import Any
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import FileError
+from workbench.errors import FileError, ScorerError
+from workbench.evaluation.local_code import LocalCode, read_code
 
 Spec = str | dict[str, dict[str, Any]]
 
-
-def find_untrusted(specs: Sequence[Spec], folder: Path) -> tuple[Path, ...]:
-    """The files that these scorers would run and that nobody has agreed to yet; those that are missing are left out."""
-    trusted = _read()
-    return tuple(path for path in _locate(specs, folder) if files.digest(path) not in trusted)
+_MOST_KEPT = 20
+"""States of one file that are remembered: going back to an earlier one does not ask again."""
 
 
-def trust(found: Sequence[Path]) -> None:
-    """Remember that a person agreed to these files as they are now. Raises FileError."""
-    known = _read() | {files.digest(path): str(path) for path in found}
+def find_code(specs: Sequence[Spec], folder: Path) -> tuple[LocalCode, ...]:
+    """The code that these scorers would run; files that are missing are left out. folder: the bench's.
+
+    Raises ScorerError for code that cannot be looked through.
+    """
+    return tuple(_locate(specs, folder))
+
+
+def find_untrusted(specs: Sequence[Spec], folder: Path) -> tuple[LocalCode, ...]:
+    """The same of which nobody has agreed to yet."""
+    return _leave_out_trusted(find_code(specs, folder))
+
+
+def require_trust(specs: Sequence[Spec], folder: Path) -> tuple[LocalCode, ...]:
+    """The code that these scorers would run, all of it agreed to. Raises ScorerError where it is not."""
+    found = find_code(specs, folder)
+    if unknown := _leave_out_trusted(found):
+        raise ScorerError(
+            f"To judge answers, this bench runs Python code that nobody has agreed to:\n{describe_code(unknown)}",
+            "Read it. Where you trust it, run again with --trust, or open the bench on the screen and say so.",
+        )
+    return found
+
+
+def trust(found: Sequence[LocalCode]) -> None:
+    """Remember that a user agreed to this code as it was read. Raises FileError."""
+    known = _read()
+    for code in found:
+        others = [digest for digest in known.get(code.file, []) if digest != code.digest]
+        known[code.file] = [*others, code.digest][-_MOST_KEPT:]
     files.write_text(_file(), msgspec.json.format(msgspec.json.encode(known)).decode())
+
+
+def describe_code(found: Sequence[LocalCode]) -> str:
+    """The files, a line each, with what they load below them."""
+    lines = []
+    for code in found:
+        lines.append(f"  {code.file}")
+        lines += [f"    loads {path}" for path in code.others[:12]]
+        if len(code.others) > 12:
+            lines.append(f"    and {len(code.others) - 12} more files")
+    return "\n".join(lines)
 
 
 def without_code(specs: Sequence[Spec]) -> tuple[Spec, ...]:
@@ -35,10 +71,15 @@ def without_code(specs: Sequence[Spec]) -> tuple[Spec, ...]:
     return tuple(spec for spec in specs if not list(_find([spec])))
 
 
-def _locate(specs: Sequence[Spec], folder: Path) -> Iterator[Path]:
+def _leave_out_trusted(found: Sequence[LocalCode]) -> tuple[LocalCode, ...]:
+    trusted = _read()
+    return tuple(code for code in found if code.digest not in trusted.get(code.file, ()))
+
+
+def _locate(specs: Sequence[Spec], folder: Path) -> Iterator[LocalCode]:
     for name in dict.fromkeys(_find(specs)):
         try:
-            yield paths.find_input(name, folder)
+            yield read_code(paths.find_input(name, folder), folder)
         except FileError:
             continue  # whoever makes the scorers says so
 
@@ -56,9 +97,9 @@ def _find(value: Any) -> Iterator[str]:
             yield from _find(item)
 
 
-def _read() -> dict[str, str]:
+def _read() -> dict[str, list[str]]:
     try:
-        return msgspec.json.decode(files.read_text(_file()), type=dict[str, str])
+        return msgspec.json.decode(files.read_text(_file()), type=dict[str, list[str]])
     except (FileError, msgspec.DecodeError):
         return {}  # nothing is trusted that cannot be read
 

@@ -42,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 class ScoreRecord(msgspec.Struct, frozen=True):
     """One judgement; metric: its place in the run's list. more: what else is known of it, in words that the store does
-    not read."""
+    not read. unscored: why it should have applied and does not: `error` or `lost`."""
 
     metric: int
     value: float
@@ -50,6 +50,19 @@ class ScoreRecord(msgspec.Struct, frozen=True):
     extracted: str = ""
     explanation: str = ""
     more: str = ""
+    unscored: str = ""
+
+
+class ScorerTally(msgspec.Struct, frozen=True):
+    """How one metric of a run fared. scores: of how many cells; applied: to how many; error, lost: as in ScoreRecord.
+    reason: of one of those that have no value, those that were lost first."""
+
+    metric: int
+    scores: int
+    applied: int
+    error: int
+    lost: int
+    reason: str = ""
 
 
 class CellRecord(msgspec.Struct, frozen=True):
@@ -82,7 +95,14 @@ _ANSWER = (
 )
 _ANSWER_OF = ", ".join(f"completions.{name.strip()}" for name in _ANSWER.split(","))
 _CELL = f"number, variant, repeat, failed, cached, cost, error, hint, completion, {_ANSWER_OF}"
-_SCORE = "metric, value, applies, extracted, explanation, more"
+_SCORE = "metric, value, applies, extracted, explanation, more, unscored"
+_SCORES = len(_SCORE.split(","))
+_DONE = "run = ? AND variant = ?"
+_WITHOUT_FAILED = " AND NOT failed"
+_WITHOUT_UNSCORED = (
+    " AND NOT EXISTS (SELECT 1 FROM scores WHERE scores.run = cells.run AND scores.number = cells.number"
+    " AND scores.variant = cells.variant AND scores.repeat = cells.repeat AND unscored IS NOT NULL)"
+)
 _FROM = "cells LEFT JOIN completions ON completions.key = cells.completion"
 
 
@@ -114,7 +134,7 @@ def add_cells(store: Store, run: int, cells: Sequence[CellRecord], replies: Sequ
                 "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*place, *values, cell.hint or None)
             )
         connection.executemany(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(run, cell.number, cell.variant, cell.repeat, *_values(score)) for cell in cells for score in cell.scores],
         )
         connection.execute(
@@ -185,23 +205,46 @@ def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
     score = next(scores, None)
     for row in store.read_many(f"SELECT {_CELL} FROM {_FROM} {where}", (run,)):
         own: list[ScoreRecord] = []
-        while score is not None and score[6:] <= row[:3]:
-            if score[6:] == row[:3]:
+        while score is not None and score[_SCORES:] <= row[:3]:
+            if score[_SCORES:] == row[:3]:
                 own.append(_to_score(score))
             score = next(scores, None)
         yield _to_cell(row, tuple(own))
 
 
 def read_places(store: Store, run: int, variant: int, failed: bool = True) -> Iterator[tuple[int, int]]:
-    """Case and repeat of every finished cell of a variant; failed: those that failed as well."""
-    query = "SELECT number, repeat FROM cells WHERE run = ? AND variant = ?" + ("" if failed else " AND NOT failed")
-    return store.read_many(query, (run, variant), 5000)
+    """Case and repeat of every cell of a variant that is done, its scores too; failed: those that failed as well."""
+    where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
+    return store.read_many(f"SELECT number, repeat FROM cells WHERE {where}", (run, variant), 5000)
 
 
 def count_places(store: Store, run: int, variant: int, failed: bool = True) -> int:
     """How many there are of those that `read_places` gives."""
-    query = "SELECT count(*) FROM cells WHERE run = ? AND variant = ?" + ("" if failed else " AND NOT failed")
-    return int(store.read(query, (run, variant))[0][0])
+    where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
+    return int(store.read(f"SELECT count(*) FROM cells WHERE {where}", (run, variant))[0][0])
+
+
+def tally_scorers(store: Store, run: int) -> tuple[ScorerTally, ...]:
+    """How each metric of a run fared, by its place."""
+    query = (
+        "SELECT metric, count(*), sum(applies), sum(unscored = 'error'), sum(unscored = 'lost') FROM scores"
+        " WHERE run = ? GROUP BY metric ORDER BY metric"
+    )
+    why = (
+        "SELECT explanation FROM scores WHERE run = ? AND metric = ? AND NOT applies"
+        " ORDER BY unscored IS NULL, unscored DESC, number, variant, repeat LIMIT 1"
+    )
+    found = []
+    for metric, scores, applied, error, lost in store.read(query, (run,)):
+        rows = store.read(why, (run, metric)) if applied < scores else []
+        reason = str(rows[0][0] or "") if rows else ""
+        found.append(ScorerTally(metric, scores, applied, error or 0, lost or 0, reason))
+    return tuple(found)
+
+
+def has_unscored(store: Store, run: int) -> bool:
+    """Whether a score of a run is missing that should be there."""
+    return bool(store.read("SELECT 1 FROM scores WHERE run = ? AND unscored IS NOT NULL LIMIT 1", (run,)))
 
 
 def find_answer(store: Store, digest: bytes) -> Answer | None:
@@ -268,11 +311,11 @@ def _to_cell(row: tuple[Any, ...], scores: tuple[ScoreRecord, ...]) -> CellRecor
 
 
 def _to_score(row: tuple[Any, ...]) -> ScoreRecord:
-    return ScoreRecord(row[0], row[1], bool(row[2]), row[3] or "", row[4] or "", row[5] or "")
+    return ScoreRecord(row[0], row[1], bool(row[2]), row[3] or "", row[4] or "", row[5] or "", row[6] or "")
 
 
 def _values(score: ScoreRecord) -> tuple[Any, ...]:
-    texts = (score.extracted or None, score.explanation or None, score.more or None)
+    texts = (score.extracted or None, score.explanation or None, score.more or None, score.unscored or None)
     return (score.metric, score.value, score.applies, *texts)
 
 

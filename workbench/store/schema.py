@@ -117,5 +117,13 @@ questions the model is not written down."""
 
 _NOTES = "ALTER TABLE completions ADD COLUMN notes TEXT NOT NULL DEFAULT '';"
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES, _BASES_THAT_MOVED, _NOTES)
+_UNSCORED = """
+ALTER TABLE scores ADD COLUMN unscored TEXT;
+UPDATE scores SET unscored = 'lost' WHERE NOT applies AND explanation LIKE 'It brought its process down%';
+UPDATE scores SET unscored = 'error' WHERE NOT applies AND (explanation LIKE 'The scorer failed: %'
+    OR explanation LIKE 'It took more than % on this answer and was stopped.'
+    OR explanation LIKE 'It ended badly % times in a row%');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES, _BASES_THAT_MOVED, _NOTES, _UNSCORED)
 """Each takes the store one version further; the file's user_version counts those that were carried out."""

@@ -70,12 +70,6 @@ def test_a_function_that_raises_says_where_and_the_run_goes_on(tmp_path, raised)
     assert "Traceback" in score.details
 
 
-def test_neighbours_of_the_file_can_be_imported(tmp_path):
-    (tmp_path / "neighbour_of_the_judge.py").write_text("LIMIT = 3")
-    source = "from neighbour_of_the_judge import LIMIT\ndef score(answer): return len(answer) < LIMIT"
-    assert make(tmp_path, source).score("ab", CASE).value == 1
-
-
 def test_the_file_is_read_but_not_run_when_a_bench_is_opened(tmp_path):
     make(tmp_path, "def score(answer): return 1\nraise SystemExit('was run')")
 

@@ -17,6 +17,7 @@ from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Ask, Reply, Weigh
 from workbench.evaluation.scoring import Scoring
+from workbench.evaluation.trust import find_untrusted, trust
 
 CASE = Case(1, {"message": "Where is it?"}, "Lantern")
 PATIENCE = 60
@@ -42,11 +43,13 @@ HASTY = {"python": {"file": "strange.py", "scale": "free", "timeout_seconds": 0.
 
 
 @pytest.fixture
-def open_scoring(tmp_path: Path) -> Iterator[Callable[..., Scoring]]:
+def open_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scoring]]:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     (tmp_path / "strange.py").write_text(STRANGE)
     opened: list[Scoring] = []
 
     def make(*specs):
+        trust(find_untrusted(specs, tmp_path))
         opened.append(Scoring(specs, tmp_path))
         return opened[-1]
 
@@ -97,7 +100,8 @@ def test_a_function_that_raises_does_not_count_and_keeps_its_process(open_scorin
 def test_a_function_that_ends_its_process_does_not_count_and_the_next_answer_has_a_new_one(open_scoring):
     scoring = open_scoring(OWN, "exact_match")
     (before, _), (lost, exact), (after, _) = (judge(scoring, text) for text in ("a", "crash", "b"))
-    assert (lost.applies, lost.explanation) == (False, "It brought its process down (exit code 3).")
+    assert (lost.applies, lost.explanation) == (False, "It brought its process down (exit code 3), 2 times.")
+    assert lost.unscored == "lost"
     assert lost.details.endswith("last words")
     assert exact.applies
     assert after.applies
@@ -110,6 +114,7 @@ def test_a_function_that_hangs_is_stopped_and_given_up_after_three_times(open_sc
     told = [judge(scoring, "hang")[0].explanation for _ in range(3)]
     assert told == ["It took more than 0.3 s on this answer and was stopped."] * 3
     (given_up,) = judge(scoring, "a")
+    assert given_up.unscored
     assert given_up.explanation == "It ended badly 3 times in a row and is not tried again."
 
 
@@ -126,13 +131,14 @@ def test_closing_ends_even_a_process_that_hangs(open_scoring):
     assert judge(scoring, "a")[0].explanation == "The scoring was closed."
 
 
-def test_the_process_ends_with_the_one_that_started_it_even_while_it_hangs(tmp_path):
-    (tmp_path / "strange.py").write_text(STRANGE)
+def test_the_process_ends_with_the_one_that_started_it_even_while_it_hangs(tmp_path, open_scoring):
+    open_scoring(OWN)
     code = f"""
 import sys, psutil
 from pathlib import Path
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scoring import Scoring
+from workbench.evaluation.trust import find_untrusted, trust
 scoring = Scoring([{OWN!r}], Path({str(tmp_path)!r}))
 scoring.score("a", Case(1, {{}})).result()
 print(psutil.Process().children()[0].pid, flush=True)

@@ -72,7 +72,9 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
         except (Exception, SystemExit) as error:  # noqa: BLE001  a person's code may raise anything
             where = _find_line(error, path)
             explanation = f"{self.function} raised {type(error).__name__}: {error}{where}"
-            return Score(self.name, 0.0, "", explanation, applies=False, details=traceback.format_exc())
+            return Score(
+                self.name, 0.0, "", explanation, applies=False, details=traceback.format_exc(), unscored="error"
+            )
 
     def _read(self, found: Any) -> Score:
         """The score that a function's result means; one that does not apply, with the reason, where it means none."""
@@ -86,7 +88,7 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
         return Score(self.name, float(value), extracted, explanation or f"{self.function} says {value:g}.")
 
     def _refuse(self, found: str) -> Score:
-        return Score(self.name, 0.0, "", f"{self.function} returned {found}.", applies=False)
+        return Score(self.name, 0.0, "", f"{self.function} returned {found}.", applies=False, unscored="error")
 
 
 def _take_apart(found: Any) -> tuple[Any, str, str]:
@@ -103,8 +105,10 @@ def _take_apart(found: Any) -> tuple[Any, str, str]:
 
 @cache
 def _load(path: Path, function: str) -> Callable[..., Any]:
-    """The function, from the file run once. Raises whatever the file raises."""
-    sys.path.insert(0, str(path.parent))  # its neighbours may be imported
+    """The function, from the file run once. Raises whatever the file raises.
+
+    Its neighbours are found by the scoring process alone (scoring/confinement.py).
+    """
     spec = importlib.util.spec_from_file_location(f"scorer_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")

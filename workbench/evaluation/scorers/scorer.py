@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _LONGEST_QUOTE = 120
 
+Unscored = Literal["", "error", "lost"]
+"""error: the scorer failed on this answer. lost: its process ended, which another time it may not."""
+
 Scale = Literal["unit", "percent", "free"]
 """unit: 0 to 1. percent: 0 to 100, as sacrebleu counts. free: any number."""
 
@@ -36,6 +39,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     explanation: for a person; the first line says it all. details: what only an expert reads.
     applies: False when there was nothing to judge by; the value is then 0 and belongs in no mean.
     parts: the values this one was made of, by name: of several judges, of both orders, of combined scorers.
+    unscored: why there is no value although the scorer should have given one; such a score never applies.
     """
 
     scorer: str
@@ -46,6 +50,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     details: str = ""
     parts: dict[str, float] = {}
     scale: Scale = "unit"
+    unscored: Unscored = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

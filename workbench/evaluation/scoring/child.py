@@ -1,12 +1,11 @@
 """The scoring process: answers from standard input, scores to standard output.
 
-It keeps the two pipes for itself: whatever a person's function prints goes to standard error. It ends when its
-parent ends, even in the middle of a function that hangs. Knows nothing of time limits.
+It keeps the two pipes for itself: whatever a user's function prints goes to standard error. It ends when its parent
+ends, even in the middle of a function that hangs, and its folder with it. Knows nothing of time limits.
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import os
 import signal
@@ -16,9 +15,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
 
+from workbench.child_process import remove_scratch
+from workbench.evaluation.local_code import local_folders
 from workbench.evaluation.scorers import Score, make_scorers
+from workbench.evaluation.scoring.confinement import confine_imports, cut_off_network, limit
 from workbench.evaluation.scoring.scoring import judge_safely
-from workbench.evaluation.scoring.wire import READY, Job, Setup, pack, read, read_one
+from workbench.evaluation.scoring.wire import Job, Ready, Setup, pack, read, read_one
 
 _GRACE_SECONDS = 5.0  # after which a process that hangs ends itself
 
@@ -27,17 +29,16 @@ def main() -> None:
     """Serve until standard input ends."""
     jobs, scores = _claim_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c belongs to the terminal's process
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    allowed = _give_up()
     setup = read_one(jobs, Setup)
     if setup is None:
         return
+    local = [one for code in setup.codes for one in local_folders(Path(code.file), Path(setup.folder))]
+    confine_imports(setup.codes, local, Path.cwd())
     inbox: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, inbox), daemon=True).start()
     scorers = make_scorers(setup.specs, Path(setup.folder))
-    _send(scores, READY)
+    _send(scores, Ready(allowed))
     while True:
         job = inbox.get()
         scorer = scorers[job.scorer]
@@ -48,8 +49,14 @@ def main() -> None:
         _send(scores, score)
 
 
-def _send(scores: BinaryIO, score: Score) -> None:
-    scores.write(pack(score))
+def _give_up() -> tuple[str, ...]:
+    """Take away what a function has no need of; what could not be taken."""
+    reason = cut_off_network()
+    return (*((f"the network: {reason}",) if reason else ()), *limit())
+
+
+def _send(scores: BinaryIO, said: Ready | Score) -> None:
+    scores.write(pack(said))
     scores.flush()
 
 
@@ -58,6 +65,7 @@ def _receive(jobs: BinaryIO, inbox: SimpleQueue[Job]) -> None:
         for job in read(jobs, Job):
             inbox.put(job)
     finally:
+        remove_scratch(Path.cwd())  # nobody else may be left to do so
         os._exit(0)  # at once, even in the middle of a function: nobody is left to hear of it
 
 

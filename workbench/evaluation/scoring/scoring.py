@@ -18,18 +18,25 @@ import msgspec
 from workbench.engines.engine import Completion
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Evidence, Question, Reply, Score, Scorer, make_scorers
+from workbench.evaluation.scoring.wire import bound_score
 from workbench.evaluation.scoring.worker import Worker
+from workbench.evaluation.trust import require_trust
 
 
 class Scoring:
     """The scorers of a bench, ready to judge; its methods may be called from any thread.
 
-    specs and folder: as for make_scorers, whose ScorerError it raises.
+    specs and folder: as for make_scorers, whose ScorerError it raises, also for code that nobody has agreed to.
     """
 
     def __init__(self, specs: Sequence[str | dict[str, dict[str, Any]]], folder: Path) -> None:
         self.scorers: tuple[Scorer, ...] = make_scorers(specs, folder)
-        self._worker = Worker(specs, folder, self.scorers)
+        self._worker = Worker(specs, folder, self.scorers, require_trust(specs, folder))
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What could not be taken away from the process that runs foreign code; known once it has started."""
+        return self._worker.allowed
 
     @property
     def needs_answer(self) -> bool:
@@ -104,11 +111,12 @@ class _Gathering:
 def judge_safely(scorer: Scorer, evidence: Evidence) -> Score:
     """The scorer's score; for one that raises, a score that says so and does not apply."""
     try:
-        score = scorer.judge(evidence)
+        score = bound_score(scorer.judge(evidence))
         return score if scorer.scale == "unit" else msgspec.structs.replace(score, scale=scorer.scale)
     except Exception as error:  # noqa: BLE001  a scorer that fails must not end a run
         explanation = f"The scorer failed: {type(error).__name__}: {error}"
-        return Score(scorer.name, 0.0, "", explanation, applies=False, details=traceback.format_exc())
+        details = traceback.format_exc()
+        return bound_score(Score(scorer.name, 0.0, "", explanation, False, details, unscored="error"))
 
 
 def _key(question: Question) -> bytes:

@@ -1,7 +1,7 @@
 """Worker: this side of the scoring process. Starts it, hands it one answer at a time, ends it when it hangs.
 
-Knows nothing of how anything is judged. Whatever happens over there, each answer gets its score: one that does
-not apply, with the reason, where there is none.
+An answer whose process was ended is judged again, within a bound. Whatever happens over there, each answer gets its
+score: one that does not apply, with the reason, where there is none. Knows nothing of how anything is judged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -18,13 +17,20 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from workbench.evaluation.scorers import Evidence, Score, Scorer
-from workbench.evaluation.scoring.wire import Job, Setup, pack, read
+import msgspec
 
-_START = "import sys; sys.path.append(sys.argv[1]); from workbench.evaluation.scoring.child import main; main()"
+from workbench.child_process import command, make_scratch, minimal_environment, remove_scratch
+from workbench.evaluation.local_code import LocalCode
+from workbench.evaluation.scorers import Evidence, Score, Scorer
+from workbench.evaluation.scorers.scorer import Unscored
+from workbench.evaluation.scoring.wire import LONGEST_SCORE, Job, Ready, Setup, pack, read, read_one
+from workbench.frames import read_lines
+
 _LAST_WORDS = 40
 _START_SECONDS = 120.0
 _PATIENCE = 3  # ends in a row after which a scorer is not tried again
+_TRIES = {False: 2, True: 4}  # of one answer whose process ended by itself, or was ended by something else
+_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, *(getattr(signal, name, 0) for name in ("SIGKILL", "SIGHUP"))}
 Taker = Callable[[Score], None]
 
 
@@ -37,8 +43,12 @@ class _Task(NamedTuple):
 class Worker:
     """The scoring process of a bench, started for the first answer that needs it."""
 
-    def __init__(self, specs: Sequence[Any], folder: Path, scorers: Sequence[Scorer]) -> None:
-        self._setup = Setup(tuple(specs), str(folder.absolute()))
+    def __init__(
+        self, specs: Sequence[Any], folder: Path, scorers: Sequence[Scorer], codes: tuple[LocalCode, ...] = ()
+    ) -> None:
+        """codes: what the process may load of the user's own."""
+        self.allowed: tuple[str, ...] = ()
+        self._setup = Setup(tuple(specs), str(folder.absolute()), codes)
         self._scorers = tuple(scorers)
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._child: _Child | None = None
@@ -89,17 +99,34 @@ class Worker:
 
     def _carry_out(self, task: _Task) -> Score:
         frame = pack(Job(task.scorer, task.evidence))
-        child = self._start()
-        if not child.wait_until_ready(_START_SECONDS):
-            return self._lose(task.scorer, "The process for scoring could not be started.")
-        limit = self._scorers[task.scorer].time_limit_seconds
+        tried = 0
+        while True:
+            child = self._start()
+            tried += 1
+            score = self._ask(child, frame, task.scorer)
+            if score is not None:
+                return score
+            killed = child.was_killed()
+            if self._closed or tried >= _TRIES[killed]:
+                reason = f"It brought its process down ({child.describe_end()})."
+                return self._lose(task.scorer, f"{reason[:-1]}, {tried} times." if tried > 1 else reason, "lost")
+            self._drop()
+
+    def _ask(self, child: _Child, frame: bytes, scorer: int) -> Score | None:
+        """The score, or one that tells why there is none; None where the process ended."""
+        try:
+            if not child.wait_until_ready(_START_SECONDS):
+                return None
+        except Empty:
+            return self._lose(scorer, f"The process for scoring did not start within {_START_SECONDS:g} s.", "lost")
+        self.allowed = child.allowed
+        limit = self._scorers[scorer].time_limit_seconds
         try:
             score = child.ask(frame, limit)
         except Empty:
-            return self._lose(task.scorer, f"It took more than {limit:g} s on this answer and was stopped.")
-        if score is None:
-            return self._lose(task.scorer, f"It brought its process down ({child.describe_end()}).")
-        self._ends[task.scorer] = 0
+            return self._lose(scorer, f"It took more than {limit:g} s on this answer and was stopped.", "error")
+        if score is not None:
+            self._ends[scorer] = 0
         return score
 
     def _start(self) -> _Child:
@@ -112,34 +139,39 @@ class Worker:
                     child.kill()
         return child
 
-    def _lose(self, scorer: int, reason: str) -> Score:
+    def _lose(self, scorer: int, reason: str, unscored: Unscored) -> Score:
         """The process is of no more use; the next answer gets a new one."""
-        child, self._child = self._child, None
-        words = child.end() if child else ""
+        words = self._drop()
         if self._closed:
             return self._lack(scorer, "The scoring was closed.")
         self._ends[scorer] += 1
-        return self._lack(scorer, reason, words)
+        return self._lack(scorer, reason, words, unscored)
 
-    def _lack(self, scorer: int, reason: str, details: str = "") -> Score:
-        return Score(self._scorers[scorer].name, 0.0, "", reason, applies=False, details=details)
+    def _drop(self) -> str:
+        """End the process; its last words."""
+        child, self._child = self._child, None
+        return child.end() if child else ""
+
+    def _lack(self, scorer: int, reason: str, details: str = "", unscored: Unscored = "lost") -> Score:
+        return Score(self._scorers[scorer].name, 0.0, "", reason, False, details, unscored=unscored)
 
 
 class _Child:
     """One incarnation of the process."""
 
     def __init__(self, setup: Setup) -> None:
-        root = str(Path(__file__).parents[3])
+        self._folder = make_scratch()
         self._process = subprocess.Popen(
-            # -P: a file in the working folder must not stand in for a module
-            [sys.executable, "-P", "-X", "utf8", "-X", "faulthandler", "-c", _START, root],
+            command("workbench.evaluation.scoring.child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "dumb"},
+            env=minimal_environment(TMPDIR=str(self._folder)),
+            cwd=self._folder,
         )
-        self._scores: SimpleQueue[Score | None] = SimpleQueue()
+        self.allowed: tuple[str, ...] = ()
+        self._scores: SimpleQueue[Ready | Score | None] = SimpleQueue()
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._listen)]
         for thread in self._threads:
@@ -148,19 +180,27 @@ class _Child:
         self._write(pack(setup))
 
     def wait_until_ready(self, seconds: float) -> bool:
-        """Whether it takes answers; False when it ended, or did not begin in time."""
+        """Whether it takes answers; False when it ended. Raises Empty when it does not begin in time."""
         if not self._ready:
-            with contextlib.suppress(Empty):
-                self._ready = self._scores.get(timeout=seconds) is not None
+            said = self._scores.get(timeout=seconds)
+            if isinstance(said, Ready):
+                self._ready, self.allowed = True, said.allowed
         return self._ready
 
     def ask(self, frame: bytes, seconds: float) -> Score | None:
         """The score; None when the process ended instead. Raises Empty when it takes longer."""
         self._write(frame)
-        return self._scores.get(timeout=seconds)
+        said = self._scores.get(timeout=seconds)
+        return said if isinstance(said, Score) else None
 
     def kill(self) -> None:
         self._process.kill()
+
+    def was_killed(self) -> bool:
+        """Whether something else ended it, and not what it did."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return -self._process.wait(5) in _FROM_OUTSIDE
+        return False
 
     def describe_end(self) -> str:
         """How it ended by itself."""
@@ -181,6 +221,7 @@ class _Child:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
                 cast(BinaryIO, pipe).close()
+        remove_scratch(self._folder)
         return "\n".join(self._words)
 
     def _write(self, frame: bytes) -> None:
@@ -191,11 +232,15 @@ class _Child:
 
     def _read(self) -> None:
         try:
-            for score in read(cast(BinaryIO, self._process.stdout), Score):
-                self._scores.put(score)
+            stdout = cast(BinaryIO, self._process.stdout)
+            if ready := read_one(stdout, Ready):
+                self._scores.put(ready)
+                for score in read(stdout, Score, LONGEST_SCORE):
+                    self._scores.put(score)
+        except msgspec.DecodeError as error:
+            self._words.append(f"it wrote what is no score: {error}")
         finally:
             self._scores.put(None)
 
     def _listen(self) -> None:
-        for line in cast(BinaryIO, self._process.stderr):
-            self._words.append(line.decode("utf-8", "replace").rstrip())
+        self._words.extend(read_lines(cast(BinaryIO, self._process.stderr)))

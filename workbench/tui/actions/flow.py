@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.trust import Spec, find_untrusted, trust
+from workbench.evaluation.trust import Spec, describe_code, find_untrusted, trust
 from workbench.sanitize import sanitize
 from workbench.tui.dialogs.question import Question
 
@@ -68,7 +68,7 @@ async def settle_trust_of(screen: Screen[Any], scorers: Sequence[Spec], folder: 
     found = find_untrusted(scorers, folder)
     if not found:
         return True
-    names = "\n".join(f"  {path}" for path in found)
+    names = describe_code(found)
     text = f"To judge answers, this bench runs Python code:\n{names}\nIt can do whatever you can. Do you trust it?"
     answers = [("stay", "Do not run it"), ("run", "Run it"), ("later", "Ask me later")]  # a stray enter runs nothing
     if await ask(screen, "Code of the bench", text, answers) != "run":
