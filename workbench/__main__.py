@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from workbench.cli.streams import guard_streams
+
 
 def main() -> int:
     """Carry out the command line; the exit code."""
+    guard_streams()
     arguments = sys.argv[1:]
     if _only_opens(arguments):
         return _open_at_once(Path(arguments[0]) if arguments else None)

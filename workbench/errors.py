@@ -2,6 +2,7 @@
 
     WorkbenchError
     ├── SettingsError          the settings file holds something that is not a setting
+    ├── OutputError            standard output cannot take what a command says
     ├── FileError              a file could not be read or written
     │   └── FileChangedError   another program changed the file since it was opened
     ├── PromptError            a prompt file or template cannot be used
@@ -39,6 +40,10 @@ class WorkbenchError(Exception):
 
 class SettingsError(WorkbenchError):
     """The settings file holds something that is not a setting."""
+
+
+class OutputError(WorkbenchError):
+    """Standard output cannot take what a command says: it is full, or closed."""
 
 
 class FileError(WorkbenchError):

@@ -6,6 +6,7 @@ import pytest
 from evaluating import CASES, Desk, bench
 
 from workbench.evaluation.bench import Variant
+from workbench.evaluation.trust import find_untrusted, trust
 from workbench.evaluation.view import RunView
 
 VERDICT = '{"reason": "as I see it", "score": 4}'
@@ -44,8 +45,10 @@ def test_nothing_is_generated_for_scorers_that_only_weigh(desk):
     assert all(cell.scores[1].applies and cell.scores[1].value >= 1 for cell in cells)
 
 
-def test_a_function_of_ones_own_that_fails_stops_no_run(desk):
+def test_a_function_of_ones_own_that_fails_stops_no_run(desk, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(desk.folder / "home"))
     (desk.folder / "own.py").write_text("def score(answer, expected):\n    return 1 / (answer != 'label3')\n")
+    trust(find_untrusted([{"python": {"file": "own.py"}}], desk.folder))
     cells, view = carry_out(desk, {"python": {"file": "own.py"}})
     assert [cell.scores[0].applies for cell in cells] == [True, True, False, True, True]
     assert cells[2].scores[0].explanation == "score raised ZeroDivisionError: division by zero (own.py, line 2)"

@@ -13,6 +13,7 @@ from workbench.evaluation.cost import Price
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.progress import RunFinished, RunProgress, RunStarted
 from workbench.evaluation.run import Options
+from workbench.evaluation.trust import find_untrusted, trust
 from workbench.evaluation.view import Filter, RunView
 from workbench.hosting.pool import Pool
 from workbench.prompting.prompt import Prompt
@@ -360,9 +361,11 @@ def test_models_that_the_run_loaded_are_unloaded_and_those_of_others_stay(desk):
     assert [one.model.name for one in pool.residents()] == ["second"]
 
 
-def test_a_scorer_that_raises_gives_no_score_and_stops_nothing(desk):
+def test_a_scorer_that_raises_gives_no_score_and_stops_nothing(desk, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(desk.folder / "home"))
     (desk.folder / "mine.py").write_text("def judge(text, case):\n    return 1 / 0\n")
     spec = {"python": {"file": "mine.py", "function": "judge"}}
+    trust(find_untrusted([spec], desk.folder))
     cells = carry_out(desk.evaluation(bench(scorers=("exact_match", spec)), CASES[:2]))
     assert [cell.error for cell in cells] == [""] * 4
     assert [cell.scores[0].value for cell in cells] == [1.0] * 4

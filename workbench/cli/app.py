@@ -5,7 +5,6 @@ Knows nothing of what commands do, nor of the screen: whoever starts it hands in
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from workbench.cli import terminal
-from workbench.errors import EngineError, WorkbenchError
+from workbench.cli.streams import drop_output
+from workbench.errors import EngineError, OutputError, WorkbenchError
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
@@ -48,9 +48,22 @@ _OWN_OPTIONS = ("--help", "-h", "--version")
 def run(arguments: Sequence[str], open_screen: OpenScreen) -> int:
     """Carry out a command line; the exit code."""
     try:
+        code = _run(arguments, open_screen)
+        sys.stdout.flush()
+        return code
+    except OutputError as error:
+        terminal.complain(error)
+        drop_output()
+        return terminal.FAILED
+
+
+def _run(arguments: Sequence[str], open_screen: OpenScreen) -> int:
+    try:
         return _carry_out(_choose(list(arguments)), open_screen)
     except SystemExit as done:
-        return _finish(done.code)
+        return _read_code(done.code)
+    except OutputError:
+        raise
     except WorkbenchError as error:
         terminal.complain(error)
         return terminal.FAILED if isinstance(error, EngineError) else terminal.USAGE
@@ -80,7 +93,5 @@ def _carry_out(command: list[str], open_screen: OpenScreen) -> int:
     return terminal.OK
 
 
-def _finish(code: object) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
+def _read_code(code: object) -> int:
     return code if isinstance(code, int) else terminal.OK if code is None else terminal.FAILED

@@ -70,19 +70,22 @@ def main(
         from workbench.cli.table import print_cells
 
         print_cells(cells)
-    unscored = _say_unscored(cells)
+    unscored = _say_unscored(cells, needed=bench.dataset is not None)
     raise typer.Exit(terminal.FAILED if unscored or any(cell.error for cell in cells) else terminal.OK)
 
 
-def _say_unscored(cells: list[Cell]) -> bool:
-    """Tell of scorers that gave no score where they should have; whether that makes the command fail."""
+def _say_unscored(cells: list[Cell], needed: bool) -> bool:
+    """Tell of scorers that gave no score where they should have; whether that makes the command fail.
+
+    needed: a scorer without anything to judge is a failure too; what a person types has no expected answer.
+    """
     from workbench.evaluation.unscored import count_outcomes, tell_outcome
 
     found = count_outcomes(score for cell in cells for score in cell.scores)
     for outcome in found:
         if outcome.is_told:
             terminal.say(tell_outcome(outcome))
-    return any(outcome.fails for outcome in found)
+    return any(outcome.fails or (needed and outcome.idle) for outcome in found)
 
 
 def _run(bench: Bench, file: Path, cases: list[Case], reproducible: bool) -> list[Cell]:

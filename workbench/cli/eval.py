@@ -251,7 +251,7 @@ def say_unscored(run: str, view: RunView, store: Store) -> bool:
             terminal.say(tell_outcome(outcome))
     if any(outcome.error or outcome.lost for outcome in found):
         terminal.say(f"Score those answers again with: workbench eval --resume {run}")
-    return any(outcome.fails for outcome in found)
+    return any(outcome.fails or outcome.idle for outcome in found)
 
 
 def _ask_again(wanted: str, part: Part, tools: Tools) -> int:

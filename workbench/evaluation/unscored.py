@@ -29,11 +29,16 @@ class ScorerOutcome(NamedTuple):
     @property
     def fails(self) -> bool:
         """Whether what it says of the answers is not to be relied on."""
-        return bool(self.lost) or self.error > MOST_UNSCORED * self.scores or (self.scores > 0 and not self.applied)
+        return bool(self.lost) or self.error > MOST_UNSCORED * self.scores
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing at all that it could judge, such as no expected answers."""
+        return self.scores > 0 and not (self.applied or self.error or self.lost)
 
     @property
     def is_told(self) -> bool:
-        return self.fails or self.error > 0
+        return self.idle or self.error + self.lost > 0
 
 
 def count_outcomes(scores: Iterable[Score]) -> tuple[ScorerOutcome, ...]:
