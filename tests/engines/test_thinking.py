@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engines.thinking import ThinkingFilter, find_open_tag
+from workbench.engines.thinking import PLAIN_FORMAT, ThinkingFilter
 
 
 def split(pieces: list[str], closing: str | None = None) -> tuple[str, str]:
@@ -37,13 +37,13 @@ def test_reasoning_at_the_beginning_is_told_apart(text: str, thought: str, answe
 
 
 def test_a_block_that_the_prompt_opened_is_reasoning_from_the_first_token() -> None:
-    closing = find_open_tag("<|assistant|><think>\n")
+    closing = PLAIN_FORMAT.find_open("<|assistant|><think>\n")
     assert closing == "</think>"
     assert split(["so", "</th", "ink>\n\nYes"], closing) == ("so", "Yes")
 
 
 def test_a_prompt_that_opens_nothing_expects_nothing() -> None:
-    assert find_open_tag("<think></think>\n\n") is None
+    assert PLAIN_FORMAT.find_open("<think></think>\n\n") is None
 
 
 @given(st.lists(st.sampled_from(["<", "think", ">", "</", "a", " ", "\n", "[THINK]", "</think>"]), max_size=15))

@@ -177,7 +177,7 @@ def _stream(draft: Draft, settings: Settings) -> None:
 def _show(events: SimpleQueue[Event]) -> None:
     from workbench.engines.engine import Chunk, Failure
 
-    last = "\n"
+    last, thought = "\n", ""
     while True:
         event = events.get()
         if isinstance(event, Failure):
@@ -185,11 +185,15 @@ def _show(events: SimpleQueue[Event]) -> None:
         if not isinstance(event, Chunk):
             continue
         if event.thinking:
+            thought += event.text
             terminal.say(event.text, end="")
         elif event.text:
             terminal.write(event.text)
             last = event.text[-1]
         if event.stop_reason is not None:
+            if event.unclosed and thought:  # it ended before it closed its reasoning, which so is the answer
+                terminal.write(thought)
+                last = thought[-1]
             if sys.stdout.isatty() and last != "\n":
                 terminal.write("\n")
             for note in event.notes:

@@ -32,13 +32,38 @@ class Answer:
         self.cached_tokens = 0
         self.reproducible = False
         self._notes = notes
+        self._unclosed = False
         self._started = started
         self._first = 0.0
         self._last = started
         self._detokenizer = Detokenizer()
         self._thinking = thinking
+        self._stops = stops
         self._stop = StopFilter(stops)
         self._tokens: list[TokenChoice] = []
+
+    @property
+    def reasons(self) -> bool:
+        """Whether reasoning has begun and not ended."""
+        return self._thinking is not None and self._thinking.open
+
+    @property
+    def framing(self) -> bool:
+        """Whether a tag that frames reasoning may still come."""
+        return self._thinking is not None and self._thinking.framing
+
+    def may_open(self, text: str, control: bool) -> bool:
+        """Whether reasoning begins with a token of this text, were it to come next."""
+        return self._thinking is not None and self._thinking.may_open(text, control)
+
+    def close_reasoning(self) -> None:
+        """Take what comes next for the answer."""
+        if self._thinking is not None:
+            self._thinking.close()
+
+    def stops_at(self, control: str) -> bool:
+        """Whether a stop string is, or stands in, the text of a control token."""
+        return any(stop.strip() in control for stop in self._stops if stop.strip())
 
     @property
     def stopped(self) -> bool:
@@ -60,6 +85,7 @@ class Answer:
     def end(self, reason: StopReason, now: float) -> list[Chunk]:
         """The last chunks: what was held back, and the reason."""
         self._last = now if self.output_tokens == 0 else self._last
+        self._unclosed = reason == "eos" and self.reasons
         pieces = self._pass(self._detokenizer.flush())
         for piece in self._thinking.flush() if self._thinking else ():
             pieces.append(piece if piece.thinking else Piece(self._stop.feed(piece.text), False))
@@ -91,4 +117,5 @@ class Answer:
             tokens=tokens,
             reproducible=self.reproducible,
             notes=self._notes if reason else (),
+            unclosed=bool(reason) and self._unclosed,
         )

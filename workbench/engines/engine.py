@@ -188,6 +188,8 @@ class Chunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """it was computed by itself; otherwise what ran beside it may have turned a choice between equals"""
     notes: tuple[str, ...] = ()
     """with the last chunk: what of the messages did not reach the model as it was written, one sentence each"""
+    unclosed: bool = False
+    """with the last chunk: the model ended by itself before it closed its reasoning, which so is the answer"""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):
@@ -234,8 +236,8 @@ def fold(chunks: Sequence[Chunk]) -> Completion:
     """The completion that the chunks of one request add up to; counts come from the last one."""
     last = chunks[-1] if chunks else Chunk(request=0)
     return Completion(
-        text="".join(chunk.text for chunk in chunks if not chunk.thinking),
-        thinking="".join(chunk.text for chunk in chunks if chunk.thinking),
+        text="".join(chunk.text for chunk in chunks if last.unclosed or not chunk.thinking),
+        thinking="".join(chunk.text for chunk in chunks if chunk.thinking and not last.unclosed),
         prompt_tokens=last.prompt_tokens,
         cached_tokens=last.cached_tokens,
         output_tokens=last.output_tokens,

@@ -13,13 +13,16 @@ import msgspec
 
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Request, Tokenized
-from workbench.engines.thinking import ThinkingFilter, find_open_tag
+from workbench.engines.reasoning import AnswerFormat, read_format
+from workbench.engines.thinking import ThinkingFilter
 from workbench.engines.vocabulary import Vocabulary
+from workbench.errors import TemplateError
 from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Layout, Segment, render_segments
 from workbench.prompting.prompt import Message
 
 _REMEMBERED = 256
 _MOST_TEMPLATES = 16
+_ENDLESS = "The model has no end token: its answers end at max_tokens or at a stop text."
 
 
 class _Read(NamedTuple):
@@ -45,6 +48,8 @@ class Prompts:
         self._source = template or (CHATML if chatml else PLAIN)
         self._completes_template = completes_template or not template
         self._stops = (PLAIN_STOP,) if self._source == PLAIN else ()
+        self._form = self._read_format()
+        vocabulary.adopt(self._form)
 
     def read(self, request: Request) -> tuple[str, list[int]]:
         """The final text and its token ids; remembered, since a prompt is counted, shown and run.
@@ -104,10 +109,12 @@ class Prompts:
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""
         read = self._read(request)
+        notes = read.notes if self._vocabulary.has_end else (*read.notes, _ENDLESS)
         if request.mode == "completion":
-            return Answer(request, read.ids, started, request.sampling.stop, None)
+            return Answer(request, read.ids, started, request.sampling.stop, None, notes)
         stops = request.sampling.stop + self._stops
-        return Answer(request, read.ids, started, stops, ThinkingFilter(find_open_tag(read.text)), read.notes)
+        thinking = ThinkingFilter(self._form.find_open(read.text), self._form, self._vocabulary.framing)
+        return Answer(request, read.ids, started, stops, thinking, notes)
 
     def show(self, request: Request) -> Tokenized:
         """The request as the model reads it, token by token. Raises TemplateError."""
@@ -133,6 +140,13 @@ class Prompts:
             tokenize = self._vocabulary.continue_text if ids else self._vocabulary.tokenize
             ids += tokenize(segment.text, not segment.literal)
         return ids
+
+    def _read_format(self) -> AnswerFormat:
+        """How the template frames answers; as models usually do where it is broken, which completion mode can bear."""
+        try:
+            return read_format(self._template(""))
+        except TemplateError:
+            return AnswerFormat()
 
     def _template(self, kwargs: str) -> ChatTemplate:
         """Compiled when it is first needed: a broken one still leaves completion mode. kwargs: see Request."""

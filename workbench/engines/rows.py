@@ -15,6 +15,18 @@ from workbench.engines.vocabulary import Vocabulary
 from workbench.errors import EngineError
 
 
+def is_free(answer: Answer, vocabulary: Vocabulary, token: int) -> bool:
+    """Whether a token belongs to reasoning or opens it, to which a schema or grammar of the answer does not apply.
+
+    Reasoning that the model would end its turn in is closed, so that the answer comes all the same.
+    """
+    framed = vocabulary.frames(token)
+    if answer.reasons and vocabulary.ends(token) and not framed:
+        answer.close_reasoning()
+        return False
+    return answer.reasons or answer.may_open(vocabulary.text(token), framed)
+
+
 class Row:
     """A request under way. position: where its next token belongs. pending: tokens that are not evaluated yet."""
 
@@ -94,10 +106,14 @@ class Rows(Generic[SomeRow]):
 
     def write(self, row: SomeRow, token: int) -> list[Event]:
         """Take a row's next token, which ends it or is to be evaluated next."""
-        answer = row.answer
-        if self._vocabulary.ends(token):
+        answer, vocabulary = row.answer, self._vocabulary
+        framed = answer.framing and vocabulary.frames(token)
+        if vocabulary.ends(token) and not (framed and answer.reasons):
             return self._end(row, "eos")
-        events: list[Event] = list(answer.add(self._vocabulary.piece(token), self._clock()))
+        if not framed and (control := vocabulary.control_text(token)) and answer.stops_at(control):
+            return self._end(row, "stop")
+        piece = vocabulary.framed_piece(token) if framed else vocabulary.piece(token)
+        events: list[Event] = list(answer.add(piece, self._clock()))
         row.pending = [token]
         if answer.stopped:
             return events + self._end(row, "stop")

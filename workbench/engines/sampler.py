@@ -8,7 +8,7 @@ Knows nothing of text.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -61,8 +61,11 @@ class Sampler:
         """Whether the likeliest token is always the choice, so that no other numbers need to be looked at."""
         return self._greedy and not self._biases and not self._penalises and self._rules is None
 
-    def choose(self, logits: Logits) -> int:
-        """The next token. Raises EngineError where the numbers are not numbers, or the grammar leaves nothing."""
+    def choose(self, logits: Logits, is_free: Callable[[int], bool] | None = None) -> int:
+        """The next token. is_free: whether a token that the model would choose may come without asking the rules.
+
+        Raises EngineError where the numbers are not numbers, or the grammar leaves nothing.
+        """
         best = int(np.argmax(logits))
         if not np.isfinite(logits[best]):
             raise EngineError(
@@ -72,7 +75,7 @@ class Sampler:
         if self.plain:
             return best
         token = self._pick(logits)
-        if self._rules is not None:
+        if self._rules is not None and not (is_free and is_free(token)):
             token = self._follow(self._rules, logits, token)
         self._recent.append(token)
         return token

@@ -6,15 +6,12 @@ Knows nothing of tokens. Tags in the middle of an answer are left as they are.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-TAGS = (
-    ("<think>", "</think>"),
-    ("[THINK]", "[/THINK]"),
-    ("<thinking>", "</thinking>"),
-    ("<reasoning>", "</reasoning>"),
-)
-"""Opening and closing tags that models use."""
+from workbench.engines.reasoning import AnswerFormat
+
+PLAIN_FORMAT = AnswerFormat()
 
 
 class Piece(NamedTuple):
@@ -24,20 +21,44 @@ class Piece(NamedTuple):
     thinking: bool
 
 
-def find_open_tag(prompt: str) -> str | None:
-    """The closing tag to wait for, where a prompt ends with an opening one, as some templates make it end."""
-    end = prompt.rstrip()
-    return next((closing for opening, closing in TAGS if end.endswith(opening)), None)
-
-
 class ThinkingFilter:
-    """Splits a stream. closing: the tag to wait for, when the reasoning was already opened by the prompt."""
+    """Splits a stream. closing: the tag to wait for, when the reasoning was already opened by the prompt.
 
-    def __init__(self, closing: str | None = None) -> None:
+    controls: the text of every control token that frames; where they frame nothing, they are left out of the answer.
+    """
+
+    def __init__(
+        self, closing: str | None = None, form: AnswerFormat = PLAIN_FORMAT, controls: re.Pattern[str] | None = None
+    ) -> None:
+        answer = form.answer_opening
+        self._openings: list[tuple[str, str | None]] = [*form.tags, *([(answer, None)] if answer else [])]
+        self._controls = controls
         self._closing = closing
         self._held = ""
         self._decided = closing is not None
         self._skip_space = closing is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether reasoning has begun and not ended."""
+        return self._decided and self._closing is not None
+
+    @property
+    def framing(self) -> bool:
+        """Whether a tag may still come: before anything is decided, and inside reasoning."""
+        return not self._decided or self._closing is not None
+
+    def may_open(self, text: str, control: bool) -> bool:
+        """Whether a frame begins or goes on with this text, were it to come next. control: it is a control token, with
+        which a frame of several tokens may begin."""
+        start = (self._held + text).lstrip()
+        begun = control or bool(self._held.strip())
+        opens = (start.startswith(opening) or (begun and opening.startswith(start)) for opening, _ in self._openings)
+        return not self._decided and bool(start) and any(opens)
+
+    def close(self) -> None:
+        """Take what comes next for the answer, though no closing tag came."""
+        self._decided, self._closing, self._skip_space = True, None, True
 
     def feed(self, text: str) -> list[Piece]:
         """The pieces that are certain now; a possible tag is held back until it is known."""
@@ -54,17 +75,22 @@ class ThinkingFilter:
     def flush(self) -> list[Piece]:
         """What was held back, at the end of the stream."""
         held, self._held = self._held, ""
+        held = held if self._decided else self._drop_controls(held)
         return [Piece(held, self._closing is not None)] if held and not self._skip_space else []
 
     def _decide(self) -> None:
         start = self._held.lstrip()
-        for opening, closing in TAGS:
+        for opening, closing in self._openings:
             if start.startswith(opening):
                 self._closing, self._held = closing, start[len(opening) :]
                 self._decided = self._skip_space = True
                 return
-        if start and not any(opening.startswith(start) for opening, _ in TAGS):
+        if start and not any(opening.startswith(start) for opening, _ in self._openings):
             self._decided = True
+            self._held = self._drop_controls(self._held)
+
+    def _drop_controls(self, text: str) -> str:
+        return self._controls.sub("", text) if self._controls else text
 
     def _think(self) -> list[Piece]:
         assert self._closing is not None

@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
-from workbench.engines.thinking import TAGS
+from workbench.engines.reasoning import TAGS, AnswerFormat
 
 THINKING = frozenset(tag for pair in TAGS for tag in pair)
 """Texts that frame reasoning: they are read and written as text, also where they are control tokens."""
@@ -40,6 +40,9 @@ class Vocabulary(ABC):
         self._adds_bos = adds_bos
         self._adds_space = b"".join(map(self.spell, self.tokenize("a", special=False))) == b" a"
         self._pieces: dict[int, bytes] = {}
+        self._turn_ends: frozenset[int] = frozenset()
+        self._framing: frozenset[int] = frozenset()
+        self.framing: re.Pattern[str] | None = None
 
     @abstractmethod
     def tokenize(self, text: str, special: bool) -> list[int]:
@@ -52,6 +55,33 @@ class Vocabulary(ABC):
     @abstractmethod
     def ends(self, token: int) -> bool:
         """Whether the token ends an answer."""
+
+    @property
+    def has_end(self) -> bool:
+        """Whether any token ends an answer."""
+        return self.eos is not None or bool(self._turn_ends)
+
+    def adopt(self, form: AnswerFormat) -> None:
+        """Go by a chat template's frames: the control token behind an answer ends it, and those around reasoning are
+        spelled out where they frame something."""
+        found = self.control.search(form.turn_end) if self.control else None
+        self._turn_ends = frozenset(token for token, text in self._controls.items() if found and text == found[0])
+        framing = {token: text for token, text in self._controls.items() if any(text in one for one in form.texts)}
+        self._framing = frozenset(token for token, text in framing.items() if text)
+        self.framing = match_any(text for text in framing.values() if text and text not in THINKING)
+
+    def frames(self, token: int) -> bool:
+        """Whether a control token is part of what stands around reasoning."""
+        return token in self._framing
+
+    def control_text(self, token: int) -> str:
+        """The text of a control token that an answer does not show; empty for any other token."""
+        text = self._controls.get(token, "")
+        return "" if text in THINKING else text
+
+    def framed_piece(self, token: int) -> bytes:
+        """As `piece`, with the control tokens that frame reasoning spelled out."""
+        return self.spell(token) if token in self._framing else self.piece(token)
 
     def continue_text(self, text: str, special: bool) -> list[int]:
         """Token ids of a text that follows other text: without the space that some vocabularies put in front."""

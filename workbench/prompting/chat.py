@@ -172,8 +172,13 @@ class ChatTemplate:
 
     def _fill(self, messages: Sequence[Message], repair: Repair, add_generation_prompt: bool) -> str | None:
         turns = type_contents(messages) if repair.typed else [{"role": m.role, "content": m.content} for m in messages]
+        text = self.fill(turns, add_generation_prompt)
+        return None if repair.typed and _shows_parts(text) else text
+
+    def fill(self, turns: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
+        """The template's text for turns as it takes them, nothing checked. Raises TemplateError."""
         try:
-            text = self._template.render(
+            return self._template.render(
                 messages=turns, add_generation_prompt=add_generation_prompt, **self._names, **make_counter()
             )
         except JinjaError as error:
@@ -186,7 +191,6 @@ class ChatTemplate:
                 f"The model's chat template failed: {type(error).__name__}: {error}.",
                 "Give the model another template in the bench, or use completion mode.",
             ) from error
-        return None if repair.typed and _shows_parts(text) else text
 
 
 def render_segments(

@@ -23,7 +23,7 @@ from workbench.engines.llamacpp.planner import Piece, choose_active, plan
 from workbench.engines.llamacpp.row import LlamaRow, Place, WeighingRow
 from workbench.engines.llamacpp.step import Group, evaluate, only_writes, run_groups
 from workbench.engines.llamacpp.tools import Tools
-from workbench.engines.rows import Rows
+from workbench.engines.rows import Rows, is_free
 from workbench.errors import EngineError
 
 _WORTH = 4
@@ -277,7 +277,7 @@ class Scheduler:
     def _write(self, row: LlamaRow, logits: Logits) -> Sequence[Outcome]:
         answer = row.answer
         try:
-            token = row.sampler.choose(logits)
+            token = row.sampler.choose(logits, lambda token: is_free(answer, self._tools.vocabulary, token))
         except EngineError as error:
             return self._rows.fail(row, error)
         if answer.request.guesses:

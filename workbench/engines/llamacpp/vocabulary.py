@@ -22,15 +22,20 @@ class LlamaVocabulary(Vocabulary):
         self.handle = native.llama_model_get_vocab(weights.model)
         size = int(native.llama_vocab_n_tokens(self.handle))
         bos, eos = native.llama_vocab_bos(self.handle), native.llama_vocab_eos(self.handle)
+        controls = self._find_controls(size)
+        # where a file names no end, llama.cpp takes the one of the tokenizer that its kind was first seen with
+        self._false_end = eos if not weights.read_text("tokenizer.ggml.eos_token_id") and eos not in controls else None
         super().__init__(
             size,
             bos if 0 <= bos < size else None,
-            eos if 0 <= eos < size else None,
-            self._find_controls(size),
+            eos if 0 <= eos < size and self._false_end is None else None,
+            controls,
             bool(native.llama_vocab_get_add_bos(self.handle)),
         )
         ids = {name: int(getattr(native, f"llama_vocab_{part}")(self.handle)) for name, part in _SPECIAL.items()}
-        self.special_tokens = {name: self.text(token) for name, token in ids.items() if 0 <= token < size}
+        self.special_tokens = {
+            name: self.text(token) for name, token in ids.items() if 0 <= token < size and token != self._false_end
+        }
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         """Token ids, without a beginning-of-text token. special: control tokens spelled out become themselves."""
@@ -54,7 +59,8 @@ class LlamaVocabulary(Vocabulary):
 
     def ends(self, token: int) -> bool:
         """Whether the token ends an answer."""
-        return bool(native.llama_vocab_is_eog(self.handle, token))
+        known = token != self._false_end and bool(native.llama_vocab_is_eog(self.handle, token))
+        return known or token in self._turn_ends
 
     def _tokenize(self, raw: bytes, tokens: np.ndarray[tuple[int], np.dtype[np.int32]], special: bool) -> int:
         pointer = tokens.ctypes.data_as(native.llama_token_p)

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from workbench.engines.reasoning import AnswerFormat
 from workbench.engines.vocabulary import Vocabulary
 
 TURN_ENDS = frozenset(
     ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<turn|>", "<|endoftext|>", "<|return|>")
 )
-"""Control tokens that end a turn, also where a folder forgets to say so."""
+"""Control tokens that end a turn, where neither a folder's settings nor its chat template show one."""
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -32,7 +33,7 @@ class TransformersVocabulary(Vocabulary):
         self._added = {token: str(added) for token, added in tokenizer.added_tokens_decoder.items()}
         controls = {token: str(added) for token, added in tokenizer.added_tokens_decoder.items() if added.special}
         self._decoders = set(_decoder_types(self._backend))
-        self._ends = {token for token, text in controls.items() if text in TURN_ENDS} | set(ends)
+        self._ends = set(ends)
         bos: int | None = tokenizer.bos_token_id
         eos: int | None = tokenizer.eos_token_id
         if eos is not None:
@@ -67,7 +68,16 @@ class TransformersVocabulary(Vocabulary):
 
     def ends(self, token: int) -> bool:
         """Whether the token ends an answer."""
-        return token in self._ends
+        return token in self._ends or token in self._turn_ends
+
+    @property
+    def has_end(self) -> bool:
+        return bool(self._ends or self._turn_ends)
+
+    def adopt(self, form: AnswerFormat) -> None:
+        super().adopt(form)
+        if not self._turn_ends:
+            self._turn_ends = frozenset(token for token, text in self._controls.items() if text in TURN_ENDS)
 
     def _spell_in_context(self, token: int) -> bytes:
         """What a token adds to a text, for tokenizers that join words by rules of their own."""

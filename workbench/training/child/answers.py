@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from workbench.engines.stop import StopFilter
-from workbench.engines.thinking import ThinkingFilter, find_open_tag
+from workbench.engines.thinking import PLAIN_FORMAT, ThinkingFilter
 from workbench.training.child.learner import Learner
 
 AT_ONCE = 32
@@ -69,7 +69,7 @@ def _read(learner: Learner, prompt: Sequence[int], ids: Sequence[int], stops: Se
             break
         spelled += learner.vocabulary.piece(token)
     tail = b"".join(map(learner.vocabulary.spell, prompt[-16:])).decode("utf-8", "replace")
-    thinking = ThinkingFilter(find_open_tag(tail))
+    thinking = ThinkingFilter(PLAIN_FORMAT.find_open(tail))
     pieces = [*thinking.feed(spelled.decode("utf-8", "replace")), *thinking.flush()]
     stopping = StopFilter(stops)
     text = "".join(piece.text for piece in pieces if not piece.thinking)

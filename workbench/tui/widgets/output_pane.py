@@ -153,6 +153,9 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         if chunk.stop_reason is None:
             return
         completion = self.completion
+        if chunk.unclosed:  # what streamed as reasoning turns out to be the answer
+            self.output.clear()
+            self.output.append(completion.text, "answer")
         self.state = "cancelled" if chunk.stop_reason == "cancelled" else "done"
         self._show_figures(show_completion(completion))
         if not completion.text and not completion.thinking and self.state == "done":

@@ -1,0 +1,124 @@
+"""How a model frames what it writes: its reasoning, its answer and the end of its turn, by its own chat template.
+
+A conversation with a character of its own in each place is rendered, and what stands between them is the frame. Knows
+nothing of tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from workbench.errors import TemplateError
+from workbench.prompting.chat import ChatTemplate
+
+
+class Tags(NamedTuple):
+    """What stands before and behind reasoning."""
+
+    opening: str
+    closing: str
+
+
+TAGS = (
+    Tags("<think>", "</think>"),
+    Tags("[THINK]", "[/THINK]"),
+    Tags("<thinking>", "</thinking>"),
+    Tags("<reasoning>", "</reasoning>"),
+    Tags("<seed:think>", "</seed:think>"),
+    Tags("<|START_THINKING|>", "<|END_THINKING|>"),
+    Tags("<|channel>thought", "<channel|>"),
+)
+"""Tags that models use whose template shows none."""
+
+
+class AnswerFormat(NamedTuple):
+    """tags: pairs that frame reasoning, the model's own before others. answer_opening: what may stand before an answer
+    that no reasoning precedes. turn_end: the text behind an answer; "" where the template closes it with nothing."""
+
+    tags: tuple[Tags, ...] = TAGS
+    answer_opening: str = ""
+    turn_end: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text that frames something, the end of the turn aside."""
+        return (*(text for pair in self.tags for text in pair), self.answer_opening)
+
+    def find_open(self, prompt: str) -> str | None:
+        """The closing tag to wait for, where a prompt ends with an opening one, as some templates make it end."""
+        end = prompt.rstrip()
+        return next((closing for opening, closing in self.tags if end.endswith(opening)), None)
+
+
+_USER, _REASONING, _ANSWER = (chr(0xF8F0 + place) for place in range(3))
+
+_LAST_TAG = re.compile(
+    r"(?:<[^<>]*(?:think|thought|reason)[^<>]*>|\[[^\[\]]*think[^\[\]]*\]"
+    r"|<[^<>]+>\s*[^<>\s]*(?:think|thought|analysis|reason)[^<>\s]*<[^<>]+>)\s*\Z",
+    re.IGNORECASE,
+)
+"""A tag at the end of a text that opens reasoning, of one piece or as Kimi K3 and harmony have it."""
+
+
+def read_format(template: ChatTemplate) -> AnswerFormat:
+    """How the model of a chat template frames its answers."""
+    asked = _render(template, [_turn("user", _USER)], True)
+    answered = _render(template, [_turn("user", _USER), _turn("assistant", _ANSWER)], False)
+    header, end = _cut(answered, _USER, _ANSWER), _behind(answered, _ANSWER)
+    prompt = _behind(asked, _USER)
+    own = _read_tags(template, prompt)
+    opening = header[len(prompt) :].strip() if prompt and header.startswith(prompt) and own else ""
+    if own and opening.startswith((own[0].opening, own[0].closing)):
+        opening = ""  # reasoning that is closed at once opens no answer: it is empty reasoning
+    return AnswerFormat((*own, *(pair for pair in TAGS if pair not in own)), opening, end.strip())
+
+
+def _read_tags(template: ChatTemplate, prompt: str) -> tuple[Tags, ...]:
+    """The tags that the template itself lays around an answer's reasoning; none where it shows none."""
+    turn = _turn("assistant", _ANSWER) | dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _REASONING)
+    text = _render(template, [_turn("user", _USER), turn], False)
+    before, closing = _cut(text, _USER, _REASONING), _cut(text, _REASONING, _ANSWER).strip()
+    if not before or not closing:
+        return ()
+    if before.startswith(prompt) and before != prompt:
+        opening = before[len(prompt) :].strip()
+    elif prompt.startswith(before) and before != prompt:
+        opening = prompt[len(before) :].strip()  # the template opens it with words of its own
+    else:
+        opening = ""
+    if (last := _LAST_TAG.search(before)) and (not opening or len(last[0]) < len(opening)):
+        opening = last[0].strip() if "<|channel|>" not in opening else opening
+    if not opening:
+        return ()
+    pairs = [Tags(opening, closing)]
+    if opening.startswith("<|channel|>"):  # harmony: what is said on another channel is no final answer either
+        pairs.append(Tags(opening.replace("analysis", "commentary"), closing))
+    return tuple(pairs)
+
+
+def _turn(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _render(template: ChatTemplate, turns: list[dict[str, Any]], opens: bool) -> str:
+    """The text; with typed contents where plain ones do not arrive, "" where the template refuses either."""
+    typed = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
+    for form in (turns, typed):
+        try:
+            text = template.fill(form, opens)
+        except TemplateError:
+            continue
+        if all(turn["content"] in text for turn in turns):
+            return text
+    return ""
+
+
+def _cut(text: str, start: str, end: str) -> str:
+    """What stands between two marks; "" where they do not stand so."""
+    behind = _behind(text, start)
+    return behind.partition(end)[0] if end in behind else ""
+
+
+def _behind(text: str, mark: str) -> str:
+    return text.partition(mark)[2]
