@@ -14,6 +14,7 @@ import typer
 
 from workbench.cli import terminal
 from workbench.errors import ModelError
+from workbench.models.foreign_file import printable
 
 if TYPE_CHECKING:
     from workbench.models.reference import Adapter, Model
@@ -90,7 +91,8 @@ def _describe(model: Model) -> dict[str, Any]:
     from workbench.errors import WorkbenchError
     from workbench.models.inspect import inspect
 
-    row: dict[str, Any] = {"name": model.name, "path": str(model.path), "format": model.format, "error": None}
+    row: dict[str, Any] = {"name": printable(model.name), "path": printable(str(model.path)), "format": model.format}
+    row["error"] = None
     try:
         info = inspect(model)
     except WorkbenchError as error:
@@ -111,7 +113,8 @@ def _describe_adapter(adapter: Adapter, models: Sequence[Model]) -> dict[str, An
     from workbench.models.adapter import inspect_adapter
     from workbench.models.lineage import find_base
 
-    row: dict[str, Any] = {"name": adapter.name, "path": str(adapter.path), "format": adapter.format, "error": None}
+    row: dict[str, Any] = {"name": printable(adapter.name), "path": printable(str(adapter.path))}
+    row |= {"format": adapter.format, "error": None}
     try:
         info = inspect_adapter(adapter)
     except WorkbenchError as error:

@@ -13,6 +13,7 @@ import msgspec
 import regex
 
 from workbench.errors import ModelError
+from workbench.models.foreign_file import check_name, is_regular, read_object, shorten
 from workbench.models.reference import ADAPTER_CONFIG
 from workbench.models.unfinished import find_unfinished
 
@@ -126,17 +127,20 @@ class AdapterConfig(msgspec.Struct, frozen=True):
 
 def read_adapter_config(folder: Path) -> tuple[AdapterConfig, tuple[str, ...]]:
     """A folder's configuration, and the keys in use that are not known here. Raises ModelError."""
+    check_name(folder)
     path = folder / ADAPTER_CONFIG
-    try:
-        raw = path.read_bytes()
-        values = msgspec.json.decode(raw, type=dict[str, Any])
-        config = msgspec.json.decode(raw, type=AdapterConfig)
-    except OSError as error:
+    values = read_object(path, "It may have been moved or deleted; choose, fetch or train the adapter again.")
+    if "fine_tune_type" in values or "lora_parameters" in values:
         raise ModelError(
-            f"Cannot read {path}: {error.strerror}.", "It may have been moved or deleted; choose the adapter again."
+            f"{folder} is an adapter of MLX, which is stored in another form.",
+            "Convert it to PEFT's form with mlx-lm, or fuse it into its base there and use the fused model.",
+        )
+    try:
+        config = msgspec.convert(values, AdapterConfig)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ModelError(
+            f"{path} describes no adapter: {shorten(str(error))}.", "Fetch or train the adapter again."
         ) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} describes no adapter: {error}.", "Fetch or train the adapter again.") from error
     known = {*_SILENT, *AdapterConfig.__struct_fields__}
     return config, tuple(sorted(key for key, value in values.items() if key not in known and value))
 
@@ -144,15 +148,18 @@ def read_adapter_config(folder: Path) -> tuple[AdapterConfig, tuple[str, ...]]:
 def find_weights(folder: Path) -> Path:
     """The folder's weights. Raises ModelError; pickled ones are refused, because opening them can run any code."""
     path = folder / WEIGHTS
-    if path.is_file():
+    if is_regular(path):
         return path
-    pickled = next((name for name in _PICKLED if (folder / name).is_file()), None)
+    pickled = next((name for name in _PICKLED if is_regular(folder / name)), None)
     if pickled:
         raise ModelError(
             f"{folder / pickled} is pickled, and opening such a file can run any code.",
             f"Where you trust it, write it anew: workbench convert {folder} {folder}-safe --allow-pickle",
         )
-    unfinished = find_unfinished(WEIGHTS, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else None
+    try:
+        unfinished = find_unfinished(WEIGHTS, [entry.name for entry in folder.iterdir()])
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error.strerror}.", "Check its permissions.") from error
     if unfinished:
         raise ModelError(
             f"{folder / unfinished} is a download that has not finished.", "Wait until it is whole, or fetch it again."

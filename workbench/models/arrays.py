@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import ModelError
+from workbench.models.foreign_file import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def are_numbers(path: Path, places: Sequence[tuple[str, tuple[int, ...], int]]) 
 
     found = []
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             for dtype, shape, offset in places:
                 stream.seek(offset)
                 kind = np.dtype(_TYPES.get(dtype, "<u1"))

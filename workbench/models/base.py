@@ -81,7 +81,7 @@ def _read_folder(model: Model) -> Base:
 
 def _integer(header: Header, key: str) -> int:
     value = header.metadata.get(key)
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0
 
 
 def _first(config: dict[str, Any], *keys: str) -> int:

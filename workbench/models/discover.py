@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from workbench import paths
+from workbench.models.foreign_file import open_regular
 from workbench.models.ollama import find_in_ollama, is_ollama
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 from workbench.models.unfinished import finished_name
@@ -149,7 +150,7 @@ def _is_fetched(folder: str, names: set[str]) -> bool:
 def _is_adapter(path: str) -> bool:
     """Whether a GGUF file says at its beginning, where every writer puts it, that it is an adapter."""
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123  a Path for each of thousands would double the time
+        with open_regular(path) as stream:
             return _ADAPTER_MARK in stream.read(_PEEKED)
     except OSError:
         return False

@@ -8,29 +8,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from workbench.errors import ModelError
+from workbench.models.foreign_file import check_name, is_regular, read_object, shorten
 from workbench.models.reference import ModelInfo
 from workbench.models.tensors import Tensor, read_tensors
 from workbench.models.unfinished import find_unfinished
 
 INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _USUAL_CONTEXT_TOKENS = 8192
+LONGEST_NAME = 100
+"""Characters of an architecture's name."""
 
 
 def inspect_folder(path: Path) -> ModelInfo:
     """What the folder's config and headers say. Raises ModelError that names everything that is missing."""
+    check_name(path)
     config = read_config(path)
     problems: list[str] = []
     hint = "Fetch the folder again, whole."
     files = find_weights(path, problems)
-    if not files and (pickled := sorted(file.name for kind in _PICKLED for file in path.glob(kind))):
+    if not files and (pickled := sorted(name for name in _list(path) if name.endswith(_PICKLED))):
         problems = [f"its weights are pickled ({', '.join(pickled[:3])}), and opening such a file can run any code"]
         hint = f"Where you trust it, write it anew: workbench convert {path} {path}-safe --allow-pickle"
-    if not any((path / name).is_file() for name in _TOKENIZERS):
+    if not any(is_regular(path / name) for name in _TOKENIZERS):
         problems.append("there is no tokenizer (tokenizer.json)")
     if problems:
         raise ModelError(f"{path} cannot be used: {'; '.join(problems)}.", hint)
@@ -42,53 +44,59 @@ def inspect_folder(path: Path) -> ModelInfo:
 def read_config(path: Path) -> dict[str, Any]:
     """The folder's config.json. Raises ModelError."""
     file = path / "config.json"
-    try:
-        config = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except OSError as error:
+    if not is_regular(file):
         raise ModelError(
-            f"{path} has no config.json that can be read ({error.strerror}).",
+            f"{path} has no config.json that can be read.",
             "A model's folder holds config.json, model.safetensors and tokenizer.json.",
-        ) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ModelError(f"{file} is not a JSON object: {error}.", "Fetch the folder again.") from error
+        )
+    config = read_object(file, "Fetch the folder again.")
     if not isinstance(config.get("model_type"), str):
         raise ModelError(f"{file} does not name its model_type.", "Fetch the folder again.")
+    if len(config["model_type"]) > LONGEST_NAME:
+        raise ModelError(f"{file} names no model_type that there could be.", "Fetch the folder again.")
     return config
 
 
 def find_weights(path: Path, problems: list[str]) -> list[Path]:
     """The folder's safetensors files, in order; what is missing is added to the problems."""
     single = path / "model.safetensors"
-    if single.is_file():
+    if is_regular(single):
         return [single]
-    if not (path / INDEX).is_file():
+    if not is_regular(path / INDEX):
         problems.append(f"there are no weights (model.safetensors){_name_unfinished(path, single.name)}")
         return []
     try:
-        places = msgspec.json.decode((path / INDEX).read_bytes(), type=dict[str, Any])["weight_map"]
-        names = sorted(set(map(str, places.values())))
-    except (OSError, msgspec.DecodeError, KeyError, AttributeError, RecursionError):
+        names = sorted(set(map(str, read_object(path / INDEX)["weight_map"].values())))
+    except (ModelError, KeyError, AttributeError):
         problems.append(f"{INDEX} cannot be read")
         return []
     outside = [name for name in names if Path(name).name != name]
-    missing = [name for name in names if name not in outside and not (path / name).is_file()]
+    missing = [name for name in names if name not in outside and not is_regular(path / name)]
     if outside:
-        problems.append(f"{INDEX} points outside the folder ({outside[0]})")
+        problems.append(f"{INDEX} points outside the folder ({shorten(outside[0])})")
     if missing:
         problems.append(
-            f"parts of the weights are missing: {', '.join(missing[:5])}{_name_unfinished(path, missing[0])}"
+            f"parts of the weights are missing: {', '.join(map(shorten, missing[:5]))}"
+            + _name_unfinished(path, missing[0])
         )
     return [path / name for name in names if name not in outside and name not in missing]
 
 
 def _name_unfinished(path: Path, name: str) -> str:
     """What tells that a file is still being fetched, as the end of a sentence; empty where nothing does."""
-    entries = [entry.name for entry in path.iterdir()]
+    entries = _list(path)
     cached = path.parent.parent / "blobs"  # the Hugging Face cache keeps them elsewhere until they are whole
-    if path.parent.name == "snapshots" and cached.is_dir():
-        entries += [entry.name for entry in cached.iterdir() if entry.name.endswith(".incomplete")]
+    if path.parent.name == "snapshots":
+        entries += [name for name in _list(cached) if name.endswith(".incomplete")]
     found = find_unfinished(name, entries) or next((one for one in entries if one.endswith(".incomplete")), None)
     return f"; a download has not finished ({found})" if found else ""
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def _describe(path: Path, config: dict[str, Any], tensors: dict[str, Tensor], file_bytes: int) -> ModelInfo:
@@ -132,11 +140,11 @@ def _cell_bytes(config: dict[str, Any], number_bytes: int) -> int:
 
 
 def _has_template(path: Path) -> bool:
-    if (path / "chat_template.jinja").is_file() or (path / "chat_template.json").is_file():
+    if is_regular(path / "chat_template.jinja") or is_regular(path / "chat_template.json"):
         return True
     try:
-        return bool(msgspec.json.decode((path / "tokenizer_config.json").read_bytes())["chat_template"])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, RecursionError):
+        return bool(read_object(path / "tokenizer_config.json").get("chat_template"))
+    except ModelError:
         return False
 
 

@@ -5,6 +5,8 @@ Knows nothing of what is in its tensors. Sources: llama.cpp's tools (imatrix, cv
 
 from __future__ import annotations
 
+from workbench.models.folder import LONGEST_NAME
+from workbench.models.foreign_file import shorten
 from workbench.models.header import Header
 
 
@@ -13,7 +15,7 @@ def name_kind(header: Header) -> str:
     metadata = header.metadata
     kind, architecture = metadata.get("general.type", "model"), metadata.get("general.architecture")
     if kind == "adapter":
-        return f"an adapter of the type {metadata.get('adapter.type', 'unknown')}"
+        return f"an adapter of the type {shorten(str(metadata.get('adapter.type', 'unknown')))}"
     if kind == "imatrix" or "imatrix.chunk_count" in metadata or "imatrix.datasets" in header.lengths:
         return "an importance matrix for quantizing"
     if architecture == "controlvector" or any(tensor.name.startswith("direction.") for tensor in header.tensors[:1]):
@@ -24,7 +26,7 @@ def name_kind(header: Header) -> str:
         return f"part {_part(header) + 1} of {metadata.get('split.count', 'several')} of a model"
     if not header.tensors and "tokenizer.ggml.tokens" in header.lengths:
         return "a vocabulary without a model"
-    if isinstance(architecture, str) and architecture:
+    if isinstance(architecture, str) and 0 < len(architecture) <= LONGEST_NAME:
         return "a model"
     return "something else, and does not name its architecture"
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from workbench.errors import ModelError
+from workbench.models.foreign_file import check_name, is_folder, open_regular, shorten
 from workbench.models.unfinished import check_finished
 
 Value = str | int | float | bool | tuple[int | float | bool, ...]
@@ -24,7 +26,11 @@ KEPT_ARRAY = 1024
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_LARGEST_DIMENSION_COUNT = 8
+_LARGEST_DIMENSION_COUNT = 4
+"""ggml's own limit."""
+_MOST_TENSORS, _MOST_KEYS, _MOST_STRINGS, _MOST_ELEMENTS = 1 << 18, 1 << 16, 1 << 23, 1 << 62
+_LONGEST_NAME, _LONGEST_TEXT = 1 << 12, 1 << 24
+"""Bytes of a key or tensor's name, and of a text such as a chat template."""
 _SMALLEST_ENTRY = 13
 """Bytes that a key, or a tensor's entry, takes at the least."""
 
@@ -75,11 +81,12 @@ def read_header(path: Path) -> Header:
     Raises ModelError for a file that is missing, not GGUF, damaged, or shorter than its tensors need.
     """
     try:
-        if path.is_dir():
+        if is_folder(path):
             raise ModelError(f"{path} is a folder, not a GGUF file.", "Choose the file inside it.")
+        check_name(path)
         check_finished(path)
-        with path.open("rb") as stream:
-            size = path.stat().st_size
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             if size < 24:
                 raise _not_gguf(path, stream.read(4), size)
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -89,7 +96,7 @@ def read_header(path: Path) -> Header:
             f"There is no model file {path}.", "Check the path; it may have been moved or deleted."
         ) from error
     except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.", "Check its permissions.") from error
+        raise ModelError(f"Cannot read {path}: {error.strerror or error}.", "Check its permissions.") from error
 
 
 def _not_gguf(path: Path, magic: bytes, size: int) -> ModelError:
@@ -108,6 +115,7 @@ class _Walk:
         self._size = len(data)
         self._at = 0
         self._lengths: dict[str, int] = {}
+        self._strings = 0
 
     def read(self) -> Header:
         if self._take(4) != b"GGUF":
@@ -122,6 +130,8 @@ class _Walk:
             )
         tensor_count, key_count = self._number("Q"), self._number("Q")
         self._check_count(tensor_count + key_count, _SMALLEST_ENTRY)
+        if tensor_count > _MOST_TENSORS or key_count > _MOST_KEYS:
+            raise self._damaged(f"{tensor_count:,} tensors and {key_count:,} keys")
         metadata = dict(self._entry() for _ in range(key_count))
         tensors = tuple(self._tensor() for _ in range(tensor_count))
         alignment = metadata.get("general.alignment", 32)
@@ -140,13 +150,13 @@ class _Walk:
             )
 
     def _entry(self) -> tuple[str, Value]:
-        key = self._string()
+        key = self._string(_LONGEST_NAME)
         kind = self._number("I")
         return key, self._array(key) if kind == _ARRAY else self._value(kind)
 
     def _value(self, kind: int) -> Value:
         if kind == _STRING:
-            return self._string()
+            return self._string(_LONGEST_TEXT)
         if kind not in _SCALARS:
             raise self._damaged(f"value type {kind}")
         value: int | float | bool = struct.unpack("<" + _SCALARS[kind], self._take(_width(kind)))[0]
@@ -157,10 +167,13 @@ class _Walk:
         self._lengths[key] = length
         if kind == _STRING:
             self._check_count(length, 8)
+            self._strings += length
+            if self._strings > _MOST_STRINGS:
+                raise self._damaged(f"{self._strings:,} strings in lists")
             self._skip_strings(length)
             return ()
         if kind not in _SCALARS:
-            raise self._damaged(f"array type {kind} in {key!r}")
+            raise self._damaged(f"array type {kind} in {shorten(key)!r}")
         self._check_count(length, _width(kind))
         raw = self._take(length * _width(kind)) if length <= KEPT_ARRAY else b""
         if not raw:
@@ -179,14 +192,20 @@ class _Walk:
         self._at = at
 
     def _tensor(self) -> Tensor:
-        name, dimensions = self._string(), self._number("I")
+        name, dimensions = self._string(_LONGEST_NAME), self._number("I")
         if dimensions > _LARGEST_DIMENSION_COUNT:
-            raise self._damaged(f"{dimensions} dimensions in tensor {name!r}")
+            raise self._damaged(f"{dimensions} dimensions in tensor {shorten(name)!r}")
         *shape, kind, offset = struct.unpack(f"<{dimensions}QIQ", self._take(8 * dimensions + 12))
-        return Tensor(name, tuple(shape), kind, offset)
+        tensor = Tensor(name, tuple(shape), kind, offset)
+        if tensor.elements > _MOST_ELEMENTS:
+            raise self._damaged(f"a shape of {'x'.join(map(str, shape))} in tensor {shorten(name)!r}")
+        return tensor
 
-    def _string(self) -> str:
-        return self._take(self._number("Q")).decode("utf-8", "replace")
+    def _string(self, longest: int) -> str:
+        length = self._number("Q")
+        if longest < length <= self._size - self._at:
+            raise self._damaged(f"a text of {length:,} bytes")
+        return self._take(length).decode("utf-8", "replace")
 
     def _number(self, code: Literal["I", "Q"]) -> int:
         return int.from_bytes(self._take(4 if code == "I" else 8), "little")

@@ -13,10 +13,12 @@ import psutil
 
 from workbench.errors import ModelError
 from workbench.models.folder import inspect_folder
+from workbench.models.foreign_file import is_regular
 from workbench.models.gguf_kind import name_kind
 from workbench.models.header import Header, read_header
 from workbench.models.reference import Model, ModelInfo
 
+_LARGEST_COUNT = 1 << 32
 USUAL_CONTEXT_TOKENS = 8192
 """Context size that an estimate assumes where none is given."""
 
@@ -89,8 +91,8 @@ def cell_bytes(header: Header) -> int:
     layers = _integer(header, "block_count")
     groups = _get(header, "attention.head_count_kv")
     if isinstance(groups, tuple):
-        return int(sum(groups)) * (keys + values) * 2
-    return layers * (int(groups) if isinstance(groups, (int, float)) else heads) * (keys + values) * 2
+        return sum(map(_bounded, groups)) * (keys + values) * 2
+    return layers * (_bounded(groups) or heads) * (keys + values) * 2
 
 
 def check_fits(info: ModelInfo, context_tokens: int, free_bytes: int | None = None) -> None:
@@ -132,10 +134,11 @@ def _other_parts(path: Path, header: Header) -> list[Path]:
     if int(found[1]) != 1:
         raise ModelError(f"{path} is part {int(found[1])} of {count}.", "Choose the first part.")
     names = [_SPLIT.sub(f"-{number:05d}-of-{found[2]}.gguf", path.name) for number in range(2, min(count, 1000) + 1)]
-    missing = [name for name in names if not path.with_name(name).exists()]
+    missing = [name for name in names if not is_regular(path.with_name(name))]
     if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise ModelError(
-            f"{path} has {count} parts, and these are missing: {', '.join(missing)}.", "Fetch them as well."
+            f"{path} has {count} parts, and these are missing: {', '.join(missing[:5])}{more}.", "Fetch them as well."
         )
     return [path.with_name(name) for name in names]
 
@@ -156,9 +159,12 @@ def _get(header: Header, key: str) -> object:
 
 def _integer(header: Header, key: str) -> int:
     value = _get(header, key)
-    if isinstance(value, tuple):
-        value = max(value, default=0)
-    return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0
+    return max(map(_bounded, value), default=0) if isinstance(value, tuple) else _bounded(value)
+
+
+def _bounded(value: object) -> int:
+    """A count that a header gives; 0 for what cannot be one."""
+    return value if isinstance(value, int) and 0 <= value < _LARGEST_COUNT else 0
 
 
 def _text(header: Header, key: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 import msgspec
 
 from workbench.errors import FileError, ModelError
+from workbench.models.foreign_file import is_folder, is_regular
 from workbench.models.unfinished import check_finished
 from workbench.paths import find_input
 
@@ -132,7 +133,7 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
         choice = choices[name]
         path = _locate(choice.path, folder) or (folder / Path(choice.path).expanduser())
         found = next((model for model in known if model.name == choice.path), None)
-        base = found if found and not path.exists() else model_at(path, name)
+        base = found if found and not _exists(path) else model_at(path, name)
         named = msgspec.structs.replace(
             base, name=name, chat_template=choice.chat_template, context_tokens=choice.context_tokens
         )
@@ -222,15 +223,15 @@ def _resolve_adapter(name: str, folder: Path, known: Sequence[Adapter]) -> Adapt
 
 def adapter_at(path: Path, name: str = "") -> Adapter:
     """The adapter in a file or folder, judged by its form alone. Raises ModelError when it is none."""
-    if path.is_dir() and (path / ADAPTER_CONFIG).is_file():
+    if is_regular(path / ADAPTER_CONFIG):
         return Adapter(name or path.name, path, "peft")
-    if path.is_file() and path.suffix.lower() == ".gguf":
+    if is_regular(path) and path.suffix.lower() == ".gguf":
         return Adapter(name or path.stem, path, "gguf")
-    if path.exists():
+    if _exists(path):
         check_finished(path)
-    if path.is_file() and path.parent.joinpath(ADAPTER_CONFIG).is_file():
+    if is_regular(path) and is_regular(path.parent / ADAPTER_CONFIG):
         raise ModelError(f"{path} is part of a PEFT adapter.", f"Choose its folder: {path.parent}")
-    found = "nothing is there" if not path.exists() else "this is something else"
+    found = "nothing is there" if not _exists(path) else "this is something else"
     raise ModelError(
         f"There is no adapter at {path}: {found}.",
         f"An adapter is a folder with an {ADAPTER_CONFIG}, or a GGUF file of the type adapter.",
@@ -240,26 +241,30 @@ def adapter_at(path: Path, name: str = "") -> Adapter:
 def model_at(path: Path, name: str = "") -> Model:
     """The model in a file or folder, judged by its form alone. Raises ModelError when it is none."""
     kind = recognize(path)
-    if kind is None and path.exists():
+    if kind is None and _exists(path):
         check_finished(path)
     if kind is None:
-        found = "nothing is there" if not path.exists() else "this is something else"
+        found = "nothing is there" if not _exists(path) else "this is something else"
         raise ModelError(
             f"There is no model at {path}: {found}.",
             "A model is a .gguf file, a Hugging Face folder with a config.json, or a .script.json file.",
         )
-    return Model(name or (path.stem if path.is_file() else path.name), path, kind)
+    return Model(name or (path.name if kind == "hf" else path.stem), path, kind)
 
 
 def recognize(path: Path) -> Format | None:
     """The form of a model, by its names alone; None when it is no model."""
-    if path.is_dir():
-        return "hf" if (path / "config.json").is_file() else None
-    if not path.is_file():
+    if is_folder(path):
+        return "hf" if is_regular(path / "config.json") else None
+    if not is_regular(path):
         return None
     if path.name.endswith(".script.json"):
         return "scripted"
     return "gguf" if path.suffix.lower() == ".gguf" else None
+
+
+def _exists(path: Path) -> bool:
+    return is_folder(path) or is_regular(path)
 
 
 def _locate(name: str, folder: Path) -> Path | None:

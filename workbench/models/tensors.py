@@ -7,18 +7,22 @@ Source: the safetensors format specification.
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from workbench.errors import ModelError
+from workbench.models.foreign_file import open_regular, shorten
 from workbench.models.unfinished import check_finished
 
 LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 
 _SIZES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+MOST_DIMENSIONS = 16
+MOST_ELEMENTS = 1 << 62
 _AGAIN = "Fetch or save the file again."
 
 
@@ -46,8 +50,8 @@ def read_tensors(path: Path) -> Tensors:
     """The tensors of a safetensors file. Raises ModelError: not there, not such a file, cut off, damaged."""
     check_finished(path)
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= min(LONGEST_HEADER, size - 8):
                 raise ModelError(
@@ -57,7 +61,9 @@ def read_tensors(path: Path) -> Tensors:
                 )
             header = file.read(length)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.", "Look whether the file is there.") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror or error}.", "Look whether the file is there."
+        ) from error
     return Tensors(_decode(path, header, size - 8 - length), size, 8 + length)
 
 
@@ -67,7 +73,7 @@ def _decode(path: Path, header: bytes, room: int) -> dict[str, Tensor]:
         entries.pop("__metadata__", None)
         tensors = {name: msgspec.json.decode(raw, type=Tensor) for name, raw in entries.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{path} has a damaged header: {error}.", _AGAIN) from error
+        raise ModelError(f"{path} has a damaged header: {shorten(str(error))}.", _AGAIN) from error
     end = max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)
     if end > room:
         raise ModelError(
@@ -75,12 +81,16 @@ def _decode(path: Path, header: bytes, room: int) -> dict[str, Tensor]:
         )
     wrong = [name for name, tensor in tensors.items() if not _is_sound(tensor)]
     if wrong:
-        raise ModelError(f"{path} has a damaged header: the sizes of {', '.join(wrong[:5])} do not add up.", _AGAIN)
+        raise ModelError(
+            f"{path} has a damaged header: the sizes of {', '.join(map(shorten, wrong[:5]))} do not add up.", _AGAIN
+        )
     return tensors
 
 
 def _is_sound(tensor: Tensor) -> bool:
     begin, end = tensor.data_offsets
+    if len(tensor.shape) > MOST_DIMENSIONS or tensor.elements > MOST_ELEMENTS:
+        return False
     size = _SIZES.get(tensor.dtype)
     return (
         0 <= begin <= end

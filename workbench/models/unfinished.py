@@ -36,9 +36,16 @@ def find_unfinished(name: str, among: Iterable[str]) -> str | None:
     return next((entry for entry in among if finished_name(entry) == wanted), None)
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def check_finished(path: Path) -> None:
     """Raise ModelError for a file whose name, or a file beside it, says that its download has not ended."""
-    control = next((path.name + end for end in _CONTROLS if path.with_name(path.name + end).exists()), None)
+    control = next((path.name + end for end in _CONTROLS if _is_there(path.with_name(path.name + end))), None)
     bundle = path.parent.name if finished_name(path.parent.name) == path.name.lower() else None
     if finished_name(path.name) is None and control is None and bundle is None:
         return
