@@ -147,7 +147,7 @@ def test_pickled_weights_are_refused_with_the_way_to_convert_them(adapter: Adapt
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("{", "not a JSON object"), ("{}", "peft_type"), ('{"peft_type": "LORA", "r": "x"}', "r")]
+    ("text", "expected"), [("{", "describes no adapter"), ("{}", "peft_type"), ('{"peft_type": "LORA", "r": "x"}', "r")]
 )
 def test_a_broken_configuration_names_what_is_wrong(adapter: Adapter, text: str, expected: str) -> None:
     (adapter.path / "adapter_config.json").write_text(text)

@@ -129,7 +129,8 @@ def read_adapter_config(folder: Path) -> tuple[AdapterConfig, tuple[str, ...]]:
     """A folder's configuration, and the keys in use that are not known here. Raises ModelError."""
     check_name(folder)
     path = folder / ADAPTER_CONFIG
-    values = read_object(path, "It may have been moved or deleted; choose, fetch or train the adapter again.")
+    hint = "It may have been moved or deleted; choose, fetch or train the adapter again."
+    values = read_object(path, hint, "describes no adapter")
     if "fine_tune_type" in values or "lora_parameters" in values:
         raise ModelError(
             f"{folder} is an adapter of MLX, which is stored in another form.",

@@ -60,8 +60,8 @@ def printable(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def read_object(path: Path, hint: str = _AGAIN) -> dict[str, Any]:
-    """The JSON object in a file. Raises ModelError; FileNotFoundError is one of its causes."""
+def read_object(path: Path, hint: str = _AGAIN, wrong: str = "is not a JSON object") -> dict[str, Any]:
+    """The JSON object in a file. wrong: what is said of a file that holds none. Raises ModelError."""
     try:
         with open_regular(path) as stream:
             raw = stream.read(LONGEST_JSON + 1)
@@ -69,15 +69,10 @@ def read_object(path: Path, hint: str = _AGAIN) -> dict[str, Any]:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.", hint) from error
     if len(raw) > LONGEST_JSON:
         raise ModelError(f"{path} has more than {LONGEST_JSON // 2**20} MiB, which no such file has.", hint)
-    return decode_object(path, raw, hint)
-
-
-def decode_object(path: Path, raw: bytes, hint: str = _AGAIN) -> dict[str, Any]:
-    """The JSON object in bytes that were read from a file. Raises ModelError."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ModelError(f"{path} is not a JSON object: {shorten(str(error))}.", hint) from error
+        raise ModelError(f"{path} {wrong}: {shorten(str(error))}.", hint) from error
 
 
 def shorten(text: str) -> str:
