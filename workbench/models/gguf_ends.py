@@ -34,10 +34,6 @@ def choose_ends(ends: Sequence[int], tokens: Sequence[str], unused: Sequence[int
 
 def find_end_problems(ends: Sequence[int], tokens: Sequence[str], has_unused: bool) -> Iterator[str]:
     """What cannot be said about the ends in a GGUF file, as parts of a sentence about the model."""
-    outside = [token for token in ends if token >= len(tokens)]
-    if outside:
-        yield f"its settings name token {outside[0]} as the end of an answer, which it does not have"
-        return
     if not ends and not has_unused:
         yield "neither its tokenizer nor its settings name a token that ends an answer, and llama.cpp would take one"
     hidden = _hidden(ends[1:], tokens)

@@ -55,7 +55,9 @@ def load_tokenizer(folder: Path, config: Tree) -> HfTokenizer:
             "Save it as tokenizer.json with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…).",
         )
     templates = found if isinstance(found, dict) else {"default": found} if isinstance(found, str) else {}
-    ends = find_ends(folder, config, loaded.eos_token_id)
+    size = config.get("vocab_size")
+    named = find_ends(folder, config, loaded.eos_token_id)
+    ends = tuple(token for token in named if not isinstance(size, int) or token < size)  # others are never written
     return HfTokenizer(
         tree,
         loaded.bos_token_id,
