@@ -46,6 +46,22 @@ def test_training_rows_among_the_cases_are_shown_and_are_exit_code_one(call, tab
     assert (code, "No example or training row stands among the cases." in out) == (0, True)
 
 
+def test_what_was_decided_about_a_file_is_said(call, folder):
+    (folder / "semi.csv").write_text("frage;expected\n1,5;x\n")
+    code, out, _ = call("dataset", "semi.csv")
+    assert (code, "Fields are separated by semicolons." in out) == (0, True)
+    code, out, _ = call("dataset", "semi.csv", "--json")
+    assert json.loads(out)["remarks"] == ["Fields are separated by semicolons."]
+
+
+def test_rows_that_cannot_be_read_are_counted(call, folder):
+    (folder / "a.jsonl").write_text('{"a": 1}\nbroken\nbroken\n')
+    code, out, _ = call("dataset", "a.jsonl")
+    assert (code, "3 rows, 2 of them cannot be read" in out) == (2, True)
+    code, out, _ = call("dataset", "a.jsonl", "--json")
+    assert (json.loads(out)["unreadable"], json.loads(out)["skipped"]) == (2, 0)
+
+
 def test_what_is_wrong_is_told_and_is_exit_code_two(call, table):
     table.write_text(table.read_text() + "4,too,many,cells\n")
     code, out, err = call("dataset", table)

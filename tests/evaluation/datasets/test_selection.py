@@ -42,6 +42,40 @@ def test_rows_are_chosen_by_their_values_and_keep_their_numbers(rows, where, exp
     assert numbers(rows, where=where) == expected
 
 
+@pytest.mark.parametrize(
+    ("where", "typed", "plain"),
+    [  # rows of a JSON file and of a CSV file: where a file has no types, a text is what it reads as
+        ({"flag": True}, [1], [1, 2, 4]),
+        ({"flag": "true"}, [1, 2], [1, 2]),
+        ({"flag": False}, [3], [3]),
+        ({"n": 1}, [1], [1, 2, 3]),
+        ({"n": 1.0}, [1], [1, 2, 3]),
+        ({"n": "1"}, [1, 2], [1, 2]),
+        ({"n": 9007199254740993}, [4], [4]),
+        ({"n": 9007199254740992}, [], []),
+        ({"n": (1, True)}, [1], [1, 2, 3]),
+    ],
+)
+def test_values_are_compared_with_their_types(tmp_path, where, typed, plain):
+    rows = [{"flag": True, "n": 1}, {"flag": "true", "n": "1"}, {"flag": False, "n": "1.0"}]
+    rows.append({"flag": "True", "n": 9007199254740993})
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.csv").write_text("flag,n\ntrue,1\ntrue,1\nfalse,1.0\nTrue,9007199254740993\n")
+    for name, wanted in (("a.jsonl", typed), ("a.csv", plain)):
+        if wanted:
+            assert numbers(tmp_path, name, where=where) == wanted
+        else:
+            with pytest.raises(DatasetError, match="has no row with"):
+                numbers(tmp_path, name, where=where)
+
+
+@pytest.mark.parametrize("text", ["1_0", "nan", "inf", "1e9999", "0x10", "１０", ""])
+def test_what_only_python_takes_for_a_number_is_none(tmp_path, text):
+    (tmp_path / "a.csv").write_text(f"n,m\n{text},x\n")
+    with pytest.raises(DatasetError, match="has no row with"):
+        numbers(tmp_path, "a.csv", where={"n": 10})
+
+
 def test_what_no_row_has_is_told(rows):
     with pytest.raises(DatasetError, match="has no row with level: 7"):
         load_cases(Dataset("a.jsonl", where={"level": 7}), rows)

@@ -63,6 +63,27 @@ def test_csv_has_a_line_a_cell_with_all_its_numbers(tmp_path):
     assert (rows[0]["cached"], rows[0]["error"], rows[0]["prompt_tokens"]) == ("0", "", "50")
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-2+3", "'-2+3"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("\t=1+1", "'\t=1+1"),
+        ("＝1+1", "'＝1+1"),
+        ("-5", "-5"),
+        ("+1.5e3", "+1.5e3"),
+        ("a = b", "a = b"),
+    ],
+)
+def test_no_spreadsheet_carries_out_what_a_model_said(tmp_path, said, written):
+    text = io.StringIO(newline="")
+    write_csv(make_view(tmp_path, [answer("a", CASES[0], said)]), text)
+    (row,) = csv.DictReader(io.StringIO(text.getvalue(), newline=""))
+    assert row["answer"] == written
+
+
 def test_csv_keeps_line_breaks_quotes_and_commas(tmp_path):
     said = 'one,\n"two"\r\nthree'
     text = io.StringIO(newline="")

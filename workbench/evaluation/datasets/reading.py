@@ -102,6 +102,8 @@ class Reader:
         """The variables that are no text: of a typed column, or made so by the layout."""
         if not row.typed and not meaning.typed:
             return ()
+        if self._meaning is None and not self._columns:
+            return tuple(name for name in variables if name in row.typed)
         made = {name for name, text in meaning.variables.items() if row.cells.get(name) != text}
         typed = (row.typed - made) | set(meaning.typed)
         return tuple(name for name in variables if self._columns.get(name, name) in typed)
