@@ -10,7 +10,7 @@ import pytest
 
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers import make_scorers
+from workbench.evaluation.scorers import Judged, make_scorers
 from workbench.evaluation.scorers.tokens import split_squad_tokens, split_words
 
 SENTENCES = (
@@ -108,9 +108,34 @@ def test_chinese_tokens_are_those_of_mlqa(text):
     assert Counter(split_squad_tokens(text)) == Counter(mlqa_tokens(text))
 
 
-def test_bleu_says_where_its_tokenizer_does_not_fit():
-    assert "takes text without spaces as one word" in judge("bleu", "今天天气不好", "今天天气很好").explanation
-    assert "as one word" not in judge({"bleu": {"tokenize": "zh"}}, "今天天气不好", "今天天气很好").explanation
+def test_bleu_says_where_a_tokenizer_does_not_fit():
+    told = judge({"bleu": {"tokenize": "13a"}}, "今天天气不好", "今天天气很好").explanation
+    assert "takes text without spaces as one word" in told
+    for spec in ("bleu", {"bleu": {"tokenize": "zh"}}):
+        assert "as one word" not in judge(spec, "今天天气不好", "今天天气很好").explanation
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokenize"),
+    [
+        (("今天天气很好。", "GPT 很好"), "zh"),
+        (("今日は天気がいいです", "今天天气很好"), "char"),
+        (("วันนี้อากาศดี",), "char"),
+        (("Привет мой мир опять", "a cat"), "13a"),
+    ],
+)
+def test_bleu_takes_the_tokenizer_of_sacrebleu_that_finds_words(texts, tokenize):
+    import sacrebleu
+
+    (scorer,) = make_scorers(["bleu"])
+    judged = [Judged(text[:-1], text, scorer.score(text[:-1], Case(1, {}, text))) for text in texts]
+    wanted = sacrebleu.corpus_bleu([one.text for one in judged], [list(texts)], tokenize=tokenize).score
+    assert scorer.summarize(judged) == {"corpus": pytest.approx(wanted)}
+    assert f"|tok:{tokenize}|" in scorer.sign(judged)
+    for one in judged if len(texts) == 1 else ():
+        assert one.score.value == pytest.approx(
+            sacrebleu.sentence_bleu(one.text, [one.expected], tokenize=tokenize).score
+        )
 
 
 @pytest.mark.parametrize("tokenize", ["13a", "zh", "char"])

@@ -31,6 +31,11 @@ def is_unspaced(text: str) -> bool:
     return _CHARACTER.search(text) is not None
 
 
+def is_chinese(text: str) -> bool:
+    """Whether Han characters are all that a text has of such scripts."""
+    return all(regex.match(r"\p{Han}", match[0]) for match in _CHARACTER.finditer(text))
+
+
 def has_other_script(text: str) -> bool:
     """Whether a text has letters, or punctuation, of a script other than Latin."""
     return _OTHER_SCRIPT.search(text) is not None

@@ -15,13 +15,13 @@ import msgspec
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.normalization import clean, is_blank
 from workbench.evaluation.scorers.scorer import Judged, Judging, Score, Sums, Traits, begin, list_references, no_answer
-from workbench.evaluation.scorers.tokens import is_unspaced
+from workbench.evaluation.scorers.tokens import is_chinese, is_unspaced
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Tokenizer = Literal["13a", "intl", "char", "none", "zh"]
+Tokenizer = Literal["auto", "13a", "intl", "char", "none", "zh"]
 
 _BETWEEN_SPACES = ("13a", "intl", "none")
 
@@ -29,23 +29,25 @@ _BETWEEN_SPACES = ("13a", "intl", "none")
 class Bleu(Judging, frozen=True, kw_only=True):
     """BLEU of the answer against the expected one, 0 to 100 (sacrebleu); the dataset gets the corpus BLEU
 
-    tokenize: sacrebleu's tokenizer; `zh` or `char` for text without spaces between words. lowercase: case aside.
+    tokenize: sacrebleu's tokenizer; `auto` is 13a, but zh for Chinese and char for other texts without spaces between
+        words. lowercase: case aside.
     """
 
     traits: ClassVar[Traits] = Traits(heavy=True, scale="percent")
     name: str = "bleu"
-    tokenize: Tokenizer = "13a"
+    tokenize: Tokenizer = "auto"
     lowercase: bool = False
 
     @property
     def signature(self) -> str:
-        return _sign(self._metric())
+        return _sign(self._metric(()))
 
     def score(self, text: str, case: Case) -> Score:
         references = list_references(case)
         if not references:
             return no_answer(self.name, text, case)
-        found = self._metric(effective_order=True).sentence_score(_see(text), [_see(each) for each in references])
+        metric = self._metric(references, effective_order=True)
+        found = metric.sentence_score(_see(text), [_see(each) for each in references])
         precisions = "/".join(f"{each:.0f}" for each in found.precisions)
         explanation = f"Precisions of 1 to 4 words {precisions}, brevity penalty {found.bp:.2f}."
         if self.tokenize in _BETWEEN_SPACES and any(map(is_unspaced, references)):
@@ -53,16 +55,20 @@ class Bleu(Judging, frozen=True, kw_only=True):
         return Score(self.name, _limit(found.score), begin(text.strip()), explanation)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:
-        return _compute_corpus(self._metric(), judged)
+        return _compute_corpus(self._fit(judged), judged)
 
     def sums(self, judged: Sequence[Judged]) -> dict[str, Sums]:
-        return _sum_corpus(self._metric(), judged)
+        return _sum_corpus(self._fit(judged), judged)
 
     def sign(self, judged: Sequence[Judged]) -> str:
-        return _sign(self._metric(), judged)
+        return _sign(self._fit(judged), judged)
 
-    def _metric(self, effective_order: bool = False) -> Any:
-        return _make_bleu(self.tokenize, self.lowercase, effective_order)
+    def _fit(self, judged: Sequence[Judged]) -> Any:
+        return self._metric([reference for one in judged for reference in _see_references(one)])
+
+    def _metric(self, references: Sequence[str], effective_order: bool = False) -> Any:
+        tokenizer = _choose_tokenizer(references) if self.tokenize == "auto" else self.tokenize
+        return _make_bleu(tokenizer, self.lowercase, effective_order)
 
 
 class ChrF(Judging, frozen=True, kw_only=True):
@@ -100,6 +106,13 @@ class ChrF(Judging, frozen=True, kw_only=True):
 
     def _metric(self) -> Any:
         return _make_chrf(self.word_order, self.lowercase)
+
+
+def _choose_tokenizer(references: Sequence[str]) -> Tokenizer:
+    """The one that finds words in these texts; 13a, sacrebleu's usual one, wherever there are spaces between them."""
+    if not any(map(is_unspaced, references)):
+        return "13a"
+    return "zh" if all(map(is_chinese, references)) else "char"
 
 
 @cache
