@@ -50,6 +50,12 @@ def test_a_value_without_an_end_cannot_be_turned_round():
         make({"edit_distance": {"negate": True}})
 
 
+@pytest.mark.parametrize("spec", ["perplexity", "log_likelihood"])
+def test_a_scorer_that_never_looks_at_the_answer_takes_no_part_of_it(spec):
+    with pytest.raises(ScorerError, match=f"{spec}: it never looks at the answer"):
+        make({spec: {"extract": "last_number"}})
+
+
 def test_a_weight_counts_only_among_parts():
     with pytest.raises(ScorerError, match="exact_match: a weight counts only among the parts"):
         make({"exact_match": {"weight": 2}})

@@ -10,6 +10,7 @@ from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import make_scorers
 from workbench.evaluation.scorers.json_path import JsonPath
 from workbench.evaluation.scorers.json_text import find_object, find_value, read_json
+from workbench.evaluation.scorers.ratings import find_rating
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,20 @@ def test_fields_are_compared_at_any_depth():
     same = 'So: {"who": {"tags": ["A", "b."], "name": "ada lund"}, "n": 1.0, "yes": true}'
     assert scorer.score(same, case).value == 1
     assert scorer.score('{"who": {"name": "Ada Lund", "tags": ["b", "a"]}, "n": true, "yes": 1}', case).value == 0
+
+
+@pytest.mark.parametrize("depth", [300, 480, 900, 990])
+def test_an_object_may_be_nested_deeply(depth):
+    (scorer,) = make_scorers(["json_fields"])
+    text = '{"a": 1, "b": ' + "[" * depth + "]" * depth + "}"
+    assert scorer.score(text, Case(1, {}, '{"a": 1}')).value in (0, 1)
+    assert find_rating(text, "a", (1, 2)).choice in (1, None)
+
+
+def test_names_have_one_unicode_form():
+    (scorer,) = make_scorers(["json_fields"])
+    assert scorer.score('{"pre\u0301nom": {"e\u0301": "a"}}', Case(1, {}, '{"prénom": {"é": "a"}}')).value == 1
+    assert find_value('{"pre\u0301nom": "Ada"}', JsonPath.parse("prénom")) == "Ada"
 
 
 def test_fields_that_the_expected_object_lacks_do_not_count():

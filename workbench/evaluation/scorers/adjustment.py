@@ -52,6 +52,8 @@ class Adjusted(Judging, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.adjustment.negate and self.inner.scale == "free" and self.adjustment.threshold is None:
             raise ScorerError("its values have no upper end; give a threshold to negate it")
+        if self.adjustment.extract is not None and not self.inner.needs_answer:
+            raise ScorerError("it never looks at the answer; leave out extract")
 
     @property
     def name(self) -> str:

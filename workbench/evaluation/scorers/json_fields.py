@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.evaluation.scorers.json_text import find_object, read_json
-from workbench.evaluation.scorers.normalization import normalize
+from workbench.evaluation.scorers.normalization import clean, normalize
 from workbench.evaluation.scorers.scorer import Comparing, Score, begin
 
 
@@ -28,17 +28,20 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
 
     def compare(self, text: str, expected: str) -> Score:
-        right = read_json(expected).value
+        right = _clean_keys(read_json(expected).value)
         if not isinstance(right, dict):
             return Score(self.name, 0.0, "", "The expected answer is not a JSON object.", applies=False)
-        wanted = {key: right[key] for key in self.fields or right if key in right}
+        wanted = {key: right[key] for key in map(clean, self.fields or right) if key in right}
         if not wanted:
             lacking = f"none of the fields {', '.join(self.fields)}" if self.fields else "no fields"
             return Score(self.name, 0.0, "", f"The expected object has {lacking}.", applies=False)
         found = find_object(text, list(wanted))
         if found.problem:
             return Score(self.name, 0.0, begin(found.text), f"No JSON object in the answer: {found.problem}.")
-        return self._compare(wanted, found.value, found.text)
+        try:
+            return self._compare(wanted, _clean_keys(found.value), found.text)
+        except RecursionError:
+            return Score(self.name, 0.0, begin(found.text), "The JSON object in the answer is nested too deeply.")
 
     def _compare(self, wanted: dict[str, Any], found: dict[str, Any], text: str) -> Score:
         differing = list(self._differences(wanted, found))
@@ -65,6 +68,13 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
         if isinstance(left, list) and isinstance(right, list):
             return len(left) == len(right) and all(map(self._equal, left, right))
         return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _clean_keys(value: Any) -> Any:
+    """A JSON value whose names have one Unicode form, at any depth."""
+    if isinstance(value, dict):
+        return {clean(key): _clean_keys(held) for key, held in value.items()}
+    return [_clean_keys(held) for held in value] if isinstance(value, list) else value
 
 
 def _show(value: Any) -> str:

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from workbench.errors import ScorerError
+from workbench.evaluation.scorers.normalization import clean
 
 _PART = re.compile(r"""\.?([^.\[\]'"]+)|\[(-?[0-9]+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
 
@@ -38,9 +39,14 @@ class JsonPath(NamedTuple):
         """The value at the path; None where there is none."""
         for part in self.parts:
             if isinstance(value, dict) and isinstance(part, str):
-                value = value.get(part)
+                value = _get(value, part)
             elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
                 value = value[part]
             else:
                 return None
         return value
+
+
+def _get(value: dict[str, Any], name: str) -> Any:
+    """The value of that name, whichever Unicode form the name has."""
+    return value.get(name, next((held for key, held in value.items() if clean(key) == clean(name)), None))

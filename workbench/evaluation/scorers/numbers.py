@@ -40,13 +40,14 @@ _PIECES = r"""
         | \s*[x×·⋅*]\s*10\s*(?:\^\s*\{{?\s*(?P<times>[-+]?[0-9]+)\s*\}}?|(?P<high>[⁻⁺]?[⁰¹²³⁴-⁹]+)))?
 """
 _THIN = "'’_\u00a0\u2009\u202f"
+_CURRENCY = r"[A-Z]{0,3}\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|[元円원]"
 _IN_TEXT = regex.compile(
     rf"(?P<sign>(?<![\w)\]}}.])[-+])?(?:(?<![0-9][.,])(?<![0-9])(?:{_PIECES.format(blank=_THIN)})|(?P<piece>[0-9]+))",
     regex.VERBOSE,
 )
 _WHOLE = regex.compile(
-    rf"(?P<sign>[-+]?)\s*(?:[A-Z]{{0,3}}\p{{Sc}})?\s*(?P<after>[-+]?)(?:{_PIECES.format(blank=_THIN + ' ')})"
-    r"\s*(?:\p{Sc}|%)?",
+    rf"(?P<sign>[-+]?)\s*(?:{_CURRENCY})?\s*(?P<after>[-+]?)(?:{_PIECES.format(blank=_THIN + ' ')})"
+    rf"\s*(?:{_CURRENCY}|%)?",
     regex.VERBOSE,
 )
 _GROUPING = regex.compile(rf"[{_THIN} ]")

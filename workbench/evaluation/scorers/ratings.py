@@ -61,11 +61,14 @@ def _find_told(text: str, key: str) -> tuple[dict[str, Any], int] | None:
 
 
 def _walk(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        yield from _walk(child)
+    """Every object in a value, an outer one before those inside it."""
+    waiting = [value]  # no recursion: a reply may be nested as deep as it likes
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += reversed(list(children))
 
 
 def _is(name: str, key: str) -> bool:
