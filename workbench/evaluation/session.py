@@ -6,6 +6,7 @@ engines (see hosting/) or of widgets. Unsaved prompt texts are kept as drafts: a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -162,6 +163,15 @@ class Session:
         """Show the current case as it stands in the dataset."""
         self._inputs.pop(self.number, None)
         self._set(inputs={})
+
+    def current_cases(self) -> Sequence[Case]:
+        """The rows as their file is now: read anew where another program has changed it."""
+        try:
+            if self.cases:
+                self.cases[0]
+        except DatasetChangedError:
+            self._reopen_cases()
+        return self.cases
 
     def take_news(self) -> tuple[str, ...]:
         """What happened to the dataset since this was last asked, in words: its file was changed, or cannot be read."""

@@ -70,8 +70,9 @@ class Evaluations:
         Raises WorkbenchError when there is nothing to run.
         """
         session = self._session
+        cases = session.current_cases()
         evaluation = Evaluation(
-            session.bench, session.path, session.cases, self._pool, self._sources(), self.store, self._options()
+            session.bench, session.path, cases, self._pool, self._sources(), self.store, self._options()
         )
         return evaluation, evaluation.plan()
 

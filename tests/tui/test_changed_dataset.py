@@ -1,0 +1,81 @@
+"""A dataset that another program changes while its bench is open: told in words, read anew, and never the app's end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import settled, until
+from textual.widgets import Static
+
+from workbench.evaluation.bench import Dataset
+from workbench.tui.dialogs.dataset_view import DatasetView
+from workbench.tui.screens.matrix import MatrixScreen
+from workbench.tui.widgets.case_view import CaseField
+
+WIDE, NARROW = (160, 45), (80, 24)
+NEW = [{"message": f"new {n}", "expected": "Lantern"} for n in range(5)]
+
+
+def write(folder, rows) -> None:
+    (folder / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def told(app) -> str:
+    return "\n".join(str(one.message) for one in app._notifications)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_next_case_is_that_of_the_file_as_it_is_now(app, folder, size):
+    async with app.run_test(size=size) as pilot:
+        screen = await settled(pilot)
+        write(folder, NEW)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: screen.query(CaseField).first().text == "new 1")
+        await until(
+            pilot, lambda: "cases.jsonl was changed by another program, and is read anew: 5 cases." in told(app)
+        )
+
+
+async def test_a_dataset_that_is_gone_bad_leaves_a_bench_without_cases(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        (folder / "cases.jsonl").write_text("no rows at all")
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "cannot be read any more" in told(app))
+        assert len(screen.session.cases) == 0
+        write(folder, NEW)
+        screen.session.reload_cases()
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: screen.query(CaseField).first().text.startswith("new"))
+
+
+async def test_a_run_is_one_over_the_file_as_it_is_now(app, folder):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        write(folder, NEW)
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
+        await until(pilot, lambda: pilot.app.screen.table.count == 5)
+
+
+async def test_what_was_decided_and_what_cannot_be_read_stands_in_the_preview(app, folder):
+    (folder / "semi.csv").write_text("frage;expected\n1,5;x\nbroken\n")
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await app.push_screen(DatasetView(Dataset("semi.csv"), folder))
+        view = pilot.app.screen
+        await until(
+            pilot,
+            lambda: "1 of those looked at cannot be read" in str(view.query_one("#dataset-preview", Static).visual),
+        )
+        assert "Fields are separated by semicolons." in str(view.query_one("#dataset-preview", Static).visual)
+
+
+async def test_a_long_field_is_cut_in_the_preview_with_its_length(app, folder):
+    write(folder, [{"message": "word " * 120_000, "expected": "x"}])
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await app.push_screen(DatasetView(Dataset("cases.jsonl"), folder))
+        view = pilot.app.screen
+        await until(pilot, lambda: "(600,000 characters)" in str(view.query_one("#dataset-preview", Static).visual))
