@@ -50,3 +50,71 @@ def test_what_cannot_be_merged_is_refused_and_leaves_nothing(hf: Path, tmp_path:
     with pytest.raises(ModelError, match="already there"):
         merge(Model("tiny", hf, "hf"), [Applied(Adapter("prompt", path))], tmp_path / "merged")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["merged", "prompt"]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of peft and transformers
+ENDS = [["embed_tokens"], ["lm_head"], ["embed_tokens", "lm_head", "q_proj"]]
+
+
+@pytest.fixture(scope="module")
+def tied(tmp_path_factory):
+    return write_hf(tmp_path_factory.mktemp("tied") / "tiny", tie_word_embeddings=True)
+
+
+def logits(folder, *adapters):
+    """What peft itself computes: each adapter alone over the base, their changes added."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for number, path in enumerate(adapters):
+        if number == 0:
+            model = peft.PeftModelForCausalLM.from_pretrained(model, str(path), adapter_name="0")
+        else:
+            model.load_adapter(str(path), str(number))
+    if len(adapters) > 1:
+        model.base_model.set_adapter([str(number) for number in range(len(adapters))])
+    with torch.no_grad():
+        return model(input_ids=torch.arange(3, 60)[None]).logits[0]
+
+
+@pytest.mark.parametrize("targets", ENDS)
+def test_what_changes_one_end_of_a_tied_model_leaves_the_other(tied, tmp_path, targets):
+    path = write_adapter(tied, tmp_path / "ends", peft.LoraConfig(r=4, target_modules=targets))
+    notes = merge(Model("tiny", tied, "hf"), [Applied(Adapter("ends", path))], tmp_path / "merged")
+    assert "are two now" in notes[0]
+    expected, found = logits(tied, path), logits(tmp_path / "merged")
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (found - logits(tied)).abs().max() > 0.01
+
+
+def test_a_trained_copy_of_a_tied_head_is_the_heads_alone(tied, tmp_path):
+    config = peft.LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"])
+    path = write_adapter(tied, tmp_path / "saved", config)
+    merge(Model("tiny", tied, "hf"), [Applied(Adapter("saved", path))], tmp_path / "merged")
+    expected = logits(tied, path)
+    assert (logits(tmp_path / "merged") - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_a_tied_model_stays_tied_where_neither_end_changes(tied, tmp_path):
+    path = write_adapter(tied, tmp_path / "inside", peft.LoraConfig(r=4, target_modules=["q_proj"]))
+    assert merge(Model("tiny", tied, "hf"), [Applied(Adapter("inside", path))], tmp_path / "merged") == ()
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").config.tie_word_embeddings
+
+
+def test_several_adapters_are_merged_together_in_any_order(tied, tmp_path):
+    one = write_adapter(tied, tmp_path / "one", peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+    two = write_adapter(tied, tmp_path / "two", peft.LoraConfig(r=2, target_modules=["q_proj", "lm_head"]), seed=9)
+    expected = logits(tied, one, two)
+    for number, order in enumerate(((one, two), (two, one))):
+        laid = [Applied(Adapter(path.name, path)) for path in order]
+        merge(Model("tiny", tied, "hf"), laid, tmp_path / str(number))
+        found = logits(tmp_path / str(number))
+        assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_a_dora_is_merged_alone_and_not_among_others(tied, tmp_path):
+    dora = write_adapter(tied, tmp_path / "dora", peft.LoraConfig(r=4, target_modules=["q_proj"], use_dora=True))
+    laid = [Applied(Adapter("one", dora)), Applied(Adapter("two", dora))]
+    with pytest.raises(ModelError, match="only a plain LoRA can be merged, and it is a DoRA"):
+        merge(Model("tiny", tied, "hf"), laid, tmp_path / "merged")
+    merge(Model("tiny", tied, "hf"), laid[:1], tmp_path / "merged")
+    expected = logits(tied, dora)
+    assert (logits(tmp_path / "merged") - expected).abs().max() <= 1e-4 * expected.abs().max()
