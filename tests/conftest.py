@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,20 @@ from hypothesis import settings
 settings.register_profile("workbench", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("hunt", deadline=None, max_examples=2000)
 settings.load_profile("workbench")
+
+
+CACHES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "LLAMA_CACHE", "OLLAMA_MODELS", "XDG_CACHE_HOME")
+"""Where programs of the field keep models: whatever a developer's machine has there is no part of any test."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every cache of models is a folder that is not there, in this process and in those that a test starts."""
+    nowhere = tmp_path_factory.mktemp("caches")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CACHES:
+            patch.setenv(name, str(nowhere / name.lower()))
+        yield
 
 
 @pytest.fixture(scope="session")
