@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.cores import register as register_module
 from workbench.cores.claims import BACKGROUND, WATCHED, Claim, divide
 from workbench.cores.grant import Grant
 from workbench.cores.load import Load
@@ -191,3 +195,46 @@ def test_a_container_s_quota_bounds_the_cores(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert count_cores(tmp_path / "groups", tmp_path / "membership") == (cores or 4)
+
+
+@pytest.mark.skipif(register_module.fcntl is None, reason="there are no such locks")
+def test_a_claim_that_is_not_this_users_is_not_believed(tmp_path):
+    other = Register(tmp_path)
+    other.publish(0, 4)
+    name = f"{other.name}.claim"
+    assert [claim.most for claim in Register(tmp_path).others()] == [4]
+    (tmp_path / name).chmod(0o666)  # anybody could have written it
+    assert Register(tmp_path).others() == []
+    other.close()
+
+
+@pytest.mark.skipif(register_module.fcntl is None, reason="there are no such locks")
+def test_a_claim_goes_with_its_process_even_where_a_fork_of_it_holds_the_lock(tmp_path):
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom workbench.cores.register import Register\n"
+        "register = Register(Path(sys.argv[1]))\nregister.publish(0, 4)\n"
+        "if os.fork() == 0:\n    sys.stdin.read()\nelse:\n    print(os.getpid(), flush=True)\n    os._exit(0)\n"
+    )
+    own = {**os.environ, "PYTHONPATH": str(Path(register_module.__file__).parents[2])}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.wait()
+        assert Register(tmp_path).others() == []
+        assert list(tmp_path.iterdir()) == []
+        process.stdin.close()
+
+
+@pytest.mark.skipif(register_module.fcntl is None, reason="there are no such locks")
+def test_a_pipe_with_a_claims_name_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / f"{os.getpid()}.00000000.claim")
+    assert Register(tmp_path).others() == []
+
+
+@pytest.mark.skipif(register_module.fcntl is None, reason="there are no such locks")
+def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "workbench").mkdir()
+    (tmp_path / "workbench").chmod(0o755)
+    assert shared_folder() == tmp_path / "workbench"
+    assert stat.S_IMODE((tmp_path / "workbench").stat().st_mode) == 0o700

@@ -28,8 +28,10 @@ def open_tools() -> Iterator[Tools]:
     """All of them. Raises SettingsError or StoreError."""
     from workbench.hosting.pool import Pool
     from workbench.settings import load_settings
+    from workbench.training.leftovers import sweep_leftovers
 
     settings = load_settings()
+    sweep_leftovers()
     with open_store() as store, contextlib.closing(Pool.configured(settings)) as pool:
         yield Tools(settings, pool, store)
 

@@ -109,8 +109,10 @@ def _write(out: Path, recipe: Recipe, folder: Path) -> None:
 def _begin(recipe: Recipe, folder: Path, name: str, path: Path | None, detach: bool, json: bool) -> None:
     from workbench.settings import load_settings
     from workbench.training.job import start
+    from workbench.training.leftovers import sweep_leftovers
     from workbench.training.task import open_task
 
+    sweep_leftovers()
     open_task(recipe, folder, load_settings(), name)  # what is missing is said at once, and no job is made of it
     job = start(recipe, folder, name, path)
     terminal.say(f"Job {job.id} has begun.")

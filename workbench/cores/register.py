@@ -1,7 +1,8 @@
 """The register of claims: a locked file for each process of this person that could compute.
 
-The system drops the lock when a process ends, however it ends, so that nothing of it stays. Without such locks, or
-without a folder for them, a process knows of no other. Knows nothing of how cores are divided.
+The system drops the lock when a process ends, however it ends, and whoever looks next removes the file. Only files of
+this user count, in a folder that nobody else can enter: nobody can make another one's processes slower. Without such
+locks, or without a folder for them, a process knows of no other. Knows nothing of how cores are divided.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".claim"
+_HIDDEN = ".new"
+"""Suffix of a claim that has no lock yet."""
+
 _MOST = 255
 
 
@@ -36,9 +40,17 @@ def shared_folder() -> Path | None:
         folder = Path(tempfile.gettempdir()) / f"workbench-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        if _is_own(folder):
+            folder.chmod(0o700)
+            return folder
     except OSError:
         return None
-    return folder if _is_own(folder) else None
+    return None
+
+
+def sweep() -> None:
+    """Remove what processes that are gone have left."""
+    Register(shared_folder()).others()
 
 
 class Register:
@@ -66,7 +78,7 @@ class Register:
             return []
         try:
             with os.scandir(self._folder) as entries:
-                paths = [Path(entry.path) for entry in entries if entry.name.endswith(_SUFFIX)]
+                paths = [Path(entry.path) for entry in entries if entry.name.endswith((_SUFFIX, _HIDDEN))]
         except OSError:
             return []
         own = self.name + _SUFFIX
@@ -97,7 +109,7 @@ def _create(folder: Path, name: str) -> int:
     """A locked file. It gets its name only then: one that is not locked counts as left behind."""
     assert fcntl is not None
     folder.mkdir(mode=0o700, exist_ok=True)
-    hidden = folder / f"{name}.new"
+    hidden = folder / f"{name}{_HIDDEN}"
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -112,19 +124,27 @@ def _create(folder: Path, name: str) -> int:
 
 
 def _read(path: Path) -> Iterator[Claim]:
-    """The claim in a file, if its process lives and computes."""
+    """The claim in a file, if its process lives and computes; what a dead one left is removed."""
     assert fcntl is not None
-    name = path.name.removesuffix(_SUFFIX)
+    name = path.stem
     pid = name.partition(".")[0]
+    if not pid.isdecimal() or not _is_alive(int(pid)):  # a lock outlives its process where that has forked
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return
+    if path.suffix == _HIDDEN:
+        return
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return
     try:
+        if not _is_own_file(os.fstat(descriptor)):
+            return
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         state = os.read(descriptor, 3)
-        if len(state) == 3 and state[0] and pid.isdecimal():
+        if len(state) == 3 and state[0]:
             yield Claim(name, int(pid), state[1], max(1, state[2]))
     except OSError:  # a file system without locks
         return
@@ -133,6 +153,19 @@ def _read(path: Path) -> Iterator[Claim]:
             path.unlink()
     finally:
         os.close(descriptor)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it is a process of this user."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _is_own_file(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def _is_own(folder: Path) -> bool:

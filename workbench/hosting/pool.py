@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import psutil
 
+from workbench.cores import register
 from workbench.engines.engine import EngineStatus, Event, Likelihood, Request, Sampling, Tokenized, Weighing
 from workbench.engines.scripted import ScriptedEngine
 from workbench.errors import EngineError
@@ -224,6 +225,7 @@ class Pool:
         deadline = time.monotonic() + 2
         for host in hosts:
             host.join(max(0.0, deadline - time.monotonic()))
+        register.sweep()  # an engine that is killed leaves its claim behind
 
     def _host(self, model: Model) -> Host:
         key = _key(model)

@@ -6,6 +6,7 @@ what happens on one is the screen's own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from workbench.tui.sweeping import Sweeping
     from workbench.tui.trainings import Trainings
     from workbench.tui.verdicts import Verdicts
+
+
+_SWEEP_SECONDS = 5.0
+"""after which what killed processes have left is removed: not while the first picture is drawn"""
 
 
 class WorkbenchApp(App[None]):
@@ -235,10 +240,20 @@ def run_app(bench: Path | None, model: Path | None) -> int:
         return open_desk(bench, model, settings)
 
     app = WorkbenchApp(settings, opener)
+    sweeping = threading.Timer(_SWEEP_SECONDS, _sweep)
+    sweeping.daemon = True
+    sweeping.start()
     try:
         app.run()
     finally:
+        sweeping.cancel()
         app.close_engines()
     if app.problem is not None:
         raise app.problem
     return app.return_code or 0
+
+
+def _sweep() -> None:
+    from workbench.training.leftovers import sweep_leftovers
+
+    sweep_leftovers()

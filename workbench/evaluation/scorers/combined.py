@@ -74,6 +74,10 @@ class Combined(Judging, frozen=True, kw_only=True):
 
     def judge(self, evidence: Evidence) -> Score:
         scores = list(self._judge_parts(evidence))
+        if broken := [score for score in scores if score.unscored]:  # a mean of the others would be another figure
+            worst = max(broken, key=lambda score: score.unscored == "lost")
+            told = f"Its part {worst.scorer} gave no score: {worst.explanation}"
+            return Score(self.name, 0.0, "", told, applies=False, details=worst.details, unscored=worst.unscored)
         counted = [(scorer, score) for scorer, score in zip(self.scorers, scores, strict=True) if score.applies]
         if not counted:
             reasons = "\n".join(f"{score.scorer}: {score.explanation}" for score in scores)

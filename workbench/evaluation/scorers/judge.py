@@ -126,7 +126,8 @@ class RubricJudge(Judging, frozen=True, kw_only=True):
         parts = {model: rates[each.choice] for model, each in said.items() if each.choice is not None}
         lines = [self._describe(model, verdict) for model, verdict in said.items()]
         if not parts:
-            return Score(self.name, 0.0, begin(evidence.text.strip()), "\n".join(lines), applies=False)
+            told = "\n".join(lines)
+            return Score(self.name, 0.0, begin(evidence.text.strip()), told, applies=False, unscored="error")
         value = sum(parts.values()) / len(parts)
         return Score(self.name, value, begin(evidence.text.strip()), "\n".join(lines), parts=parts)
 

@@ -101,7 +101,7 @@ class PairwiseJudge(Judging, frozen=True, kw_only=True):
             lines += _compare(model, first, second, parts)
         values = [parts[model] for model in self.jury.models if model in parts]
         if not values:
-            return Score(self.name, 0.0, text, "\n".join(lines), applies=False, parts=parts)
+            return Score(self.name, 0.0, text, "\n".join(lines), applies=False, parts=parts, unscored="error")
         return Score(self.name, sum(values) / len(values), text, "\n".join(lines), parts=parts)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.launch import Draft
+from workbench.evaluation.local_code import LocalCode
 from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
@@ -135,8 +136,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:
-        untrusted = find_untrusted(self.session.bench.scorers, self.folder)
+        untrusted: tuple[LocalCode, ...] = ()
         try:
+            untrusted = find_untrusted(self.session.bench.scorers, self.folder)
             self.open_scoring(trusted=not untrusted)
         except WorkbenchError as error:
             self.session.problems.append(error)
