@@ -143,7 +143,6 @@ def test_each_result_says_how_it_was_made_and_a_reproducible_one_is_asked_anew(d
 @pytest.mark.parametrize(
     "change",
     [
-        {"sampling": Sampling(max_tokens=7)},
         {"sampling": Sampling(stop=("x",))},
         {"sampling": Sampling(temperature=0.5)},
         {"prompt": "other"},
@@ -155,6 +154,23 @@ def test_anything_that_determines_an_answer_makes_another_question(desk, change)
     carry_out(desk.evaluation(bench(Variant("A", "plain", "desk"))))
     fields = {"name": "A", "prompt": "plain", "model": "desk", **change}
     assert not any(cell.cached for cell in carry_out(desk.evaluation(bench(Variant(**fields)))))
+
+
+def test_a_higher_limit_asks_again_only_for_what_was_cut_off(desk):
+    rules = [{"regex": r"message [12]$", "reply": "a b c d e f"}, {"regex": "message", "reply": "a"}]
+    desk.model("desk", rules=rules)
+
+    def run(limit):
+        cells = carry_out(desk.evaluation(bench(Variant("A", "plain", "desk", Sampling(max_tokens=limit)))))
+        return [(cell.completion.stop_reason, cell.cached) for cell in sorted(cells, key=lambda cell: cell.case)]
+
+    assert run(2) == [("length", False)] * 2 + [("eos", False)] * 3
+    assert run(2) == [("length", True)] * 2 + [("eos", True)] * 3
+    assert desk.evaluation(bench(Variant("A", "plain", "desk", Sampling(max_tokens=50)))).plan().cached == 3
+    assert run(50) == [("eos", False)] * 2 + [("eos", True)] * 3
+    assert run(2) == [("length", True)] * 2 + [("eos", True)] * 3
+    assert run(1)[:2] == [("length", False)] * 2
+    assert run(50) == [("eos", True)] * 5
 
 
 def test_the_same_question_under_another_name_has_its_answer(desk):

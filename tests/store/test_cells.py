@@ -92,7 +92,9 @@ def test_a_known_answer_is_found_by_its_digest_and_kept_once(store):
     assert store.read("SELECT count(*) FROM completions")[0][0] == 1
     assert get_cell(store, run, 1, 1, 0).answer.text == "Lantern"
     assert find_answer(store, b"two") is None
-    assert count_answers(store, [b"one", b"two", *(b"%d" % n for n in range(1200))]) == 1
+    others = [(b"%d" % n, 100) for n in range(1200)]
+    assert count_answers(store, [(b"one", 100), (b"two", 100), *others]) == 1
+    assert count_answers(store, [(b"one", known.output_tokens - 1)]) == 0
 
 
 def test_another_answer_to_a_known_question_stays_with_its_own_cell(store):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from workbench.engines.engine import Chunk, Completion, Event, Failure, fold
+from workbench.engines.engine import Chunk, Completion, Event, Failure, Sampling, fold
 from workbench.errors import EngineError, WorkbenchError
+from workbench.evaluation.answer_cache import AnswerKeys, find_known
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.cost import price_answer
 from workbench.evaluation.fitting import fit_messages
@@ -28,7 +29,7 @@ from workbench.evaluation.scoring import Scoring
 from workbench.hosting.pool import Pool, Ticket
 from workbench.prompting.prompt import Message
 from workbench.prompting.render import render
-from workbench.store.cells import Answer, CellRecord, find_answer
+from workbench.store.cells import Answer, CellRecord
 from workbench.store.store import Store
 
 
@@ -82,7 +83,7 @@ class Attempt:
         self._draft: Draft | None = None
         self._whole: tuple[Message, ...] = ()
         self._messages: tuple[Message, ...] | None = None
-        self._digest: bytes | None = None
+        self._keys: AnswerKeys | None = None
         self._completion: Completion | None = None
         self._cached = False
         self._charged: float | None = None
@@ -139,18 +140,22 @@ class Attempt:
         assert self.job.column.provenance is not None
         return self.job.column.provenance
 
+    @property
+    def _limited(self) -> bytes | None:
+        return self._keys.limited if self._keys else None
+
     def _begin(self, own: Provenance) -> None:
         self._draft = own.draft(self.job.case, self.job.repeat)
         self._whole = render_cell(own, self.job)
         if not self._tools.scoring.needs_answer:
             self._answered(Completion())
             return
-        self._digest = digest_cell(own, self.job, self._draft, self._whole)
+        self._keys = digest_cell(own, self.job, self._draft, self._whole)
         if before := self._tools.find_unscored(self.job):
             self.answer, self._cached, self.scored_again = before.answer, before.cached, True
             self._answered(read_answer(before.answer))
             return
-        known = find_answer(self._tools.store, self._digest) if self._digest and self._tools.cache else None
+        known = find_known(self._tools.store, self._keys) if self._keys and self._tools.cache else None
         if known:
             self.answer, self._cached = known, True
             self._answered(read_answer(known))
@@ -190,8 +195,8 @@ class Attempt:
         self._completion = completion
         share = self._stop_meter()
         if not self._cached and not self.scored_again:
-            kept = self._digest is not None and completion.stop_reason in ("eos", "stop", "length")
-            self.answer = write_answer(completion, self._digest, kept, share)
+            key = self._keys.keep(completion.stop_reason) if self._keys else None
+            self.answer = write_answer(completion, key or self._limited, key is not None, share)
         self._questions = self._tools.scoring.questions(completion.text, self.job.case)
         if any(isinstance(question, Weigh) for question in self._questions) and self._messages is None:
             self._fit()
@@ -237,7 +242,7 @@ class Attempt:
         told = error or EngineError("It failed without a word.", "Run it again.")
         completion = self._completion or Completion()
         self._completion = msgspec.structs.replace(completion, stop_reason="error")
-        self.answer = write_answer(self._completion, self._digest, False, self._stop_meter())
+        self.answer = write_answer(self._completion, self._limited, False, self._stop_meter())
         self._end(error=told.message or "It failed without a word.", hint=told.hint)
 
     def _end(self, **outcome: Any) -> None:
@@ -249,7 +254,7 @@ class Attempt:
             repeat=job.repeat,
             cached=self._cached,
             cost=self._cost,
-            prompt_digest=self._digest.hex() if self._digest else "",
+            prompt_digest=self.answer.digest.hex() if self.answer.digest else "",
             **outcome,
         )
         self.spent_seconds = self.lane.clock.end(self._begun)
@@ -267,12 +272,19 @@ def render_cell(own: Provenance, job: Job) -> tuple[Message, ...]:
     return render(own.prompt, job.case.values, enabled_examples(own.variant, own.prompt))
 
 
-def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, ...]) -> bytes | None:
-    """A fingerprint of everything that determines a cell's answer; None where chance does. whole: as rendered."""
+def digest_cell(own: Provenance, job: Job, draft: Draft, whole: tuple[Message, ...]) -> AnswerKeys | None:
+    """The keys of a cell's answer; None where chance determines it. whole: the conversation as rendered."""
     drops = own.strategy == "drop" and own.prompt.placement != "none"
     # what is dropped depends on where each example ends, and on the room there is
     extra = f"drop {own.base.context_tokens} {sorted(draft.examples_off)} {own.prompt}" if drops else ""
     alone = " reproducible" if draft.reproducible else ""
-    return digest_question(
-        own.model, own.adapters, whole, own.prompt.mode, draft.sampling, own.engine, job.repeat, extra + alone
-    )
+
+    def digest(sampling: Sampling, more: str = "") -> bytes | None:
+        told = extra + alone + more
+        return digest_question(own.model, own.adapters, whole, own.prompt.mode, sampling, own.engine, job.repeat, told)
+
+    limited = digest(draft.sampling)
+    # With `drop`, the limit decides which examples there is room for.
+    unlimited = msgspec.structs.replace(draft.sampling, max_tokens=1)
+    complete = limited if drops else digest(unlimited, " complete")
+    return AnswerKeys(complete, limited, draft.sampling.max_tokens) if complete and limited else None

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from workbench.errors import DatasetError, StoreError, WorkbenchError
+from workbench.evaluation.answer_cache import count_known
 from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell, render_cell
 from workbench.evaluation.bench import Bench, parse_bench
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
@@ -34,7 +35,6 @@ from workbench.evaluation.sources import Sources as Sources
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Model
 from workbench.prompting.budget import Strategy
-from workbench.store.cells import count_answers
 from workbench.store.origins import add_pace, digest_origin
 from workbench.store.store import Store
 
@@ -311,12 +311,12 @@ class Evaluation:
         own = column.provenance
         if own is None or not self._options.cache or not self._scoring.needs_answer:
             return 0
-        digests = []
+        keys = []
         for case in cases:
             with contextlib.suppress(WorkbenchError):  # a cell that cannot be asked tells so when its turn comes
                 job = Job(column, case, 0)
-                digests.append(digest_cell(own, job, own.draft(case), render_cell(own, job)))
-        return count_answers(self._store, [digest for digest in digests if digest])
+                keys.append(digest_cell(own, job, own.draft(case), render_cell(own, job)))
+        return count_known(self._store, [one for one in keys if one])
 
     def _turn(self, model: str | None, paused: bool) -> None:
         if model is None:

@@ -260,14 +260,15 @@ def find_reply(store: Store, digest: bytes) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def count_answers(store: Store, digests: Sequence[bytes]) -> int:
-    """How many of these questions have an answer."""
+def count_answers(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
+    """How many of these questions, each a digest and the most tokens, have an answer that is no longer."""
     found = 0
-    for start in range(0, len(digests), 500):
-        part = digests[start : start + 500]
+    for start in range(0, len(questions), 500):
+        part = dict(questions[start : start + 500])
         marks = ", ".join("?" * len(part))
-        rows = store.read(f"SELECT count(*) FROM completions WHERE kept AND digest IN ({marks})", part)
-        found += rows[0][0]
+        query = f"SELECT digest, output_tokens FROM completions WHERE kept AND digest IN ({marks})"
+        lengths: dict[bytes, int] = dict(store.read(query, list(part)))
+        found += sum(1 for digest, most in questions[start : start + 500] if lengths.get(digest, most + 1) <= most)
     return found
 
 
