@@ -101,8 +101,16 @@ def test_text_without_templates_is_sent_as_it_is(text: str) -> None:
 
 
 @given(PLAIN)
-def test_completion_sends_the_body_to_the_last_byte(text: str) -> None:
-    assert show(render(chat(text, mode="completion"), {})) == [("user", text)]
+def test_completion_sends_the_body_to_the_last_byte_but_for_the_end_of_its_last_line(text: str) -> None:
+    sent = text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+    assert show(render(chat(text, mode="completion"), {})) == [("user", sent)]
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"), [("The sky is\n", "The sky is"), ("One\n\n", "One\n"), ("Two\r\n", "Two"), ("{{ a }}\n", "x\n")]
+)
+def test_a_completion_does_not_go_on_behind_a_files_last_line_break(body: str, sent: str) -> None:
+    assert show(render(chat(body, mode="completion"), {"a": "x\n"})) == [("user", sent)]
 
 
 def test_markers_in_loops_and_conditions_make_messages() -> None:

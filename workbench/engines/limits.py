@@ -6,17 +6,22 @@ Knows nothing of engines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from workbench.engines.engine import Sampling
 from workbench.errors import EngineError
+
+_DEFAULTS = Sampling()
 
 LARGEST_BIAS = 1e6
 """Beyond every logit; infinities would turn into numbers that are not numbers."""
 
 
-def check_sampling(sampling: Sampling) -> None:
-    """Raise EngineError that names every setting out of its range, all at once."""
+def check_sampling(sampling: Sampling, unsupported: Sequence[str] = ()) -> None:
+    """Raise EngineError that names every setting out of its range, all at once.
+
+    unsupported: fields that the engine cannot honour; one that is set is refused.
+    """
     ranges = (
         ("temperature", sampling.temperature >= 0, "0 or more"),
         ("top_p", 0 < sampling.top_p <= 1, "above 0, and 1 at most"),
@@ -33,6 +38,11 @@ def check_sampling(sampling: Sampling) -> None:
     ]
     if not math.isfinite(sampling.temperature):
         wrong.append(f"temperature is {sampling.temperature!r}, expected a number")
+    wrong += [
+        f"{name} is set, which this engine cannot honour"
+        for name in unsupported
+        if getattr(sampling, name) != getattr(_DEFAULTS, name)
+    ]
     if sampling.grammar and sampling.json_schema is not None:
         wrong.append("it has both a grammar and a json_schema, expected one of them at most")
     if wrong:

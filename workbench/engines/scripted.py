@@ -42,6 +42,7 @@ from workbench.errors import ModelError
 from workbench.models.reference import Model, ModelInfo
 
 VOCABULARY = 50_000
+UNSUPPORTED = ("grammar", "json_schema")
 _LONGEST_WAIT = 0.02
 """Seconds after which a step looks whether a cancel has come."""
 
@@ -175,7 +176,7 @@ class ScriptedEngine:
             context_tokens=script.context_tokens,
             memory_bytes=script.memory_bytes,
             engine="scripted",
-            unsupported_sampling=("grammar", "json_schema"),
+            unsupported_sampling=UNSUPPORTED,
             device="none",
         )
 
@@ -189,7 +190,7 @@ class ScriptedEngine:
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError for one that is empty or longer than the context."""
-        check_sampling(request.sampling)
+        check_sampling(request.sampling, UNSUPPORTED)
         rule, tokens = self._read(request)
         self._answers[request.id] = _Answer(request, rule, self._script, tokens, self._clock.now())
 

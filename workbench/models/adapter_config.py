@@ -23,6 +23,9 @@ _PICKLED = ("adapter_model.bin", "adapter_model.pt", "pytorch_adapter.bin")
 _HARMLESS_STARTS = ("gaussian", "eva", "orthogonal")
 """Ways to begin a LoRA's training that leave the base as it is."""
 
+_PATIENCE = 0.2
+"""Seconds in which a pattern must have matched a name or not."""
+
 _SILENT = {
     *("arrow_config", "corda_config", "ensure_weight_tying", "eva_config"),
     *("inference_mode", "kasa_config", "loftq_config"),
@@ -66,14 +69,14 @@ class AdapterConfig(msgspec.Struct, frozen=True):
         """What PEFT multiplies a module's low-rank product with, at an adapter scale of 1."""
         alpha = self.lora_alpha
         for pattern, value in (self.alpha_pattern or {}).items():
-            if _matches(pattern, module):
+            if matches(pattern, module):
                 alpha = value
                 break
         return alpha / (math.sqrt(rank) if self.use_rslora else rank)
 
     def rank(self, module: str) -> int:
         """The rank that PEFT gives a module's product."""
-        return next((rank for pattern, rank in (self.rank_pattern or {}).items() if _matches(pattern, module)), self.r)
+        return next((rank for pattern, rank in (self.rank_pattern or {}).items() if matches(pattern, module)), self.r)
 
     def targets(self, module: str) -> bool:
         """Whether PEFT changes a module of this name (`check_target_module_exists` of its tuners)."""
@@ -171,22 +174,33 @@ def find_weights(folder: Path) -> Path:
 def _names(targets: Any, module: str) -> bool:
     """Whether a pattern, or one of several names or ends of names, means a module."""
     if isinstance(targets, str):
-        return _search(rf"({targets})\Z", module) is not None
+        return matches_whole(targets, module)
     names = [name for name in targets or () if isinstance(name, str)]
     return any(module == name or module.endswith(f".{name}") for name in names)
 
 
 def _search(pattern: str, module: str) -> str | None:
-    """What the first group of a pattern finds from the beginning of a name on; None for a pattern that is none."""
+    """What the first group of a pattern finds from the beginning of a name on; None for a pattern that is none.
+
+    Raises ModelError for one that takes too long: peft would look for it in every module, without a limit.
+    """
     try:
-        found = regex.match(pattern, module, timeout=1)
-    except (regex.error, TimeoutError):
+        found = regex.match(pattern, module, timeout=_PATIENCE)
+    except regex.error:
         return None
+    except TimeoutError as error:
+        raise ModelError(
+            f"Its configuration has a regular expression that takes too long to match: {pattern[:80]!r}.",
+            "Name the modules one by one.",
+        ) from error
     return found[1] if found else None
 
 
-def _matches(pattern: str, module: str) -> bool:
-    try:
-        return regex.match(rf"(.*\.)?({pattern})$", module, timeout=1) is not None
-    except (regex.error, TimeoutError):
-        return False
+def matches(pattern: str, module: str) -> bool:
+    """Whether a key of a rank or alpha pattern means a module. Raises ModelError as `_search` does."""
+    return _search(rf"((.*\.)?({pattern})$)", module) is not None
+
+
+def matches_whole(pattern: str, module: str) -> bool:
+    """Whether a pattern of modules means a module. Raises ModelError as `_search` does."""
+    return _search(rf"({pattern})\Z", module) is not None

@@ -32,9 +32,9 @@ def check_compatible(adapter: Adapter, base: Model) -> tuple[str, ...]:
         return ()
     try:
         contents, shape = read_contents(adapter), read_base(base)
+        return find_problems(adapter, contents, base, shape)
     except ModelError as error:
         return (f"{error.message} {error.hint}".strip(),)
-    return find_problems(adapter, contents, base, shape)
 
 
 def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dtype: str = ""
     """the numbers it is computed in, once it is loaded; empty where the engine mixes them"""
     unsupported_sampling: tuple[str, ...] = ()
-    """fields of Sampling that its engine cannot honour; a request that sets one is answered without it"""
+    """fields of Sampling that its engine cannot honour; a request that sets one is refused"""
 
 
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,8 @@ Sections. A line that holds only `system:`, `user:` or `assistant:` (any case, o
 section. Line breaks around a section's text are layout and are left out; spaces and tabs are text and stay,
 and what a variable brings is never trimmed. Text before the first marker is the system message; in a body without any
 marker the text is the user's. A system message, or such a body, that turns out blank is not sent. In completion mode
-there are no sections: the whole body, byte for byte, is one message.
+there are no sections: the whole body, byte for byte, is one message; only the line break that ends its last line, as
+every editor writes one, is left out.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class _Gaps:
 
 
 def _render_body(prompt: Prompt, variables: Values, examples: Sequence[Example], gaps: _Gaps) -> tuple[Message, ...]:
-    template = compile_body(prompt.body, _choose(prompt, variables, examples))
+    template = compile_body(_sent(prompt), _choose(prompt, variables, examples))
     values = _read_values(prompt, template, variables)
     if prompt.placement == "inline" and examples:
         values["examples"] = [_Shown(example) for example in examples]
@@ -157,6 +158,12 @@ def _render_body(prompt: Prompt, variables: Values, examples: Sequence[Example],
         for piece in pieces
         if piece.text.strip() or piece.role not in (None, "system")
     )
+
+
+def _sent(prompt: Prompt) -> str:
+    """The body as it is filled in: a completion would go on behind the line break that ends a file's last line."""
+    body = prompt.body
+    return body[: -(2 if body.endswith("\r\n") else 1)] if prompt.mode == "completion" and body.endswith("\n") else body
 
 
 def _render_turns(prompt: Prompt, variables: Values, examples: Sequence[Example], gaps: _Gaps) -> tuple[Turn, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,56 @@ def test_a_gguf_adapter_is_pointed_to_its_other_form(engine: TransformersEngine,
     applied = Applied(Adapter("a", tmp_path / "a.gguf", "gguf"), 1.0)
     with pytest.raises(ModelError, match="PEFT"):
         engine._adapters.lay([applied], ())
+
+
+SLOW = "(([a-z._0-9]+)+)+!"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"target_modules": SLOW},
+        {"exclude_modules": SLOW},
+        {"alpha_pattern": {SLOW: 4}},
+        {"rank_pattern": {SLOW: 4}},
+        {"target_modules": r"(?=(a|a)*b)((.|[a-z])+)+\1!"},
+    ],
+)
+def test_an_expression_that_would_be_matched_for_ever_is_refused_or_matched_soon(
+    engine: TransformersEngine, adapters: dict[str, Path], tmp_path: Path, config: dict[str, Any]
+) -> None:
+    path = Path(shutil.copytree(adapters["lora"], tmp_path / "slow"))
+    _configure(**config)(path)
+    started = time.monotonic()
+    try:
+        complete(engine, ask(1, adapters=[(path, 1.0)]))  # it may match nothing, and change nothing
+    except ModelError as error:
+        assert "regular expression" in error.message or "target" in error.message
+    assert time.monotonic() - started < 20  # peft alone needs longer than anyone lives
+
+
+@pytest.mark.parametrize("key", ["modules_to_save", "layers_pattern"])
+def test_an_expression_where_names_belong_is_refused(
+    engine: TransformersEngine, adapters: dict[str, Path], tmp_path: Path, key: str
+) -> None:
+    path = Path(shutil.copytree(adapters["lora"], tmp_path / "slow"))
+    _configure(**{key: [SLOW]})(path)
+    with pytest.raises(ModelError):
+        engine.submit(ask(1, adapters=[(path, 1.0)]))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"target_modules": r"model\.layers\.\d+\.self_attn\.(q|v)_proj"},
+        {"target_modules": r".*\.(up|down)_proj", "exclude_modules": r".*layers\.0\..*"},
+        {"target_modules": LINEAR, "rank_pattern": {r"layers\.[1].*up_proj": 6}, "alpha_pattern": {"[qk]_proj": 20}},
+    ],
+)
+def test_expressions_mean_what_they_mean_to_peft(
+    engine: TransformersEngine, tiny_hf: Path, adapters: dict[str, Path], tmp_path: Path, config: dict[str, Any]
+) -> None:
+    path = write_adapter(tiny_hf, tmp_path / "patterns", peft.LoraConfig(r=4, **config))
+    for laid in ([(path, 1.0)], [(adapters["lora"], 0.5), (path, 0.5)]):
+        request = ask(1, adapters=laid)
+        assert complete(engine, request)[0].text == generate(engine, tiny_hf, request, laid)

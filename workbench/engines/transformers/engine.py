@@ -166,7 +166,7 @@ class TransformersEngine:
 
     def submit(self, request: Request) -> None:
         """Take a request. Raises EngineError, TemplateError or ModelError for one that cannot be run."""
-        check_sampling(request.sampling)
+        check_sampling(request.sampling, self._info.unsupported_sampling)
         _, prompt = self._prompts.read(request)
         check_length(len(prompt), self._info.context_tokens)
         tokenize = functools.partial(self._vocabulary.tokenize, special=False)

@@ -6,6 +6,7 @@ Knows nothing of how it is laid over the base.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import peft
@@ -14,7 +15,13 @@ from safetensors import safe_open
 
 from workbench.errors import ModelError
 from workbench.models.adapter import check_values
-from workbench.models.adapter_config import AdapterConfig, find_weights, read_adapter_config
+from workbench.models.adapter_config import (
+    AdapterConfig,
+    find_weights,
+    matches,
+    matches_whole,
+    read_adapter_config,
+)
 from workbench.models.compatibility import check_compatible
 from workbench.models.reference import Adapter, Model
 from workbench.models.tensors import read_tensors
@@ -114,8 +121,11 @@ def check_source(source: Source, base: Model) -> None:
     check_values(source.adapter)
 
 
-def make_config(source: Source) -> Any:
-    """The configuration as peft wants it. Raises ModelError where peft does not understand it."""
+def make_config(source: Source, modules: Sequence[str]) -> Any:
+    """The configuration as peft wants it, for a base with modules of these names.
+
+    Raises ModelError where peft does not understand it, or where it would match an expression without a limit.
+    """
     try:
         config = peft.PeftConfig.from_pretrained(str(source.adapter.path))
     except Exception as error:
@@ -125,4 +135,30 @@ def make_config(source: Source) -> Any:
             "Update peft, or train the adapter again with the installed version.",
         ) from error
     config.inference_mode = True
+    _spell_out(config, modules)
     return config
+
+
+_PLAIN = re.compile(r"[\w.-]+")
+"""Names that peft may take for regular expressions: they match soon, whatever they are matched with."""
+
+
+def _spell_out(config: Any, modules: Sequence[str]) -> None:
+    """Put the modules' own names in place of regular expressions, which peft matches without a limit of time."""
+    for key in ("target_modules", "exclude_modules", "feedforward_modules"):
+        pattern = getattr(config, key, None)
+        if isinstance(pattern, str) and pattern != "all-linear":
+            setattr(config, key, {name for name in modules if matches_whole(pattern, name)})
+    for key in ("rank_pattern", "alpha_pattern"):
+        patterns = getattr(config, key, None) or {}
+        if not all(map(_PLAIN.fullmatch, patterns)):
+            found = ((name, next((p for p in patterns if matches(p, name)), None)) for name in modules)
+            setattr(config, key, {re.escape(name): patterns[pattern] for name, pattern in found if pattern is not None})
+    for key in ("modules_to_save", "layers_pattern"):
+        given = getattr(config, key, None) or ()
+        strange = [name for name in ([given] if isinstance(given, str) else given) if not _PLAIN.fullmatch(str(name))]
+        if strange:
+            raise ModelError(
+                f"{key} of the adapter's configuration holds a regular expression: {str(strange[0])[:80]!r}.",
+                "Name the modules one by one.",
+            )

@@ -67,8 +67,10 @@ def load_part(base: LoadedBase, module: Any, source: Source, name: str) -> Any:
     """
     path, device = str(source.adapter.path), str(base.model.device)
     try:
-        if module is None:
-            config = make_config(source)
+        config = make_config(source, [name for name, _ in base.model.named_modules() if name])
+        if module is not None:
+            module.add_adapter(name, config)  # peft would read the configuration itself, expressions included
+        else:
             module = PeftModelForCausalLM(_copy_structure(base.model), config, adapter_name=name)
             base.weights.guard(module)
         result = module.load_adapter(path, name, torch_device=device)
