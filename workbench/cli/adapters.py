@@ -189,10 +189,11 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 def _score(made: Manifest) -> str:
     from workbench.evaluation.words import format_score
+    from workbench.training.progress import is_share
 
     if made.metrics and made.metrics.scores:
         name, value = next(iter(made.metrics.scores.items()))
-        return f"{name} {format_score(value)}"
+        return f"{name} {format_score(value, is_share(name, made.metrics.free))}"
     return "–" if made.validation_loss is None else f"loss {made.validation_loss:.4f}"
 
 
@@ -216,10 +217,12 @@ def _show(registry: Registry, name: str, json: bool) -> None:
 
 def _describe(registry: Registry, entry: Entry, made: Manifest) -> list[tuple[str, str]]:
     from workbench.evaluation.words import format_score
+    from workbench.training.progress import is_share
 
-    scores = made.metrics.scores if made.metrics else {}
+    scores, free = (made.metrics.scores, made.metrics.free) if made.metrics else ({}, ())
     told = [
-        f"{key} {format_score(value)}" + (f" (base {format_score(made.baseline[key])})" if key in made.baseline else "")
+        f"{key} {format_score(value, is_share(key, free))}"
+        + (f" (base {format_score(made.baseline[key], is_share(key, free))})" if key in made.baseline else "")
         for key, value in scores.items()
     ]
     return [

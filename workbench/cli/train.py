@@ -198,7 +198,9 @@ def _tell(event: JobEvent, steps: int) -> str:
             )
         case p.JobExamined():
             loss = "" if event.validation_loss is None else f"  validation loss {event.validation_loss:.4f}"
-            scores = "".join(f"  {name} {format_score(value)}" for name, value in event.scores.items())
+            scores = "".join(
+                f"  {name} {format_score(value, p.is_share(name, event.free))}" for name, value in event.scores.items()
+            )
             return f"after update {event.step}:{loss}{scores}{'  (best so far)' if event.best and event.step else ''}"
         case p.JobNotice():
             return event.text
@@ -292,12 +294,13 @@ def _list_jobs(json: bool) -> None:
 
 def _row(info: JobInfo) -> tuple[str, str, str, str]:
     from workbench.evaluation.words import format_score
+    from workbench.training.progress import is_share
 
     best = "–"
     if info.best:
         score = info.best.scores.get(info.best.metric)
         best = (
-            f"{info.best.metric} {format_score(score)}"
+            f"{info.best.metric} {format_score(score, is_share(info.best.metric, info.best.free))}"
             if score is not None
             else f"loss {info.best.validation_loss or 0:.4f}"
         )

@@ -95,14 +95,17 @@ def measure_scale(view: RunView, variant: Variant, metric: str = "", adapter: st
     estimates = estimate(table, chosen, 1 - (1 - LEVEL) / len(scaled))
     values = {scale: estimates[view.variants.index(scaled[scale])] for scale in sorted(scaled)}
     best = _find_best(values, chosen)
-    verdicts = _judge_all(table, chosen, {scale: view.variants.index(scaled[scale]) for scale in values}, best)
+    verdicts = compare_scales(table, chosen, {scale: view.variants.index(scaled[scale]) for scale in values}, best)
     points = tuple(ScalePoint(scale, scaled[scale], value, verdicts.get(scale)) for scale, value in values.items())
     expected = _choose_by_halves(table, chosen, [view.variants.index(scaled[scale]) for scale in values])
     return ScaleCurve(view.id, variant.name, variant.adapters[place].adapter, chosen, points, best, expected)
 
 
-def _judge_all(table: Table, metric: Metric, columns: dict[float, int], best: float) -> dict[float, Outcome]:
-    """How each other scale stands against the best. Corrected over every two of them: any might have been the best."""
+def compare_scales(table: Table, metric: Metric, columns: dict[float, int], best: float) -> dict[float, Outcome]:
+    """How each other scale stands against the best one, corrected over every two of them: any might have been the best.
+
+    columns: of each scale in the table.
+    """
     pairs = list(combinations(columns, 2))
     places = [(columns[a], columns[b]) for a, b in pairs]
     found = contrast(table.means, places, metric.binary, metric.lower_is_better, not metric.free)

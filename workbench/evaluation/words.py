@@ -107,8 +107,10 @@ def format_value(value: float, metric: Metric, n: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{count_digits(metric, n, value)}f}"
 
 
-def format_score(value: float) -> str:
-    """A mean of whatever metric, where only its name is known: a share, a margin, a perplexity alike."""
+def format_score(value: float, share: bool = True) -> str:
+    """A mean in few characters. share: of 1, which is what a percentage can be of; no margin, BLEU or perplexity is."""
+    if share and 0 <= value <= 1:
+        return f"{value:.1%}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 

@@ -44,6 +44,11 @@ class Judge:
     def lower_is_better(self) -> bool:
         return bool(self._scorers) and self._scorers[0].lower_is_better
 
+    @property
+    def free(self) -> tuple[str, ...]:
+        """The scorers whose values are no shares of 1."""
+        return tuple(scorer.name for scorer in self._scorers if scorer.scale != "unit")
+
     def judge(self, answers: Sequence[str], cases: Sequence[Case]) -> Verdict:
         """Score the answers to the cases."""
         scores: dict[str, float] = {}

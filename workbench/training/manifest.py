@@ -28,7 +28,8 @@ class DataTrace(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Scores on a dataset. digest: of its content; cases: how many. at: seconds since 1970."""
+    """Scores on a dataset. digest: of its content; cases: how many. at: seconds since 1970. free: the scores that
+    are no shares of 1."""
 
     scores: dict[str, float]
     cases: int
@@ -36,6 +37,7 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str = ""
     at: float = 0.0
     note: str = ""
+    free: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,12 +6,21 @@ Knows nothing of how training goes, where events are kept (journal.py) or how th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
 
 Outcome = Literal["done", "stopped", "failed"]
 Stage = Literal["loading", "reading", "training", "examining", "saving"]
+
+MARGIN = "reward margin"
+"""A difference of log-probabilities, as preference training measures it: without ends, so no share of anything."""
+
+
+def is_share(score: str, free: Collection[str]) -> bool:
+    """Whether a score can be written as a percentage. free: the scores of which it is known that they cannot."""
+    return score != MARGIN and score not in free
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
@@ -80,7 +89,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
 class JobExamined(_Event, frozen=True, tag="examined"):
     """The state after an update, measured on the validation split; step 0 is the base.
 
-    train_loss: mean since the examination before, None at step 0. scores: mean of each scorer, over `cases`.
+    train_loss: mean since the examination before, None at step 0. scores: mean of each scorer, over `cases`;
+    those named in `free` are no shares of 1.
     best: whether it is the best so far, by `metric`. seconds: what the examination took.
     """
 
@@ -93,6 +103,7 @@ class JobExamined(_Event, frozen=True, tag="examined"):
     best: bool = False
     seconds: float = 0.0
     samples: tuple[Sample, ...] = ()
+    free: tuple[str, ...] = ()
 
 
 class JobSaved(_Event, frozen=True, tag="saved"):

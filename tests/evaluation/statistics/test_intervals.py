@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from workbench.evaluation.statistics.interval import (
     LEAST_CASES,
     LEAST_CASES_FREE,
+    LEAST_DIFFERING,
     TOO_ALIKE,
     TOO_FEW,
     count_differing,
@@ -51,9 +52,9 @@ def test_repeats_that_agree_are_worth_one_and_independent_ones_are_worth_all():
 def test_scores_near_the_ceiling_have_an_interval_only_once_enough_lie_below_it():
     values = np.ones(100)
     assert mean_interval(values, bounded=True).unknown == TOO_ALIKE
-    values[:7] = np.linspace(0.1, 0.9, 7)
+    values[: LEAST_DIFFERING - 1] = np.linspace(0.1, 0.9, LEAST_DIFFERING - 1)
     assert mean_interval(values, bounded=True).unknown == TOO_ALIKE
-    values[7] = 0.5
+    values[-1] = 0.5
     found = mean_interval(values, bounded=True)
     assert found.unknown == ""
     assert values.mean() - found.interval.low > found.interval.high - values.mean()

@@ -18,7 +18,7 @@ LEAST_CASES = 20
 """Cases from which a mean of values with a lower and an upper end has an interval."""
 LEAST_CASES_FREE = 30
 """The same for values without ends, whose longest tail few cases show."""
-LEAST_DIFFERING = 8
+LEAST_DIFFERING = 10
 """Cases that must differ from the commonest value: nineteen scores of 1 and a 0.5 say nothing of how low others go."""
 LEAST_DISCORDANT = 5
 """Cases that only one of two variants has right, for an interval of the difference of their rates."""

@@ -17,7 +17,7 @@ _BOUNDED, _FREE = 0.7, 1.2
 """How much of the skewness is taken out. A sample shows too little of an endless tail, and too much of a short one:
 both numbers are where the simulated coverage is nearest to 95%."""
 
-_DRAWS = 8_000
+_DRAWS = 4_000
 
 
 class SkewTest(NamedTuple):

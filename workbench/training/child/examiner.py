@@ -17,13 +17,13 @@ from workbench.training.child.answers import write_answers
 from workbench.training.child.learner import Learner
 from workbench.training.child.lessons import Lessons
 from workbench.training.judge import Judge, Verdict
-from workbench.training.progress import JobExamined, Sample
+from workbench.training.progress import MARGIN, JobExamined, Sample
 from workbench.training.rows import Row
 from workbench.training.task import Task
 
 _LEAST = 1e-4  # of the loss: what is less is no progress
 _SHOWN = 300  # characters of a sample's question
-_PAIRED = {"eval_rewards/margins": "reward margin", "eval_rewards/accuracies": "reward accuracy"}
+_PAIRED = {"eval_rewards/margins": MARGIN, "eval_rewards/accuracies": "reward accuracy"}
 
 
 class Examiner:
@@ -65,6 +65,7 @@ class Examiner:
             metric=self.metric,
             seconds=time.monotonic() - began,
             samples=samples,
+            free=self._judge.free,
         )
         import msgspec
 

@@ -69,7 +69,8 @@ def describe(
 
 def _measure(traces: tuple[DataTrace, ...], best: JobExamined) -> Measured:
     held = next((trace for trace in traces if trace.role == "validation"), None)
-    return Measured(best.scores, best.cases, held.path if held else "", held.digest if held else "", best.at)
+    path, digest = (held.path, held.digest) if held else ("", "")
+    return Measured(best.scores, best.cases, path, digest, best.at, free=best.free)
 
 
 def _fingerprint(path: Path) -> str:

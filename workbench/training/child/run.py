@@ -36,7 +36,16 @@ from workbench.training.judge import Judge
 from workbench.training.manifest import DataTrace
 from workbench.training.pairs import Pairs, read_pairs
 from workbench.training.place import Place
-from workbench.training.progress import JobBegan, JobEnded, JobEvent, JobExamined, JobNotice, JobSaved, JobStage
+from workbench.training.progress import (
+    JobBegan,
+    JobEnded,
+    JobEvent,
+    JobExamined,
+    JobNotice,
+    JobSaved,
+    JobStage,
+    is_share,
+)
 from workbench.training.recipe import parse_recipe
 from workbench.training.registry import Registry
 from workbench.training.rows import digest_rows, find_overlap, render_training, render_validation, tell_test_overlap
@@ -293,8 +302,10 @@ class Training:
         after = best.scores.get(best.metric)
         if before is None or after is None or before < after:
             return ""
+        share = is_share(best.metric, best.free)
         return (
-            f"It answers no better than the base ({best.metric} {format_score(after)}, before {format_score(before)}):"
+            f"It answers no better than the base ({best.metric} {format_score(after, share)},"
+            f" before {format_score(before, share)}):"
             " look at the samples, then try another learning rate, more rows, or another prompt."
         )
 
