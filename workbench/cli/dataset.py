@@ -48,7 +48,8 @@ def main(
 
     Reads JSON lines, JSON, CSV, TSV, Excel (.xlsx), Parquet, and folders that
     the Hugging Face datasets library saved. Chat messages, ShareGPT, Alpaca,
-    prompt and completion, preferences, question and answer, text and label are
+    prompt and completion, preferences, question and answer, SQuAD, multiple
+    choice, input and target, promptfoo's columns, text and label are
     recognised; other columns are variables under their own names.
 
     \b

@@ -235,6 +235,15 @@ def test_numbers_days_and_durations_of_a_table_read_as_one_would_write_them(tmp_
     assert set(first.typed) == {"price", "prices", "part"}
 
 
+def test_a_number_without_an_end_is_kept_as_text_and_none_is_no_value(tmp_path):
+    path = save_parquet(
+        tmp_path / "a.parquet", q=[float("inf"), float("nan")], many=[[1.5, float("-inf")], [float("nan")]]
+    )
+    first, second = load(path)
+    assert (first.variables, first.typed) == ({"q": "inf", "many": '[1.5,"-inf"]'}, ("many",))
+    assert second.variables == {"many": "[null]"}
+
+
 def test_a_day_that_nothing_can_write_is_told_by_row_and_column(tmp_path):
     path = save_parquet(tmp_path / "a.parquet", q=["a", "b"], day=pa.array([0, 2**62], pa.timestamp("ms")))
     with pytest.raises(DatasetError, match=r"row 2: column day: a timestamp\[ms\] out of range"):

@@ -31,7 +31,7 @@ def to_text(value: Any) -> str | None:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else None if math.isnan(value) else str(value)
     if isinstance(value, Decimal):
-        return format(value, "f") if value.is_finite() else None
+        return format(value, "f") if value.is_finite() else None if value.is_nan() else str(value)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -57,6 +57,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, Decimal) and not value.is_finite():
-        return None
+    if isinstance(value, (Decimal, float)) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
     return _decode(value) if isinstance(value, bytes) else value
