@@ -28,6 +28,12 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
 
     def compare(self, text: str, expected: str) -> Score:
+        try:
+            return self._compare_objects(text, expected)
+        except RecursionError:
+            return Score(self.name, 0.0, "", "One of the JSON objects is nested too deeply to compare.", applies=False)
+
+    def _compare_objects(self, text: str, expected: str) -> Score:
         right = _clean_keys(read_json(expected).value)
         if not isinstance(right, dict):
             return Score(self.name, 0.0, "", "The expected answer is not a JSON object.", applies=False)
@@ -38,10 +44,7 @@ class JsonFields(Comparing, frozen=True, kw_only=True):
         found = find_object(text, list(wanted))
         if found.problem:
             return Score(self.name, 0.0, begin(found.text), f"No JSON object in the answer: {found.problem}.")
-        try:
-            return self._compare(wanted, _clean_keys(found.value), found.text)
-        except RecursionError:
-            return Score(self.name, 0.0, begin(found.text), "The JSON object in the answer is nested too deeply.")
+        return self._compare(wanted, _clean_keys(found.value), found.text)
 
     def _compare(self, wanted: dict[str, Any], found: dict[str, Any], text: str) -> Score:
         differing = list(self._differences(wanted, found))
