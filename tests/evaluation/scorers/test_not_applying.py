@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.engines.engine import Likelihood
+from workbench.engines.engine import Completion, Likelihood
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Evidence, Judged, Reply, make_scorers
@@ -116,3 +116,27 @@ def test_signs_and_blanks_that_are_looked_for_count(text, answer, value):
 )
 def test_the_signs_of_an_expected_answer_have_to_be_there(wanted, answer, value):
     assert make("contains").score(answer, Case(1, {}, wanted)).value == value
+
+
+RUBRIC = {"judge": {"model": "m", "rubric": "Good?"}}
+SLOW = {"pattern": "(a|aa)+$", "timeout_seconds": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("spec", "replies", "unscored"),
+    [
+        (RUBRIC, (Reply(completion=Completion(text="Hm, well.")),), "error"),
+        (RUBRIC, (Reply(problem="The model was unloaded."),), "lost"),
+        (RUBRIC, (), ""),
+        ({"pairwise": {"model": "m"}}, (Reply(completion=Completion(text="A")), Reply(problem="gone")), "lost"),
+        ("perplexity", (Reply(problem="The engine has no likelihoods."),), "error"),
+        ("perplexity", (), ""),
+        ({"multiple_choice": {"column": "choices"}}, (), "error"),
+        ({"regex": SLOW}, (), "error"),
+        ({"exact_match": {"extract": {"regex": SLOW}}}, (), "error"),
+        ("numeric_match", (), ""),
+    ],
+)
+def test_a_score_that_should_be_there_is_counted_as_missing(spec, replies, unscored):
+    score = make(spec).judge(Evidence("a" * 60 + "b", Case(1, {"message": "m"}, "Lantern"), replies))
+    assert (score.applies, score.unscored) == (False, unscored)

@@ -106,7 +106,7 @@ class Adjusted(Judging, frozen=True, kw_only=True):
             found, problem = extract_text(self._steps(), evidence.text)
             case, lacking = self._case(evidence.case)
         except TimeoutError as error:
-            return Score(self.name, 0.0, "", str(error), applies=False)
+            return Score(self.name, 0.0, "", str(error), applies=False, unscored="error")
         if lacking:
             return Score(self.name, 0.0, "", lacking, applies=False)
         score = self.inner.judge(msgspec.structs.replace(evidence, text=found or "", case=case))

@@ -57,7 +57,9 @@ class JsonSchema(Judging, frozen=True, kw_only=True):
         try:
             problems = self._find_problems(found.value)
         except (Unresolvable, RecursionError) as error:
-            return Score(self.name, 0.0, found.text, f"The schema cannot be applied: {error}", applies=False)
+            return Score(
+                self.name, 0.0, found.text, f"The schema cannot be applied: {error}", applies=False, unscored="error"
+            )
         if not problems:
             return Score(self.name, 1.0, found.text, "As the schema says.")
         more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []

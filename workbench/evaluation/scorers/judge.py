@@ -20,6 +20,7 @@ from workbench.evaluation.scorers.jury import (
     Verdict,
     compute_agreement,
     describe_input,
+    find_unread,
     open_judge_prompt,
     read_verdict,
     seat,
@@ -126,8 +127,8 @@ class RubricJudge(Judging, frozen=True, kw_only=True):
         parts = {model: rates[each.choice] for model, each in said.items() if each.choice is not None}
         lines = [self._describe(model, verdict) for model, verdict in said.items()]
         if not parts:
-            told = "\n".join(lines)
-            return Score(self.name, 0.0, begin(evidence.text.strip()), told, applies=False, unscored="error")
+            unread = find_unread(evidence.replies)
+            return Score(self.name, 0.0, begin(evidence.text.strip()), "\n".join(lines), applies=False, unscored=unread)
         value = sum(parts.values()) / len(parts)
         return Score(self.name, value, begin(evidence.text.strip()), "\n".join(lines), parts=parts)
 

@@ -19,6 +19,7 @@ from workbench.errors import FileError, ScorerError, WorkbenchError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.question import Ask, Reply
 from workbench.evaluation.scorers.ratings import find_rating
+from workbench.evaluation.scorers.scorer import Unscored
 from workbench.library.opened import open_prompt
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import render
@@ -111,6 +112,11 @@ def read_verdict(reply: Reply, key: str, choices: Sequence[Any]) -> Verdict:
             None, f"its reply ended after {reply.completion.output_tokens} tokens; raise sampling.max_tokens"
         )
     return Verdict(None, f"its reply cannot be read: {text.strip()[:200]!r}")
+
+
+def find_unread(replies: Sequence[Reply]) -> Unscored:
+    """Why judges whose replies give no rating gave none: they did not reply, or not so that it can be read."""
+    return "lost" if any(reply.completion is None for reply in replies) else "error"
 
 
 def _goes_on(rest: str, key: str) -> bool:

@@ -38,7 +38,7 @@ class _Expectation(Judging, frozen=True, kw_only=True):
         if not references:
             return no_answer(self.name, "", evidence.case)
         found, problem = read_likelihoods(evidence, 1)
-        return self._weigh(found[0], references[0]) if found else Score(self.name, 0.0, "", problem, applies=False)
+        return self._weigh(found[0], references[0]) if found else lack_likelihoods(self.name, problem, evidence)
 
     def score(self, text: str, case: Case) -> Score:
         return self.judge(Evidence(text, case))
@@ -107,6 +107,11 @@ def read_likelihoods(evidence: Evidence, count: int) -> tuple[tuple[Likelihood, 
     if len(reply.likelihoods) != count:
         return (), reply.problem or f"Expected {count} likelihoods, found {len(reply.likelihoods)}."
     return reply.likelihoods, ""
+
+
+def lack_likelihoods(name: str, problem: str, evidence: Evidence) -> Score:
+    """The score where likelihoods are missing; a failure only where they were asked for."""
+    return Score(name, 0.0, "", problem, applies=False, unscored="error" if evidence.replies else "")
 
 
 def describe_likelihood(found: Likelihood) -> str:

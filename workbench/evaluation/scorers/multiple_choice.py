@@ -13,7 +13,7 @@ from workbench.engines.engine import Likelihood
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.choices import Answer, Choices, Place
-from workbench.evaluation.scorers.likelihoods import read_likelihoods
+from workbench.evaluation.scorers.likelihoods import lack_likelihoods, read_likelihoods
 from workbench.evaluation.scorers.normalization import normalize
 from workbench.evaluation.scorers.question import Question, Weigh
 from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Score, Traits, list_references, no_answer
@@ -60,11 +60,11 @@ class MultipleChoice(Judging, frozen=True, kw_only=True):
         if not references:
             return no_answer(self.name, "", case)
         choices, problem = self._read(case)
-        found: tuple[Likelihood, ...] = ()
-        if choices:
-            found, problem = read_likelihoods(evidence, len(choices.texts))
-        if not choices or problem:
-            return Score(self.name, 0.0, "", problem, applies=False)
+        if choices is None:
+            return Score(self.name, 0.0, "", problem, applies=False, unscored="error")
+        found, problem = read_likelihoods(evidence, len(choices.texts))
+        if problem:
+            return lack_likelihoods(self.name, problem, evidence)
         return self._choose(choices, found, choices.find(references[0], self.answer))
 
     def label_key(self, text: str) -> str:

@@ -19,6 +19,7 @@ from workbench.evaluation.scorers.jury import (
     Jury,
     Verdict,
     describe_input,
+    find_unread,
     open_judge_prompt,
     read_verdict,
     seat,
@@ -101,7 +102,8 @@ class PairwiseJudge(Judging, frozen=True, kw_only=True):
             lines += _compare(model, first, second, parts)
         values = [parts[model] for model in self.jury.models if model in parts]
         if not values:
-            return Score(self.name, 0.0, text, "\n".join(lines), applies=False, parts=parts, unscored="error")
+            unread = find_unread(evidence.replies)
+            return Score(self.name, 0.0, text, "\n".join(lines), applies=False, parts=parts, unscored=unread)
         return Score(self.name, sum(values) / len(values), text, "\n".join(lines), parts=parts)
 
     def summarize(self, judged: Sequence[Judged]) -> dict[str, float]:

@@ -43,7 +43,7 @@ class Regex(Judging, frozen=True, kw_only=True):
             found = self._search().find(text)
         except TimeoutError:
             told = f"The pattern took more than {self.timeout_seconds:g} s on this answer."
-            return Score(self.name, 0.0, "", told, applies=False)
+            return Score(self.name, 0.0, "", told, applies=False, unscored="error")
         if found is None:
             return Score(self.name, 0.0, "", f"Nothing matches {self.pattern!r}.")
         if not self.compare:
