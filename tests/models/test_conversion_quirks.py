@@ -6,6 +6,7 @@ logits, its tokens and its ends, by llama.cpp itself.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -320,3 +321,47 @@ def test_weights_that_are_no_numbers_are_refused(write_base: Callable[[str], Pat
     edit_weights(no_numbers)(folder)
     with pytest.raises(ModelError, match="not numbers"):
         convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
+
+
+def _leave_sentencepiece_alone(folder: Path, model: bytes) -> None:
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"}))
+    (folder / "tokenizer.model").write_bytes(model)
+
+
+def test_a_tokenizer_model_alone_is_converted_as_sentencepiece_reads_it(tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    made = io.BytesIO()
+    lines = ["the kettle is broken then the kettle", "two spaces in lines", "Where is my parcel? And mine?"] * 50
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=made,
+        vocab_size=310,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    folder = write_hf(tmp_path / "model", vocab_size=320)
+    _leave_sentencepiece_alone(folder, made.getvalue())
+    convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
+    model = llama_cpp.Llama(str(tmp_path / "model.gguf"), n_ctx=64, n_threads=1, verbose=False)
+    yardstick = sentencepiece.SentencePieceProcessor(model_proto=made.getvalue())
+    found = [model.tokenize(text.encode(), add_bos=False, special=False) for text in lines[:3]]
+    model.close()
+    assert found == [yardstick.encode(text) for text in lines[:3]]
+
+
+def test_a_tokenizer_model_alone_says_what_is_missing_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_hf(tmp_path / "model")
+    _leave_sentencepiece_alone(folder, b"no model")
+    monkeypatch.setattr("workbench.models.hf_tokenizer._find_missing", lambda: ["sentencepiece"])
+    with pytest.raises(ModelError, match=r"model alone, and sentencepiece to read it with is not") as caught:
+        convert_hf_to_gguf(folder, tmp_path / "model.gguf", "f32")
+    assert "pip install sentencepiece" in caught.value.hint

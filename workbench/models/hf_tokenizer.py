@@ -8,11 +8,13 @@ transformers: run it in a process of its own.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.errors import ModelError
+from workbench.models.foreign_file import is_regular
 
 Tree = dict[str, Any]
 
@@ -108,11 +110,11 @@ def _read_settings(path: Path) -> Tree:
 
 
 def _explain(folder: Path, error: Exception) -> ModelError:
-    lone = next((name for name in _SENTENCEPIECE if (folder / name).is_file()), None)
-    if lone and not (folder / "tokenizer.json").is_file() and not _has_sentencepiece():
+    lone = next((name for name in _SENTENCEPIECE if is_regular(folder / name)), None)
+    if lone and not is_regular(folder / "tokenizer.json") and (missing := _find_missing()):
         return ModelError(
-            f"{folder} has its tokenizer as {lone} alone, and sentencepiece, which reads it, is not installed.",
-            "Install it (pip install sentencepiece), or fetch the folder's tokenizer.json.",
+            f"{folder} has its tokenizer as {lone} alone, and {' and '.join(missing)} to read it with is not there.",
+            f"Install it (pip install {' '.join(missing)}), or fetch the folder's tokenizer.json.",
             str(error),
         )
     said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
@@ -123,7 +125,7 @@ def _explain(folder: Path, error: Exception) -> ModelError:
     )
 
 
-def _has_sentencepiece() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("sentencepiece") is not None
+def _find_missing() -> list[str]:
+    """What transformers needs for a tokenizer.model, and this installation lacks."""
+    needed = {"sentencepiece": "sentencepiece", "protobuf": "google"}
+    return [name for name, module in needed.items() if importlib.util.find_spec(module) is None]
