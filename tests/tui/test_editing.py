@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
+from textual.events import Paste
 
 from workbench.sanitize import sanitize_line
 from workbench.tui.widgets.editing import ExactDocument, Input, RevealingWrap, TextArea, detect_newline
@@ -110,6 +111,45 @@ async def test_what_is_pasted_takes_the_endings_of_the_text():
         app.area.move_cursor(app.area.document.end)
         app.area._replace_via_keyboard("1\n2\r3\r\n4", *app.area.selection)
         assert app.area.text == "a\r\nb1\r\n2\r\n3\r\n4"
+
+
+LONG = "\n".join(f"line {number} of many words" for number in range(60))
+
+
+@pytest.mark.parametrize("pasted", [LONG, f"{LONG}\n", LONG.replace("\n", "\r\n"), f"{LONG}\u202e{LONG}"])
+async def test_a_long_paste_is_taken_back_and_done_again(pasted):
+    """The scroll bar that comes with the paste goes with the undo, while the cursor still stands on line 60."""
+    app = Editors("one\ntwo")
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.area.focus()
+        for _ in range(2):
+            app.post_message(Paste(pasted))
+            await pilot.pause()
+            assert app.area.text.startswith("line 0 ")
+            await pilot.press("ctrl+z")
+            assert app.area.text == "one\ntwo"
+            await pilot.press("ctrl+y")
+            assert app.area.text == pasted.replace("\r\n", "\n") + "one\ntwo"
+            await pilot.press("ctrl+z")
+            assert app.area.text == "one\ntwo"
+
+
+@pytest.mark.parametrize("keys", [("delete",), ("x",), ("ctrl+x",), ("backspace", "ctrl+z", "ctrl+y", "ctrl+z")])
+async def test_everything_is_deleted_with_the_cursor_at_the_end(keys):
+    app = Editors(LONG)
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.area.focus()
+        app.area.select_all()
+        await pilot.press(*keys)
+        assert app.area.text == {"x": "x", "backspace": LONG}.get(keys[0], "")
+
+
+async def test_a_shorter_text_is_loaded_with_the_cursor_at_the_end():
+    app = Editors(LONG)
+    async with app.run_test(size=(40, 10)):
+        app.area.move_cursor(app.area.document.end)
+        app.area.load_text("short")
+        assert app.area.text == "short"
 
 
 def test_a_row_of_the_screen_is_safe():

@@ -119,6 +119,13 @@ class TextArea(textual.widgets.TextArea):
         """Line endings of what is typed or pasted become those of the text."""
         return super()._replace_via_keyboard(re.sub("\r\n?", "\n", insert), start, end)
 
+    def _recompute_cursor_offset(self) -> None:
+        """In the midst of an edit the cursor may stand behind the end of what is left.
+
+        Textual 8.2.8 restores the cursor only after the scroll bar has come or gone, whose watcher asks for it.
+        """
+        self._cursor_offset = self.wrapped_document.location_to_offset(self.clamp_visitable(self.cursor_location))
+
     def render_line(self, y: int) -> Strip:
         return reveal_strip(super().render_line(y))
 
