@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from workbench import files, paths
 from workbench.errors import BenchError, DatasetChangedError, DatasetError, WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, Dataset, ModelChoice, Variant, load_bench, save_bench
+from workbench.evaluation.bench import AdapterChoice, Bench, Dataset, ModelChoice, Variant, load_bench, save_bench
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
@@ -26,6 +26,13 @@ from workbench.prompting.render import find_variables
 from workbench.settings import Settings
 
 MOST_VARIANTS = 8
+
+
+class Changed(NamedTuple):
+    """A bench file that another program wrote."""
+
+    bench: Bench
+    digest: str
 
 
 class Session:
@@ -139,9 +146,12 @@ class Session:
         self._set(case=number, inputs=dict(self._inputs.get(number, {})))
         return True
 
-    def type_input(self, variable: str, text: str) -> bool:
-        """Overwrite a variable (or `expected`) of the current case; the dataset stays as it is."""
-        number = self.number
+    def type_input(self, variable: str, text: str, number: int | None = None) -> bool:
+        """Overwrite a variable (or `expected`) of a case, the current one by default; the dataset stays as it is.
+
+        Returns whether that changed anything.
+        """
+        number = self.number if number is None else number
         row = self._find_row(number)
         original = (row.expected if variable == "expected" else row.variables.get(variable)) if row else None
         typed = dict(self._inputs.get(number, {}))
@@ -152,17 +162,19 @@ class Session:
         if typed == self._inputs.get(number, {}):
             return False
         self._inputs[number] = typed
-        self._set(case=number, inputs=typed)
+        if number == self.number:
+            self._set(case=number, inputs=typed)
         return True
 
     def typed_variables(self) -> dict[str, str]:
         """What was typed over the current case, without its expected answer."""
         return {name: text for name, text in self._inputs.get(self.number, {}).items() if name != "expected"}
 
-    def forget_typed(self) -> None:
-        """Show the current case as it stands in the dataset."""
-        self._inputs.pop(self.number, None)
-        self._set(inputs={})
+    def forget_typed(self, number: int) -> None:
+        """Show a case as it stands in the dataset."""
+        self._inputs.pop(number, None)
+        if number == self.number:
+            self._set(inputs={})
 
     def current_cases(self) -> Sequence[Case]:
         """The rows as their file is now: read anew where another program has changed it."""
@@ -183,9 +195,9 @@ class Session:
         if self.bench.dataset is not None:
             self.cases = load_cases(self.bench.dataset, self.path.parent)
 
-    def choose_dataset(self, dataset: Dataset) -> None:
-        """Take the cases from elsewhere, or read them otherwise. Raises DatasetError or FileError; nothing changes."""
-        self.cases = load_cases(dataset, self.path.parent)
+    def choose_dataset(self, dataset: Dataset, cases: Cases) -> None:
+        """Take the cases from elsewhere, or read them otherwise. cases: what `load_cases` made of the dataset."""
+        self.cases = cases
         self._inputs.clear()
         self._set(dataset=dataset, case=1, inputs={})
 
@@ -352,13 +364,18 @@ class Session:
         if not any(variant.prompt == old for variant in self.variants):
             self.prompts.revert(old)
 
-    def reload_changed(self) -> None:
+    def read_changed(self) -> Changed | None:
+        """The bench as another program has left it; None where it is as it was. Raises BenchError or FileError."""
+        digest = files.digest(self.path)
+        return Changed(load_bench(self.path), digest) if digest != self.digest else None
+
+    def reload_changed(self, changed: Changed | None) -> None:
         """Take the other version of every file that another program changed; edits to those are forgotten."""
         for name in self.prompts.changed_outside():
             self.prompts.revert(name)
-        if files.digest(self.path) != self.digest:
-            self.bench = self.saved = load_bench(self.path)
-            self.digest = files.digest(self.path)
+        if changed is not None:
+            self.bench = self.saved = changed.bench
+            self.digest = changed.digest
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.session import Session
 from workbench.hosting.pool import Pool
 from workbench.tui.runner import Runner
+from workbench.tui.widgets.case_view import EXPECTED, ShownCase
 from workbench.tui.widgets.title_bar import Title
 
 
@@ -30,6 +31,15 @@ def tell_title(session: Session, runner: Runner, pool: Pool, chosen: int) -> Tit
         done=runner.total - len(busy),
         total=runner.total if busy else 0,
     )
+
+
+def tell_case(session: Session) -> ShownCase:
+    """The current case with what was typed over it, and the expected answer after its variables."""
+    case = session.case
+    typed = "  (typed over)" if session.case_is_typed and session.cases else ""
+    title = f"Case {case.number}{typed}" if session.cases else "Case  (typed: this bench has no dataset)"
+    values = {**session.shown_variables(), EXPECTED: case.expected or ""}
+    return ShownCase(session.bench.dataset, case.number, title, values)
 
 
 def _find_status(session: Session, pool: Pool, chosen: int) -> EngineStatus:

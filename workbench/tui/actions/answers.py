@@ -66,8 +66,8 @@ def copy(screen: BenchScreen) -> None:
 async def final_prompt(screen: BenchScreen) -> None:
     """Exactly what the chosen pane sends, as text and as tokens."""
     draft = screen.session.draft(screen.chosen)
-    tokens = await catalog.tokenize(screen.pool, draft)
     name = screen.session.variants[screen.chosen].name
+    tokens = await catalog.tokenize(screen.pool, draft)
     copied = await screen.app.push_screen_wait(FinalPrompt(f"What {name} sends to {draft.model.name}", tokens))
     if copied is not None:
         screen.app.copy_to_clipboard(copied)

@@ -42,12 +42,27 @@ async def save_all(screen: BenchScreen) -> bool:
             return False
         written = screen.session.save(force=True) if answer == "overwrite" else ()
         if answer == "reload":
-            screen.session.reload_changed()
-            await screen.rebuild_panes(screen.panes[: len(screen.session.variants)])
-            await screen.refresh_after_change()
+            await _reload(screen)
     screen.show_titles()
     screen.notify(", ".join(written) if written else "Nothing had changed.", title="Saved", timeout=3)
     return True
+
+
+async def _reload(screen: BenchScreen) -> None:
+    """Take the other versions; a pane stays with the variant of its name."""
+    session = screen.session
+    changed = session.read_changed()
+    names = [variant.name for variant in changed.bench.variants] if changed else []
+    spare = await screen.row.make_panes(len(names))
+    panes = {variant.name: pane for variant, pane in zip(session.variants, screen.panes, strict=True)}
+    screen.edit.editor.mark_taken()  # what was typed is given up, as the answer said
+    session.reload_changed(changed)
+    kept = [panes.get(name) or spare.pop() for name in names] or screen.panes
+    for pane in spare:
+        pane.remove()
+    chosen = screen.chosen_pane if screen.chosen_pane in kept else kept[0]
+    screen.lay_out_panes(kept, chosen)
+    await screen.refresh_after_change()
 
 
 @flow
@@ -150,17 +165,24 @@ async def registry(screen: BenchScreen) -> None:
         await open_adapter(screen, Path(adapter))
 
 
-async def open_adapter(screen: BenchScreen, path: Path) -> None:
-    """A pane like the one that was trained, with the adapter laid over it."""
+async def open_adapter(screen: BenchScreen, path: Path, choose: bool = True) -> None:
+    """A pane like the one that was trained, with the adapter laid over it.
+
+    choose: whether it is edited then; not where nobody asked for it just now, and somebody may be typing.
+    """
     session, trainings = screen.session, screen.trainings
-    names = [variant.name for variant in session.variants]
     wanted = trainings.job.recipe.variant if trainings.job else ""
-    index = names.index(wanted) if wanted in names else screen.chosen
-    source = session.variants[index]
-    variant = msgspec.structs.replace(
-        source, name=f"{source.name} + {path.name}", adapters=(*source.adapters, AdapterChoice(str(path)))
-    )
-    await insert_pane(screen, session.add_variant(variant, at=index + 1))
+
+    def add() -> int:
+        names = [variant.name for variant in session.variants]
+        index = names.index(wanted) if wanted in names else screen.chosen
+        source = session.variants[index]
+        variant = msgspec.structs.replace(
+            source, name=f"{source.name} + {path.name}", adapters=(*source.adapters, AdapterChoice(str(path)))
+        )
+        return session.add_variant(variant, at=index + 1)
+
+    await insert_pane(screen, add, choose)
     screen.notify("ctrl+e runs the whole dataset against it; ctrl+s keeps the pane.", title=f"{path.name} is here")
 
 

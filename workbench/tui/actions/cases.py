@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.bench import Dataset
+from workbench.evaluation.datasets import load_cases
 from workbench.evaluation.datasets.amend import Amendment, add_case, change_case
 from workbench.tui.actions.flow import ask, flow, pick_file
 from workbench.tui.dialogs.dataset_view import DatasetView
@@ -45,7 +46,7 @@ async def write_case(screen: BenchScreen) -> None:
         change_case, dataset, screen.folder, case.number, session.typed_variables(), case.expected
     )
     if await write(screen, f"Change case {case.number}", amendment):
-        session.forget_typed()
+        session.forget_typed(case.number)
         session.reload_cases()
         await screen.refresh_after_change()
 
@@ -88,7 +89,9 @@ async def choose_dataset(screen: BenchScreen) -> None:
         dataset = Dataset(_relative(path, screen.folder))
     chosen = await screen.app.push_screen_wait(DatasetView(dataset, screen.folder))
     if chosen is not None:
-        await asyncio.to_thread(session.choose_dataset, chosen)
+        cases = await asyncio.to_thread(load_cases, chosen, screen.folder)
+        screen.gather()
+        session.choose_dataset(chosen, cases)
         await screen.refresh_after_change()
 
 

@@ -52,7 +52,9 @@ async def _change_library(screen: BenchScreen, name: str, wish: str) -> None:
     if new is None or new == name:
         return
     if verb == "rename":
+        screen.gather()
         session.rename_prompt(name, new)
+        screen.edit.editor.mark_renamed(name, new)
         await screen.show_chosen()
     else:
         session.library.duplicate(name, new)
@@ -61,20 +63,22 @@ async def _change_library(screen: BenchScreen, name: str, wish: str) -> None:
 @flow
 async def open_prompt(screen: BenchScreen) -> None:
     """Another prompt of the library for the chosen pane."""
-    current = screen.session.variants[screen.chosen].prompt
+    pane = screen.chosen_pane
+    current = screen.session.variants[screen.find(pane)].prompt
     name = await pick_prompt(screen, "Prompt of this pane", current)
     if name is not None and name != current:
-        screen.session.change_variant(screen.chosen, prompt=name, examples_off=())
+        screen.session.change_variant(screen.find(pane), prompt=name, examples_off=())
         await screen.refresh_after_change()
 
 
 @flow
 async def save_prompt_as(screen: BenchScreen) -> None:
     """The chosen pane's prompt under another name; the pane goes on with that."""
-    current = screen.session.variants[screen.chosen].prompt
+    pane = screen.chosen_pane
+    current = screen.session.variants[screen.find(pane)].prompt
     name = await screen.app.push_screen_wait(NameInput("Save the prompt as", "A name such as queues/short.", current))
     if name and name != current:
-        screen.session.save_prompt_as(screen.chosen, name)
+        screen.session.save_prompt_as(screen.find(pane), name)
         await screen.refresh_after_change()
         screen.notify(f"Saved {name}.", timeout=3)
 

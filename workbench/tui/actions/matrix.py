@@ -210,11 +210,11 @@ async def open_cell(screen: MatrixScreen, row: int, column: int) -> None:
     def read(row: int, column: int) -> CellPage:
         found = view.rows(screen.filter, screen.sort, row, 1)
         if not found:
-            return CellPage("gone", describe_cell(view.case(1), None, ""))
+            return CellPage("gone", describe_cell(view.case(1), None, ""), 1, names[column])
         number = found[0].number
         cell, case = view.cell(names[column], number), view.case(number)
         sent = tell_prompt(cell, case) if cell is not None else ""
-        return CellPage(f"case {number}, {names[column]}", describe_cell(case, cell, sent))
+        return CellPage(f"case {number}, {names[column]}", describe_cell(case, cell, sent), number, names[column])
 
     wanted = await screen.app.push_screen_wait(CellView(read, row, column, screen.table.count, len(names)))
     if wanted is not None:
@@ -224,9 +224,7 @@ async def open_cell(screen: MatrixScreen, row: int, column: int) -> None:
 
 async def _carry_out(screen: MatrixScreen, wanted: Wanted) -> None:
     """What a person wants with the cell they looked at."""
-    view, name = _view(screen), screen.names[wanted.column]
-    found = await asyncio.to_thread(view.rows, screen.filter, screen.sort, wanted.row, 1)
-    number = found[0].number
+    view, name, number = _view(screen), wanted.variant, wanted.case
     cell = await asyncio.to_thread(view.cell, name, number)
     if wanted.wish == "pane":
         screen.show_on_bench(number, name)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @flow
 async def model(screen: BenchScreen) -> None:
     """Another model for the chosen pane: one that was found, or any file."""
-    index = screen.chosen
-    current = screen.session.variants[index].model
+    pane = screen.chosen_pane
+    current = screen.session.variants[screen.find(pane)].model
     choices = catalog.list_models(screen.session.models, screen.session.bench.models)
     empty = "No models were found. ^f looks for a file; model_folders in the settings adds folders."
     wishes = [("ctrl+f", "browse", "browse files"), ("ctrl+e", "adjust", "template and context")]
@@ -46,7 +46,7 @@ async def model(screen: BenchScreen) -> None:
     elif picked.wish == "adjust" and name:
         await _adjust_model(screen, name)
     if name:
-        screen.session.change_variant(index, model=name)
+        screen.session.change_variant(screen.find(pane), model=name)
         await screen.refresh_after_change()
 
 
@@ -113,7 +113,8 @@ async def engines(screen: BenchScreen) -> None:
 @flow
 async def browse_models(screen: BenchScreen) -> None:
     """The models and adapters on this machine; enter takes one for the chosen pane."""
-    index, session = screen.chosen, screen.session
+    pane, session = screen.chosen_pane, screen.session
+    index = screen.find(pane)
     base, laid = None, []
     with contextlib.suppress(WorkbenchError):
         base = session.model(index)
@@ -122,9 +123,9 @@ async def browse_models(screen: BenchScreen) -> None:
     before = session.bench.models
     taken = await cast("WorkbenchApp", screen.app).browse_models(session, screen.pool, base, laid)
     if taken is not None and taken.kind == "model":
-        session.change_variant(index, model=taken.name)
+        session.change_variant(screen.find(pane), model=taken.name)
     elif taken is not None:
-        session.add_adapter(index, taken.name)
+        session.add_adapter(screen.find(pane), taken.name)
     if taken is not None or session.bench.models != before:
         await screen.refresh_after_change()
 
@@ -132,10 +133,10 @@ async def browse_models(screen: BenchScreen) -> None:
 @flow
 async def adapters(screen: BenchScreen) -> None:
     """What is laid over the chosen pane's model; the answer follows every change."""
-    index = screen.chosen
+    pane = screen.chosen_pane
 
     def change(wish: Wish, position: int) -> Sequence[AdapterChoice]:
-        session = screen.session
+        session, index = screen.session, screen.find(pane)
         if wish == "remove":
             session.remove_adapter(index, position)
         elif wish == "toggle":
@@ -146,13 +147,13 @@ async def adapters(screen: BenchScreen) -> None:
         return session.variants[index].adapters
 
     while True:
-        variant = screen.session.variants[index]
+        variant = screen.session.variants[screen.find(pane)]
         panel = AdapterPanel(f"Adapters of {variant.name}", variant.adapters, change)
         if await screen.app.push_screen_wait(panel) != "add":
             return
         name = await _pick_adapter(screen)
         if name is not None:
-            screen.session.add_adapter(index, name)
+            screen.session.add_adapter(screen.find(pane), name)
             screen.after_change()
 
 
@@ -181,6 +182,7 @@ async def step_scale(screen: BenchScreen, steps: int) -> None:
 @flow
 async def without_adapters(screen: BenchScreen) -> None:
     """The same pane without its adapters, beside it."""
-    if not screen.session.variants[screen.chosen].adapters:
+    pane = screen.chosen_pane
+    if not screen.session.variants[screen.find(pane)].adapters:
         raise WorkbenchError("No adapter is laid over this pane.", "p adds one; ctrl+d duplicates the pane.")
-    await insert_pane(screen, screen.session.add_without_adapters(screen.chosen))
+    await insert_pane(screen, lambda: screen.session.add_without_adapters(screen.find(pane)))

@@ -55,7 +55,7 @@ async def set_mode(screen: BenchScreen) -> None:
 async def change_examples(screen: BenchScreen, wish: str, example_id: str) -> None:
     """Edit, add or remove an example of the chosen pane's prompt, or switch all of them."""
     screen.gather()
-    session, index = screen.session, screen.chosen
+    session, index = screen.session, screen.chosen  # no use of index after something was awaited
     name = session.variants[index].prompt
     prompt = session.prompt(name)
     if wish == "toggle_all":

@@ -18,16 +18,20 @@ Wish = Literal["again", "pane", "expect", "copy"]
 
 
 class CellPage(NamedTuple):
-    """What the dialog shows of one cell."""
+    """What the dialog shows of one cell, and which it is: rows move while a run goes on."""
 
     title: str
     text: Content
+    case: int
+    variant: str
 
 
 class Wanted(NamedTuple):
-    """What a person wants to do with the cell they stood on."""
+    """What a person wants to do with the cell they looked at. row, column: where they stood."""
 
     wish: Wish
+    case: int
+    variant: str
     row: int
     column: int
 
@@ -52,6 +56,7 @@ class CellView(ModalScreen[Wanted | None]):
         super().__init__()
         self._read, self._rows, self._columns = read, rows, columns
         self.row, self.column = row, column
+        self._page: CellPage | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole"):
@@ -67,10 +72,12 @@ class CellView(ModalScreen[Wanted | None]):
     def action_step(self, rows: int, columns: int) -> None:
         self.row = max(0, min(self.row + rows, self._rows - 1))
         self.column = (self.column + columns) % self._columns
+        self._page = None
         self._load(self.row, self.column)
 
     def action_wish(self, wish: Wish) -> None:
-        self.dismiss(Wanted(wish, self.row, self.column))
+        if self._page is not None:
+            self.dismiss(Wanted(wish, self._page.case, self._page.variant, self.row, self.column))
 
     @work(thread=True, group="cell", exclusive=True)
     def _load(self, row: int, column: int) -> None:
@@ -79,6 +86,7 @@ class CellView(ModalScreen[Wanted | None]):
 
     def _show(self, row: int, column: int, page: CellPage) -> None:
         if self.is_attached and (row, column) == (self.row, self.column):
+            self._page = page
             self.query_one(".dialog").border_title = plain_line(page.title)
             self.query_one("#cell-text", Static).update(page.text)
             self.query_one(VerticalScroll).scroll_home(animate=False)

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.local_code import LocalCode
 from workbench.evaluation.trust import find_untrusted, without_code
@@ -38,7 +38,7 @@ from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
 from workbench.tui.footer_order import order_bindings
-from workbench.tui.heading import tell_title
+from workbench.tui.heading import tell_case, tell_title
 from workbench.tui.review import Review
 from workbench.tui.runner import Runner
 from workbench.tui.speeds import SECONDS, Speeds
@@ -114,9 +114,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.verdicts = Verdicts(self.session, self.evaluations)
         self.adapters = Adapters(self.session, self.evaluations)
         self.review = Review(desk.pool, desk.session.settings.expected_likelihood)
-        self.runner = Runner(desk.pool, lambda pane: self.session.draft(pane.index), self.review.drop)
+        self.runner = Runner(desk.pool, lambda pane: self.session.draft(self.find(pane)), self.review.drop)
         self.speeds = Speeds()
-        self.chosen = 0
+        self._chosen: OutputPane | None = None
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
         self._rest: Timer | None = None
         self._changed_outside: frozenset[str] = frozenset()
@@ -143,8 +143,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         except WorkbenchError as error:
             self.session.problems.append(error)
         self.row.set_class(self.review.weighs, "-expecting")
-        await self.rebuild_panes(())
+        self.row.lay_out(await self.row.make_panes(len(self.session.variants)))
         await self.show_chosen()
+        self.refresh_bindings()
         self.edit.editor.focus()
         self.set_interval(1 / FRAMES_PER_SECOND, self._drain)
         self.set_interval(SECONDS, self._note_speeds)
@@ -174,16 +175,36 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def panes(self) -> list[OutputPane]:
         return self.row.panes
 
-    async def rebuild_panes(self, kept: Sequence[OutputPane]) -> None:
-        """Make the row of panes match the session's variants; `kept` says which widgets stay, in order."""
-        for pane in self.panes:
-            if pane not in kept:
-                self.runner.forget(pane)
-        await self.row.rebuild(len(self.session.variants), kept)
-        self.chosen = min(self.chosen, len(self.panes) - 1)
+    @property
+    def chosen(self) -> int:
+        """Where the pane stands whose prompt is edited. It may move while something is awaited: keep `chosen_pane`."""
+        return self.panes.index(self.chosen_pane)
+
+    @property
+    def chosen_pane(self) -> OutputPane:
+        if self._chosen not in self.panes:
+            self._chosen = self.panes[0]
+        return self._chosen
+
+    def find(self, pane: OutputPane) -> int:
+        """Where a pane stands by now. Raises BenchError when it was closed meanwhile."""
+        if pane not in self.panes:
+            raise BenchError("This pane was closed meanwhile.", "Choose another pane.")
+        return self.panes.index(pane)
+
+    def lay_out_panes(self, panes: Sequence[OutputPane], chosen: OutputPane) -> None:
+        """Make the row of panes match the session's variants, in the same step in which those were changed."""
+        gone = self.row.lay_out(panes)
+        self._chosen = chosen
+        if self.focused in gone:
+            chosen.focus()  # before the widget is removed, so that the focus does not wander to a neighbour
+        for pane in gone:
+            self.runner.forget(pane)
+            pane.remove()
 
     async def show_chosen(self) -> None:
-        """The prompt, examples and case of the chosen pane, on the left."""
+        """The prompt, examples and case of the chosen pane, on the left; what was typed there is taken first."""
+        self.gather()
         variant = self.session.variants[self.chosen]
         try:
             self.edit.show_prompt(self.session.prompt(variant.prompt), variant)
@@ -195,12 +216,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._measure()
 
     async def show_case(self) -> None:
-        case = self.session.case
-        typed = "  (typed over)" if self.session.case_is_typed and self.session.cases else ""
-        title = f"Case {case.number}{typed}" if self.session.cases else "Case  (typed: this bench has no dataset)"
-        await self.edit.show_case(title, self.session.shown_variables(), case.expected)
+        await self.edit.case.load(lambda: tell_case(self.session))
         for news in self.session.take_news():
-            self.notify(sanitize(news), title="Dataset", severity="warning", markup=False)
+            self.notify(news, title="Dataset", severity="warning")
 
     def show_titles(self) -> None:
         """Names and marks on every border."""
@@ -230,9 +248,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self._wait_for_rest()
 
     @on(CaseView.Edited)
-    def _case_typed(self, event: CaseView.Edited) -> None:
-        if self.session.type_input(event.variable, event.text):
-            self._wait_for_rest()
+    def _case_typed(self) -> None:
+        self._wait_for_rest()
 
     def _wait_for_rest(self) -> None:
         """Act once the keyboard has rested; every key starts the wait anew."""
@@ -245,21 +262,35 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
             self._changed()
 
     def gather(self) -> bool:
-        """Take what was typed into the session; whether anything is new. Call it before acting on the session."""
+        """Take what was typed into the session; whether anything is new. Call it before acting on the session.
+
+        What was typed belongs to the prompt and the case that it was typed into, whichever is chosen by now.
+        """
         waiting = self._rest is not None
         if self._rest:
             self._rest.stop()
             self._rest = None
-        if self.edit.editor.read_only:
-            return waiting
+        return any([self._gather_case(), self._gather_prompt(), waiting])
+
+    def _gather_prompt(self) -> bool:
+        editor = self.edit.editor
         try:
-            return (
-                self.session.edit_prompt(self.session.variants[self.chosen].prompt, self.edit.editor.to_model())
-                or waiting
-            )
+            if not editor.is_edited:
+                return False
+            changed = self.session.edit_prompt(editor.prompt, editor.text)
         except WorkbenchError as error:
             say(self, error)
             return False
+        editor.mark_taken()
+        return changed
+
+    def _gather_case(self) -> bool:
+        found = self.edit.case.take_edits()
+        if found is None or found[0].dataset != self.session.bench.dataset:
+            return False
+        case, edits = found
+        changed = [self.session.type_input(name, text, case.number) for name, text in edits.items()]
+        return True in changed
 
     def _changed(self) -> None:
         """Something that the answers depend on is new."""
@@ -291,7 +322,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.trainings.look()
         adapter = self.trainings.take()
         if adapter is not None:
-            await open_adapter(self, adapter)
+            await open_adapter(self, adapter, choose=False)
 
     async def _take_changes(self, changed: frozenset[str]) -> None:
         """Show the new version where nothing was typed; elsewhere only say so, saving will ask."""
@@ -312,8 +343,11 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     @on(ExampleList.Asked)
     async def _example_asked(self, event: ExampleList.Asked) -> None:
+        self.gather()
+        variant = self.session.variants[self.chosen]
+        if variant.prompt != event.prompt:
+            return  # another pane was chosen since
         if event.wish == "toggle" and event.example:
-            self.gather()
             self.session.toggle_example(self.chosen, event.example)
             variant = self.session.variants[self.chosen]
             self.edit.show_prompt(self.session.prompt(variant.prompt), variant)
@@ -404,7 +438,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def action_stop(self) -> None:
         """Stop what runs; when nothing does, go from the editor to the panes."""
         if not self.runner.stop():
-            self.panes[self.chosen].focus()
+            self.chosen_pane.focus()
 
     def action_live(self) -> None:
         self.session.set_live(not self.session.live)
@@ -427,52 +461,65 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
 
     async def action_choose(self, index: int) -> None:
         if index < len(self.panes):
-            await self.choose(index)
-            self.panes[index].focus()
+            pane = self.panes[index]
+            await self.choose(pane)
+            self.focus_pane(pane)
 
     async def action_step_pane(self, step: int) -> None:
         """Edit the next pane; the cursor stays in the editor when it is there."""
-        index = (self.chosen + step) % len(self.panes)
-        await self.choose(index)
+        pane = self.panes[(self.chosen + step) % len(self.panes)]
+        await self.choose(pane)
         if isinstance(self.focused, OutputPane):
-            self.panes[index].focus()
+            self.focus_pane(pane)
 
-    async def choose(self, index: int) -> None:
-        """Make another pane the one that is edited."""
-        if index == self.chosen:
+    def focus_pane(self, pane: OutputPane) -> None:
+        if pane in self.panes:
+            pane.focus()
+
+    async def choose(self, pane: OutputPane) -> None:
+        """Make another pane the one that is edited; nothing happens where it was closed meanwhile."""
+        if pane not in self.panes or pane is self.chosen_pane:
             return
         changed = self.gather()
-        self.chosen = index
+        self._chosen = pane
         await self.show_chosen()
         if changed:
             self._changed()
 
     @on(OutputPane.Chosen)
     async def _pane_chosen(self, event: OutputPane.Chosen) -> None:
-        await self.choose(event.pane.index)
+        await self.choose(event.pane)
 
     @on(OutputPane.Asked)
     async def _pane_asked(self, event: OutputPane.Asked) -> None:
         self.gather()
-        index = event.pane.index
+        await self.choose(event.pane)
+        if event.pane is not self.chosen_pane:
+            return  # it was closed, or another one chosen, since the key was pressed
         if event.wish.startswith("scale"):
             await step_scale(self, 1 if event.wish == "scale_up" else -1)
         elif event.wish == "run_one":
             self.run_panes(panes=[event.pane])
         elif event.wish in ("previous", "next"):
             step = 1 if event.wish == "next" else -1
-            await self.action_choose((index + step) % len(self.panes))
+            await self.action_choose((self.chosen + step) % len(self.panes))
         else:
             self.action_do(event.wish)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is done before the panes are there."""
+        return super().check_action(action, parameters) if self.panes else None
+
     def action_do(self, name: str) -> None:
         """An action of the palette, by its id."""
+        if not self.panes:
+            return
         self.gather()
         ACTIONS[name].start(self)
 
     def action_toggle_editor(self) -> None:
         hidden = self.toggle_class("-no-editor").has_class("-no-editor")
-        (self.panes[self.chosen] if hidden else self.edit.editor).focus()
+        (self.chosen_pane if hidden else self.edit.editor).focus()
 
     def action_split(self, step: int) -> None:
         self.edit.widen(step)

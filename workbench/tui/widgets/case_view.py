@@ -5,17 +5,28 @@ A person may type over any of it; what becomes of that is the session's to decid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
 
+from workbench.evaluation.bench import Dataset
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
 EXPECTED = "expected"
+
+
+class ShownCase(NamedTuple):
+    """A case as it is shown. dataset: where its number counts; None where the bench has none."""
+
+    dataset: Dataset | None
+    number: int
+    title: str
+    values: Mapping[str, str]
 
 
 class CaseField(TextArea):
@@ -34,39 +45,54 @@ class CaseField(TextArea):
 
 
 class CaseView(VerticalScroll, can_focus=False):
-    """The fields of one case."""
+    """The fields of one case. They belong to the case they were loaded for, whichever is the current one meanwhile."""
 
-    @dataclass
     class Edited(Message):
-        """A person typed into a field."""
-
-        variable: str
-        text: str
+        """A person typed into a field; `take_edits` says what."""
 
     def __init__(self) -> None:
         super().__init__(id="case")
-        self._shown: dict[str, str] = {}
+        self._case: ShownCase | None = None
+        self._fields: dict[str, CaseField] = {}
+        self._loading = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         yield from ()
 
-    async def load(self, title: str, variables: Mapping[str, str], expected: str | None) -> None:
-        """Show a case; fields are made anew only when the names of the variables changed."""
-        self.border_title = plain_line(title)
-        values = {**variables, EXPECTED: expected or ""}
-        if list(values) != list(self._shown):
+    async def load(self, read: Callable[[], ShownCase]) -> None:
+        """Show the case that `read` gives once the one before is shown; fields are made anew only for other variables.
+
+        What was typed before has to be taken first, see `take_edits`.
+        """
+        async with self._loading:
+            case = read()
+            self.border_title = plain_line(case.title)
+            if list(case.values) == list(self._fields):
+                self._case = case
+                for name, text in case.values.items():
+                    if self._fields[name].text != text:
+                        self._fields[name].load_text(text)
+                return
+            self._case, self._fields = None, {}  # nothing typed meanwhile belongs to either case
             await self.remove_children()
-            for name, text in values.items():
-                await self.mount(Label(name, classes="field-name"), CaseField(name, text))
-        else:
-            for field in self.query(CaseField):
-                if field.text != values[field.variable]:
-                    field.load_text(values[field.variable])
-        self._shown = values
+            fields = {name: CaseField(name, text) for name, text in case.values.items()}
+            rows = [(Label(name, classes="field-name"), field) for name, field in fields.items()]
+            await self.mount_all([widget for row in rows for widget in row])
+            self._case, self._fields = case, fields
+
+    def take_edits(self) -> tuple[ShownCase, dict[str, str]] | None:
+        """The case that is shown, with what was typed into its fields since; None where nothing was."""
+        case = self._case
+        if case is None:
+            return None
+        edits = {name: field.text for name, field in self._fields.items() if field.text != case.values[name]}
+        if not edits:
+            return None
+        self._case = case._replace(values={**case.values, **edits})
+        return case, edits
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        field = event.text_area
-        if isinstance(field, CaseField) and self._shown.get(field.variable) != field.text:
-            self._shown[field.variable] = field.text
-            self.post_message(self.Edited(field.variable, field.text))
+        case, field = self._case, event.text_area
+        if case is not None and isinstance(field, CaseField) and case.values.get(field.variable) != field.text:
+            self.post_message(self.Edited())

@@ -5,8 +5,6 @@ Shows what it is given and holds what is typed; what becomes of that, the screen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -38,23 +36,22 @@ class EditColumn(Vertical):
         yield self.meter
 
     def show_prompt(self, prompt: Prompt, variant: Variant) -> None:
-        """The prompt of a variant, ready to be edited; the cursor stays when the text is already there."""
+        """The prompt of a variant, ready to be edited; the cursor stays when the text is already there.
+
+        What was typed before has to be taken first, see PromptEditor.is_edited.
+        """
         self.editor.read_only = False
-        if self.editor.to_model() != prompt.body:
-            self.editor.load_body(prompt.body)
+        self.editor.load_prompt(variant.prompt, prompt.body)
         self.editor.show_problem("")
-        self.examples.load(prompt.examples, variant.examples_off)
+        self.examples.load(variant.prompt, prompt.examples, variant.examples_off)
 
     def show_unreadable(self, name: str, error: WorkbenchError) -> None:
         """A prompt that cannot be opened, and why."""
-        self.editor.load_body("")
+        self.editor.load_prompt(name, "")
         self.editor.read_only = True
         self.editor.border_title = plain_line(name)
         self.editor.show_problem(error.message)
-        self.examples.load((), ())
-
-    async def show_case(self, title: str, variables: Mapping[str, str], expected: str | None) -> None:
-        await self.case.load(title, variables, expected)
+        self.examples.load(name, (), ())
 
     def show_budget(self, budget: Budget | None, problem: str = "") -> None:
         """What the prompt takes of the context; None when that is not known, with the reason in the editor."""

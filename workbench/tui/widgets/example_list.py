@@ -35,20 +35,22 @@ class ExampleList(OptionList):
 
     @dataclass
     class Asked(Message):
-        """A person asked for something that concerns an example; its id is empty when the list is."""
+        """A person asked for something that concerns an example of a prompt; its id is empty when the list is."""
 
         wish: Wish
+        prompt: str
         example: str
 
     def __init__(self) -> None:
         super().__init__(id="examples")
+        self._prompt = ""
         self._examples: tuple[Example, ...] = ()
         self._off: frozenset[str] = frozenset()
         self._costs: Mapping[str, int] = {}
 
-    def load(self, examples: Sequence[Example], off: Collection[str]) -> None:
+    def load(self, prompt: str, examples: Sequence[Example], off: Collection[str]) -> None:
         """Show the examples of a prompt, those in `off` unchecked."""
-        self._examples, self._off = tuple(examples), frozenset(off)
+        self._prompt, self._examples, self._off = prompt, tuple(examples), frozenset(off)
         self._refill()
 
     def show_costs(self, costs: Mapping[str, int]) -> None:
@@ -60,12 +62,12 @@ class ExampleList(OptionList):
     def action_ask(self, wish: Wish) -> None:
         index = self.highlighted
         example = self._examples[index].id if index is not None and index < len(self._examples) else ""
-        self.post_message(self.Asked(wish, example))
+        self.post_message(self.Asked(wish, self._prompt, example))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click: the switch, not the editor."""
         event.stop()
-        self.post_message(self.Asked("toggle", str(event.option.id)))
+        self.post_message(self.Asked("toggle", self._prompt, str(event.option.id)))
 
     def on_resize(self, _event: events.Resize) -> None:
         self._refill()

@@ -88,9 +88,10 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         pane: OutputPane
         completion: Completion
 
-    def __init__(self, index: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.index = index
+        self.index = 0
+        """where it stands in the row; it may move while something is awaited, so ask for it anew"""
         self.chunks: list[Chunk] = []
         self.scores: tuple[Score, ...] = ()
         self.failure: WorkbenchError | None = None

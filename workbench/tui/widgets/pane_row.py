@@ -15,7 +15,11 @@ from workbench.tui.widgets.pane_tabs import PaneTabs
 
 
 class PaneRow(Vertical):
-    """The right side of the bench screen."""
+    """The right side of the bench screen.
+
+    Which panes there are changes in one step, without waiting: a pane is made ready before it is taken in, and gone
+    from `panes` before its widget is removed. So there is never a moment in which panes and variants do not match.
+    """
 
     def __init__(self) -> None:
         super().__init__(id="answers")
@@ -26,18 +30,31 @@ class PaneRow(Vertical):
         yield self.tabs
         yield self.grid
 
-    async def rebuild(self, count: int, kept: Sequence[OutputPane]) -> None:
-        """Have `count` panes, those in `kept` first and in that order; new ones are made for the rest."""
-        panes = [*kept, *(OutputPane(index) for index in range(len(kept), count))]
-        for pane in self.panes:
-            if pane not in panes:
-                await pane.remove()
-        for index, pane in enumerate(panes):
+    async def make_panes(self, count: int) -> list[OutputPane]:
+        """So many panes, ready but not shown."""
+        made = [OutputPane() for _ in range(count)]
+        for pane in made:
+            pane.add_class("-spare")
+        if made:
+            await self.grid.mount_all(made)
+        return made
+
+    def lay_out(self, panes: Sequence[OutputPane]) -> list[OutputPane]:
+        """Show exactly these panes, in this order; those that were shown and are not any more, for the caller to end.
+
+        All of them come from `make_panes`.
+        """
+        gone = [pane for pane in self.panes if pane not in panes]
+        self.panes = list(panes)
+        for pane in gone:
+            pane.add_class("-spare").remove_class("-chosen")
+        for index, pane in enumerate(self.panes):
             pane.index = index
-            if not pane.is_mounted:
-                await self.grid.mount(pane, before=index if index < len(self.grid.children) else None)
-        self.panes = panes
-        self.grid.set_classes(f"panes-{len(panes)}")
+            pane.remove_class("-spare")
+            if self.grid.children[index] is not pane:
+                self.grid.move_child(pane, before=index)
+        self.grid.set_classes(f"panes-{len(self.panes)}")
+        return gone
 
     def show_variants(
         self,

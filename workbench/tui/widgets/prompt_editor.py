@@ -1,6 +1,6 @@
 """PromptEditor: the template of the chosen pane, with Jinja and role markers coloured.
 
-Holds a body byte for byte: what was not edited is handed back exactly as it came, whatever line endings it has.
+Holds a body byte for byte, whatever line endings it has, and the name of the prompt whose body it is.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class PromptEditor(TextArea):
             show_line_numbers=False,
             highlight_cursor_line=False,
         )
-        self._body = ""
-        self._loaded = ""
+        self.prompt = ""
+        """name of the prompt that is edited: what is typed belongs to it, whichever pane is chosen meanwhile"""
+        self._taken = ""
         language = tree_sitter.Language(tree_sitter_jinja.language())
         self.register_language("jinja", language, _HIGHLIGHTS)
 
@@ -59,15 +60,26 @@ class PromptEditor(TextArea):
         self.theme = "css"  # so that setting it again is a change
         self.theme = "template"
 
-    def load_body(self, body: str) -> None:
-        """Show another body; typing history starts anew."""
-        self._body = body
-        self.load_text(body)
-        self._loaded = self.text
+    def load_prompt(self, name: str, body: str) -> None:
+        """Show a prompt; typing history starts anew, unless its text stands there already."""
+        if self.text != body:
+            self.load_text(body)
+        elif self.prompt != name:
+            self.history.clear()  # an undo would bring back what another prompt was
+        self.prompt, self._taken = name, body
 
-    def to_model(self) -> str:
-        """The body as it now stands."""
-        return self._body if self.text == self._loaded else self.text
+    @property
+    def is_edited(self) -> bool:
+        """Whether something was typed since the text was loaded or taken last."""
+        return not self.read_only and self.text != self._taken
+
+    def mark_taken(self) -> None:
+        """What stands here now is known to whoever keeps it, or is not wanted."""
+        self._taken = self.text
+
+    def mark_renamed(self, old: str, new: str) -> None:
+        """A prompt has another name from now on."""
+        self.prompt = new if self.prompt == old else self.prompt
 
     def show_problem(self, problem: str) -> None:
         """A template error in the border; empty when there is none."""
