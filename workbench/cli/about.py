@@ -39,7 +39,7 @@ def tell(wish: Wish, json: bool) -> int:
     if json:
         import msgspec
 
-        terminal.write(msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")
     else:
         _print(facts)
     problems = any(laid["problems"] for laid in facts["adapters"])

@@ -90,7 +90,12 @@ def _drift(name: str, words: list[str], trusted: bool, json: bool) -> int:
     settle_trust(load_bench(bench).scorers, bench.absolute().parent, trusted)
     with open_tools() as tools:
         found = measure_fall(name, bench, Asking(*tools, lambda _: None))
-    terminal.write(msgspec.json.encode(found).decode() + "\n" if json else found.sentence + "\n")
+    if json:
+        terminal.write_json(msgspec.json.encode(found).decode() + "
+")
+    else:
+        terminal.write(found.sentence + "
+")
     return terminal.FAILED if found.verdict == "fell" else terminal.OK
 
 
@@ -127,7 +132,7 @@ def _list(registry: Registry, json: bool) -> None:
     entries = registry.entries()
     if json:
         found = [entry.manifest for entry in entries if entry.manifest]
-        terminal.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
     if not entries:
         terminal.say("No adapter was trained here yet. Train one: workbench train FILE.recipe.yaml")
@@ -144,7 +149,7 @@ def _list_trash(registry: Registry, json: bool) -> None:
     found = registry.trash()
     if json:
         rows = [{"name": one.name, "path": str(one.path), "when": one.when} for one in found]
-        terminal.write(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
     elif not found:
         terminal.say("The trash is empty.")
     for one in found if not json else ():
@@ -165,7 +170,7 @@ def _compare(registry: Registry, name: str, words: list[str], json: bool) -> Non
     if json:
         from workbench.evaluation.reports.json import encode
 
-        terminal.write(encode(found))
+        terminal.write_json(encode(found))
         return
     table = make_table(["", found.left, found.right])
     for score in found.scores:
@@ -206,7 +211,7 @@ def _show(registry: Registry, name: str, json: bool) -> None:
     entry = registry.find(name)
     made = read_manifest(entry.path)
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode() + "\n")
         return
     table = make_table(["", ""])
     for label, value in _describe(registry, entry, made):

@@ -5,15 +5,20 @@ Knows nothing of what commands do, nor of the screen: whoever starts it hands in
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.cli import terminal
 from workbench.cli.streams import drop_output
 from workbench.errors import EngineError, OutputError, WorkbenchError
+
+if TYPE_CHECKING:
+    import typer
 
 OpenScreen = Callable[[Path | None, Path | None], int]
 
@@ -87,10 +92,26 @@ def _carry_out(command: list[str], open_screen: OpenScreen) -> int:
     plain = command[0] == "open" and len(command) <= 2 and not command[-1].startswith("-")
     if plain and terminal.is_there():  # reading the arguments in full would delay the first picture
         return open_screen(Path(command[1]) if len(command) == 2 else None, None)
+    import typer
+
     from workbench.cli.commands import build
 
-    build(command[0])(args=command, prog_name="workbench", obj=open_screen)
-    return terminal.OK
+    try:
+        code = build(command[0])(args=command, prog_name="workbench", obj=open_screen, standalone_mode=False)
+    except typer.TyperException as error:
+        return _tell_usage(error)
+    except typer.Abort:
+        return terminal.INTERRUPTED
+    return code if isinstance(code, int) else terminal.OK
+
+
+def _tell_usage(error: typer.TyperException) -> int:
+    """Show what is wrong with the arguments, which may be names of files."""
+    told, show = io.StringIO(), getattr(error, "show", None)  # of every kind that typer raises for an argument
+    if show is not None:
+        show(told)
+    terminal.say(told.getvalue() or f"Error: {error.format_message()}\n", end="")
+    return error.exit_code
 
 
 def _read_code(code: object) -> int:

@@ -65,7 +65,7 @@ def main(
     if json:
         from workbench.cli.report import encode_cells
 
-        terminal.write(encode_cells(cells))
+        terminal.write_json(encode_cells(cells))
     else:
         from workbench.cli.table import print_cells
 

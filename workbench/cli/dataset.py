@@ -226,7 +226,7 @@ def _print_json(
     told = msgspec.to_builtins(preview)
     told |= {"chosen": chosen, "skipped": skipped, "error": str(complaint) if complaint else None}
     told["leaks"] = [{"of": source, **msgspec.to_builtins(leak)} for source, leak in leaks]
-    terminal.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
+    terminal.write_json(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
 
 
 def _from_bench(bench: Bench, file: Path, given: Dataset) -> Dataset:

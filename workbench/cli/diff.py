@@ -65,7 +65,7 @@ def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:
 
     from workbench.evaluation.reports.json import encode
 
-    terminal.write(encode(msgspec.structs.replace(found, variants=tuple(shown))))
+    terminal.write_json(encode(msgspec.structs.replace(found, variants=tuple(shown))))
 
 
 def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunView, RunView], most: int) -> None:

@@ -47,7 +47,7 @@ def main(
     if json:
         from workbench.evaluation.reports.json import encode
 
-        terminal.write(encode(drift))
+        terminal.write_json(encode(drift))
     else:
         _print(drift)
     raise typer.Exit(terminal.FAILED if drift.fallen else terminal.OK)

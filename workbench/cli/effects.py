@@ -58,7 +58,7 @@ def main(
     if json:
         from workbench.evaluation.reports.json import encode
 
-        terminal.write(encode(found))
+        terminal.write_json(encode(found))
     else:
         _print(found)
 

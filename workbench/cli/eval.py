@@ -267,7 +267,7 @@ def _ask_again(wanted: str, part: Part, tools: Tools) -> int:
             f"workbench eval --again {view.id} --case 1 --variant {view.variants[0]!r}",
         )
     done = run_again(view, names[0], int(part.cases), 0, tools.pool)
-    terminal.write(done.now.text + "\n")
+    terminal.write_data(done.now.text + "\n")
     if done.engines[0] != done.engines[1]:
         terminal.say(f"It was {done.engines[0]} that answered then, and {done.engines[1]} now.")
     terminal.say(

@@ -108,4 +108,4 @@ def _write_json(bouts: Sequence[Bout], result: Result) -> None:
         "result": result,
         "bouts": [{"case": one.case, "a": one.a, "b": one.b, "score": one.score} for one in bouts],
     }
-    terminal.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
+    terminal.write_json(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")

@@ -74,7 +74,7 @@ def main(
         import msgspec
 
         listed = {"models": rows, "adapters": adapters}
-        terminal.write(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
         return
     if rows:
         _print(rows)

@@ -12,7 +12,7 @@ import time
 from workbench.cli import terminal
 from workbench.evaluation.plan import Plan, PlannedModel
 from workbench.evaluation.progress import RunProgress
-from workbench.sanitize import sanitize
+from workbench.sanitize import sanitize_line
 
 _BAR = 24
 _LOG_SECONDS = 10.0
@@ -31,7 +31,7 @@ class ProgressLine:
         now = time.monotonic()
         if self._moves:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write("\r" + sanitize(_describe(progress, True))[:width].ljust(width))
+            sys.stderr.write("\r" + sanitize_line(_describe(progress, True))[:width].ljust(width))
             sys.stderr.flush()
             self._shown = True
         elif last or now - self._told >= _LOG_SECONDS:

@@ -36,7 +36,7 @@ def main(
             {"name": e.name, "description": e.description, "path": str(e.path), "read_only": e.read_only}
             for e in entries
         ]
-        terminal.write(msgspec.json.format(msgspec.json.encode({"prompts": rows})).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode({"prompts": rows})).decode() + "\n")
         return
     if not entries:
         terminal.say(f"No prompt has {query!r}." if query else "The library is empty.")

@@ -36,7 +36,7 @@ def report(view: RunView, summary: Summary, formats: Formats) -> None:
     if formats.json:
         from workbench.evaluation.reports.json import render_json
 
-        terminal.write(render_json(summary))
+        terminal.write_json(render_json(summary))
     elif formats.markdown:
         from workbench.evaluation.reports.markdown import render_markdown
 

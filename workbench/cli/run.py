@@ -188,7 +188,7 @@ def _show(events: SimpleQueue[Event]) -> None:
             thought += event.text
             terminal.say(event.text, end="")
         elif event.text:
-            terminal.write(event.text)
+            terminal.write_data(event.text)
             last = event.text[-1]
         if event.stop_reason is not None:
             if event.unclosed and thought:  # it ended before it closed its reasoning, which so is the answer

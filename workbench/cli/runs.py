@@ -136,7 +136,7 @@ def _list(store: Store, trash: bool, json: bool) -> None:
         import msgspec
 
         listed = {"runs": [_describe(run) for run in runs]}
-        terminal.write(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
     elif runs:
         _print(runs)
     else:

@@ -63,7 +63,7 @@ def main(
     if json:
         from workbench.evaluation.reports.json import encode
 
-        terminal.write(encode(curve))
+        terminal.write_json(encode(curve))
     else:
         _print(curve)
 

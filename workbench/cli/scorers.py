@@ -73,4 +73,4 @@ def _write_json(entries: list[Entry]) -> None:
     import msgspec
 
     rows = [{**entry._asdict(), "options": [one._asdict() for one in entry.options]} for entry in entries]
-    terminal.write(msgspec.json.format(msgspec.json.encode({"scorers": rows})).decode() + "\n")
+    terminal.write_json(msgspec.json.format(msgspec.json.encode({"scorers": rows})).decode() + "\n")

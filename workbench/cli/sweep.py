@@ -56,7 +56,7 @@ def main(
     space = dict(map(read_values, value)) if value else USUAL
     ranking = Sweep(recipe, folder, name or name_of(file), space).run(trials, terminal.say, minutes)
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(ranking), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(ranking), indent=2).decode() + "\n")
     else:
         _show(ranking)
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -38,16 +39,34 @@ def make_table(columns: Sequence[str], right: Sequence[str] = ()) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column in right, overflow="fold"
+            show(column), justify="right" if column in right else "left", no_wrap=column in right, overflow="fold"
         )
     return table
 
 
 def console() -> Console:
     """Stdout, as wide as the terminal, or wide enough where there is none."""
-    return Console(
+    made = Console(
         file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH
     )
+    made.push_render_hook(_Sanitizer())
+    return made
+
+
+class _Sanitizer(RenderHook):
+    """Whatever is printed is sanitised on its way out, were it forgotten before."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Sanitized(renderable) for renderable in renderables]
+
+
+class _Sanitized:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._renderable, options):
+            yield Segment(text if control else sanitize(text), style, control)
 
 
 def show(text: str) -> Text:

@@ -1,6 +1,7 @@
 """The two streams of a command: stdout is data, stderr is everything else.
 
-Knows nothing of commands. Foreign text is made inert where a terminal would act on it, and left raw in a pipe.
+Knows nothing of commands. What is read is sanitised, on a terminal and in a pipe, which often ends at one; data keep
+every byte in a pipe, and JSON says with its own escapes what a terminal would act on.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from workbench.errors import WorkbenchError
-from workbench.sanitize import sanitize
+from workbench.sanitize import escape_json, sanitize
 
 OK = 0
 FAILED = 1
@@ -22,7 +23,19 @@ def is_there() -> bool:
 
 
 def write(text: str) -> None:
-    """Put data on stdout at once: inert on a terminal, byte for byte in a pipe."""
+    """Put what a person reads on stdout at once."""
+    sys.stdout.write(sanitize(text))
+    sys.stdout.flush()
+
+
+def write_json(text: str) -> None:
+    """Put encoded JSON on stdout at once: exactly these data, in bytes that steer no terminal."""
+    sys.stdout.write(escape_json(text))
+    sys.stdout.flush()
+
+
+def write_data(text: str) -> None:
+    """Put an answer on stdout at once: byte for byte in a pipe, sanitised on a terminal."""
     sys.stdout.write(sanitize(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 

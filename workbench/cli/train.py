@@ -158,7 +158,7 @@ def _follow(job: Job, json: bool) -> None:
     for event in job.events():
         ended = event if isinstance(event, JobEnded) else ended if isinstance(event, JobStep) is False else None
         if json:
-            terminal.write(msgspec.json.encode(event).decode() + "\n")
+            terminal.write_json(msgspec.json.encode(event).decode() + "\n")
             continue
         steps = getattr(event, "steps", steps)
         text = _tell(event, steps)
@@ -222,7 +222,7 @@ def _show_dry_run(recipe: Recipe, folder: Path, name: str, json: bool) -> None:
 
     found = dry_run(recipe, folder, load_settings(), name)
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
     _print_dry_run(found)
 
@@ -281,7 +281,7 @@ def _list_jobs(json: bool) -> None:
 
     found = list_jobs()
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
     if not found:
         terminal.say("There is no training job yet.")

@@ -65,7 +65,10 @@ def main(
     settle_trust(load_bench(path).scorers, path.absolute().parent, trust)
     wanted = Wanted(path, adapter, at_once, limit, price=price if price != Price() else None)
     verdict = _judge(wanted, counts)
-    terminal.write(render_json(verdict) if json else render_markdown(verdict))
+    if json:
+        terminal.write_json(render_json(verdict))
+    else:
+        terminal.write(render_markdown(verdict))
     if html:
         write_html(verdict, html)
     if markdown:

@@ -67,7 +67,7 @@ def _export(view: RunView, votes: Votes, prompt_of: str) -> None:
     cast = votes.list()
     count = 0
     for record in export_preferences(view, cast, prompt_of):
-        terminal.write(msgspec.json.encode(record).decode() + "\n")
+        terminal.write_json(msgspec.json.encode(record).decode() + "\n")
         count += 1
     ties = sum(one.choice == "tie" for one in cast)
     terminal.say(f"{count:,} pairs from {len(cast):,} votes; {ties:,} ties decide nothing.")
@@ -80,7 +80,7 @@ def _list(votes: Votes, json: bool) -> None:
 
     cast = votes.list()
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(cast), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(cast), indent=2).decode() + "\n")
         return
     table = make_table(["case", "left", "right", "preferred", "when (UTC)"], right=["case"])
     for one in cast:
@@ -96,7 +96,7 @@ def _rate(view: RunView, votes: Votes, json: bool) -> None:
 
     ratings = votes.ratings()
     if json:
-        terminal.write(msgspec.json.format(msgspec.json.encode(ratings), indent=2).decode() + "\n")
+        terminal.write_json(msgspec.json.format(msgspec.json.encode(ratings), indent=2).decode() + "\n")
         return
     if not ratings:
         terminal.say(f"Nobody has voted on run {view.id} yet: open it on the screen, and vote there.")

@@ -36,7 +36,7 @@ def render_markdown(verdict: Verdict) -> str:
         f"**{escape(told.headline)}**",
         escape(_tell_facts(verdict)),
         _lay_table(
-            (_HEAD[0], _HEAD[1], describe_metric(verdict.metric), *_HEAD[3:]),
+            (_HEAD[0], _HEAD[1], escape(describe_metric(verdict.metric)), *_HEAD[3:]),
             [_row(one, verdict) for one in verdict.arms],
         ),
         _lay_table(*_list_further(verdict)) if len(verdict.metrics) > 1 else "",
@@ -90,7 +90,7 @@ def render_html(verdict: Verdict) -> str:
 def _list_further(verdict: Verdict) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The scores that do not decide: head and rows."""
     further = [metric for metric in verdict.metrics if metric.name != verdict.metric.name]
-    head = ("further scores", *(describe_metric(metric) for metric in further))
+    head = ("further scores", *(escape(describe_metric(metric)) for metric in further))
     return head, [(one.arm, *(tell_score(one, metric) for metric in further)) for one in verdict.arms]
 
 

@@ -24,6 +24,7 @@ from workbench.evaluation.words import (
     name_metric,
     tell,
 )
+from workbench.sanitize import sanitize
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -45,12 +46,12 @@ def render_markdown(summary: Summary) -> str:
 
 
 def escape(text: str) -> str:
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    return _ACTIVE.sub(r"\\\1", sanitize(" ".join(text.split())))
 
 
 def _list_variants(summary: Summary) -> tuple[list[str], list[list[str]]]:
     names = [metric.name for metric in summary.metrics]
-    head = ["variant", *map(name_metric, names), "cells", "tokens in → out", "median", "p95"]
+    head = ["variant", *(escape(name_metric(name)) for name in names), "cells", "tokens in → out", "median", "p95"]
     priced = any(one.cost_per_thousand for one in summary.variants)
     return [*head, *(["cost per 1,000"] if priced else [])], [
         [

@@ -25,7 +25,6 @@ from workbench.evaluation.local_code import LocalCode
 from workbench.evaluation.trust import find_untrusted, without_code
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.budget import Budget
-from workbench.sanitize import sanitize
 from workbench.tui import catalog
 from workbench.tui.actions import prompt as prompt_actions
 from workbench.tui.actions.bench import ask_for_trust, open_adapter
