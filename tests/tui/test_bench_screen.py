@@ -98,7 +98,7 @@ async def test_missing_variables_are_named_together(app):
 async def test_space_switches_an_example_off_and_moves_the_meter(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(1)
+        await screen.choose(screen.panes[1])
         await until(pilot, lambda: screen.edit.meter._budget is not None and screen.edit.meter._budget.examples > 0)
         before = screen.edit.meter._budget.examples
         screen.edit.examples.focus()
@@ -114,7 +114,7 @@ async def test_space_switches_an_example_off_and_moves_the_meter(app):
 async def test_an_example_is_edited_added_and_removed(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(1)
+        await screen.choose(screen.panes[1])
         screen.edit.examples.focus()
         await pilot.press("enter")
         editor = await dialog(pilot, ExampleEditor)
@@ -557,7 +557,7 @@ async def test_the_library_is_changed_from_the_picker(app, folder: Path):
 async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(1)
+        await screen.choose(screen.panes[1])
         screen.action_do("place_examples")
         await dialog(pilot, Picker)
         await pilot.press(*"turns", "enter")

@@ -1,0 +1,177 @@
+"""The bytes that reach a terminal: the app runs on a pseudo-terminal with hostile text in every source there is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from hostile_bench import MARKUP, STEERING, find_foreign_on_screen, write_hostile
+
+CHECKOUT = Path(__file__).parents[2]
+ESCAPE = re.compile(
+    r"\x1b\[\d*;\d*H"  # where a row begins
+    r"|\x1b\[[\d;]*m"  # colours
+    r"|\x1b\[\?\d+(?:;\d+)*[hl]|\x1b\[\?\d+\$p"  # modes and the question for one
+    r"|\x1b\[[<>=]\d*u|\x1b\[\?u|\x1b\[>\d*[qu]"  # kitty's keyboard
+    r"|\x1b\[[cn]|\x1b\[\d*[ABCDGJK]|\x1b\[\d+ q|\x1b\[\d*t|\x1b\[6n"
+    r"|\x1b\]22;[a-z-]*\x07"  # the shape of the pointer
+    r"|\x1b[78=>]|\x1bP[^\x1b]*\x1b\\|\x1b_G[^\x1b]*\x1b\\"
+)
+"""what Textual 8.2.8's driver and compositor write"""
+
+
+class Terminal:
+    """The app in a child process, on a terminal of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, size: tuple[int, int] = (120, 40)) -> None:
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self.before = termios.tcgetattr(theirs)
+        home = folder / "home"
+        environment = {
+            **os.environ, "PYTHONPATH": str(CHECKOUT), "WORKBENCH_HOME": str(home), "HOME": str(home),
+            "TERM": "xterm-256color", "COLORTERM": "truecolor",
+        }  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "workbench", *arguments],
+            cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
+        self.theirs = theirs
+        self.told = b""
+
+    def read(self, seconds: float = 0.2) -> int:
+        """Take what comes until nothing has come for a while; how much it was."""
+        before = len(self.told)
+        while select.select([self.ours], [], [], seconds)[0]:
+            try:
+                self.told += os.read(self.ours, 65536)
+            except OSError:
+                break
+        return len(self.told) - before
+
+    def wait_for(self, text: str, seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        start = len(self.told)
+        while text.encode() not in self.told[start:]:
+            assert time.monotonic() < end, f"{text!r} never came; the last was {self.text[-2000:]!r}"
+            assert self.process.poll() is None, f"the app ended: {self.text[-3000:]}"
+            self.read(0.1)
+
+    def press(self, keys: str) -> None:
+        """Send keys and take the picture that they make."""
+        os.write(self.ours, keys.encode())
+        self.read(0.4)
+
+    @property
+    def text(self) -> str:
+        return self.told.decode("utf-8", "surrogateescape")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(30)
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+@pytest.fixture
+def open_terminal(tmp_path):
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **options: tuple[int, int]) -> Terminal:
+        opened.append(Terminal(tmp_path, *arguments, **options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+SCREENS = {
+    "help": "\x1bOP", "palette": "\x0b", "tokens": "\x14", "matrix": "\x05", "models": "\x02", "engines": "\x1b[17~",
+    "prompts": "\x0f", "training": "\x1b[20~", "verdict": "\x1b[21~", "adapters": "\x1b[24~", "next case": "\x0e",
+}  # fmt: skip
+DIALOGS = "senptdmvy"
+
+
+def test_nothing_foreign_reaches_the_terminal(open_terminal, tmp_path):
+    write_hostile(tmp_path)
+    terminal = open_terminal("hostile.bench.yaml")
+    terminal.wait_for("reply")
+    for keys in SCREENS.values():
+        terminal.press(keys)
+        terminal.press("\x1b")
+    for pane, dialogs in (("1", DIALOGS), ("3", "en")):
+        for key in dialogs:
+            terminal.press("\x1b")
+            terminal.press(f"{pane}{key}")
+            terminal.press("\x1b")
+    terminal.press("\x05")  # the matrix, a run, a cell, an order, a class, a plot, words
+    terminal.press("\x12")
+    for key in ("\r", "\x1b", "s", "\x1b", "c", "\x1b", "g", "\x1b", "w", "\x1b", "\x1b"):
+        terminal.press(key)
+    assert terminal.process.poll() is None, terminal.text[-3000:]
+    own = re.sub(r"\x1b\]52;c;[A-Za-z0-9+/=]*\x07", "", terminal.text)  # y copies an answer
+    assert not find_foreign_on_screen(own)
+    rest = ESCAPE.sub("", own)
+    assert not re.findall("\x1b.{0,20}", rest)
+    assert "␛" in own
+    assert "⟨U+202E⟩" in own
+
+
+def test_an_error_that_ends_the_app_is_sanitised_and_the_terminal_restored(open_terminal, tmp_path):
+    """A crash on purpose, with a hostile text in the exception and in its variables."""
+    write_hostile(tmp_path)
+    (tmp_path / "crash.py").write_text(
+        "import sys\n"
+        "from workbench.tui.screens import bench\n"
+        f"def fail(self):\n    hostile = {STEERING!r}\n    raise RuntimeError(hostile)\n"
+        "bench.BenchScreen.action_run = fail\n"
+        "from workbench.tui.app import run_app\nfrom pathlib import Path\n"
+        "sys.exit(run_app(Path('hostile.bench.yaml'), None))\n"
+    )
+    terminal = open_terminal()
+    terminal.process.kill()
+    terminal.process.wait()
+    terminal.process = subprocess.Popen(
+        [sys.executable, "crash.py"], cwd=tmp_path, stdin=terminal.theirs, stdout=terminal.theirs,
+        stderr=terminal.theirs, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "WORKBENCH_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    terminal.wait_for("reply")
+    os.write(terminal.ours, b"\x12")
+    end = time.monotonic() + 60
+    while terminal.process.poll() is None:
+        assert time.monotonic() < end
+        terminal.read(0.1)
+    terminal.read()
+    assert "RuntimeError" in terminal.text
+    assert not find_foreign_on_screen(terminal.text)
+    assert termios.tcgetattr(terminal.theirs)[3] == terminal.before[3]
+    assert terminal.text.rindex("\x1b[?1049l") > terminal.text.rindex("\x1b[?1049h")
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_names_that_read_as_markup_open_every_dialog(open_terminal, tmp_path, name):
+    write_hostile(tmp_path, name)
+    terminal = open_terminal("hostile.bench.yaml")
+    terminal.wait_for("reply")
+    for key in "etdpsnm":
+        terminal.press("\x1b")
+        terminal.press(f"1{key}")
+        terminal.press("\x1b")
+    for keys in ("\x14", "\x0f", "\x02", "\x05"):
+        terminal.press(keys)
+        terminal.press("\x1b")
+    assert terminal.process.poll() is None, terminal.text[-3000:]
