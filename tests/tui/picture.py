@@ -21,7 +21,7 @@ async def draw() -> None:
     async with app.run_test(size=SIZE) as pilot:
         while not (app.bench_screen and app.bench_screen.panes and all(pane.scores for pane in app.bench_screen.panes)):
             await pilot.pause(0.05)
-        await app.bench_screen.choose(screen.panes[2])
+        await app.bench_screen.choose(app.bench_screen.panes[2])
         app.bench_screen.edit.editor.cursor_blink = False
         await pilot.pause(0.5)
         PICTURE.write_text(app.export_screenshot(title="workbench prompts/demo.bench.yaml"))
