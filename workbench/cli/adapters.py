@@ -91,11 +91,9 @@ def _drift(name: str, words: list[str], trusted: bool, json: bool) -> int:
     with open_tools() as tools:
         found = measure_fall(name, bench, Asking(*tools, lambda _: None))
     if json:
-        terminal.write_json(msgspec.json.encode(found).decode() + "
-")
+        terminal.write_json(msgspec.json.encode(found).decode() + "\n")
     else:
-        terminal.write(found.sentence + "
-")
+        terminal.write(found.sentence + "\n")
     return terminal.FAILED if found.verdict == "fell" else terminal.OK
 
 
