@@ -102,7 +102,12 @@ async def test_a_deleted_one_can_be_put_back(arena):
         screen = await open_adapters(pilot)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
-        await pilot.press("enter")
+        await pilot.press("enter")  # a stray one
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert [entry.name for entry in screen.entries] == ["worn", "mine"]
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.click("#answer-delete")
         await until(pilot, lambda: [entry.name for entry in screen.entries] == ["mine"])
         await pilot.press("u")
         await until(pilot, lambda: isinstance(pilot.app.screen, Picker))

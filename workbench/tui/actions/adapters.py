@@ -106,7 +106,8 @@ async def delete(screen: AdaptersScreen) -> None:
             if one.adapter in (entry.name, str(entry.path))]  # fmt: skip
     warning = f" The pane {used[0]} uses it." if used else ""
     text = f"{entry.name} goes to the trash; u puts it back.{warning}"
-    if await ask(screen, "Delete the adapter", text, [("delete", "Delete"), ("stay", "Keep")]) == "delete":
+    answers = [("delete", "Delete"), ("stay", "Keep")]
+    if await ask(screen, "Delete the adapter", text, answers, destructive=("delete",)) == "delete":
         await asyncio.to_thread(screen.adapters.registry.delete, entry.name)
         screen.marked = "" if screen.marked == entry.name else screen.marked
         screen.read()

@@ -35,8 +35,8 @@ async def save_all(screen: BenchScreen) -> bool:
             screen,
             "Changed by another program",
             error.message,
-            [("stay", "Cancel"), ("overwrite", "Overwrite it"), ("reload", "Take the other version")],
-            safe="stay",
+            [("overwrite", "Overwrite it"), ("reload", "Take the other version"), ("stay", "Cancel")],
+            destructive=("overwrite", "reload"),
         )
         if answer == "stay":
             return False
@@ -196,6 +196,7 @@ async def leave(screen: BenchScreen) -> None:
             "Quit",
             f"Not saved: {', '.join(unsaved)}.",
             [("save", "Save and quit"), ("quit", "Quit without saving"), ("stay", "Stay")],
+            destructive=("quit",),
         )
         if answer == "stay" or (answer == "save" and not await save_all(screen)):
             return

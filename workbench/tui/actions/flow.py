@@ -5,7 +5,7 @@ The one place where an error becomes a toast.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -47,14 +47,11 @@ def say(screen: Screen[Any], error: WorkbenchError) -> None:
     screen.notify(sanitize(error.hint), title=sanitize(error.message), severity="error", timeout=10)
 
 
-async def ask(screen: Screen[Any], title: str, text: str, answers: list[tuple[str, str]], safe: str = "") -> str:
-    """The id of the answer; escape is the last one, or `safe`."""
-    if safe:
-        answers = [
-            *(answer for answer in answers if answer[0] != safe),
-            *(a for a in answers if a[0] == safe),
-        ]
-    question: Screen[Any] = Question(title, sanitize(text), answers)
+async def ask(
+    screen: Screen[Any], title: str, text: str, answers: list[tuple[str, str]], destructive: Collection[str] = ()
+) -> str:
+    """The id of the answer; escape is the last one, and enter the first that is not destructive."""
+    question: Screen[Any] = Question(title, text, answers, destructive)
     return str(await screen.app.push_screen_wait(question))
 
 

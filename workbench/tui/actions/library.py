@@ -43,7 +43,8 @@ async def _change_library(screen: BenchScreen, name: str, wish: str) -> None:
         users = [variant.name for variant in session.variants if variant.prompt == name]
         used = f" The panes {', '.join(users)} use it." if users else ""
         text = f"{name} goes to the trash folder.{used}"
-        if await ask(screen, "Delete the prompt", text, [("delete", "Delete"), ("stay", "Stay")]) == "delete":
+        answers = [("delete", "Delete"), ("stay", "Keep")]
+        if await ask(screen, "Delete the prompt", text, answers, destructive=("delete",)) == "delete":
             trash = session.library.delete(name)
             screen.notify(f"It lies in {trash}.", title=f"Deleted {name}", timeout=8)
         return
@@ -88,7 +89,8 @@ async def revert_prompt(screen: BenchScreen) -> None:
     """Forget the unsaved changes of the chosen pane's prompt."""
     name = screen.session.variants[screen.chosen].prompt
     text = f"Every unsaved change to {name} is forgotten."
-    if await ask(screen, "Revert the prompt", text, [("revert", "Revert"), ("stay", "Stay")]) == "revert":
+    answers = [("revert", "Revert"), ("stay", "Keep the changes")]
+    if await ask(screen, "Revert the prompt", text, answers, destructive=("revert",)) == "revert":
         screen.session.prompts.revert(name)
         await screen.refresh_after_change()
 

@@ -48,6 +48,7 @@ async def close(screen: BenchScreen) -> None:
             "Close the pane",
             f"Its prompt {prompt} has unsaved changes.",
             [("save", "Save and close"), ("drop", "Close without saving"), ("stay", "Stay")],
+            destructive=("drop",),
         )
         if answer == "stay":
             return

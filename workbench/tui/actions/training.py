@@ -62,7 +62,11 @@ async def stop(screen: TrainingScreen) -> None:
     job = _job(screen)
     text = "Its best state so far becomes an adapter; the checkpoints stay either way."
     answer = await ask(
-        screen, "Stop the training", text, [("keep", "Stop and keep"), ("drop", "Stop without"), ("stay", "Go on")]
+        screen,
+        "Stop the training",
+        text,
+        [("keep", "Stop and keep"), ("drop", "Stop without"), ("stay", "Go on")],
+        destructive=("drop",),
     )
     if answer != "stay":
         await asyncio.to_thread(job.stop, answer == "keep")
