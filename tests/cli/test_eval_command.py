@@ -270,3 +270,38 @@ def test_progress_in_a_log_is_lines_and_on_a_terminal_one_that_moves(slow, start
     assert b"\r[" in seen
     assert b"240/240 cells" in seen
     assert b"/s" in seen
+
+
+def test_a_threshold_on_a_variant_that_is_not_run_spoils_nothing(call, rows, store):
+    limits = "thresholds: {exact_match: {min: 0.1, variant: kind}, failed: {max: 0}}\n"
+    (rows / "all.bench.yaml").write_text(BENCH + limits)
+    code, _, err = call("eval", "all.bench.yaml", "--variant", "plain", "--json")
+    assert (code, err.count("Missed")) == (0, 0), err
+    code, out, err = call("runs", "last", "--json")
+    assert code == 0, err
+    assert "exact_match" in out
+    assert RunView(store, "last").bench.thresholds.keys() == {"failed"}
+
+
+def test_a_run_stays_readable_when_its_bench_is_not(call, rows, store):
+    call("eval", "all.bench.yaml")
+    with store.write() as connection:
+        connection.execute("UPDATE runs SET text = 'variants: {what: is this}'")
+    code, out, err = call("runs", "last", "--json")
+    assert code == 0, err
+    assert "Thresholds and values of the whole dataset are missing." in out
+    assert json.loads(out)["variants"][0]["scores"]["exact_match"]["n"] == 6
+
+
+def test_a_run_is_gone_on_with_by_the_options_that_it_was_begun_with(call, rows, store):
+    call("eval", "all.bench.yaml")
+    call("eval", "all.bench.yaml", "--no-cache", "--at-once", "3")
+    with store.write() as connection:
+        key = RunView(store, "last").run.key
+        connection.execute("UPDATE runs SET state = 'stopped', done = done - 1 WHERE key = ?", (key,))
+        connection.execute("DELETE FROM cells WHERE run = ? AND number = 2 AND variant = 0", (key,))
+    code, _, err = call("eval", "--resume")
+    assert code == 0, err
+    view = RunView(store, "last")
+    assert view.run.key == key
+    assert view.run.cached == 0

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from workbench.errors import BenchError
-from workbench.evaluation.bench import Bench, Threshold, Variant
+from workbench.evaluation.bench import Bench, Threshold, Variant, rename_thresholds, with_variants
 from workbench.evaluation.summary import Estimate, Summary, VariantSummary
 from workbench.evaluation.thresholds import find_misses
 
@@ -54,3 +55,21 @@ def test_a_latency_that_nobody_measured_misses():
     assert misses({"latency_p95": Threshold(max=1.0)}, one("A", 0.5)) == [
         "latency_p95 of A: expected at most 1, found nothing to measure"
     ]
+
+
+def test_a_latency_of_cached_answers_is_not_measured_and_fails_nothing():
+    bench = Bench((Variant("A", "p", "m"),), thresholds={"latency_p95": Threshold(max=1.0)})
+    (miss,) = find_misses(bench, Summary(variants=(one("A", 0.5, n=10, cached=9, failed=1),)))
+    assert not miss.measured
+    assert str(miss) == "latency_p95 of A: expected at most 1, not measured: every answer was cached"
+
+
+def test_variants_are_left_out_together_with_their_thresholds():
+    a, b = Variant("A", "p", "m"), Variant("B", "p", "m")
+    mine, every = Threshold(min=0.9, variant="B"), Threshold(max=2.0)
+    bench = Bench((a, b), thresholds={"exact_match": mine, "failed": (mine, every)})
+    assert with_variants(bench, [a]).thresholds == {"failed": every}
+    assert with_variants(bench, [a, b]) == bench
+    renamed = msgspec.structs.replace(mine, variant="C")
+    assert rename_thresholds(bench, "B", "C") == {"exact_match": renamed, "failed": (renamed, every)}
+    assert rename_thresholds(bench, "A", "C") == bench.thresholds

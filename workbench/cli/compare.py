@@ -52,15 +52,14 @@ def main(
     scorer failed on more than 5% of the answers, lost one or applies to none;
     2 the bench cannot be used, or its code is not trusted; 130 interrupted.
     """
-    import msgspec
 
-    from workbench.evaluation.bench import load_bench
+    from workbench.evaluation.bench import load_bench, with_variants
     from workbench.evaluation.opening import choose_bench
 
     file = file or choose_bench(Path.cwd())
     bench = load_bench(file)
     settle_trust(bench.scorers, file.absolute().parent, trust)
-    bench = msgspec.structs.replace(bench, variants=_choose_variants(bench, variant or []))
+    bench = with_variants(bench, _choose_variants(bench, variant or []))
     cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case), reproducible)
     if json:
         from workbench.cli.report import encode_cells

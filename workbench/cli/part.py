@@ -38,11 +38,13 @@ def choose_part(bench: Bench, part: Part) -> Bench:
     unknown = [name for name in part.variants if name not in names]
     if unknown:
         raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
+    from workbench.evaluation.bench import with_variants
+
     changes: dict[str, object] = {}
     if part.variants or part.reproducible:
         chosen = (variant for variant in bench.variants if not part.variants or variant.name in part.variants)
         alone = {"reproducible": True} if part.reproducible else {}
-        changes["variants"] = tuple(msgspec.structs.replace(variant, **alone) for variant in chosen)
+        bench = with_variants(bench, (msgspec.structs.replace(variant, **alone) for variant in chosen))
     if part.repeats:
         changes["repeats"] = part.repeats
     named = {"split": part.split or None, "sample": part.sample, "limit": part.limit}

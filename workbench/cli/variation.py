@@ -32,10 +32,9 @@ def run_forms(
     what: one word for the run's name. trusted: as in settle_trust. Answers that are known already are not asked for
     again.
     """
-    import msgspec
 
     from workbench.cli.eval import carry_out, say_unscored
-    from workbench.evaluation.bench import load_bench
+    from workbench.evaluation.bench import load_bench, with_variants
     from workbench.evaluation.opening import choose_bench
     from workbench.evaluation.run import Evaluation, Options
     from workbench.evaluation.sources import find_sources
@@ -47,7 +46,7 @@ def run_forms(
     settle_trust(bench.scorers, path.absolute().parent, trusted)
     with open_tools() as tools:
         sources = find_sources(bench, path.absolute().parent, tools.settings)
-        bench = msgspec.structs.replace(bench, variants=make(chosen, sources))
+        bench = with_variants(bench, make(chosen, sources))
         name = f"{path.name.removesuffix('.yaml').removesuffix('.bench')} {what}"
         strategy = bench.context_strategy or tools.settings.context_strategy
         options = Options(strategy=strategy, unload=True, name=name, note=f"{what} of {chosen.name}")

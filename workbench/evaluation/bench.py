@@ -7,7 +7,7 @@ is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,6 +139,9 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     variant: str = ""
 
 
+Thresholds = dict[str, Threshold | tuple[Threshold, ...]]
+
+
 class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Variants, cases and scorers.
 
@@ -164,7 +167,7 @@ class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     live: bool | None = None
     context_strategy: Literal["refuse", "drop"] | None = None
     repeats: int = 1
-    thresholds: dict[str, Threshold | tuple[Threshold, ...]] = {}
+    thresholds: Thresholds = {}
     prices: dict[str, Price] = {}
     perturbations: Perturbations | tuple[PerturbationKind, ...] | None = None
 
@@ -224,10 +227,45 @@ def _check_counts(dataset: Dataset | None) -> Iterator[str]:
             yield f"dataset.{name}: expected a number from 1, found {count}"
 
 
+def parse_stored_bench(text: str, where: str) -> Bench:
+    """The bench of a run in the store. Only its form is read, not what it asks for: what was computed stays readable
+    whatever the checks of today say of its text. Raises BenchError."""
+    return document.decode(text, Bench, where)
+
+
+def with_variants(bench: Bench, variants: Iterable[Variant]) -> Bench:
+    """The bench with these variants, and without thresholds on others."""
+    chosen = tuple(variants)
+    names = {"", *(variant.name for variant in chosen)}
+    given = bench.thresholds
+    kept = {metric: tuple(one for one in _group(given[metric]) if one.variant in names) for metric in given}
+    return msgspec.structs.replace(bench, variants=chosen, thresholds=_ungroup(kept))
+
+
+def rename_thresholds(bench: Bench, old: str, new: str) -> Thresholds:
+    """The bench's thresholds after a variant was renamed."""
+    renamed = {
+        metric: tuple(
+            msgspec.structs.replace(one, variant=new) if one.variant == old and old else one for one in _group(given)
+        )
+        for metric, given in bench.thresholds.items()
+    }
+    return _ungroup(renamed)
+
+
+def _group(given: Threshold | tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    return given if isinstance(given, tuple) else (given,)
+
+
+def _ungroup(thresholds: dict[str, tuple[Threshold, ...]]) -> Thresholds:
+    """As a person writes them: a single one stands alone, and a metric without any is left out."""
+    return {metric: given[0] if len(given) == 1 else given for metric, given in thresholds.items() if given}
+
+
 def list_thresholds(bench: Bench) -> Iterator[tuple[str, Threshold]]:
     """Each metric with each of its thresholds."""
     for metric, given in bench.thresholds.items():
-        for threshold in given if isinstance(given, tuple) else (given,):
+        for threshold in _group(given):
             yield metric, threshold
 
 

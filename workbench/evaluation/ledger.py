@@ -67,11 +67,12 @@ class Ledger:
         path: Path,
         cases: Sequence[Case],
         scorers: Sequence[Scorer],
+        wish: Wish,
         name: str = "",
         note: str = "",
     ) -> Ledger:
-        """For a run that is not in the store before `begin`."""
-        wish = Wish(path.name, len(cases))
+        """For a run that is not in the store before `begin`. wish: how it was asked for."""
+        wish = msgspec.structs.replace(wish, file=path.name, cases=len(cases))
         run = Run(
             "",
             name or path.name.removesuffix(_SUFFIX),
@@ -95,6 +96,11 @@ class Ledger:
                 "Wait for its end, or stop it first.",
             )
         return cls(store, run, get_variants(store, run.key), get_metrics(store, run.key))
+
+    @property
+    def wish(self) -> Wish:
+        """How the run was asked for."""
+        return self._wish
 
     @property
     def path(self) -> Path:

@@ -14,17 +14,22 @@ from workbench.engines.engine import Completion, StopReason
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.scorer import Score, Unscored
+from workbench.prompting.budget import Strategy
 from workbench.store.cells import Answer, CellRecord, InputRecord, ScoreRecord
 from workbench.store.runs import Run
 
 
 class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
-    before they were all written down. warnings: what a reader of its scores has to know."""
+    before they were all written down. warnings: what a reader of its scores has to know. strategy, cache and at_once:
+    as in the run's Options; None in runs of an earlier version."""
 
     file: str = ""
     cases: int = 0
     warnings: tuple[str, ...] = ()
+    strategy: Strategy | None = None
+    cache: bool = True
+    at_once: int | None = None
 
 
 def read_wish(run: Run) -> Wish:

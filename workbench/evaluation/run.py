@@ -18,7 +18,7 @@ import msgspec
 from workbench.errors import DatasetError, StoreError, WorkbenchError
 from workbench.evaluation.answer_cache import count_known
 from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell, render_cell
-from workbench.evaluation.bench import Bench, parse_bench
+from workbench.evaluation.bench import Bench, parse_stored_bench
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import find_price
 from workbench.evaluation.datasets import Case
@@ -28,6 +28,7 @@ from workbench.evaluation.ledger import Ledger
 from workbench.evaluation.plan import Plan, make_plan
 from workbench.evaluation.progress import RunEvent, RunFinished, RunProgress, RunStarted
 from workbench.evaluation.provenance import trace
+from workbench.evaluation.record import Wish as RunWish
 from workbench.evaluation.replies import ReplyLibrary
 from workbench.evaluation.scorers import Ask
 from workbench.evaluation.scoring import Scoring
@@ -47,10 +48,10 @@ _PROGRESS_SECONDS = 0.25
 class Options(msgspec.Struct, frozen=True):
     """How a run is carried out; none of it changes what the answers are.
 
-    at_once: cells in flight on one model. cache: take answers that are known already. unload: end a model's engine
-    when its cells are done, where the run was what loaded it. retry_failed: run failed cells again when resuming.
-    texts: tell the pieces of answers as they come (CellText). name: of the bench, where its file has none. note: kept
-    with the run.
+    at_once: cells in flight on one model; 0, where a run is gone on with: as it was begun. cache: take answers that are
+    known already. unload: end a model's engine when its cells are done, where the run was what loaded it. retry_failed:
+    run failed cells again when resuming. texts: tell the pieces of answers as they come (CellText). name: of the bench,
+    where its file has none. note: kept with the run.
     """
 
     strategy: Strategy = "refuse"
@@ -93,8 +94,9 @@ class Evaluation:
         self._sources = Sources(cache(sources.open_prompt), cache(sources.find_model), cache(sources.find_adapters))
         self._store = store
         self._options = options
+        wish = RunWish(strategy=options.strategy, cache=options.cache, at_once=options.at_once)
         self._ledger = ledger or Ledger.new(
-            store, bench, path, cases, self._scoring.scorers, options.name, options.note
+            store, bench, path, cases, self._scoring.scorers, wish, options.name, options.note
         )
         library = ReplyLibrary(self._sources, store, pool)
         self._tools = Tools(pool, store, self._scoring, options.cache, library, self._ledger.find_unscored)
@@ -109,14 +111,21 @@ class Evaluation:
 
     @classmethod
     def resume(cls, run: str, pool: Pool, sources: Sources, store: Store, options: Options = USUAL) -> Evaluation:
-        """An earlier run, to be gone on with: its bench, its cases, its prompts as they were then.
+        """An earlier run, to be gone on with: its bench, its cases, its prompts and its options as they were then.
 
-        run: as for RunView. Raises StoreError for an unknown run, one that another process is carrying out, or one
-        whose models have changed since.
+        run: as for RunView. options: whatever of them decides which answers there are is the run's own. Raises
+        StoreError for an unknown run, one that another process is carrying out, or one whose models have changed.
         """
         ledger = Ledger.open(store, run)
-        bench = parse_bench(ledger.run.text, f"the bench of run {ledger.run.id}")
-        return cls(bench, ledger.path, ledger.cases(bench), pool, sources, store, options, ledger)
+        bench = parse_stored_bench(ledger.run.text, f"the bench of run {ledger.run.id}")
+        wish = ledger.wish
+        kept = msgspec.structs.replace(
+            options,
+            strategy=wish.strategy or options.strategy,
+            cache=options.cache and wish.cache,
+            at_once=options.at_once or wish.at_once or USUAL.at_once,
+        )
+        return cls(bench, ledger.path, ledger.cases(bench), pool, sources, store, kept, ledger)
 
     @property
     def run(self) -> str:

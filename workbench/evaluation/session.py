@@ -14,7 +14,17 @@ import msgspec
 
 from workbench import files, paths
 from workbench.errors import BenchError, DatasetChangedError, DatasetError, WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, Bench, Dataset, ModelChoice, Variant, load_bench, save_bench
+from workbench.evaluation.bench import (
+    AdapterChoice,
+    Bench,
+    Dataset,
+    ModelChoice,
+    Variant,
+    load_bench,
+    rename_thresholds,
+    save_bench,
+    with_variants,
+)
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
@@ -235,7 +245,7 @@ class Session:
         """Take a variant out. Raises BenchError for the last one."""
         if len(self.variants) == 1:
             raise BenchError("This is the last pane.", "Change its prompt or model instead, or quit with ctrl+q.")
-        self._set(variants=self.variants[:index] + self.variants[index + 1 :])
+        self.bench = with_variants(self.bench, self.variants[:index] + self.variants[index + 1 :])
 
     def change_variant(self, index: int, **changes: object) -> Variant:
         """Replace fields of a variant; the new value. Raises BenchError for a name that is taken or empty."""
@@ -243,7 +253,8 @@ class Session:
         others = {other.name for position, other in enumerate(self.variants) if position != index}
         if not variant.name.strip() or variant.name in others:
             raise BenchError(f"The name {variant.name!r} is empty or taken by another pane.", "Choose another.")
-        self._set(variants=(*self.variants[:index], variant, *self.variants[index + 1 :]))
+        renamed = rename_thresholds(self.bench, self.variants[index].name, variant.name)
+        self._set(variants=(*self.variants[:index], variant, *self.variants[index + 1 :]), thresholds=renamed)
         return variant
 
     def add_adapter(self, index: int, name: str) -> None:

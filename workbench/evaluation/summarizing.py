@@ -71,7 +71,13 @@ def compute_summary(view: RunView) -> Summary:
         ),
         confusion=tuple(one for one in whole.confusion if one.variant not in alternates),
         best=find_best(variants, metrics[0]) if metrics else "",
-        notes=(*_note(variants, tables, metrics), *whole.notes, *_note_losses(view), *contamination.sentences),
+        notes=(
+            *_note_bench(view),
+            *_note(variants, tables, metrics),
+            *whole.notes,
+            *_note_losses(view),
+            *contamination.sentences,
+        ),
         spreads=compute_spreads(view.bench.variants, metrics, estimates),
     )
 
@@ -176,6 +182,12 @@ def _check_contamination(view: RunView) -> Checked:
     """Which variants have seen which of the cases."""
     origins = [Provenance.decode(text) for name in view.variants if (text := view.provenance(name))]
     return check_contamination(origins, list(view.cases()))
+
+
+def _note_bench(view: RunView) -> Iterator[str]:
+    """That the run's bench cannot be read, so that what hangs on its text is missing."""
+    if view.bench_problem:
+        yield f"Thresholds and values of the whole dataset are missing. {view.bench_problem}"
 
 
 def _note_losses(view: RunView) -> Iterator[str]:

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from workbench.errors import StoreError
-from workbench.evaluation.bench import Bench, parse_bench
+from workbench.errors import BenchError, StoreError
+from workbench.evaluation.bench import Bench, Variant, parse_stored_bench
 from workbench.evaluation.cell import Cell
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.owner import ActualState, actual_state
@@ -148,6 +148,8 @@ class RunView:
         self._key = found.key
         self._text = found.text
         self._bench: Bench | None = None
+        self.bench_problem = ""
+        """why the bench's text cannot be read; known after `bench` was"""
         self._variants = get_variants(store, found.key)
         self._metrics = get_metrics(store, found.key)
         self._orders: dict[matrix.Query, _Order] = {}
@@ -165,9 +167,13 @@ class RunView:
 
     @property
     def bench(self) -> Bench:
-        """The bench as it was run."""
+        """The bench as it was run; where its text cannot be read any more, as much of it as the store knows apart."""
         if self._bench is None:
-            self._bench = parse_bench(self._text, f"the bench of run {self.id}")
+            try:
+                self._bench = parse_stored_bench(self._text, f"the bench of run {self.id}")
+            except BenchError as error:
+                self.bench_problem = error.message
+                self._bench = Bench(tuple(Variant(name, "", "") for name in self._variants), scorers=())
         return self._bench
 
     @property

@@ -134,7 +134,7 @@ def add_cells(store: Store, run: int, cells: Sequence[CellRecord], replies: Sequ
                 "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*place, *values, cell.hint or None)
             )
         connection.executemany(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(run, cell.number, cell.variant, cell.repeat, *_values(score)) for cell in cells for score in cell.scores],
         )
         connection.execute(

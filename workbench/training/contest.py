@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, Dataset, Variant, load_bench
+from workbench.evaluation.bench import AdapterChoice, Dataset, Variant, load_bench, with_variants
 from workbench.evaluation.cost import Price, find_price
 from workbench.evaluation.datasets import Case, Cases, load_cases
 from workbench.evaluation.launch import enabled_examples
@@ -210,7 +210,8 @@ class Contest:
 
     def _run(self, variants: tuple[Variant, ...], split: str, cache: bool) -> Summary:
         dataset = self._dataset(split)
-        bench = msgspec.structs.replace(self._bench, variants=variants, dataset=dataset, perturbations=None)
+        bench = with_variants(self._bench, variants)
+        bench = msgspec.structs.replace(bench, dataset=dataset, perturbations=None)
         options = Options(
             strategy=self._bench.context_strategy or self._settings.context_strategy,
             at_once=self._wanted.at_once,

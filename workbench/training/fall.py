@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from workbench.errors import TrainingError
-from workbench.evaluation.bench import AdapterChoice, Bench, Dataset, Variant, load_bench
+from workbench.evaluation.bench import AdapterChoice, Bench, Dataset, Variant, load_bench, with_variants
 from workbench.evaluation.datasets import load_cases
 from workbench.evaluation.progress import RunEvent, RunFinished
 from workbench.evaluation.run import Evaluation, Options
@@ -91,7 +91,7 @@ def measure_fall(name: str, bench_path: Path, asking: Asking) -> Fall:
     variant = _choose(bench, made.prompt, str(entry.path))
     dataset = _need(bench.dataset, path)
     cases = load_cases(dataset, path.parent)
-    asked = msgspec.structs.replace(bench, variants=(variant,), perturbations=None)
+    asked = msgspec.structs.replace(with_variants(bench, (variant,)), perturbations=None)
     sources = find_sources(asked, path.parent, asking.settings)
     options = Options(note=f"is {entry.name} still good")
     run = Evaluation(asked, path, cases, asking.pool, sources, asking.store, options)
