@@ -305,3 +305,19 @@ def test_a_run_is_gone_on_with_by_the_options_that_it_was_begun_with(call, rows,
     view = RunView(store, "last")
     assert view.run.key == key
     assert view.run.cached == 0
+
+
+def test_rows_that_are_left_out_and_what_is_not_used_stand_in_the_run(call, rows, store):
+    text = "message,expected,__expected\nHi,Lantern,llm-rubric: kind\nbroken\nHo,Lantern,\n"
+    (rows / "rows.csv").write_text(text)
+    dataset = "dataset: {path: rows.csv, on_error: skip, layout: promptfoo}"
+    (rows / "all.bench.yaml").write_text(BENCH.replace("dataset: {path: rows.jsonl}", dataset))
+    code, out, err = call("eval", "all.bench.yaml")
+    assert code in (0, 1)
+    left_out = "1 row cannot be read and is left out of the dataset; first line 3: 1 columns, but the header has 3."
+    assert left_out in " ".join(err.split())
+    (run,) = list_runs(store)
+    view = RunView(store, run.id)
+    assert view.warnings[0] == left_out
+    assert "promptfoo's assertion llm-rubric is not used" in view.warnings[1]
+    assert left_out in " ".join(out.split())

@@ -17,7 +17,7 @@ import msgspec
 from workbench.errors import DatasetError, StoreError
 from workbench.evaluation import document
 from workbench.evaluation.bench import Bench
-from workbench.evaluation.datasets import Case, load_cases
+from workbench.evaluation.datasets import Case, Cases, load_cases
 from workbench.evaluation.lane import Column, Job
 from workbench.evaluation.owner import describe_myself, is_alive
 from workbench.evaluation.provenance import Provenance
@@ -72,7 +72,8 @@ class Ledger:
         note: str = "",
     ) -> Ledger:
         """For a run that is not in the store before `begin`. wish: how it was asked for."""
-        wish = msgspec.structs.replace(wish, file=path.name, cases=len(cases))
+        left_out = cases.left_out if isinstance(cases, Cases) else ()
+        wish = msgspec.structs.replace(wish, file=path.name, cases=len(cases), left_out=left_out)
         run = Run(
             "",
             name or path.name.removesuffix(_SUFFIX),

@@ -106,7 +106,11 @@ def make_plan(
         max(memory, default=0),
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
-        (*_find_contamination(lanes, cases), *_find_losses(lanes, cases), *_find_left_out(cases)),
+        (
+            *_find_contamination(lanes, cases),
+            *_find_losses(lanes, cases),
+            *(cases.left_out if isinstance(cases, Cases) else ()),
+        ),
         judges,
     )
 
@@ -116,16 +120,6 @@ def _find_contamination(lanes: Sequence[Lane], cases: Sequence[Case]) -> tuple[s
     columns = (column for lane in lanes for column in lane.columns)
     origins = (column.provenance for column in columns if column.provenance)
     return check_contamination(origins, cases).sentences
-
-
-def _find_left_out(cases: Sequence[Case]) -> Iterator[str]:
-    """What of the dataset no cell sees."""
-    if not isinstance(cases, Cases):
-        return
-    if cases.skipped:
-        rows = f"{cases.skipped:,} rows cannot be read and are" if cases.skipped > 1 else "1 row cannot be read and is"
-        yield f"{rows} left out of the dataset; first {cases.notes[0]}."
-    yield from cases.reader.remarks
 
 
 def _find_losses(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:

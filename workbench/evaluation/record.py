@@ -22,7 +22,7 @@ from workbench.store.runs import Run
 class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
     before they were all written down. warnings: what a reader of its scores has to know. strategy, cache and at_once:
-    as in the run's Options; None in runs of an earlier version."""
+    as in the run's Options; None in runs of an earlier version. left_out: what of the dataset no cell sees."""
 
     file: str = ""
     cases: int = 0
@@ -30,6 +30,7 @@ class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: Strategy | None = None
     cache: bool = True
     at_once: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def read_wish(run: Run) -> Wish:

@@ -73,6 +73,7 @@ def compute_summary(view: RunView) -> Summary:
         best=find_best(variants, metrics[0]) if metrics else "",
         notes=(
             *_note_bench(view),
+            *view.left_out,
             *_note(variants, tables, metrics),
             *whole.notes,
             *_note_losses(view),

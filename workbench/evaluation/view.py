@@ -182,6 +182,11 @@ class RunView:
         return read_wish(self.run).warnings
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the dataset no cell sees, in words: rows that could not be read, columns that are not used."""
+        return read_wish(self.run).left_out
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """Names, in the person's order."""
         return self._variants

@@ -80,6 +80,14 @@ class Cases(Sequence[Case]):
         return self._digest
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the file no case holds, in words: rows that cannot be read, and what no case uses of the others."""
+        if not self.skipped:
+            return self.reader.remarks
+        rows = f"{self.skipped:,} rows cannot be read and are" if self.skipped > 1 else "1 row cannot be read and is"
+        return (f"{rows} left out of the dataset; first {self.notes[0]}.", *self.reader.remarks)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What was decided about the file, and about its rows as far as they were read."""
         return (*self.source.remarks, *self.reader.remarks)

@@ -39,7 +39,8 @@ class Spreadsheet:
 
     def choose(self, sheet: str) -> None:
         """Read this sheet from now on."""
-        self._file = msgspec.structs.replace(self._file, sheet=sheet)
+        if sheet != self.sheets[0]:  # the first one is open already
+            self._file = msgspec.structs.replace(self._file, sheet=sheet)
 
     def scan(self) -> Iterator[Row | Fault]:
         spool = self._spool = Spool()
