@@ -123,3 +123,41 @@ def test_drift_of_a_bench_leaves_out_the_others(tmp_path):
 def test_one_run_has_not_drifted(tmp_path):
     drift = read_drift(store_right(tmp_path, range(1, 10)).store)
     assert (len(drift.points), drift.fallen, drift.points[0].changes) == (1, (), {})
+
+
+def store_repeats(tmp_path, right, day=0):
+    """A run with three answers to each case. right: how many of them are, by the case's number."""
+    cells = [
+        answer("a", case, (case.expected or "") if repeat < right(case.number) else "no", repeat)
+        for case in CASES
+        for repeat in range(3)
+    ]
+    started = 1_795_000_000.0 + day * DAY
+    return store_run(tmp_path / "s.sqlite", plain_variants("a"), CASES, cells, started=started)
+
+
+def test_with_repeats_rates_are_compared_and_no_answer_stands_for_a_case(tmp_path):
+    before = store_repeats(tmp_path, lambda number: 1 + number % 2)
+    after = store_repeats(tmp_path, lambda number: 2 + (number % 2 if number > 8 else -1), day=1)
+    comparison = compare_runs(before, after)
+    (found,) = comparison.variants
+    assert found.repeated
+    change = next(one for one in found.fixed if one.case == 9)
+    assert (change.before, change.after) == (pytest.approx(2 / 3), 1.0)
+    assert (change.answers_before, change.answers_after) == (3, 3)
+    said = tell_changes(comparison)
+    assert f"over several answers to each case {len(found.fixed)} rates rose and {len(found.broken)} fell" in said
+    assert "fixed" not in said and "broken" not in said
+
+
+def test_a_single_answer_on_both_sides_is_not_repeated(tmp_path):
+    before, after = store_right(tmp_path, range(1, 21)), store_right(tmp_path, range(3, 31), day=1)
+    (found,) = compare_runs(before, after).variants
+    assert not found.repeated and found.fixed[0].answers_after == 1
+
+
+def test_repeats_on_one_side_alone_are_rates_as_well(tmp_path):
+    before, after = store_right(tmp_path, range(1, 21)), store_repeats(tmp_path, lambda number: number % 4, day=1)
+    (found,) = compare_runs(before, after).variants
+    assert found.repeated
+    assert (found.broken[0].answers_before, found.broken[0].answers_after) == (1, 3)

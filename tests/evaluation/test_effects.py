@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from stored_run import answer, make_cases, plain_variants, store_run
 
@@ -113,6 +114,36 @@ def test_the_curve_names_its_best_point_and_what_cannot_be_told_from_it(tmp_path
     assert (curve.best, curve.adapter) == (1.0, "lora")
     assert tell_scale(curve).startswith("lora does best at scale 1: exact match 0.97")
     assert tell_scale(curve).endswith("Not distinguishable from it: 1.5.")
+
+
+def test_the_best_scale_is_corrected_for_having_been_chosen(tmp_path):
+    """45 against 37 of 60 is apart as one of two scales, and not as the best of seven, any of which might have led."""
+    two = scale_variants(TUNED, (0.5, 1.0))
+    alone = measure_scale(store_forms(tmp_path / "two", two, {"tuned × 0.5": 37, "tuned × 1": 45}), TUNED)
+    assert [point.verdict for point in alone.points] == ["worse", None]
+    seven = scale_variants(TUNED)
+    right = {one.name: 37 for one in seven} | {"tuned × 1": 45}
+    curve = measure_scale(store_forms(tmp_path / "seven", seven, right), TUNED)
+    assert {point.verdict for point in curve.points} == {"not distinguishable", None}
+    widths = [next(point.value for point in one.points if point.scale == 1.0) for one in (alone, curve)]
+    assert widths[1].high - widths[1].low > widths[0].high - widths[0].low
+
+
+def test_what_to_expect_of_a_chosen_scale_comes_from_the_cases_it_was_not_chosen_on(tmp_path):
+    """Where all scales are alike the best of seven looks better than it is, and its half-by-half value does not."""
+    random = np.random.default_rng(3)
+    seven = scale_variants(TUNED)
+    cells = [
+        answer(one.name, case, (case.expected or "") if random.random() < 0.5 else "no")
+        for case in CASES
+        for one in seven
+    ]
+    view = store_run(tmp_path / "s.sqlite", seven, CASES, cells, prompt=lambda variant: SHOWN)
+    curve = measure_scale(view, TUNED)
+    best = next(point for point in curve.points if point.scale == curve.best)
+    assert curve.chosen < best.value.value
+    assert "Chosen on one half of the cases and measured on the other" in tell_scale(curve)
+    assert "for all 7 scales at once" in tell_scale(curve)
 
 
 def test_of_equal_scales_the_weakest_is_best(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from workbench.evaluation.summary import Effect, Estimate, PairSummary, Summary, VariantSummary
@@ -51,6 +52,42 @@ def test_what_cannot_be_told_apart_says_how_many_cases_would():
     assert "b (few-shot) and a (zero-shot) cannot be told apart here: 0.82 against 0.80" in said
     assert "may be chance; if it is the true one, about 2,400 cases would tell." in said
     assert "better than" not in said
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (310, 9_421, "about 2,400 cases would tell (310 to 9,500 by its interval)."),
+        (310, None, "about 2,400 cases would tell (310 at the least; its interval sets no upper end)."),
+        (310, 5_000_000, "about 2,400 cases would tell (310 at the least; its interval sets no upper end)."),
+    ],
+)
+def test_the_cases_that_would_tell_come_with_their_range(least, most, said):
+    one = msgspec.structs.replace(pair("a", "b", 0.02, 0.6, 2_345), needed_least=least, needed_most=most)
+    assert said in tell(make([variant("a", 0.80), variant("b", 0.82)], [one]))
+
+
+def test_a_verdict_that_the_interval_does_not_suggest_is_explained_in_its_sentence():
+    apart = msgspec.structs.replace(
+        pair("a", "b", 0.1, 0.2), low=0.01, high=0.19, p=0.03, p_adjusted=0.18, family=6, verdict="not distinguishable"
+    )
+    variants = [variant("b", 0.9), variant("a", 0.8)]
+    said = tell(make(variants, [apart]))
+    assert "the verdict counts that it is one of 6 comparisons) may be chance" in said
+    exact = msgspec.structs.replace(apart, p=0.06, p_adjusted=0.06, test="McNemar's exact test")
+    assert "the interval is approximate, McNemar's exact test decides" in tell(make(variants, [exact]))
+    real = msgspec.structs.replace(exact, low=-0.001, p=0.04, p_adjusted=0.04, verdict="better")
+    assert "just reaches 0, McNemar's exact test decides" in tell(make(variants, [real]))
+    assert "decides" not in tell(make(variants, [pair("a", "b", 0.1, 0.001)]))
+
+
+def test_a_missing_interval_says_why():
+    scores = {"exact_match": Estimate(0.5, math.nan, math.nan, 7, "too few cases")}
+    one, two = VariantSummary("a", scores=scores), VariantSummary("b", scores=scores)
+    between = msgspec.structs.replace(pair("a", "b", 0.1, 1.0), low=math.nan, high=math.nan, unknown="too few cases")
+    said = tell(make([one, two], [between]))
+    assert "0.50 (no interval: too few cases) on 7 cases" in said
+    assert "-0.10 (no interval: too few cases, p = 1.00) may be chance" in said
 
 
 def test_a_number_of_cases_nobody_has_is_not_named():

@@ -175,8 +175,8 @@ def _name_kind(one: VariantSummary) -> str:
 
 def _tell_rest(summary: Summary, others: Sequence[str], best: str, metric: Metric) -> Iterator[str]:
     pairs = [pair for name in others if (pair := summary.pair(name, best, metric.name)) is not None and pair.n]
-    beaten = [pair.a for pair in pairs if pair.verdict == "better"]
-    level = [pair for pair in pairs if pair.verdict != "better"]
+    plain = [pair for pair in pairs if pair.verdict == "better" and not explain_verdict(pair)]
+    beaten, level = [pair.a for pair in plain], [pair for pair in pairs if pair not in plain]
     if beaten:
         also = " as well" if len(others) < len(summary.variants) - 1 else ""
         yield f"{best} is better than {list_names(beaten)}{also}."

@@ -90,8 +90,8 @@ def test_no_rows_at_all_are_no_error():
     assert contrast(np.empty((3, 1)), []) == []
 
 
-def test_repeats_of_right_and_wrong_are_permuted_by_case():
-    a, b = np.array([0.0, 1 / 3, 2 / 3, 1.0] * 8), np.array([1 / 3, 2 / 3, 1.0, 1.0] * 8)
+def test_repeats_of_right_and_wrong_are_compared_by_case():
+    a, b = np.array([0.0, 1 / 3, 2 / 3, 1.0] * 12), np.array([1 / 3, 2 / 3, 1.0, 1.0] * 12)
     found = one(a, b, binary=True)
     assert (found.test, found.verdict) == (SKEW_T, "better")
 

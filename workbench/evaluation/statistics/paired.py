@@ -136,7 +136,7 @@ class _Plain(NamedTuple):
 
     def _count_needed(self, level: float, open_question: bool) -> NeededCases | None:
         n = len(self.differences)
-        if not n:
+        if self.bounds.unknown:  # a number without its range would be a guess that looks like none
             return None
         if self.rightness:
             needed = needed_for_rates(self.a_only / n, self.b_only / n, self.bounds.interval, level)

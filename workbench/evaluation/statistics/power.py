@@ -23,11 +23,11 @@ CountCases = Callable[[float], int | None]
 
 class NeededCases(NamedTuple):
     """cases: for the difference that was seen. low, high: for the largest and the smallest that its interval holds;
-    high is None where that holds no difference at all, low is 0 where there is no interval."""
+    high is None where that holds no difference at all."""
 
     cases: int
-    low: int = 0
-    high: int | None = None
+    low: int
+    high: int | None
 
     def beyond(self, n: int) -> NeededCases:
         """The same where n cases were not enough."""
@@ -59,8 +59,6 @@ def needed_for_means(differences: NDArray[np.float64], interval: Interval, level
 
 
 def _range(cases: int, interval: Interval, count: CountCases) -> NeededCases:
-    if math.isnan(interval.low):
-        return NeededCases(cases)
     near, far = sorted(interval, key=abs)
     open_ended = interval.low <= 0 <= interval.high
     low, high = count(far), None if open_ended else count(near)
