@@ -12,7 +12,7 @@ import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Literal, TypeVar
+from typing import IO, BinaryIO, Literal, TypeVar, cast
 
 import msgspec
 
@@ -22,9 +22,12 @@ from workbench.evaluation.changes import RunComparison, compare_runs
 from workbench.evaluation.summary import Summary, summarize_run
 from workbench.evaluation.view import RunView
 from workbench.evaluation.votes import Rating, Votes
+from workbench.frames import FrameError, pack_frame, read_frame, shorten
 from workbench.store.store import Store
 
 T = TypeVar("T")
+
+_LONGEST_FRAME = 256 * 1024 * 1024
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -136,26 +139,25 @@ def main() -> None:
 
 
 def _write(stream: IO[bytes], value: Question | Answer) -> None:
-    body = msgspec.msgpack.encode(value)
-    stream.write(len(body).to_bytes(4, "little") + body)
+    stream.write(pack_frame(msgspec.msgpack.encode(value), _LONGEST_FRAME))
     stream.flush()
 
 
 def _read(stream: IO[bytes]) -> bytes | None:
     """The next frame; None when the stream ends, in the middle of one too."""
-    head = stream.read(4)
-    length = int.from_bytes(head, "little")
-    body = stream.read(length) if len(head) == 4 else b""
-    return body if len(head) == 4 and len(body) == length else None
+    try:
+        return read_frame(cast("BinaryIO", stream), _LONGEST_FRAME)
+    except FrameError:
+        return None
 
 
 def _answer(body: bytes) -> Answer:
     try:
         return _work_out(msgspec.msgpack.decode(body, type=Question))
     except WorkbenchError as error:
-        return Answer(message=error.message, hint=error.hint)
+        return Answer(message=shorten(error.message), hint=shorten(error.hint))
     except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-        return Answer(message=f"The figures could not be worked out: {error!r}.", hint="Please report this.")
+        return Answer(message=shorten(f"The figures could not be worked out: {error!r}."), hint="Please report this.")
 
 
 def _work_out(question: Question) -> Answer:

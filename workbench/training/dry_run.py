@@ -17,6 +17,7 @@ from workbench.engines.engine import Tokenized
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.evaluation import document
 from workbench.evaluation.parity import compare_tokens
+from workbench.frames import LONGEST_DETAILS
 from workbench.hosting.pool import Pool
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message, Mode
@@ -123,19 +124,20 @@ def _ask(recipe: Recipe, bench_folder: Path, name: str) -> DryRun:
         place = Place(folder)
         text = document.encode(recipe)
         place.write_header(Header("preview", recipe.name or name, text, str(bench_folder.absolute()), 0.0))
-        done = subprocess.run(
-            command("preview", str(folder)),
-            env=child_process.environment(),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+        with place.log.open("wb") as log:  # libraries may say any amount
+            subprocess.run(
+                command("preview", str(folder)),
+                env=child_process.environment(),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                check=False,
+            )
         try:
             answer = msgspec.json.decode((place.folder / "preview.json").read_bytes(), type=Answer)
         except (OSError, msgspec.DecodeError) as error:
-            words = done.stderr.decode("utf-8", "replace")
+            words = _read_end(place.log)
             last = words.strip().splitlines()[-1:] or ["it said nothing"]
             raise TrainingError(
                 f"The dry run ended by itself: {last[0]}", "Details are in what it said.", words
@@ -144,6 +146,13 @@ def _ask(recipe: Recipe, bench_folder: Path, name: str) -> DryRun:
         refused = answer.refused or _Refused("The dry run gave nothing.")
         raise TrainingError(refused.message, refused.hint, refused.details)
     return answer.dry_run
+
+
+def _read_end(log: Path) -> str:
+    """The last words of a process."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - LONGEST_DETAILS))
+        return stream.read().decode("utf-8", "replace")
 
 
 def _check_target(target: Model, previews: Sequence[Preview], settings: Settings) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from workbench import child_process
 from workbench.errors import ModelError
 from workbench.evaluation.session import Session
+from workbench.frames import shorten
 from workbench.training.job import Job, find_job, list_jobs, start
 from workbench.training.journal import read_events
 from workbench.training.progress import JobEnded, JobEvent
@@ -83,7 +84,7 @@ class Trainings:
                 check=False,
             )
         if done.returncode:
-            raise ModelError(f"{adapter.name} could not be exported: {done.stderr.strip()}")
+            raise ModelError(f"{adapter.name} could not be exported: {shorten(done.stderr.strip())}")
         return target
 
     def look(self) -> None:
