@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import BudgetError, MissingVariablesError
-from workbench.prompting.budget import Budget, Measure, fit
+from workbench.prompting.budget import Budget, Measure, describe_dropped, fit
 from workbench.prompting.prompt import Example, Message, Placement, Prompt
 from workbench.prompting.render import render
 
@@ -97,7 +97,27 @@ def test_refusing_says_the_numbers_and_what_to_do() -> None:
 def test_what_was_dropped_can_be_named() -> None:
     examples = tuple(Example(f"e{n}", {"m": "m"}, "a") for n in range(3))
     measured, counts = measure(examples, examples, "x", "turns")
-    assert measured.dropped(fit(measured, counts, 0, counts[2], "drop")) == ("e1", "e2")
+    kept = fit(measured, counts, 0, counts[2], "drop")
+    assert measured.dropped(kept) == ("e1", "e2")
+    assert describe_dropped(measured, kept) == ("2 of 3 examples are left out to fit the context: e1, e2.",)
+    assert describe_dropped(measured, examples) == ()
+
+
+def test_many_dropped_examples_are_counted_and_the_first_named() -> None:
+    examples = tuple(Example(f"e{n}", {"m": "m"}, "a") for n in range(9))
+    measured, counts = measure(examples, examples, "x", "turns")
+    (said,) = describe_dropped(measured, fit(measured, counts, 0, counts[3], "drop"))
+    assert said == "7 of 9 examples are left out to fit the context: e2, e3, e4, e5 and 3 more."
+
+
+def test_the_budget_is_that_of_what_is_sent() -> None:
+    examples = tuple(Example(f"e{n}", {"m": "m"}, "a") for n in range(3))
+    measured, counts = measure(examples, examples, "x", "turns")
+    kept = fit(measured, counts, 0, counts[2], "drop")
+    found = measured.budget(counts, 0, counts[2], kept)
+    assert found.dropped == ("e1", "e2")
+    assert (found.used, found.over) == (counts[2], False)
+    assert measured.budget(counts, 0, counts[2]).over
 
 
 def test_a_prompt_that_cannot_be_rendered_cannot_be_measured() -> None:

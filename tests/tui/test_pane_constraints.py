@@ -115,7 +115,7 @@ async def test_other_settings_leave_a_schema_of_the_bench_as_it_is(app, folder):
         file.write("      json_schema: {type: object}\n")
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await until(pilot, lambda: "ignores json schema" in facts(screen, 3))
+        await until(pilot, lambda: "refuses json schema" in facts(screen, 3))
         await pilot.press("escape", "4")
         panel = await open_panel(pilot)
         assert panel.query_one("#grammar", TextArea).disabled
@@ -184,4 +184,4 @@ def test_what_holds_an_answer_in_few_words():
     held = Variant("b", "p", "m", sampling=Sampling(json_schema={}), reproducible=True)
     assert (show_constraints(free), show_constraints(held)) == ("", "json schema · reproducible")
     ignoring = show_constraints(held, {"json_schema", "seed"})
-    assert ignoring == "ignores json schema · reproducible"
+    assert ignoring == "refuses json schema · reproducible"

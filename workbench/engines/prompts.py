@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from workbench.engines.adapter_extras import find_extras
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Request, Tokenized
 from workbench.engines.reasoning import AnswerFormat, read_format
@@ -109,7 +110,7 @@ class Prompts:
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""
         read = self._read(request)
-        notes = read.notes if self._vocabulary.has_end else (*read.notes, _ENDLESS)
+        notes = (*read.notes, *self._describe_model(request))
         if request.mode == "completion":
             return Answer(request, read.ids, started, request.sampling.stop, None, notes)
         stops = request.sampling.stop + self._stops
@@ -140,6 +141,13 @@ class Prompts:
             tokenize = self._vocabulary.continue_text if ids else self._vocabulary.tokenize
             ids += tokenize(segment.text, not segment.literal)
         return ids
+
+    def _describe_model(self, request: Request) -> tuple[str, ...]:
+        """What a person has to know of what answers: that it never ends, or what of its adapters is not used."""
+        adapters = (applied.adapter for applied in request.adapters)
+        template = "" if request.mode == "completion" else self._source
+        extras = find_extras(adapters, template, self._vocabulary) if template else ()
+        return extras if self._vocabulary.has_end else (*extras, _ENDLESS)
 
     def _read_format(self) -> AnswerFormat:
         """How the template frames answers; as models usually do where it is broken, which completion mode can bear."""

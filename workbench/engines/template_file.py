@@ -44,14 +44,17 @@ def _read_template(model: Model) -> str:
     if model.format == "gguf":
         found = read_parts(model.path)[0].metadata.get("tokenizer.chat_template")
         return found if isinstance(found, str) else ""
-    return _read_folder(model.path) if model.format == "hf" else ""
+    return read_folder_template(model.path) if model.format == "hf" else ""
 
 
-def _read_folder(folder: Path) -> str:
+def read_folder_template(folder: Path) -> str:
     """A folder's template for plain chats, from where transformers looks for it."""
     file = folder / "chat_template.jinja"
-    if file.is_file() and file.stat().st_size <= _LONGEST:
-        return file.read_text("utf-8", "replace")
+    try:
+        if file.is_file() and file.stat().st_size <= _LONGEST:
+            return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""
     for name in ("chat_template.json", "tokenizer_config.json"):
         found = _read_settings(folder / name).get("chat_template")
         if isinstance(found, list):

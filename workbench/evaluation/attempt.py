@@ -20,7 +20,7 @@ from workbench.evaluation.cost import price_answer
 from workbench.evaluation.fitting import fit_messages
 from workbench.evaluation.hearing import PRIORITY, Heard, Hearing
 from workbench.evaluation.lane import Job, Lane
-from workbench.evaluation.launch import Draft, enabled_examples
+from workbench.evaluation.launch import Draft, FittedPrompt, add_notes, enabled_examples
 from workbench.evaluation.provenance import Provenance, digest_question
 from workbench.evaluation.record import read_answer, write_answer
 from workbench.evaluation.replies import ReplyLibrary
@@ -48,7 +48,7 @@ class Tools(NamedTuple):
 class Fitted(NamedTuple):
     """The messages to send, after the strategy had its say."""
 
-    future: Future[tuple[Message, ...]]
+    future: Future[FittedPrompt]
 
 
 class Scored(NamedTuple):
@@ -167,10 +167,10 @@ class Attempt:
         fitting = fit_messages(self._tools.pool, self._draft, self._whole)
         fitting.add_done_callback(lambda future: self._post(self, Fitted(future)))
 
-    def _send(self, future: Future[tuple[Message, ...]]) -> None:
+    def _send(self, future: Future[FittedPrompt]) -> None:
         own = self._provenance
         try:
-            self._messages = future.result()
+            self._messages, notes = future.result()
             if self._completion is not None:  # known already: the messages were wanted for a scorer's question
                 self._hear()
                 return
@@ -181,7 +181,7 @@ class Attempt:
                 self._messages,
                 self._draft.sampling,
                 own.prompt.mode,
-                lambda event: self._post(self, event),
+                add_notes(lambda event: self._post(self, event), notes),
                 own.applied,
                 priority=PRIORITY,
                 reproducible=self._draft.reproducible or None,

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.hearing import PRIORITY
-from workbench.evaluation.launch import Draft
+from workbench.evaluation.launch import Draft, FittedPrompt
 from workbench.hosting.pool import Pool
 from workbench.models.reference import ModelInfo
 from workbench.prompting.prompt import Message
@@ -19,22 +19,22 @@ from workbench.prompting.prompt import Message
 Counts = tuple[int, ...]
 
 
-def fit_messages(pool: Pool, draft: Draft, whole: tuple[Message, ...]) -> Future[tuple[Message, ...]]:
+def fit_messages(pool: Pool, draft: Draft, whole: tuple[Message, ...]) -> Future[FittedPrompt]:
     """The messages to send; loads the model. The future fails with a WorkbenchError where they do not fit.
 
     whole: the draft with all its examples, rendered.
     """
-    fitted: Future[tuple[Message, ...]] = Future()
+    fitted: Future[FittedPrompt] = Future()
     fitted.set_running_or_notify_cancel()
 
     def check(counts: Counts, info: ModelInfo) -> None:
         if counts[0] + draft.sampling.max_tokens <= info.context_tokens:
-            fitted.set_result(whole)
+            fitted.set_result(FittedPrompt(whole))
             return
         measure = draft.measure()
 
         def drop(counts: Counts, info: ModelInfo) -> None:
-            fitted.set_result(draft.messages(measure, counts, info))
+            fitted.set_result(draft.fit(measure, counts, info))
 
         _count(pool, draft, measure.drafts, drop, fitted)
 
@@ -47,7 +47,7 @@ def _count(
     draft: Draft,
     conversations: tuple[tuple[Message, ...], ...],
     go_on: Callable[[Counts, ModelInfo], None],
-    fitted: Future[tuple[Message, ...]],
+    fitted: Future[FittedPrompt],
 ) -> None:
     """Count, then go on; whatever goes wrong is told to the one who waits."""
 

@@ -11,18 +11,28 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from workbench.engines.engine import Chunk, Event, Failure, Progress, Sampling
-from workbench.errors import WorkbenchError
+from workbench.errors import BudgetError, WorkbenchError
 from workbench.evaluation.bench import Variant
 from workbench.evaluation.datasets import Case
 from workbench.hosting.pool import Pool, Ticket
 from workbench.models.reference import Applied, Model, ModelInfo, with_template_kwargs
-from workbench.prompting.budget import Budget, Measure, Strategy, fit
+from workbench.prompting.budget import Budget, Measure, Strategy, describe_dropped, fit
 from workbench.prompting.prompt import Example, Message, Prompt
 from workbench.prompting.render import render
 
 Sink = Callable[[Event], None]
+
+
+class FittedPrompt(NamedTuple):
+    """Messages that fit a model's context. notes: what was left out for it, one sentence each."""
+
+    messages: tuple[Message, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,18 @@ class Draft:
         return Measure(self.prompt, self.case.values, enabled_examples(variant, self.prompt))
 
     def budget(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> Budget:
-        return measure.budget(counts, self.sampling.max_tokens, info.context_tokens)
+        """What the prompt takes, after the strategy had its say; all of it where it does not fit even so."""
+        output, limit = self.sampling.max_tokens, info.context_tokens
+        try:
+            kept = fit(measure, counts, output, limit, self.strategy)
+        except BudgetError:
+            kept = measure.examples
+        return measure.budget(counts, output, limit, kept)
 
-    def messages(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> tuple[Message, ...]:
+    def fit(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> FittedPrompt:
         """What is sent, after the strategy had its say. Raises BudgetError when it does not fit."""
         examples = fit(measure, counts, self.sampling.max_tokens, info.context_tokens, self.strategy)
-        return render(self.prompt, self.case.values, examples)
+        return FittedPrompt(render(self.prompt, self.case.values, examples), describe_dropped(measure, examples))
 
 
 class Launch:
@@ -102,7 +118,7 @@ class Launch:
             counts = counting.result()
             info = self._pool.info(draft.model)
             assert info is not None  # counting loaded the model
-            messages = draft.messages(self._measure, counts, info)
+            messages, notes = draft.fit(self._measure, counts, info)
             with self._lock:
                 if self._cancelled:
                     return
@@ -113,7 +129,7 @@ class Launch:
                     messages,
                     draft.sampling,
                     draft.prompt.mode,
-                    self._sink,
+                    add_notes(self._sink, notes),
                     draft.adapters,
                     self._guesses,
                     self._priority,
@@ -132,6 +148,17 @@ class Launch:
                 return
             self._sent = True
         self._sink(Failure(0, error.message, error.hint, error.details))
+
+
+def add_notes(sink: Sink, notes: tuple[str, ...]) -> Sink:
+    """A sink that says these before the notes of a request's last chunk."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Chunk) and event.stop_reason is not None:
+            event = msgspec.structs.replace(event, notes=(*notes, *event.notes))
+        sink(event)
+
+    return tell if notes else sink
 
 
 def enabled_examples(variant: Variant, prompt: Prompt) -> tuple[Example, ...]:

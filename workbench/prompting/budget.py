@@ -19,6 +19,9 @@ from workbench.prompting.values import Blank
 
 Strategy = Literal["refuse", "drop"]
 
+_NAMED = 4
+"""Examples that are named one by one."""
+
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Token counts. system + examples + input is what would be sent; output is reserved for the answer.
@@ -26,6 +29,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: the prompt's fixed text and that of the chat template. input: what the case's variables add.
     per_example: id -> tokens. Those of the examples that are sent add up to `examples`; for one that is
         switched off it is what it would add.
+    dropped: ids of the examples that are left out to fit; the counts are those without them.
     """
 
     system: int
@@ -34,6 +38,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: int
     limit: int
     per_example: dict[str, int]
+    dropped: tuple[str, ...] = ()
 
     @property
     def used(self) -> int:
@@ -65,8 +70,11 @@ class Measure:
             *_draft(prompt, variables, bare, sets),
         )
 
-    def budget(self, counts: Sequence[int], output: int, limit: int) -> Budget:
-        """The budget, from the token count of each draft. output: tokens reserved for the answer."""
+    def budget(self, counts: Sequence[int], output: int, limit: int, kept: Sequence[Example] | None = None) -> Budget:
+        """The budget, from the token count of each draft. output: tokens reserved for the answer.
+
+        kept: what `fit` sends of the examples; None: all of them.
+        """
         if len(counts) != len(self.drafts):
             raise ValueError(f"{len(self.drafts)} counts expected, one for each draft; found {len(counts)}")
         frame, bare = min(counts[0], counts[1]), counts[1]
@@ -76,11 +84,12 @@ class Measure:
         ids = [example.id for example in (*self.examples, *self.others)]
         return Budget(
             system=frame,
-            examples=steps[-1] - bare,
+            examples=steps[-1 if kept is None else len(kept)] - bare,
             input=bare - frame,
             output=output,
             limit=limit,
             per_example=dict(zip(ids, costs, strict=True)),
+            dropped=() if kept is None else self.dropped(kept),
         )
 
     def dropped(self, kept: Sequence[Example]) -> tuple[str, ...]:
@@ -111,6 +120,15 @@ def _render_blank(prompt: Prompt, bare: tuple[Message, ...]) -> tuple[Message, .
         return render(prompt, dict.fromkeys(find_variables(prompt), Blank()))
     except TemplateError:
         return bare
+
+
+def describe_dropped(measure: Measure, kept: Sequence[Example]) -> tuple[str, ...]:
+    """What a person has to know of the examples that `fit` left out, in one sentence; none where it kept all."""
+    ids = measure.dropped(kept)
+    if not ids:
+        return ()
+    named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
+    return (f"{len(ids)} of {len(measure.examples)} examples are left out to fit the context: {named}.",)
 
 
 def _draft(

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from workbench import files, paths
 from workbench.engines.engine import Tokenized
 from workbench.errors import WorkbenchError
@@ -81,8 +83,9 @@ async def tokenize(pool: Pool, draft: Draft) -> Tokenized:
     info = pool.info(draft.model)
     if info is None:
         raise WorkbenchError(f"{draft.model.name} is not loaded.", "Run the pane once, then look again.")
-    messages = draft.messages(measure, counts, info)
-    return await asyncio.wrap_future(pool.tokenize(draft.model, messages, draft.prompt.mode))
+    messages, notes = draft.fit(measure, counts, info)
+    shown = await asyncio.wrap_future(pool.tokenize(draft.model, messages, draft.prompt.mode))
+    return msgspec.structs.replace(shown, notes=(*notes, *shown.notes))
 
 
 def edit_text(text: str, editor: str) -> str:

@@ -79,7 +79,7 @@ def write_constraint(value: str | dict[str, Any] | None) -> str:
 def show_constraints(variant: Variant, unsupported: Collection[str] = ()) -> str:
     """`json schema · reproducible`: what holds a variant's answers, in a few characters; empty where nothing does.
 
-    unsupported: fields of Sampling that its engine is known not to follow. `ignores` stands before those, because the
+    unsupported: fields of Sampling that its engine is known not to follow. `refuses` stands before those, because the
     end of the line is what a narrow pane cuts.
     """
     sampling = variant.sampling
@@ -89,7 +89,7 @@ def show_constraints(variant: Variant, unsupported: Collection[str] = ()) -> str
         "reproducible": variant.reproducible,
     }
     words = [(field, field.replace("_", " ")) for field, holds in holding.items() if holds]
-    return " · ".join(f"ignores {word}" if field in unsupported else word for field, word in words)
+    return " · ".join(f"refuses {word}" if field in unsupported else word for field, word in words)
 
 
 def _check_schema(schema: dict[str, Any]) -> None:

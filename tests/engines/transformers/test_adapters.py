@@ -13,7 +13,7 @@ import peft  # noqa: TID253 - the yardstick
 import pytest
 import torch  # noqa: TID253 - the yardstick
 from answers import ask, complete, generate, open_engine
-from hf_fixture import LINEAR, write_adapter, write_hf
+from hf_fixture import LINEAR, write_adapter, write_hf, write_tokenizer
 from safetensors.torch import load_file, save_file
 
 from workbench.engines.transformers.engine import TransformersEngine
@@ -356,3 +356,23 @@ def test_expressions_mean_what_they_mean_to_peft(
     for laid in ([(path, 1.0)], [(adapters["lora"], 0.5), (path, 0.5)]):
         request = ask(1, adapters=laid)
         assert complete(engine, request)[0].text == generate(engine, tiny_hf, request, laid)
+
+
+def test_a_chat_template_or_tokens_beside_an_adapter_that_are_not_used_are_said(
+    engine: TransformersEngine, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    def notes(path: Path) -> tuple[str, ...]:
+        return complete(engine, ask(1, adapters=[(path, 1.0)], max_tokens=1))[0].notes
+
+    assert notes(adapters["lora"]) == ()
+    path = Path(shutil.copytree(adapters["lora"], tmp_path / "own"))
+    write_tokenizer(path)
+    assert notes(path) == ()  # the same as the base's
+    other = Path(shutil.copytree(adapters["lora"], tmp_path / "other"))
+    made = write_tokenizer(other, "{{ messages[0].content }}")
+    made.add_tokens(["<|call|>"], special_tokens=True)
+    made.save_pretrained(other)
+    template, tokenizer = notes(other)
+    assert "other comes with another chat template" in template
+    assert "1 added tokens" in tokenizer
+    assert "<|call|>" in tokenizer

@@ -57,7 +57,7 @@ class EditColumn(Vertical):
         """What the prompt takes of the context; None when that is not known, with the reason in the editor."""
         self.editor.show_problem(problem)
         self.meter.show(budget, problem)
-        self.examples.show_costs(budget.per_example if budget else {})
+        self.examples.show_costs(budget.per_example if budget else {}, budget.dropped if budget else ())
 
     def widen(self, step: int) -> None:
         """Move the line between this column and the panes, in percent of the screen."""

@@ -47,16 +47,17 @@ class ExampleList(OptionList):
         self._examples: tuple[Example, ...] = ()
         self._off: frozenset[str] = frozenset()
         self._costs: Mapping[str, int] = {}
+        self._dropped: frozenset[str] = frozenset()
 
     def load(self, prompt: str, examples: Sequence[Example], off: Collection[str]) -> None:
         """Show the examples of a prompt, those in `off` unchecked."""
         self._prompt, self._examples, self._off = prompt, tuple(examples), frozenset(off)
         self._refill()
 
-    def show_costs(self, costs: Mapping[str, int]) -> None:
-        """Show what each example costs, in tokens."""
-        if costs != self._costs:
-            self._costs = costs
+    def show_costs(self, costs: Mapping[str, int], dropped: Collection[str] = ()) -> None:
+        """Show what each example costs, in tokens, and which are left out to fit the context."""
+        if (costs, frozenset(dropped)) != (self._costs, self._dropped):
+            self._costs, self._dropped = costs, frozenset(dropped)
             self._refill()
 
     def action_ask(self, wish: Wish) -> None:
@@ -75,7 +76,7 @@ class ExampleList(OptionList):
     def _refill(self) -> None:
         kept = self.highlighted
         width = max(self.scrollable_content_region.width - 2, 12)
-        on = [example for example in self._examples if example.id not in self._off]
+        on = [example for example in self._examples if example.id not in self._off | self._dropped]
         cost = sum(self._costs.get(example.id, 0) for example in on)
         tokens = f" · {cost} tokens" if cost else ""
         self.border_title = plain_line(
@@ -88,18 +89,18 @@ class ExampleList(OptionList):
             self.highlighted = min(kept or 0, len(rows) - 1)
 
     def _row(self, example: Example, width: int) -> Content:
-        off = example.id in self._off
+        off, dropped = example.id in self._off, example.id in self._dropped
         cost = str(self._costs.get(example.id, "")) if not off else ""
         answer = f" → {_one_line(example.answer)}"
         answer = set_cell_size(answer, min(cell_len(answer), width // 2))
-        head = f"{'☐' if off else '☑'} {sanitize(example.id)}  "
+        head = f"{'☐' if off else '☒' if dropped else '☑'} {sanitize(example.id)}  "
         room = max(width - cell_len(head) - cell_len(answer) - len(cost) - 1, 4)
         question = _one_line(" ".join(example.variables.values()))
         if cell_len(question) > room:
             question = set_cell_size(question, room - 1).rstrip() + "…"
         left = head + question + answer
         gap = " " * max(width - cell_len(left) - len(cost), 1)
-        return Content.assemble((left, "$foreground 45%" if off else ""), (gap + cost, "$foreground 60%"))
+        return Content.assemble((left, "$foreground 45%" if off or dropped else ""), (gap + cost, "$foreground 60%"))
 
 
 def _one_line(text: str) -> str:
