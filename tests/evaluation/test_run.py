@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from evaluating import CASES, RULES, Desk, bench, carry_out
 
 from workbench.engines.engine import Chunk, Sampling
 from workbench.errors import DatasetError, ScorerError, StoreError
-from workbench.evaluation.bench import Variant
+from workbench.evaluation.bench import Bench, Variant
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import Price
 from workbench.evaluation.datasets import Case
@@ -16,7 +17,7 @@ from workbench.evaluation.run import Options
 from workbench.evaluation.trust import find_untrusted, trust
 from workbench.evaluation.view import Filter, RunView
 from workbench.hosting.pool import Pool
-from workbench.prompting.prompt import Prompt
+from workbench.prompting.prompt import Example, Prompt
 from workbench.store.cells import get_cell
 from workbench.store.runs import find_run
 
@@ -503,3 +504,14 @@ def test_other_wordings_of_a_prompt_run_beside_it(desk):
     spread = spread_out(bench(Variant("A", "plain", "desk"), perturbations=("casing",)), desk.sources.open_prompt)
     cells = carry_out(desk.evaluation(spread, CASES[:1]))
     assert len({cell.prompt_digest for cell in cells}) == len(spread.variants) > 1
+
+
+def test_examples_that_are_left_out_to_fit_are_said_with_the_answer(desk):
+    examples = tuple(Example(f"e{n}", {"message": "a parcel is late"}, "late") for n in range(16))
+    desk.prompts["shots"] = Prompt("shots", "user:\n{{ message }}\n", placement="turns", examples=examples)
+    desk.model("small", context_tokens=100)
+    wanted = Bench((Variant("v", "shots", "small", Sampling(max_tokens=10)),))
+    (cell,) = carry_out(desk.evaluation(wanted, CASES[:1], Options(strategy="drop")))
+    (note,) = cell.completion.notes
+    assert list(RunView(desk.store, "last").notes()) == [("v", note, 1)]
+    assert re.fullmatch(r"\d+ of 16 examples are left out to fit the context: e\d+, .* more\.", note)

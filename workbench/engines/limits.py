@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from workbench.engines.engine import Sampling
 from workbench.errors import EngineError
+from workbench.models.reference import Model
 
 _DEFAULTS = Sampling()
 
@@ -47,6 +50,17 @@ def check_sampling(sampling: Sampling, unsupported: Sequence[str] = ()) -> None:
         wrong.append("it has both a grammar and a json_schema, expected one of them at most")
     if wrong:
         raise EngineError(f"The sampling cannot be used: {'; '.join(wrong)}.", "Correct the pane's settings.")
+
+
+def loosen(sampling: Sampling, model: Model) -> Sampling:
+    """A judge's sampling for its model: without the form of the reply where the engine cannot hold it to one.
+
+    A judge is asked for that form in words as well, and its reply is read with care. A person's own grammar or schema
+    is refused instead; see `check_sampling`.
+    """
+    if model.format == "gguf":
+        return sampling
+    return msgspec.structs.replace(sampling, grammar="", json_schema=None)
 
 
 def check_length(prompt_tokens: int, context_tokens: int) -> None:

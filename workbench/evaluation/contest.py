@@ -13,6 +13,7 @@ from itertools import combinations
 import msgspec
 
 from workbench.engines.engine import Chunk, Event, Failure, fold
+from workbench.engines.limits import loosen
 from workbench.errors import BenchError, WorkbenchError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Ask, Evidence, Judged, Question, Reply, Score
@@ -109,7 +110,8 @@ def ask(question: Question, pool: Pool, find_model: Callable[[str], Model]) -> F
 
     assert isinstance(question, Ask)
     try:
-        pool.submit(find_model(question.model), question.messages, question.sampling, question.mode, take, priority=1)
+        model = find_model(question.model)
+        pool.submit(model, question.messages, loosen(question.sampling, model), question.mode, take, priority=1)
     except WorkbenchError as error:
         future.set_result(Reply(problem=error.message))
     return future

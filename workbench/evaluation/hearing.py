@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from workbench.engines.engine import Chunk, Event, Failure, Likelihood, fold
+from workbench.engines.limits import loosen
 from workbench.errors import WorkbenchError
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.replies import ReplyLibrary
@@ -105,10 +106,11 @@ class Hearing:
 
     def _ask(self, place: int, question: Ask, pool: Pool) -> None:
         self._chunks[place] = []
+        model = self._library.find_model(question.model)
         ticket = pool.submit(
-            self._library.find_model(question.model),
+            model,
             question.messages,
-            question.sampling,
+            loosen(question.sampling, model),
             question.mode,
             lambda event: self._post(Heard(place, event)),
             priority=PRIORITY,
