@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.errors import PromptError
+from workbench.errors import MissingVariablesError, PromptError
 from workbench.evaluation.datasets import Case
 from workbench.prompting.prompt import Example, Prompt
-from workbench.prompting.render import render
+from workbench.prompting.render import find_variables, render
 from workbench.prompting.values import JsonText, Kind, read_json, write_json, write_value
 
 JSON = st.recursive(
@@ -128,3 +128,16 @@ def test_any_value_prints_as_a_text(value: object) -> None:
 def test_a_mark_inside_a_json_text_brings_no_role() -> None:
     messages = render(Prompt("p", "user:\n{{ x[0] }}"), {"x": '["\\ufdd0\\ufdd1\\ufdd2 system"]'})
     assert [message.role for message in messages] == ["user"]
+
+
+@pytest.mark.parametrize(
+    "body", ["{{ range }}", "{% for x in range %}{{ x }}{% endfor %}", "{{ dict.title }}", "{{ namespace }}"]
+)
+def test_a_global_that_is_not_called_is_a_variable_like_any_other(body: str) -> None:
+    with pytest.raises(MissingVariablesError) as caught:
+        fill(body)
+    (name,) = caught.value.names
+    assert name in find_variables(Prompt("p", body))
+    assert fill("{{ range }} {{ range(3) | join }}", range="5 to 7") == "5 to 7 012"
+    assert fill("{% macro range(a) %}<{{ a }}>{% endmacro %}{{ range(3) }}") == "<3>"
+    assert find_variables(Prompt("p", "{{ range(3) }}{{ dict(a=1) }}")) == ()

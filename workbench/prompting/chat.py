@@ -17,9 +17,10 @@ from jinja2 import TemplateSyntaxError
 
 from workbench.errors import TemplateError
 from workbench.prompting.arrival import Loss, describe_losses, find_losses
-from workbench.prompting.chat_environment import ChatEnvironment, format_date, make_counter
+from workbench.prompting.chat_environment import ChatEnvironment, format_date
 from workbench.prompting.chat_repairs import Repair, choose_repairs, describe_repair, fold_systems, type_contents
 from workbench.prompting.prompt import Message
+from workbench.prompting.work import Runaway, limit_work
 
 PLAIN = (
     "{% for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor %}"
@@ -114,6 +115,8 @@ class ChatTemplate:
             try:
                 text = self._lay(messages, repair, closed)
             except TemplateError as error:
+                if isinstance(error.__cause__, Runaway):  # another form of the messages is as much work
+                    raise
                 refused = refused or error
                 continue
             if text is None:
@@ -178,9 +181,10 @@ class ChatTemplate:
     def fill(self, turns: Sequence[Mapping[str, Any]], add_generation_prompt: bool) -> str:
         """The template's text for turns as it takes them, nothing checked. Raises TemplateError."""
         try:
-            return self._template.render(
-                messages=turns, add_generation_prompt=add_generation_prompt, **self._names, **make_counter()
-            )
+            with limit_work(turns) as work:
+                text = self._template.render(messages=turns, add_generation_prompt=add_generation_prompt, **self._names)
+                work.check_length(len(text))
+                return text
         except JinjaError as error:
             raise TemplateError(
                 f"The model's chat template refuses these messages: {error}.",

@@ -21,6 +21,8 @@ _STRANGE = re.compile(r"unexpected char '(.+)' at \d+")
 _OUR_MARKS = ("\\ufdd", "\\ufde", "\\U0010f")
 """How Jinja spells the noncharacters that stand for role lines (template.py)."""
 
+_LONGEST_REASON = 500
+
 _HINT = "Correct it there; `{{ name }}` stands for a variable, `{% … %}` for a statement."
 
 
@@ -34,6 +36,8 @@ def parse(environment: Environment, source: str) -> nodes.Template:
         offset = _find_failure(environment, source, parser, error)
         reason = _explain(error.message or "syntax error")
         raise _syntax_error(source, reason, error.lineno, offset) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise TemplateError(f"The template cannot be read: {str(error).partition(';')[0]}.", _HINT) from error
     _check_names(environment, tree, source)
     return tree
 
@@ -113,9 +117,10 @@ def explain_failure(error: Exception) -> TemplateError:
     place = f" at line {line}" if line else ""
     reason = str(error).rstrip(".") or type(error).__name__
     if isinstance(error, RecursionError):
-        reason = "a macro calls itself without end"
+        reason = "a macro calls itself without end, or a value nests too deeply"
     hint = "A template can reach its variables and nothing else." if isinstance(error, SecurityError) else ""
-    details = "" if isinstance(error, JinjaError) else f"{type(error).__name__}: {error}"
+    reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+    details = "" if isinstance(error, JinjaError) else f"{type(error).__name__}: {reason}"
     return TemplateError(f"The template fails{place}: {reason}.", hint, details, line=line)
 
 

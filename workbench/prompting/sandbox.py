@@ -1,45 +1,31 @@
 """Sandbox: Jinja without access to Python, to files or to chance, and with a limit on work and memory.
 
-Knows Jinja; nothing of prompts. A template may come from anywhere, so whatever it does ends soon: an operation that
-would make something huge is refused before it is carried out, and loops and macros count their turns.
+Knows Jinja; nothing of prompts or of chat templates. A template may come from anywhere, so whatever it does ends soon:
+each filter, test, call, operator and turn of a loop spends what it costs (work.py), and what would make something huge
+is refused before it is done (growth.py).
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from jinja2 import StrictUndefined, UndefinedError, nodes, pass_context
-from jinja2.exceptions import TemplateRuntimeError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
-from jinja2.visitor import NodeTransformer
 
+from workbench.prompting.growth import estimate_operation, estimate_size, estimate_units
+from workbench.prompting.limits import COMPARE, GLOBAL, JOIN, KEY, METHOD, SEARCH, SLICE, TICK, TURNS, limit
 from workbench.prompting.values import Blank, write_value
+from workbench.prompting.work import CALL, count_items, get_work, spend, weigh, weigh_alone
 
-MAX_CHARACTERS = 8_000_000
-"""The longest text that a template may make."""
-
-MAX_STEPS = 200_000
-"""How many times the loops and macros of one rendering may turn, all together."""
-
-_TICK = "_tick"
-_JOIN = "_join"
-_METHOD = "_method"
 _DATA = (str, bytes, int, float, list, tuple, dict, range, set, frozenset, type(None))
-_CHANCE = ("lipsum", "cycler", "joiner")
-_WIDENERS = frozenset({"ljust", "rjust", "center", "zfill", "batch", "slice", "round", "to_bytes", "truncate"})
-_MULTIPLIERS = frozenset({"replace", "join", "indent", "expandtabs", "translate", "wordwrap"})
-_WIDTH = re.compile(r"[%{][^%{}\s]*?(\d{1,12})")
-_WIDTH_BY_ARGUMENT = re.compile(r"%[^%\s]*\*|\{[^{}]*:[^{}]*\{")
+_QUICK = frozenset({"length", "count", "first", "default", "d", "safe", "items", "list", "last", "attr", "map"})
+"""Filters that do not look into what is inside the items."""
 
-
-class Runaway(TemplateRuntimeError):
-    """The template would run for too long, or make too much."""
+_SIMPLE = (int, float, type(None))
 
 
 class MissingVariable(UndefinedError):
@@ -50,19 +36,90 @@ class MissingVariable(UndefinedError):
         self.name = name
 
 
-class Sandbox(ImmutableSandboxedEnvironment):
-    """The environment that prompts are compiled in."""
+class LimitedEnvironment(ImmutableSandboxedEnvironment):
+    """An environment whose templates are counted while `limit_work` is in force."""
 
-    intercepted_binops = frozenset(["+", "*", "**", "%"])
+    intercepted_binops = frozenset(["+", "-", "*", "/", "//", "**", "%"])
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(autoescape=False, cache_size=0, optimized=False, finalize=_finalize, **options)
+        del self.globals["lipsum"]
+        del self.filters["urlize"]
+        own = {TURNS: count_items, TICK: _tick, JOIN: self._join, SLICE: _slice, KEY: _compare}
+        own |= {COMPARE: _compare, SEARCH: _search, METHOD: self.get_method}
+        self.filters = {name: _count(name, function) for name, function in self.filters.items()} | own
+        self.tests = {name: _count(name, function) for name, function in self.tests.items()}
+
+    def count_filter(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A filter of that name whose work is counted."""
+        return _count(name, function)
+
+    def _generate(self, source: nodes.Template, *rest: Any, **options: Any) -> str:
+        return super()._generate(limit(source), *rest, **options)
+
+    def show(self, value: Any) -> str:
+        """What stands in the text for a value."""
+        return str(value)
+
+    def _join(self, *values: Any) -> str:
+        work = get_work()
+        work.spend(CALL + sum(weigh(value, work.left) for value in values))
+        texts = [self.show(value) for value in values]
+        work.check_length(sum(map(len, texts)))
+        return "".join(texts)
+
+    def get_method(self, obj: Any, name: str) -> Any:
+        """What `obj.name(…)` calls."""
+        return super().getattr(obj, name)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        spend(1 if isinstance(argument, (str, int)) else weigh(argument, get_work().left))
+        return super().getitem(obj, argument)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        work = get_work()
+        work.check_length(estimate_operation(operator, left, right))
+        work.spend(CALL)
+        if operator == "%" and isinstance(left, str):
+            work.spend(weigh(right, work.left))
+        if isinstance(left, int) and isinstance(right, int):
+            work.spend(left.bit_length() * right.bit_length() >> 22)
+        made = super().call_binop(context, operator, left, right)
+        work.spend(_weigh_copy(made))
+        return made
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        wrapped = super().wrap_str_format(value)
+        return wrapped and partial(_format, value.__self__, wrapped)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        name, owner = getattr(__obj, "__name__", ""), getattr(__obj, "__self__", None)
+        if not isinstance(owner, _DATA) or owner is None:
+            spend(CALL * 2)
+            return super().call(__context, __obj, *args, **kwargs)
+        return _run(name, partial(super().call, __context, __obj), (owner, *args), args, kwargs)
+
+
+class Sandbox(LimitedEnvironment):
+    """The environment that prompts are compiled in: a missing variable is an error, and values print as their texts.
+
+    functions: what a template may call by name.
+    """
 
     def __init__(self) -> None:
-        super().__init__(
-            undefined=_Missing, keep_trailing_newline=True, autoescape=False, cache_size=0, finalize=_finalize
-        )
-        for name in _CHANCE:
-            del self.globals[name]
+        super().__init__(undefined=_Missing, keep_trailing_newline=True)
+        self.filters |= {name: _print_first(self.filters[name]) for name in _TEXTUAL}
+        self.filters["join"] = _print_items(self.filters["join"])
         del self.filters["random"]
-        self.filters = {name: _limit(name, function) for name, function in self.filters.items()}
+        self.functions = {name: self.globals[name] for name in ("range", "dict", "namespace")}
+        self.filters[GLOBAL] = self.functions.__getitem__
+        self.globals = {}  # their names are free for variables
+
+    def show(self, value: Any) -> str:
+        return write_value(value)
+
+    def get_method(self, obj: Any, name: str) -> Any:
+        return obj.same if isinstance(obj, Blank) else super().get_method(obj, name)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A field of an object; the methods of texts, lists and objects are no fields, and can only be called."""
@@ -75,57 +132,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        if not isinstance(obj, _DATA):
-            return super().getitem(obj, argument)
-        try:
-            found: Any = obj  # one of _DATA, which mypy cannot subscript
-            return found[argument]
-        except (TypeError, LookupError):
+        if isinstance(argument, str) and isinstance(obj, _DATA) and not isinstance(obj, (dict, Blank)):
             return self.undefined(obj=obj, name=argument)
-
-    def get_method(self, obj: Any, name: str) -> Any:
-        """What `obj.name(…)` calls."""
-        if isinstance(obj, Blank):
-            return obj.same
-        return super().getattr(obj, name)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "%":
-            _check_arguments("%", (left, right))
-        else:
-            _check_size(_estimate(operator, left, right))
-        return super().call_binop(context, operator, left, right)
-
-    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        wrapped = super().wrap_str_format(value)
-        return wrapped and partial(_format, value.__self__, wrapped)
-
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        name = getattr(__obj, "__name__", "")
-        _check_arguments(name, (getattr(__obj, "__self__", None), *args, *kwargs.values()))
-        return _check_result(super().call(__context, __obj, *args, **kwargs))
+        if isinstance(obj, dict) and isinstance(argument, str) and argument not in obj:
+            return self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
 
 
-def limit(tree: nodes.Template) -> nodes.Template:
-    """The tree with its loops and macros counted and its `~` measured."""
-    limited: nodes.Template = _Limiter().visit(tree)
-    for block in [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)]:
-        step = nodes.ExprStmt(_call(_TICK, [], block.lineno)).set_lineno(block.lineno)
-        vars(block)["body"].insert(0, step)
-    return limited
-
-
-def make_limits(environment: Sandbox) -> dict[str, Callable[..., Any]]:
-    """What a limited template needs among the values of one rendering."""
-    steps = 0
-
-    def tick() -> None:
-        nonlocal steps
-        steps += 1
-        if steps > MAX_STEPS:
-            raise Runaway(f"the loops turn more than {MAX_STEPS:,} times")
-
-    return {_TICK: tick, _JOIN: _join, _METHOD: environment.get_method}
+_TEXTUAL = ("string", "upper", "lower", "capitalize", "title", "trim", "replace", "center", "indent", "wordwrap")
+"""Filters that take any value as a text."""
 
 
 class _Missing(StrictUndefined):
@@ -143,94 +158,100 @@ class _Missing(StrictUndefined):
 
 @pass_context
 def _finalize(context: Context, value: Any) -> str:
-    """What stands in the text for a value. It asks for the context so that Jinja works no constants out early."""
-    return write_value(value)
+    """Count what is put out. It asks for the context so that Jinja works no constants out while it compiles."""
+    work = get_work()
+    work.spend(1 if isinstance(value, str) else weigh(value, work.left))
+    environment = context.environment
+    assert isinstance(environment, LimitedEnvironment)
+    return environment.show(value)
 
 
-class _Limiter(NodeTransformer):
-    """`a ~ b` is no operator to the sandbox: it becomes a call; and so does looking a method up."""
-
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:
-        self.generic_visit(node)
-        if isinstance(node.node, nodes.Getattr):
-            name = nodes.Const(node.node.attr)
-            node.node = _call(_METHOD, [node.node.node, name], node.lineno)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        self.generic_visit(node)
-        return _call(_JOIN, node.nodes, node.lineno)
-
-
-def _call(name: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
-    call = nodes.Call(nodes.Name(name, "load"), arguments, [], None, None)
-    call.set_lineno(line)
-    return call
+def _run(name: str, function: Callable[..., Any], values: tuple[Any, ...], args: Any, kwargs: dict[str, Any]) -> Any:
+    """A filter or a method, counted. values: what goes into it."""
+    work = get_work()
+    values = (*values, *kwargs.values())
+    weight = sum(weigh_alone(value) if name in _QUICK else weigh(value, work.left) for value in values)
+    work.spend(CALL + weight + estimate_units(name, values, weight))
+    work.check_length(estimate_size(name, values))
+    made = function(*args, **kwargs)
+    if isinstance(made, _SIMPLE):
+        return made
+    if isinstance(made, Iterator):  # kept as a list: generators inside generators are unwound on the C stack
+        return list(count_items(made))
+    work.spend(weigh_alone(made))
+    work.check_length(len(made) if isinstance(made, (str, bytes, list, tuple, dict)) else 0)
+    return made
 
 
-def _join(*values: Any) -> str:
-    texts = [write_value(value) for value in values]
-    _check_size(sum(map(len, texts)))
-    return "".join(texts)
+def _count(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    passed = 1 if hasattr(function, "jinja_pass_arg") else 0  # the context or environment that Jinja puts first
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        values = args[passed:]
+        if name == "join" and values and isinstance(values[0], Iterator):
+            args = (*args[:passed], list(values[0]), *values[1:])
+        return _run(name, function, args[passed:], args, kwargs)
+
+    vars(counted).update(getattr(function, "__dict__", {}))  # Jinja marks some filters by attributes
+    return counted
 
 
-def _format(template: str, function: Callable[..., str], *args: Any, **kwargs: Any) -> str:
-    _check_arguments("format", (template, *args, *kwargs.values()))
-    return function(*args, **kwargs)
+def _print_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    passed = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+    def printing(*args: Any, **kwargs: Any) -> Any:
+        changed = list(args)
+        if len(args) > passed and isinstance(args[passed], (bool, list, dict, tuple, type(None))):
+            spend(weigh(args[passed], get_work().left))
+            changed[passed] = write_value(args[passed])
+        return function(*changed, **kwargs)
+
+    vars(printing).update(vars(function))
+    return printing
 
 
-def _limit(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def limited(*args: Any, **kwargs: Any) -> Any:
-        _check_arguments(name, (*args, *kwargs.values()))
-        return _check_result(function(*args, **kwargs))
+def _print_items(function: Callable[..., Any]) -> Callable[..., Any]:
+    passed = 1 if hasattr(function, "jinja_pass_arg") else 0
 
-    vars(limited).update(getattr(function, "__dict__", {}))  # Jinja marks some filters by attributes
-    return limited
+    def printing(*args: Any, **kwargs: Any) -> Any:
+        changed = list(args)
+        plain = len(args) < passed + 3 and "attribute" not in kwargs
+        if plain and len(args) > passed and isinstance(args[passed], (list, tuple)):
+            spend(weigh(args[passed], get_work().left))
+            changed[passed] = [write_value(item) for item in args[passed]]
+        return function(*changed, **kwargs)
 
-
-def _estimate(operator: str, left: Any, right: Any) -> int:
-    """The size of what an operation would make; 0 where that cannot be large."""
-    if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length()
-        return {"**": abs(right) * bits, "*": right.bit_length() + bits}.get(operator, 0)
-    if operator == "+":
-        return _measure(left) + _measure(right)
-    if operator == "*":
-        return max(_measure(left), 1) * abs(right if isinstance(right, int) else left if isinstance(left, int) else 1)
-    return 0
+    vars(printing).update(vars(function))
+    return printing
 
 
-def _measure(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | tuple | dict) else 0
+def _tick(length: int) -> None:
+    """One turn of a loop or one call of a macro that holds a text of that length."""
+    spend(CALL + length // 16)
 
 
-def _check_arguments(name: str, values: tuple[Any, ...]) -> None:
-    numbers = [abs(value) for value in _flatten(values) if isinstance(value, int)]
-    if name in ("format", "%"):
-        widths = [int(width) for text in values if isinstance(text, str) for width in _WIDTH.findall(text)]
-        if any(isinstance(text, str) and _WIDTH_BY_ARGUMENT.search(text) for text in values):
-            widths += numbers
-        _check_size(sum(widths))
-    if name in _WIDENERS:
-        _check_size(max(numbers, default=0))
-    if name in _MULTIPLIERS:
-        sizes = [*numbers, *map(_measure, values)]
-        _check_size(math.prod(size for size in sizes if size) // 100)  # not every letter is multiplied
+def _slice(value: Any, start: Any, stop: Any, step: Any) -> Any:
+    if isinstance(value, Blank):
+        return value
+    made = value[start:stop:step]
+    spend(CALL + _weigh_copy(made))
+    return made
 
 
-def _flatten(values: tuple[Any, ...]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, tuple):
-            yield from _flatten(value)
-        else:
-            yield value
+def _weigh_copy(made: Any) -> int:
+    """What it takes to copy: of a list only the references."""
+    return weigh_alone(made) // 8 + 1 if isinstance(made, (list, tuple)) else weigh_alone(made)
 
 
-def _check_result(value: Any) -> Any:
-    _check_size(_measure(value))
+def _compare(value: Any) -> Any:
+    work = get_work()
+    work.spend(1 if isinstance(value, _SIMPLE) else weigh(value, work.left))
     return value
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_CHARACTERS:
-        raise Runaway(f"it would make something of size {size:,}; at most {MAX_CHARACTERS:,} are allowed")
+def _search(value: Any) -> Any:
+    return value if isinstance(value, dict) else _compare(value)
+
+
+def _format(template: str, function: Callable[..., str], *args: Any, **kwargs: Any) -> str:
+    return str(_run("format", function, (template, *args), args, kwargs))

@@ -19,8 +19,10 @@ from jinja2 import Template, meta, nodes
 
 from workbench.errors import TemplateError
 from workbench.prompting.fault import FILE, explain_failure, parse
+from workbench.prompting.limits import GLOBAL, MOST_NODES, count_nodes
 from workbench.prompting.prompt import Role
-from workbench.prompting.sandbox import MAX_CHARACTERS, MissingVariable, Runaway, Sandbox, limit, make_limits
+from workbench.prompting.sandbox import MissingVariable, Sandbox
+from workbench.prompting.work import limit_work
 
 MARKER = re.compile(
     r"[ \t]*(?:#+[ \t]*)?(system|developer|user|assistant)(?:\[[^\]\r\n]*\])?[ \t]*:[ \t]*\r?", re.IGNORECASE
@@ -73,24 +75,27 @@ class BodyTemplate:
 
     def __init__(self, body: str, marks: Marks | None) -> None:
         self.marks = marks
-        environment = self._environment = Sandbox()
+        environment = Sandbox()
         blank = next((character for character in _BLANKS if character not in body), " ")
         try:
             tree = parse(environment, _mark(body, marks).replace("\r", blank))
+            if count_nodes(tree) > MOST_NODES:
+                raise TemplateError("The template has too many tags.", f"At most {MOST_NODES:,} parts can be compiled.")
             self.variables = _order_variables(environment, tree)
             self.guarded = _find_guarded(tree)
+            _name_globals(environment, tree)
             _restore(tree, blank, marks)
-            code = environment.compile(limit(tree), filename=FILE)
+            code = environment.compile(tree, filename=FILE)
         except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own limits on nesting
             raise TemplateError("The template nests too deeply.", "Nest fewer brackets and blocks.") from error
-        self._template = Template.from_code(environment, code, environment.make_globals(None))
+        self._template = Template.from_code(environment, code, {})
 
     def fill(self, values: Mapping[str, object]) -> tuple[Filled, ...]:
         """The pieces of the body with the values in their places.
 
         Raises MissingVariable; TemplateError, with the line, for whatever else fails.
         """
-        text = self._render({**values, **make_limits(self._environment)})
+        text = self._render(values)
         if self.marks is None:
             return (Filled(None, text),)
         parts = re.split(f"([{''.join(self.marks[:3])}])", text)
@@ -102,11 +107,11 @@ class BodyTemplate:
         pieces: list[str] = []
         length = 0
         try:
-            for piece in self._template.generate(values):
-                length += len(piece)
-                if length > MAX_CHARACTERS:
-                    raise Runaway(f"the text grows beyond {MAX_CHARACTERS:,} characters")
-                pieces.append(piece)
+            with limit_work(dict(values)) as work:
+                for piece in self._template.generate(values):
+                    length += len(piece)
+                    work.check_length(length)
+                    pieces.append(piece)
         except MissingVariable:
             raise
         except Exception as error:  # filters and methods raise whatever they like
@@ -146,9 +151,14 @@ def _restore(tree: nodes.Template, blank: str, marks: Marks | None) -> None:
 
 
 def _mark_breaks(text: str, marks: Marks) -> str:
-    roles = "".join(marks[:3])
-    edges = rf"\A[\r\n]+|[\r\n]+\Z|[\r\n]+(?=[{roles}])|(?<=[{roles}])[\r\n]+"
-    return re.sub(edges, lambda found: found[0].translate({10: marks.newline, 13: marks.carriage}), text)
+    """Mark the line breaks at both ends of a text and beside role marks."""
+    roles = {"", *marks[:3]}  # "" is what stands before the beginning and behind the end
+
+    def mark(found: re.Match[str]) -> str:
+        edge = text[found.start() - 1 : found.start()] in roles or text[found.end() : found.end() + 1] in roles
+        return found[0].translate({10: marks.newline, 13: marks.carriage}) if edge or not found.start() else found[0]
+
+    return re.sub(r"[\r\n]+", mark, text)
 
 
 def _lay_out(text: str, marks: Marks) -> str:
@@ -157,9 +167,25 @@ def _lay_out(text: str, marks: Marks) -> str:
 
 
 def _order_variables(environment: Sandbox, tree: nodes.Template) -> tuple[str, ...]:
-    asked = meta.find_undeclared_variables(tree) - environment.globals.keys()
+    """The variables in order of appearance. `range` and the like are variables where they are not called."""
+    asked = meta.find_undeclared_variables(tree)
+    called = {id(call.node) for call in tree.find_all(nodes.Call)}
     names = sorted(tree.find_all(nodes.Name), key=lambda node: node.lineno)
-    return tuple(dict.fromkeys(node.name for node in names if node.ctx == "load" and node.name in asked))
+    wanted = (
+        node.name
+        for node in names
+        if node.ctx == "load" and not (node.name in environment.functions and id(node) in called)
+    )
+    return tuple(dict.fromkeys(name for name in wanted if name in asked))
+
+
+def _name_globals(environment: Sandbox, tree: nodes.Template) -> None:
+    """Make what is called of Jinja's globals a thing of its own, so that their names are free for variables."""
+    known = meta.find_undeclared_variables(tree) & environment.functions.keys()
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in known:
+            name = nodes.Const(call.node.name).set_lineno(call.lineno)
+            call.node = nodes.Filter(name, GLOBAL, [], [], None, None).set_lineno(call.lineno)
 
 
 def _find_guarded(tree: nodes.Template) -> frozenset[str]:
