@@ -6,7 +6,8 @@ but not loops, slices, comparisons, `~` or the text that a loop repeats: these b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
@@ -90,7 +91,7 @@ class _Limiter(NodeTransformer):
         return node
 
 
-def _apply(name: str, expression: nodes.Expr, arguments: list[nodes.Expr], line: int) -> nodes.Filter:
-    made = nodes.Filter(expression, name, arguments, [], None, None)
+def _apply(name: str, expression: Any, arguments: Sequence[nodes.Expr], line: int) -> nodes.Filter:
+    made = nodes.Filter(expression, name, list(arguments), [], None, None)
     made.set_lineno(line)
     return made

@@ -47,7 +47,8 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         del self.filters["urlize"]
         own = {TURNS: count_items, TICK: _tick, JOIN: self._join, SLICE: _slice, KEY: _compare}
         own |= {COMPARE: _compare, SEARCH: _search, METHOD: self.get_method}
-        self.filters = {name: _count(name, function) for name, function in self.filters.items()} | own
+        filters: dict[str, Callable[..., Any]] = self.filters
+        self.filters = {name: _count(name, function) for name, function in filters.items()} | own
         self.tests = {name: _count(name, function) for name, function in self.tests.items()}
 
     def count_filter(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -184,8 +184,9 @@ def _name_globals(environment: Sandbox, tree: nodes.Template) -> None:
     known = meta.find_undeclared_variables(tree) & environment.functions.keys()
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in known:
-            name = nodes.Const(call.node.name).set_lineno(call.lineno)
-            call.node = nodes.Filter(name, GLOBAL, [], [], None, None).set_lineno(call.lineno)
+            function = nodes.Filter(nodes.Const(call.node.name), GLOBAL, [], [], None, None)
+            function.set_lineno(call.lineno)
+            call.node = function
 
 
 def _find_guarded(tree: nodes.Template) -> frozenset[str]:
