@@ -91,6 +91,7 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     path: relative to the bench's folder, else to the working folder, else to the shipped files.
     columns: prompt variable -> column; empty means every column but the expected one, under its own name.
     expected: the column with the right answer.
+    defaults: variables that no column holds, for which every case takes the prompt's default.
     format: what kind of file it is, such as jsonl; empty: as its name says. layout: what its columns mean, such as
         alpaca or messages, `columns` for nothing but themselves; empty: recognised.
     split: which of several parts, such as test: of a folder, of files that lie beside each other, of a workbook.
@@ -110,6 +111,7 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     seed: int = 0
     limit: int | None = None
     on_error: Literal["refuse", "skip"] = "refuse"
+    defaults: tuple[str, ...] = ()
 
 
 class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

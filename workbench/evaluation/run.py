@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -23,6 +23,7 @@ from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import find_price
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.gauge import Wish, read_progress
+from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.lane import Column, Job, Lane, make_lanes
 from workbench.evaluation.ledger import Ledger
 from workbench.evaluation.plan import Plan, make_plan
@@ -307,13 +308,20 @@ class Evaluation:
     def _trace(self, place: int) -> Column:
         variant = self._bench.variants[place]
         try:
-            own = self._ledger.origin(place) or trace(variant, self._sources, self._options.strategy, self._store)
+            kept = self._ledger.origin(place)
+            own = kept or trace(variant, self._sources, self._options.strategy, self._store)
+            if self._bench.dataset and not kept:
+                check_inputs(own.prompt, self._columns, self._bench.dataset)
             price = find_price(self._bench.prices, variant.model, own.base.name)
             return Column(place, variant, own, None, price)
         except StoreError:
             raise
         except WorkbenchError as error:
             return Column(place, variant, None, error)
+
+    @cached_property
+    def _columns(self) -> tuple[str, ...]:
+        return list_columns(self._cases)
 
     def _count_known(self, column: Column, cases: Sequence[Case]) -> int:
         """How many of these cases a column has an answer to already."""

@@ -6,6 +6,7 @@ engines (see hosting/) or of widgets. Unsaved prompt texts are kept as drafts: a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -26,6 +27,7 @@ from workbench.evaluation.bench import (
     with_variants,
 )
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
+from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.opening import open_library
 from workbench.library.drafts import Drafts
@@ -65,6 +67,7 @@ class Session:
         self._news: list[str] = []
         self._row: tuple[Cases, Case] | None = None
         self.cases = self._load_cases()
+        self._listed: tuple[object, tuple[str, ...]] | None = None
         self.models: tuple[Model, ...] = ()
         self.adapters: tuple[Adapter, ...] = ()
         self._inputs: dict[int, dict[str, str]] = {}
@@ -108,8 +111,9 @@ class Session:
         prompt = self.prompt(name)
         taken = {example.id for example in prompt.examples}
         free = next(f"e{number}" for number in range(1, len(taken) + 2) if f"e{number}" not in taken)
-        variables = {key: self.case.variables.get(key, "") for key in find_variables(prompt)}
-        return Example(free, variables, self.case.expected or "")
+        asked, case = find_variables(prompt), self.case
+        variables = {key: case.variables.get(key, "") for key in asked}
+        return Example(free, variables, case.expected or "", tuple(key for key in case.typed if key in asked))
 
     def rename_prompt(self, name: str, new: str) -> None:
         """Rename a prompt of the library; every variant of the bench follows, unsaved edits too."""
@@ -311,6 +315,9 @@ class Session:
     def draft(self, index: int) -> Draft:
         """What a variant asks now. Raises WorkbenchError when its prompt, model or adapters cannot be found."""
         variant = self.variants[index]
+        if self.bench.dataset and self.cases:
+            columns = (*self._columns(), *self.case.variables)
+            check_inputs(self.prompt(variant.prompt), tuple(dict.fromkeys(columns)), self.bench.dataset)
         adapters = resolve_adapters(variant.adapters, self.path.parent, self.adapters)
         return Draft.of(variant, self.prompt(variant.prompt), self.case, self.strategy, self.model(index), adapters)
 
@@ -392,6 +399,21 @@ class Session:
 
     def _set(self, **changes: object) -> None:
         self.bench = msgspec.structs.replace(self.bench, **changes)
+
+    def _columns(self) -> tuple[str, ...]:
+        """What the cases have; looked up anew when there are others."""
+        if self._listed is None or self._listed[0] is not self.cases:
+            self._listed = (self.cases, list_columns(self.cases))
+        return self._listed[1]
+
+    def unused(self) -> tuple[str, ...]:
+        """What the prompts of this bench ask for and is not done, in words."""
+        found = []
+        for name in dict.fromkeys(variant.prompt for variant in self.variants):
+            with contextlib.suppress(WorkbenchError):  # its pane says why it cannot be opened
+                if unused := self.prompt(name).unused:
+                    found.append(f"Not used of the prompt {name}: {unused}.")
+        return tuple(found)
 
     def _find_row(self, number: int) -> Case | None:
         """The row of that number, read once; where the file has changed, its row as it is now."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.errors import PromptError
 from workbench.prompting.prompt import Example
+from workbench.prompting.values import write_json
 
 
 def load_examples(text: str, path: Path) -> tuple[Example, ...]:
@@ -38,7 +39,7 @@ def load_examples(text: str, path: Path) -> tuple[Example, ...]:
     if problems:
         raise PromptError(
             "\n".join(problems),
-            'An example is one line such as {"id": "e1", "message": "…", "answer": "…"}; all values are texts.',
+            'An example is one line such as {"id": "e1", "message": "…", "answer": "…"}; `id` and `answer` are texts.',
         )
     return tuple(examples)
 
@@ -73,13 +74,17 @@ def _read_line(line: str) -> Example:
         raise ValueError("nested too deeply") from error
     if not isinstance(row, dict):
         raise ValueError("an example is an object in braces")
-    wrong = [f"`{key}` is not a text" for key, value in row.items() if not isinstance(value, str)]
+    wrong = [f"`{key}` is not a text" for key in ("id", "answer") if not isinstance(row.get(key, ""), str)]
     wrong += [f"there is no `{key}`" for key in ("id", "answer") if key not in row]
     if not row.get("id", "id"):
         wrong.append("`id` is empty")
     if wrong:
         raise ValueError(", ".join(wrong))
-    variables = {key: value for key, value in row.items() if key not in ("id", "answer")}
+    wrong = [f"`{key}` is null" for key, value in row.items() if value is None]
+    if wrong:
+        raise ValueError(", ".join(wrong))
+    others = {key: value for key, value in row.items() if key not in ("id", "answer")}
+    variables = {key: value if isinstance(value, str) else write_json(value) for key, value in others.items()}
     return Example(id=row["id"], variables=variables, answer=row["answer"])
 
 
@@ -93,5 +98,5 @@ def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _write_line(example: Example) -> str:
-    row = {"id": example.id, **example.variables, "answer": example.answer}
+    row = {"id": example.id, **example.values, "answer": example.answer}
     return json.dumps(row, ensure_ascii=False)

@@ -49,7 +49,8 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         own |= {COMPARE: _compare, SEARCH: _search, METHOD: self.get_method}
         filters: dict[str, Callable[..., Any]] = self.filters
         self.filters = {name: _count(name, function) for name, function in filters.items()} | own
-        self.tests = {name: _count(name, function) for name, function in self.tests.items()}
+        tests: Any = self.tests
+        self.tests = {name: _count(name, function) for name, function in tests.items()}
 
     def count_filter(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """A filter of that name whose work is counted."""

@@ -52,6 +52,11 @@ class Reader:
         return tuple(f"{remark} ({rows:,} row{'s' if rows != 1 else ''})" for remark, rows in self._remarks.items())
 
     @property
+    def mapped(self) -> tuple[str, ...]:
+        """The variables that the bench maps to columns; none where every column is a variable."""
+        return tuple(self._columns)
+
+    @property
     def wanted(self) -> tuple[str, ...]:
         """The columns that a person named."""
         named = self._columns.values()

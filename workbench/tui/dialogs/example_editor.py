@@ -43,7 +43,7 @@ class ExampleEditor(ModalScreen[Example | None]):
     def action_apply(self) -> None:
         texts = [self.query_one(f"#variable-{index}", TextArea).text for index in range(len(self._names))]
         answer = self.query_one("#answer", TextArea).text
-        self.dismiss(Example(self._example.id, dict(zip(self._names, texts, strict=True)), answer))
+        self.dismiss(Example(self._example.id, dict(zip(self._names, texts, strict=True)), answer, self._example.typed))
 
 
 def _area(text: str, id: str) -> TextArea:

@@ -152,6 +152,8 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.set_interval(WATCH_SECONDS, self._look_at_training)
         for problem in self.session.problems:
             say(self, problem)
+        for unused in self.session.unused():
+            self.notify(unused, title="Opened, but not all of it is used", markup=False, severity="warning", timeout=15)
         if self.session.recovered:
             names = ", ".join(self.session.recovered)
             self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered")
