@@ -15,6 +15,7 @@ from workbench.errors import TemplateError, WorkbenchError
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.contamination import check_contamination
 from workbench.evaluation.datasets import Case, Cases
+from workbench.evaluation.inputs import warn_of_inputs
 from workbench.evaluation.lane import Column, Lane
 from workbench.evaluation.launch import enabled_examples
 from workbench.prompting.render import render
@@ -107,12 +108,18 @@ def make_plan(
         psutil.virtual_memory().available,
         tuple(dict.fromkeys(model.problem for model in models if model.problem)),
         (
+            *_warn_of_inputs(lanes, cases),
             *_find_contamination(lanes, cases),
             *_find_losses(lanes, cases),
             *(cases.left_out if isinstance(cases, Cases) else ()),
         ),
         judges,
     )
+
+
+def _warn_of_inputs(lanes: Sequence[Lane], cases: Sequence[Case]) -> Iterator[str]:
+    columns = (column for lane in lanes for column in lane.columns)
+    return warn_of_inputs(((one.variant, one.provenance.prompt) for one in columns if one.provenance), cases)
 
 
 def _find_contamination(lanes: Sequence[Lane], cases: Sequence[Case]) -> tuple[str, ...]:
