@@ -157,3 +157,55 @@ def test_pickled_weights_are_written_anew_only_when_asked(call, lora, tmp_path):
     assert (code, "--allow-pickle" in err) == (2, True)
     assert call("convert", old, tmp_path / "new", "--allow-pickle")[0] == 0
     assert inspect_adapter(Adapter("new", tmp_path / "new")).ranks == (4,)
+
+
+def test_a_result_that_differs_is_set_aside_and_says_so(call, hf, tmp_path, monkeypatch):
+    """The converter forgets the order in which llama's heads are turned."""
+    from workbench.models import convert
+
+    monkeypatch.setattr(convert, "change_weights", lambda name, array, config: array)
+    code, _, err = call("convert", hf, tmp_path / "tiny.gguf", "--type", "f32", "--check", 0)
+    assert code == 1
+    assert "not the same model" in err
+    assert "log-probabilities differ by" in err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tiny")] == ["tiny.differs.gguf"]
+
+
+def test_tokens_that_differ_are_shown(call, hf, tmp_path, monkeypatch):
+    from workbench.models import gguf_tokenizer
+
+    monkeypatch.setattr(gguf_tokenizer, "_merges", lambda tree: tree["model"]["merges"][::-1])
+    code, _, err = call("convert", hf, tmp_path / "tiny.gguf", "--check", 0)
+    assert code == 1
+    assert "texts are read otherwise, such as" in err
+    assert not (tmp_path / "tiny.gguf").exists()
+
+
+def test_a_file_that_no_engine_loads_is_set_aside(call, hf, tmp_path, monkeypatch):
+    from workbench.models import gguf_tokenizer
+
+    monkeypatch.setattr(gguf_tokenizer, "find_pre_tokenizer", lambda tree: "no such way")
+    code, _, err = call("convert", hf, tmp_path / "tiny.gguf", "--check", 0)
+    assert code == 1
+    assert "could not be checked" in err
+    assert (tmp_path / "tiny.unchecked.gguf").exists()
+
+
+def test_a_missing_folder_is_made_and_goes_again_where_nothing_is_written(call, hf, tmp_path):
+    code, _, err = call("convert", hf, tmp_path / "new" / "deep" / "tiny.gguf", "--check", 0)
+    assert (code, "log-probabilities of" in err) == (0, True)
+    assert (tmp_path / "new" / "deep" / "tiny.gguf").is_file()
+    code, _, err = call("convert", hf, tmp_path / "other" / "deep" / "tiny", "--check", 0)
+    assert (code, "no .gguf file" in err) == (2, True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_two_adapters_are_merged_and_both_count(call, hf, lora, tmp_path):
+    second = write_adapter(hf, tmp_path / "second", peft.LoraConfig(r=2, target_modules=["q_proj"]), seed=8)
+    both = ("--merge", lora, "--merge", second)
+    code, _, err = call("convert", hf, tmp_path / "both", *both, "--scale", 1, "--scale", 0.5, "--check", 0)
+    assert (code, "log-probabilities of" in err) == (0, True)
+    code, _, err = call("convert", hf, tmp_path / "three", *both, "--scale", 1, "--scale", 2, "--scale", 3)
+    assert (code, "3 scales were given for 2 adapters" in err) == (2, True)
+    code, _, err = call("convert", hf, tmp_path / "none", "--merge", lora, "--scale", 0)
+    assert (code, "scale of 0 merges nothing" in err) == (2, True)

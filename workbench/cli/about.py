@@ -88,6 +88,7 @@ def _describe_adapter(adapter: Adapter, model: Model) -> dict[str, Any]:
 
     from workbench.models.adapter import check_values, inspect_adapter
     from workbench.models.compatibility import check_compatible
+    from workbench.models.lineage import is_base
 
     row: dict[str, Any] = {"name": adapter.name, "path": str(adapter.path)}
     try:
@@ -95,7 +96,13 @@ def _describe_adapter(adapter: Adapter, model: Model) -> dict[str, Any]:
         check_values(adapter)
     except ModelError as error:
         return {**row, "problems": [error.message]}
-    return {**row, **msgspec.structs.asdict(info), "problems": list(check_compatible(adapter, model))}
+    known = bool(info.base) and is_base(info.base, model)
+    return {
+        **row,
+        **msgspec.structs.asdict(info),
+        "base_is_this": known,
+        "problems": list(check_compatible(adapter, model)),
+    }
 
 
 def _load(model: Model, settings: Settings) -> dict[str, Any]:
@@ -148,7 +155,8 @@ def _print_adapter(adapter: dict[str, Any]) -> None:
         )
         lines.append(f"  trained on {adapter['base'] or 'a base that it does not name'}")
         lines += [f"  {note}" for note in adapter["notes"]]
-    lines += [f"  ✗ {problem}" for problem in adapter["problems"]] or ["  ✓ goes with it"]
+    fits = "✓ goes with it" if adapter.get("base_is_this") else "? its shapes fit; whether it is this base is not known"
+    lines += [f"  ✗ {problem}" for problem in adapter["problems"]] or [f"  {fits}"]
     terminal.write("\n".join(lines) + "\n")
 
 

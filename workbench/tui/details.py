@@ -16,7 +16,7 @@ from workbench.models.adapter import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
 from workbench.models.estimate import Estimate, estimate_pane
 from workbench.models.inspect import inspect
-from workbench.models.lineage import find_base
+from workbench.models.lineage import find_base, is_base
 from workbench.models.precision import expect_in_memory
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.sanitize import sanitize
@@ -106,8 +106,10 @@ def describe_adapter(
     if base is not None:
         parts.append((f"\n\nover {base.name}\n", "bold $primary"))
         parts += [(f"  ✗ {problem}\n", "$text-error") for problem in problems]
-    if base is not None and not problems:
+    if base is not None and not problems and info.base and is_base(info.base, base):
         parts.append(("  ✓ goes with it\n", "$text-success"))
+    elif base is not None and not problems:
+        parts.append(("  ? its shapes fit; whether it is this base is not known\n", "$text-warning"))
         parts += _memory_over(base, (*adapters, adapter), most_tokens)
     return Content.assemble(*parts)
 
