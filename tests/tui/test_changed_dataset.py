@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from conftest import settled, until
@@ -70,6 +71,23 @@ async def test_what_was_decided_and_what_cannot_be_read_stands_in_the_preview(ap
             lambda: "1 of those looked at cannot be read" in str(view.query_one("#dataset-preview", Static).visual),
         )
         assert "Fields are separated by semicolons." in str(view.query_one("#dataset-preview", Static).visual)
+
+
+@pytest.mark.parametrize("long", ["word " * 120_000, "x" * 600_000, "line\n" * 120_000])
+async def test_a_long_field_shows_its_beginning_and_is_sent_whole(app, folder, long):
+    write(folder, [{"message": "short", "expected": "x"}, {"message": long, "expected": "x"}])
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        field = screen.query(CaseField).first()
+        began = time.monotonic()
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "600,000 characters; the first 20,000 are shown" in field.text)
+        assert time.monotonic() - began < 3  # with the whole text in the field it was eight seconds and more
+        await pilot.press("tab", "a", "b")
+        assert (field.value, field.read_only, screen.session.case.variables["message"]) == (long, True, long)
+        assert not screen.session.case_is_typed
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: (field.text, field.read_only) == ("short", False))
 
 
 async def test_a_long_field_is_cut_in_the_preview_with_its_length(app, folder):

@@ -18,6 +18,8 @@ from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
 EXPECTED = "expected"
+LONGEST = 20_000
+"""characters of a variable that a field shows; to wrap a document of more would stop the screen for seconds"""
 
 
 class ShownCase(NamedTuple):
@@ -30,11 +32,13 @@ class ShownCase(NamedTuple):
 
 
 class CaseField(TextArea):
-    """One variable of the case."""
+    """One variable of the case; of a very long one the beginning, which cannot be edited."""
 
     def __init__(self, variable: str, text: str) -> None:
+        self._whole = text if len(text) > LONGEST else None
         super().__init__(
-            text,
+            _shorten(text),
+            read_only=self._whole is not None,
             tab_behavior="focus",
             soft_wrap=True,
             highlight_cursor_line=False,
@@ -42,6 +46,25 @@ class CaseField(TextArea):
             show_line_numbers=False,
         )
         self.variable = variable
+
+    @property
+    def value(self) -> str:
+        """The variable's text, however much of it is shown."""
+        return self.text if self._whole is None else self._whole
+
+    def show(self, text: str) -> None:
+        """Take another text; nothing happens where it is the same."""
+        if text == self.value:
+            return
+        self._whole = text if len(text) > LONGEST else None
+        self.read_only = self._whole is not None
+        self.load_text(_shorten(text))
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}…\n({len(text):,} characters; the first {LONGEST:,} are shown and cannot be edited here)"
 
 
 class CaseView(VerticalScroll, can_focus=False):
@@ -70,8 +93,7 @@ class CaseView(VerticalScroll, can_focus=False):
             if list(case.values) == list(self._fields):
                 self._case = case
                 for name, text in case.values.items():
-                    if self._fields[name].text != text:
-                        self._fields[name].load_text(text)
+                    self._fields[name].show(text)
                 return
             self._case, self._fields = None, {}  # nothing typed meanwhile belongs to either case
             await self.remove_children()
@@ -85,7 +107,7 @@ class CaseView(VerticalScroll, can_focus=False):
         case = self._case
         if case is None:
             return None
-        edits = {name: field.text for name, field in self._fields.items() if field.text != case.values[name]}
+        edits = {name: field.value for name, field in self._fields.items() if field.value != case.values[name]}
         if not edits:
             return None
         self._case = case._replace(values={**case.values, **edits})
@@ -94,5 +116,5 @@ class CaseView(VerticalScroll, can_focus=False):
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
         case, field = self._case, event.text_area
-        if case is not None and isinstance(field, CaseField) and case.values.get(field.variable) != field.text:
+        if case is not None and isinstance(field, CaseField) and case.values.get(field.variable) != field.value:
             self.post_message(self.Edited())
