@@ -69,6 +69,7 @@ def test_a_command_loads_no_other_command():
         "workbench.cli.app",
         "workbench.cli.commands",
         "workbench.cli.models",
+        "workbench.cli.streams",
         "workbench.cli.terminal",
     }
 
