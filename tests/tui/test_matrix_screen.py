@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
@@ -248,3 +249,24 @@ async def test_a_report_is_written_beside_the_bench(app, folder):
         endings = {"html", "md", "json", "csv", "parquet"}
         await until(pilot, lambda: {path.suffix[1:] for path in folder.glob(f"demo-{screen.run}.*")} == endings)
         assert "The parcel never came." in (folder / f"demo-{screen.run}.html").read_text()
+
+
+async def test_answers_that_were_cut_off_are_run_again_with_a_higher_limit(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        session = pilot.app.screen.session
+        sampling = session.variants[0].sampling
+        session.change_variant(0, sampling=msgspec.structs.replace(sampling, max_tokens=2))
+        screen = await matrix(pilot)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[0].cut == 2)
+        first = screen.run
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
+        assert pilot.app.screen.query_one(Input).value == "8"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.run not in ("", first) and not screen.evaluations.current.running)
+        await until(pilot, lambda: screen.summary is not None and screen.summary.run == screen.run)
+        await until(pilot, lambda: screen.summary.variants[0].n == 3)
+        plain = screen.summary.variants[0]
+        assert (plain.cut, plain.cached) == (0, 1)
+        assert session.variants[0].sampling.max_tokens == 8

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.again import run_again
@@ -33,6 +36,7 @@ from workbench.tui.dialogs.reader import Reader
 from workbench.tui.figures import show_bytes, show_seconds
 
 if TYPE_CHECKING:
+    from workbench.evaluation.run import Evaluation
     from workbench.tui.app import WorkbenchApp
     from workbench.tui.screens.matrix import MatrixScreen
 
@@ -60,7 +64,11 @@ async def run(screen: MatrixScreen) -> None:
     if not await settle_trust(screen, evaluations.session):
         raise WorkbenchError("The run needs the bench's code to judge answers.", "Agree to it, or remove that scorer.")
     stopped = screen.view is not None and screen.view.state in ("stopped", "interrupted")
-    prepare = (lambda: evaluations.prepare_again(screen.run)) if stopped else evaluations.prepare
+    await _start(screen, (lambda: evaluations.prepare_again(screen.run)) if stopped else evaluations.prepare)
+
+
+async def _start(screen: MatrixScreen, prepare: Callable[[], tuple[Evaluation, Plan]]) -> None:
+    """Begin what was prepared, after a question where it would take long."""
     evaluation, plan = await asyncio.to_thread(prepare)
     screen.tell("\n".join([*plan.problems, *plan.warnings]))
     if _is_long(plan):
@@ -68,7 +76,31 @@ async def run(screen: MatrixScreen) -> None:
         if answer == "stay":
             return
     screen.run = ""
-    evaluations.begin(evaluation, plan)
+    screen.evaluations.begin(evaluation, plan)
+
+
+@flow
+async def raise_limit(screen: MatrixScreen) -> None:
+    """Give the variants whose answers were cut off a higher max_tokens, and run the bench again."""
+    session = screen.evaluations.session
+    cut = {one.name: one.cut for one in screen.summary.variants if one.cut} if screen.summary else {}
+    places = {at: variant for at, variant in enumerate(session.variants) if variant.name in cut}
+    if not places:
+        screen.notify("No answer of the open bench was cut off.", timeout=3)
+        return
+    highest = max(variant.sampling.max_tokens for variant in places.values())
+    names = ", ".join(variant.name for variant in places.values())
+    told = (
+        f"{sum(cut.values()):,} answers of {names} were cut off, at up to {highest:,} tokens. Complete ones are reused."
+    )
+    typed = await screen.app.push_screen_wait(NameInput("A higher max_tokens", told, str(4 * highest)))
+    if typed is None:
+        return
+    if not typed.isdecimal() or int(typed) <= highest:
+        raise WorkbenchError(f"max_tokens: expected a number above {highest:,}, found {typed}.", "Try again.")
+    for at, variant in places.items():
+        session.change_variant(at, sampling=msgspec.structs.replace(variant.sampling, max_tokens=int(typed)))
+    await _start(screen, screen.evaluations.prepare)
 
 
 def _is_long(plan: Plan) -> bool:
