@@ -12,7 +12,7 @@ import pytest
 from workbench.engines.answer import Answer
 from workbench.engines.engine import Chunk, Completion, Request, Sampling, fold
 from workbench.engines.prompts import Prompts
-from workbench.engines.reasoning import TAGS, Tags, read_format
+from workbench.engines.reasoning import TAGS, Tags, read_format, read_schema_tags
 from workbench.engines.rows import Row, Rows, is_free
 from workbench.engines.sampler import Sampler
 from workbench.engines.vocabulary import Vocabulary
@@ -63,6 +63,33 @@ def test_a_template_shows_what_it_frames_reasoning_with(source: str, tags: Tags,
     assert found.tags[0] == tags
     assert (found.answer_opening, found.turn_end) == (opening, end)
     assert set(TAGS) <= set(found.tags)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tags"),
+    [
+        (r"(?:<think>\n?(?P<thinking>.+?)\n?</think>)?\s*(?P<content>.*)", ("<think>", "</think>")),
+        (
+            r"^(?:<\|channel\|>analysis<\|message\|>(?P<thinking>.*?)<\|end\|>)?(?P<content>.*?)$",
+            ("<|channel|>analysis<|message|>", "<|end|>"),
+        ),
+        (
+            "(\\<\\|channel\\>thought\n(?P<thinking>.*?)\\<channel\\|\\>)?(?P<content>.*)",
+            ("<|channel>thought", "<channel|>"),
+        ),
+        (r"\[THINK\](?P<reasoning_content>[^<]*)\[/THINK\]", ("[THINK]", "[/THINK]")),
+    ],
+)
+def test_a_response_schema_shows_the_tags_too(pattern: str, tags: tuple[str, str]) -> None:
+    assert read_schema_tags({"x-regex": pattern}) == (Tags(*tags),)
+    assert Tags(*tags) in read_format(ChatTemplate(PLAIN), {"x-regex": pattern}).tags
+
+
+@pytest.mark.parametrize(
+    "schema", [None, {}, {"x-regex": 7}, {"x-regex": "(?P<content>.*)"}, {"x-regex": "(?P<thinking>"}]
+)
+def test_a_response_schema_without_tags_shows_none(schema: object) -> None:
+    assert read_schema_tags(schema) == ()
 
 
 REAL = {

@@ -36,12 +36,17 @@ def _describe(adapter: Adapter, template: str, vocabulary: Vocabulary) -> Iterat
             f"{adapter.name} comes with another chat template than the one that is used; give the model that of"
             f" {adapter.path.name} in the bench if it was trained with it."
         )
-    unknown = [text for text, token in own.added if vocabulary.spell(token).decode("utf-8", "replace") != text]
+    unknown = [text for text, token in own.added if not _has(vocabulary, text, token)]
     if unknown:
         yield (
             f"{adapter.name} comes with a tokenizer of its own, which is not used: it has {len(unknown)} added tokens"
             f" that the model's does not have there, such as {unknown[0]!r}."
         )
+
+
+def _has(vocabulary: Vocabulary, text: str, token: int) -> bool:
+    """Whether a token has this text; a number beyond the vocabulary must not reach native code."""
+    return 0 <= token < vocabulary.size and vocabulary.text(token) == text
 
 
 class _Extras(msgspec.Struct, frozen=True):

@@ -38,10 +38,17 @@ class Prompts:
     """The way from a request to what the model reads.
 
     template: the chat template to use; None or empty where the model comes without one.
+    response_schema: the tokenizer's, in transformers' form.
     completes_template: put the model's beginning-of-text token before a chat where the template leaves it out.
     """
 
-    def __init__(self, vocabulary: Vocabulary, template: str | None, completes_template: bool = True) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        template: str | None,
+        completes_template: bool = True,
+        response_schema: object = None,
+    ) -> None:
         self._vocabulary = vocabulary
         self._known: dict[bytes, _Read] = {}
         self._templates: dict[str, ChatTemplate] = {}
@@ -49,7 +56,7 @@ class Prompts:
         self._source = template or (CHATML if chatml else PLAIN)
         self._completes_template = completes_template or not template
         self._stops = (PLAIN_STOP,) if self._source == PLAIN else ()
-        self._form = self._read_format()
+        self._form = self._read_format(response_schema)
         vocabulary.adopt(self._form)
 
     def read(self, request: Request) -> tuple[str, list[int]]:
@@ -149,10 +156,10 @@ class Prompts:
         extras = find_extras(adapters, template, self._vocabulary) if template else ()
         return extras if self._vocabulary.has_end else (*extras, _ENDLESS)
 
-    def _read_format(self) -> AnswerFormat:
+    def _read_format(self, response_schema: object) -> AnswerFormat:
         """How the template frames answers; as models usually do where it is broken, which completion mode can bear."""
         try:
-            return read_format(self._template(""))
+            return read_format(self._template(""), response_schema)
         except TemplateError:
             return AnswerFormat()
 

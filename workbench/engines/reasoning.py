@@ -61,8 +61,8 @@ _LAST_TAG = re.compile(
 """A tag at the end of a text that opens reasoning, of one piece or as Kimi K3 and harmony have it."""
 
 
-def read_format(template: ChatTemplate) -> AnswerFormat:
-    """How the model of a chat template frames its answers."""
+def read_format(template: ChatTemplate, response_schema: object = None) -> AnswerFormat:
+    """How the model of a chat template frames its answers. response_schema: its tokenizer's, where it has one."""
     asked = _render(template, [_turn("user", _USER)], True)
     answered = _render(template, [_turn("user", _USER), _turn("assistant", _ANSWER)], False)
     header, end = _cut(answered, _USER, _ANSWER), _behind(answered, _ANSWER)
@@ -71,7 +71,32 @@ def read_format(template: ChatTemplate) -> AnswerFormat:
     opening = header[len(prompt) :].strip() if prompt and header.startswith(prompt) and own else ""
     if own and opening.startswith((own[0].opening, own[0].closing)):
         opening = ""  # reasoning that is closed at once opens no answer: it is empty reasoning
-    return AnswerFormat((*own, *(pair for pair in TAGS if pair not in own)), opening, end.strip())
+    pairs = dict.fromkeys((*own, *read_schema_tags(response_schema), *TAGS))
+    return AnswerFormat(tuple(pairs), opening, end.strip())
+
+
+_THINKING = re.compile(r"\(\?P<(?:thinking|reasoning_content|reasoning)>(?:[^()\\]|\\.)*\)")
+_LONGEST_SCHEMA = 10_000
+_LITERAL = r"((?:\\[^A-Za-z0-9]|[^\\()\[\]{}?*+.^$|])+)"
+_SPACE = r"(?:\s|\\[ns][?*+]*\??|\s[?*+])*"
+
+
+def read_schema_tags(schema: object) -> tuple[Tags, ...]:
+    """The tags around the reasoning in a tokenizer's response schema (`x-regex`); none where there are none.
+
+    Only the plain text around the group is taken: the expression itself is never matched.
+    """
+    pattern = schema.get("x-regex") if isinstance(schema, dict) else None
+    group = _THINKING.search(pattern) if isinstance(pattern, str) and len(pattern) <= _LONGEST_SCHEMA else None
+    if not isinstance(pattern, str) or group is None:
+        return ()
+    begun = re.sub(r"\(\?(?:[:=!]|<[=!]|P<\w+>)", "(", pattern[: group.start()])
+    before = re.search(f"{_LITERAL}{_SPACE}\\Z", begun)
+    behind = re.match(f"{_SPACE}{_LITERAL}", pattern[group.end() :])
+    if not before or not behind:
+        return ()
+    opening, closing = (re.sub(r"\\(.)", r"\1", found[1]).strip() for found in (before, behind))
+    return (Tags(opening, closing),) if opening and closing else ()
 
 
 def _read_tags(template: ChatTemplate, prompt: str) -> tuple[Tags, ...]:

@@ -65,7 +65,8 @@ class TransformersEngine:
         self._clock = tools.clock
         self._vocabulary = tools.vocabulary
         template = model.chat_template or loaded.chat_template
-        self._prompts = Prompts(self._vocabulary, template, completes_template=False)
+        schema = getattr(loaded.tokenizer, "response_schema", None)
+        self._prompts = Prompts(self._vocabulary, template, completes_template=False, response_schema=schema)
         self._adapters = Adapters(model, loaded.model, reload)
         self._weights_bytes = sum(tensor.nbytes for tensor in loaded.model.parameters())
         self._prepared_bytes = prepared_bytes

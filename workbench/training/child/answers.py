@@ -63,14 +63,16 @@ def _generate(learner: Learner, model: Any, prompts: Sequence[Sequence[int]], ma
 
 
 def _read(learner: Learner, prompt: Sequence[int], ids: Sequence[int], stops: Sequence[str]) -> str:
-    spelled = b""
+    spelled, ended = b"", False
     for token in ids:
         if learner.vocabulary.ends(token):
+            ended = True
             break
         spelled += learner.vocabulary.piece(token)
     tail = b"".join(map(learner.vocabulary.spell, prompt[-16:])).decode("utf-8", "replace")
     thinking = ThinkingFilter(PLAIN_FORMAT.find_open(tail))
     pieces = [*thinking.feed(spelled.decode("utf-8", "replace")), *thinking.flush()]
     stopping = StopFilter(stops)
-    text = "".join(piece.text for piece in pieces if not piece.thinking)
+    unclosed = ended and thinking.open  # as in the engines: what ended by itself inside reasoning is the answer
+    text = "".join(piece.text for piece in pieces if unclosed or not piece.thinking)
     return stopping.feed(text) + stopping.flush()
