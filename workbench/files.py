@@ -20,6 +20,9 @@ from pathlib import Path
 from workbench import paths
 from workbench.errors import FileChangedError, FileError
 
+_MOST_BYTES = 256 << 20
+"""of a text that is read as a whole"""
+
 
 def read_text(path: Path) -> str:
     """The file's text, UTF-8, with its line endings untouched.
@@ -27,14 +30,24 @@ def read_text(path: Path) -> str:
     Raises FileError when the file cannot be read or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return _read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileError(
             f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}.",
             "Convert it to UTF-8 and open it again.",
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileError(f"Cannot read {path}: {_explain(error)}.", "Check the path and its permissions.") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    """A regular file's bytes: a device or a pipe may never end. Raises OSError."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no ordinary file" if not stat.S_ISDIR(status.st_mode) else "it is a folder")
+    if status.st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return path.read_bytes()
 
 
 def write_text(path: Path, text: str, expected_digest: str | None = None, durable: bool = True) -> None:

@@ -14,6 +14,8 @@ import platformdirs
 
 from workbench.errors import FileError
 
+_SHOWN = 200  # characters of a path that is none
+
 WORKING_FOLDER = "WORKBENCH_WORKING_FOLDER"
 """Variable by which a child, which stands in a folder of its own, knows where the user stands."""
 
@@ -51,16 +53,45 @@ def find_shipped(relative: str) -> Path:
     return shipped_folder() / relative
 
 
+def expand(name: str) -> Path:
+    """The path that a person wrote, `~` read as a home. Raises FileError for one that no file can have."""
+    try:
+        path = Path(name).expanduser()
+        os.fsencode(path)
+    except (RuntimeError, ValueError) as error:  # `~nosuchuser`; half a character
+        shown = ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…")
+        raise FileError(f"{shown} is no path: {error}.", "Write the whole path.") from error
+    if "\0" in name:
+        raise FileError(f"{name[:_SHOWN]!a} is no path: it holds a null character.", "Write the whole path.")
+    return path
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; not for a name that is too long to be one."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def resolve(path: Path) -> Path:
+    """The path without symbolic links. Raises FileError where they lead in a circle, or for a name that is too long."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FileError(f"{str(path)[:_SHOWN]!a} cannot be followed: {error}.", "Correct the path.") from error
+
+
 def find_input(relative: str, folder: Path) -> Path:
     """The file or folder that a bench names: in its `folder`, the working folder or the shipped files.
 
     An absolute path, or one that begins with `~`, is taken as it is.
     Raises FileError, with the places that were looked in, when there is nothing of that name.
     """
-    own = Path(relative).expanduser()
+    own = expand(relative)
     places = [own] if own.is_absolute() else [base / own for base in (folder, working_folder(), shipped_folder())]
     for place in places:
-        if place.exists():
+        if exists(place):
             return place
     looked = ", ".join(str(place) for place in dict.fromkeys(places))
     raise FileError(f"There is no `{relative}`; looked for {looked}.", "Correct the path, or put it there.")

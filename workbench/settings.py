@@ -18,6 +18,8 @@ from workbench import files, paths
 from workbench.errors import FileError, SettingsError
 from workbench.measures import Bytes, Seconds, read_measure
 
+_LONGEST_REASON = 300
+
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -78,8 +80,9 @@ def load_settings(path: Path | None = None) -> Settings:
         values = tomllib.loads(text)
     except FileError as error:
         raise SettingsError(error.message, error.hint) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file} is not TOML: {error}.", "A setting is a line such as `live = true`.") from error
+    except (ValueError, RecursionError) as error:  # also numbers of too many digits, and brackets in brackets
+        reason = "it nests too deeply" if isinstance(error, RecursionError) else str(error).partition(";")[0]
+        raise SettingsError(f"{file} is not TOML: {reason}.", "A setting is a line such as `live = true`.") from error
     problems = [f"{file}:{_find_line(text, key)}: {problem}" for key, problem in _find_problems(values)]
     if problems:
         known = ", ".join(Settings.__struct_fields__)
@@ -95,8 +98,8 @@ def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         try:
             msgspec.convert({key: value}, Settings, dec_hook=read_measure)
-        except msgspec.ValidationError as error:
-            yield key, f"`{key}`: {error}"
+        except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
+            yield key, f"`{key}`: {str(error)[:_LONGEST_REASON] or 'it nests too deeply'}"
 
 
 def _find_line(text: str, key: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench import paths
 from workbench.cli import terminal
 from workbench.cli.conversion_check import (
     Comparison,
@@ -80,7 +81,7 @@ def main(
     if allow_pickle:
         from workbench.models.pickled import rewrite
 
-        rewrite(Path(source).expanduser(), out)
+        rewrite(paths.expand(source), out)
         terminal.say(f"Wrote {out}.")
         return
     names = merge or []
@@ -250,8 +251,8 @@ def _find_adapter(name: str, settings: Settings) -> Adapter | None:
     from workbench.models.discover import default_folders, discover_adapters
     from workbench.models.reference import adapter_at
 
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = paths.expand(name)
+    if paths.exists(path) and path.is_dir():
         return adapter_at(path.absolute()) if (path / "adapter_config.json").is_file() else None
     found = discover_adapters(default_folders(settings))
     return next((adapter for adapter in found if adapter.name == name and adapter.format == "peft"), None)

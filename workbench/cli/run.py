@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench import paths
 from workbench.cli import terminal
 from workbench.errors import EngineError, ModelError, PromptError
 
@@ -151,8 +152,8 @@ def _open(name: str, text: str | None, settings: Settings) -> Prompt:
         return Prompt("text", text)
     if name == "-":
         return Prompt("stdin", sys.stdin.read())
-    path = Path(name).expanduser()
-    if name.endswith(".prompty") and path.is_file():
+    path = paths.expand(name)
+    if name.endswith(".prompty") and paths.exists(path):
         return Library(path.parent).open(path.stem).prompt
     return open_library(settings).open(name).prompt
 

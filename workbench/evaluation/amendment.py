@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from workbench.evaluation.layout import render_block, render_inline
 from workbench.evaluation.tree import load_tree, to_plain
+from workbench.yaml_bounds import YAML_FAULTS
 
 _MOST_PASSES = 4
 
@@ -40,7 +40,7 @@ def amend(text: str, wanted: Any) -> str | None:
                 return text
             root = YAML().compose(text)
             text = _apply(text, _Splice(text).change(root, held, wanted, 0, root.start_mark.index))
-    except (_Unfit, YAMLError, ValueError, RecursionError):
+    except (_Unfit, *YAML_FAULTS):
         return None
     return None
 

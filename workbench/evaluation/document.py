@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from workbench.errors import BenchError
 from workbench.evaluation.amendment import amend, match_items
 from workbench.evaluation.layout import render_block
 from workbench.evaluation.problem import find_problems
 from workbench.evaluation.tree import load_tree, to_plain
+from workbench.yaml_bounds import YAML_FAULTS, check_bounds, explain_fault
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-_MOST_NODES = 100_000
 
 
 def decode(text: str, kind: type[T], where: str) -> T:
@@ -53,26 +52,16 @@ def encode(value: msgspec.Struct, old: str = "") -> str:
 
 def _parse(text: str, where: str) -> Any:
     try:
+        check_bounds(text)
         tree = load_tree(text)
-        if _count(tree, _MOST_NODES) <= 0:
-            raise BenchError(f"{where} cannot be used: its aliases make it grow beyond {_MOST_NODES} values.")
+        to_plain(tree)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise BenchError(f"{where} is not YAML:\n  {place}{error.problem or error.context}") from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise BenchError(f"{where} is not YAML:\n  {error}") from error
+    except YAML_FAULTS as error:
+        raise BenchError(f"{where} is not YAML:\n  {explain_fault(error)}") from error
     return tree
-
-
-def _count(node: Any, left: int) -> int:
-    """How many more values there may be after this one; 0 or less is too many. Aliases count each time."""
-    left -= 1
-    for item in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        if left <= 0:
-            break
-        left = _count(item, left)
-    return left
 
 
 def _complete(value: Any) -> Any:

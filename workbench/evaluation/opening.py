@@ -55,7 +55,7 @@ def _library_folder(settings: Settings, bench: Bench | None, near: Path | None) 
     if bench and near and bench.library:
         return paths.find_input(bench.library, near)
     if settings.library:
-        return paths.working_folder() / Path(settings.library).expanduser()
+        return paths.working_folder() / paths.expand(settings.library)
     if near:
         return near
     project = paths.working_folder() / "prompts"

@@ -135,13 +135,13 @@ class Library:
 
     def _find_free(self, name: str) -> Path:
         path = names.find_path(self.folder, name)
-        if path.exists():
+        if paths.exists(path):
             raise PromptError(f"There is already a prompt `{name}`: {path}.", "Choose another name.")
         return path
 
     def _describe(self, path: Path, folder: Path) -> tuple[Entry, str]:
         """The entry of a file and the text it is found by; files that have not changed are not read again."""
-        status = path.stat() if path.exists() else None
+        status = path.stat() if paths.exists(path) else None
         stamp = (status.st_mtime_ns, status.st_size) if status else (0, 0)
         if path in self._seen and self._seen[path][0] == stamp:
             return self._seen[path][1:]
@@ -165,7 +165,7 @@ def _find_files(folder: Path, trash: Path) -> Iterator[Path]:
         inner[:] = [name for name in inner if not _is_foreign(here / name, trash)]
         paths_here = [here / name for name in found if name.endswith(names.SUFFIX) and not name.startswith(".")]
         for path in paths_here:
-            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            if path.is_file() and paths.resolve(path).is_relative_to(paths.resolve(folder)):
                 yield path
 
 

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from workbench import paths
 from workbench.errors import PromptError
 
 SUFFIX = ".prompty"
@@ -23,7 +24,7 @@ def find_path(folder: Path, name: str) -> Path:
     if problem := _find_problem(name):
         raise PromptError(f"`{name}` cannot be a prompt's name: {problem}.", "A name is like `folder/prompt`.")
     path = folder / f"{name}{SUFFIX}"
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not paths.resolve(path).is_relative_to(paths.resolve(folder)):
         raise PromptError(f"`{name}` leads out of the library {folder} through a link.", "Put a real file there.")
     return path
 

@@ -74,7 +74,7 @@ def default_folders(settings: Settings, near: Path | None = None) -> tuple[Path,
     Ollama have fetched."""
     home = Path.home()
     candidates = [
-        *(paths.working_folder() / Path(folder).expanduser() for folder in settings.model_folders),
+        *(paths.working_folder() / paths.expand(folder) for folder in settings.model_folders),
         *([near / "models"] if near else []),
         paths.working_folder() / "models",
         data_folder() / "adapters",

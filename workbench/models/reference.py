@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 
 import msgspec
 
+from workbench import paths
 from workbench.errors import FileError, ModelError
 from workbench.models.foreign_file import is_folder, is_regular
 from workbench.models.unfinished import check_finished
@@ -131,7 +132,7 @@ def resolve_model(name: str, choices: Mapping[str, Choice], folder: Path, known:
     """
     if name in choices:
         choice = choices[name]
-        path = _locate(choice.path, folder) or (folder / Path(choice.path).expanduser())
+        path = _locate(choice.path, folder) or (folder / paths.expand(choice.path))
         found = next((model for model in known if model.name == choice.path), None)
         base = found if found and not _exists(path) else model_at(path, name)
         named = msgspec.structs.replace(

@@ -61,8 +61,8 @@ class Registry:
 
     def find(self, name: str) -> Entry:
         """The adapter of that name, or in that folder."""
-        for path in (self.folder / name, Path(name).expanduser()):
-            if name and (path / MANIFEST).is_file():
+        for path in (self.folder / name, paths.expand(name)):
+            if name and paths.exists(path / MANIFEST):
                 return self._read(path)
         known = ", ".join(entry.name for entry in self.entries()[:8])
         raise TrainingError(
@@ -213,7 +213,7 @@ class Registry:
             entries = sorted(self.folder.iterdir())
         except OSError:
             return iter(())
-        return (path for path in entries if (path / MANIFEST).is_file() and not path.name.startswith("."))
+        return (path for path in entries if paths.exists(path / MANIFEST) and not path.name.startswith("."))
 
     def _free(self, name: str) -> tuple[str, int]:
         """A folder's name that is not taken, and the version it stands for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from workbench import paths
 from workbench.errors import PromptError
 
 _FILE = re.compile(r"\$\{file:([^}]*)\}")
@@ -31,7 +32,7 @@ def resolve_reference(relative: str, folder: Path) -> Path:
     foreign = PureWindowsPath(name)
     inside = parts and ".." not in parts and ".." not in foreign.parts and "\0" not in name
     path = folder / name
-    if not inside or foreign.drive or foreign.root or not path.resolve().is_relative_to(folder.resolve()):
+    if not inside or foreign.drive or foreign.root or not paths.resolve(path).is_relative_to(paths.resolve(folder)):
         raise PromptError(
             f"names the file `{name}`, which is not in the prompt's own folder {folder}",
             "Move the file beside the prompt and name it by its relative path.",

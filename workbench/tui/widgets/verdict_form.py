@@ -12,6 +12,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
+from workbench import paths
 from workbench.errors import TrainingError
 from workbench.evaluation.cost import Price
 from workbench.sanitize import sanitize
@@ -113,7 +114,7 @@ class VerdictForm(Vertical):
             problems.append(error.message)
         if problems:
             raise TrainingError(" ".join(problems), "Correct it, or leave the line empty.")
-        path = Path(self._text("bench") or self._bench.name).expanduser()
+        path = paths.expand(self._text("bench") or self._bench.name)
         bench = path if path.is_absolute() else self._bench.parent / path
         price = Price(*prices)
         wanted = Wanted(bench, self._text("adapter"), at_once, limit, price=None if price == Price() else price)
