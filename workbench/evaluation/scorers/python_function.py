@@ -31,7 +31,9 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
     """what the `function` of a Python `file` says of the answer, in a process of its own
 
     The function takes (answer), (answer, expected) or (answer, expected, variables), and returns a number, true or
-    false, a number with an explanation, or {"score": ..., "explanation": ..., "extracted": ...}.
+    false, a number with an explanation, or {"score": ..., "explanation": ..., "extracted": ...}. It runs once you
+    trust the file and what it imports from your folders, in an empty folder, without your keys, and without network
+    where the system allows that.
 
     file: found like the dataset. function: its name in the file. scale: `free` for numbers beyond 0 to 1.
     lower_is_better: of two numbers the smaller one is better.
