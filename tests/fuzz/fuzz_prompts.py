@@ -112,6 +112,6 @@ def read_template(path: Path) -> object:
 
 @kind("chat-template", lambda folder: _write(folder, CHAT))
 def read_chat_template(path: Path) -> object:
-    template = ChatTemplate(read_text(path), "<s>", "</s>")
+    template = ChatTemplate(read_text(path), {"bos_token": "<s>", "eos_token": "</s>"})
     template.render([Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye")])
     return template.render([Message("system", "Be brief."), Message("user", "Hi")])
