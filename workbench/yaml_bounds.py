@@ -5,6 +5,7 @@ Knows ruamel.yaml; nothing of what a text is about.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ruamel.yaml import YAML
@@ -16,6 +17,9 @@ MOST_CHARACTERS = 200_000
 
 MOST_NODES = 100_000
 """Values of a document in which every alias is written out."""
+
+MOST_OPEN = 300
+"""Brackets that are open at a time; ruamel.yaml's time grows with their square, and its stack ends at about 200."""
 
 YAML_FAULTS = (
     YAMLError,
@@ -30,11 +34,18 @@ YAML_FAULTS = (
 )
 """What ruamel.yaml raises for texts that are no YAML, or not the YAML that it can hold."""
 
+_BRACKETS = re.compile(r"[\[\]{}]")
+
 
 def check_bounds(text: str) -> None:
     """Raises YAMLError for a text that is too long, or whose aliases make it too large or endless; RecursionError."""
     if len(text) > MOST_CHARACTERS:
         raise YAMLError(f"it is longer than {MOST_CHARACTERS:,} characters")
+    opened = 0
+    for sign in _BRACKETS.findall(text):
+        opened += 1 if sign in "[{" else -1 if opened else 0
+        if opened > MOST_OPEN:
+            raise YAMLError("it nests too deeply")
     if "*" in text and "&" in text:
         root = YAML().compose(text)
         if root is not None and _Counter().count(root) > MOST_NODES:

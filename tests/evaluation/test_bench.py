@@ -236,6 +236,8 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_key(tmp_path):
         ("a: [", "line 1, column 5"),
         ("a: 1\na: 2\n", 'found duplicate key "a"'),
         ("a: &a [*a]\n", "holds itself"),
+        ("variants: [{name: x}," + "[" * 5000 + "\n", "nests too deeply"),
+        ("variants: " + "{" * 2000 + "\n", "nests too deeply"),
         ("variants: []\n", "expected at least one"),
         ("a: \x07\n", "is not YAML"),
         (
