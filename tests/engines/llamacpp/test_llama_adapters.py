@@ -203,7 +203,7 @@ def _spoil(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         (lambda t: {n.replace("blk.1", "blk.4"): a for n, a in t.items()}, "5 layers or more, and the base has 2"),
         (lambda t: {n.replace("attn_v", "attn_w"): a for n, a in t.items()}, "attn_w.weight in layers 0 to 1 is not"),
         (lambda t: {n: a if "down" in n or "_b" in n else np.zeros((4, 40), "f4") for n, a in t.items()}, "size of 40"),
-        (lambda t: {**t, "output_norm.weight": np.ones(32, "f4")}, "no part of a LoRA"),
+        (lambda t: {**t, "output.bias": np.ones(32, "f4")}, "no part of a LoRA"),
         (_spoil, "not numbers"),
         (lambda t: {n: a.astype("f8") for n, a in t.items()}, "as F64, with which llama.cpp cannot compute"),
     ],
@@ -226,3 +226,12 @@ def test_files_that_are_no_adapters_for_this_model_are_told_apart(engine, base, 
         with pytest.raises(ModelError, match=expected):
             engine.submit(ask(1, (Applied(Adapter("bad", path, "gguf")),)))
     assert not any(isinstance(event, Failure) for event in drain(engine))
+
+
+def test_a_norm_in_an_adapters_file_is_left_out_as_llama_cpp_leaves_it_out(engine, base, tmp_path):
+    plain = write_gguf_adapter(tmp_path / "plain.gguf", base)
+    more = write_gguf_adapter(
+        tmp_path / "more.gguf", base, changes=lambda t: {**t, "output_norm.weight": np.full(32, 9, "f4")}
+    )
+    laid = [(Applied(Adapter(path.stem, path, "gguf")),) for path in (plain, more)]
+    assert answer(engine, laid[0]) == answer(engine, laid[1])
