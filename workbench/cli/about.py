@@ -132,7 +132,7 @@ def _print(facts: dict[str, Any]) -> None:
         (
             "memory",
             f"weights {_size(memory['weights'])}, {memory['context_tokens']:,} tokens of context"
-            f" {_size(memory['caches'])}{laid}; {whole}",
+            f" {_size(memory['caches'])}{laid}, process and buffers {_size(memory['overhead'])}; {whole}",
         ),
     ]
     if loaded := facts.get("loaded"):

@@ -9,18 +9,8 @@ from __future__ import annotations
 from workbench.errors import ModelError
 from workbench.models.reference import Model, ModelInfo
 
-SEQUENCES = 16
-"""Requests that are answered at the same time at most."""
-
-_CACHE_BYTES = 2 * 2**30
-"""Memory that the KV cache takes at most, unless a single context needs more."""
-
 PARKED_BYTES = 512 * 2**20
 """Memory that prefixes which nobody needs just now take at most, unless the settings say otherwise."""
-
-SHARED_CONTEXTS = 6
-"""Whole contexts in a cache whose cells all requests share: few are as long as a context, and each of them waits only
-until others end."""
 
 _SPARE_PART = 16
 """A cache that nobody has asked for yet takes at most this part of the free memory."""
@@ -39,13 +29,6 @@ def context_size(model: Model, info: ModelInfo, most: int) -> int:
             "Correct context_tokens in the bench, or leave it out.",
         )
     return model.context_tokens or min(info.context_trained_tokens or most, most)
-
-
-def cache_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:
-    """Cells of KV cache: as many whole contexts as there are sequences, if memory allows, and always one."""
-    spare = min(_CACHE_BYTES, (free_bytes - info.file_bytes) // 2)
-    contexts = spare // max(1, info.cell_bytes * context_tokens)
-    return context_tokens * max(1, min(SEQUENCES, contexts))
 
 
 def overlay_cells(info: ModelInfo, context_tokens: int, free_bytes: int) -> int:

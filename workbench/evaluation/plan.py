@@ -190,7 +190,8 @@ def _measure(lane: Lane) -> tuple[int, str]:
     try:
         info = expect_in_memory(lane.model)
         context = context_size(lane.model, info, USUAL_CONTEXT_TOKENS)
-        estimate = estimate_memory(info, context, [inspect_adapter(one) for one in adapters.values()], len(kinds))
+        laid = [inspect_adapter(one) for one in adapters.values()]
+        estimate = estimate_memory(info, context, laid, len(kinds), form=lane.model.format)
     except WorkbenchError as error:
         return 0, error.message
     return estimate.total, ""

@@ -65,6 +65,7 @@ def _memory(estimate: Estimate, tokens: int) -> list[Part]:
     cells = [round(size / scale * _BAR_CELLS) for size in sizes]
     laid = f", adapters {show_bytes(estimate.adapters)}" if estimate.adapters else ""
     words = f"weights {show_bytes(estimate.weights)}, {tokens:,} tokens {show_bytes(estimate.caches)}{laid}"
+    words += f"\n  process and buffers {show_bytes(estimate.overhead)}"
     return [
         ("\nmemory         ", "$foreground 60%"),
         ("█" * max(cells[0], 1), "$primary"),

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from workbench.engines.engine import Chunk, Completion, Event, Progress, Request, Sampling, fold
 from workbench.engines.llamacpp.engine import LlamaEngine
-from workbench.engines.sizes import cache_cells, context_size, prompt_pace
+from workbench.engines.sizes import context_size, prompt_pace
 from workbench.errors import EngineError, ModelError, TemplateError
+from workbench.models.cache_size import cache_cells
 from workbench.models.inspect import inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 from workbench.prompting.prompt import Message
@@ -288,7 +289,7 @@ def test_rows_give_their_room_back(open_tiny: Opener) -> None:
 def test_a_request_waits_until_the_cache_has_room_for_it(
     tiny_gguf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.engines.llamacpp.engine.cache_cells", lambda *_: 512)
+    monkeypatch.setattr("workbench.models.cache_size.cache_cells", lambda *_: 512)
     engine = LlamaEngine.open(Model("tiny", tiny_gguf("tiny")), 1, 8192, lambda _: True)
     greedy = {"max_tokens": 300, "logit_bias": {str(END): -1000.0}}
     engine.submit(user("x", 1, **greedy))

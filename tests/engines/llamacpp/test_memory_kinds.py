@@ -151,7 +151,7 @@ def test_work_that_is_called_off_in_the_middle_leaves_no_trace(engine: LlamaEngi
 
 
 def test_what_is_parked_and_brought_back_is_as_it_was(path: Path, plain: PlainModel, monkeypatch) -> None:
-    monkeypatch.setattr("workbench.engines.llamacpp.engine.cache_cells", lambda *_: 600)
+    monkeypatch.setattr("workbench.models.cache_size.cache_cells", lambda *_: 600)
     engine = LlamaEngine.open(Model(path.stem, path, context_tokens=400), 1, 8192, lambda _: True)
     texts = [f"{place} {LONG}" for place in range(6)]
     expected = [Expected(engine, plain, text) for text in texts]

@@ -30,7 +30,7 @@ OPERATIONS = st.lists(
 def engine(tiny_gguf: Callable[..., Path]) -> Iterator[LlamaEngine]:
     """With a cache that holds four whole contexts, so that requests wait for cells as well as for sequences."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workbench.engines.llamacpp.engine.cache_cells", lambda *_: 2048)
+        patch.setattr("workbench.models.cache_size.cache_cells", lambda *_: 2048)
         made = LlamaEngine.open(Model("tiny", tiny_gguf("tiny")), 1, 8192, lambda _: True)
     yield made
     made.close()

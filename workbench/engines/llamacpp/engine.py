@@ -41,8 +41,6 @@ from workbench.engines.pace import UNSEEN, YIELDING, Pace
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
 from workbench.engines.sizes import (
-    SHARED_CONTEXTS,
-    cache_cells,
     context_size,
     may_prepare,
     overlay_cells,
@@ -51,6 +49,7 @@ from workbench.engines.sizes import (
 from workbench.engines.tally import Tally
 from workbench.engines.weighing import Branches
 from workbench.errors import ModelError
+from workbench.models.cache_size import shared_cells
 from workbench.models.inspect import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 
@@ -142,7 +141,7 @@ class LlamaEngine:
         size = context_size(model, info, max_context_tokens)
         if not on_gpu():
             check_fits(info, size)
-        cells = min(cache_cells(info, size, psutil.virtual_memory().available), SHARED_CONTEXTS * size)
+        cells = shared_cells(info, size, psutil.virtual_memory().available)
         if adapts_to_length(model):
             cells = size
         weights = Weights(model.path, advance)

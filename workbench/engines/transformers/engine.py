@@ -23,7 +23,7 @@ from workbench.engines.limits import check_length, check_sampling, find_biases
 from workbench.engines.pace import STEP_SECONDS
 from workbench.engines.prompts import Prompts
 from workbench.engines.sampler import Sampler
-from workbench.engines.sizes import PARKED_BYTES, SEQUENCES, cache_cells, context_size, prompt_pace
+from workbench.engines.sizes import PARKED_BYTES, context_size, prompt_pace
 from workbench.engines.tally import Tally
 from workbench.engines.transformers import checkpoint
 from workbench.engines.transformers.adapters import Adapters
@@ -36,6 +36,7 @@ from workbench.engines.transformers.row import MemoryRow, WeighingRow
 from workbench.engines.transformers.scheduler import Scheduler, Tools
 from workbench.engines.transformers.vocabulary import TransformersVocabulary
 from workbench.engines.weighing import Branches
+from workbench.models.cache_size import SEQUENCES, cache_cells
 from workbench.models.folder import inspect_folder
 from workbench.models.inspect import check_fits
 from workbench.models.precision import size_in_memory
