@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from listener import PATIENCE, Listener
@@ -350,3 +351,12 @@ def test_a_weighing_can_be_called_off_and_harms_nobody(pool: Pool, script: Calla
     assert len(done.likelihoods.result(PATIENCE)) == 1
     done.ticket.cancel()
     assert isinstance(ask(pool, model).wait(), Completion)
+
+
+def test_requests_with_other_template_variables_share_an_engine(pool: Pool, script: Callable[..., Model]) -> None:
+    model = script()
+    for kwargs in ("", '{"enable_thinking":false}', '{"enable_thinking":true}'):
+        varied = msgspec.structs.replace(model, chat_template_kwargs=kwargs)
+        assert pool.count(varied, [HELLO], "chat").result(PATIENCE)
+        assert pool.info(varied) is not None
+    assert len(pool.residents()) == 1

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from workbench.errors import ModelError
 from workbench.evaluation.bench import AdapterChoice, ModelChoice
-from workbench.models.reference import Adapter, Applied, Model, adapter_at, model_at, resolve_adapters, resolve_model
+from workbench.models.reference import (
+    Adapter,
+    Applied,
+    Model,
+    adapter_at,
+    model_at,
+    resolve_adapters,
+    resolve_model,
+    with_template_kwargs,
+)
 
 
 @pytest.fixture
@@ -122,3 +133,18 @@ def test_a_file_inside_a_peft_folder_leads_to_the_folder(tmp_path):
     with pytest.raises(ModelError) as caught:
         adapter_at(tmp_path / "adapter_model.safetensors")
     assert str(tmp_path) in caught.value.hint
+
+
+def test_template_variables_of_a_variant_go_before_those_of_its_model(tmp_path, known):
+    choice = ModelChoice("desk-f16", chat_template_kwargs={"enable_thinking": True, "date": "2026-11-30"})
+    model = resolve_model("own", {"own": choice}, tmp_path, known)
+    assert json.loads(model.chat_template_kwargs) == {"enable_thinking": True, "date": "2026-11-30"}
+    varied = with_template_kwargs(model, {"enable_thinking": False})
+    assert json.loads(varied.chat_template_kwargs) == {"enable_thinking": False, "date": "2026-11-30"}
+    assert with_template_kwargs(varied, {}) is varied
+    assert hash(varied) != hash(model)  # a model is a key
+
+
+def test_template_variables_that_are_no_json_are_refused(known):
+    with pytest.raises(ModelError, match="chat_template_kwargs of desk-f16"):
+        with_template_kwargs(known[1], {"tools": object()})
