@@ -8,7 +8,7 @@ import msgspec
 from stored_run import make_cases
 
 from workbench.evaluation.bench import AdapterChoice, Variant
-from workbench.evaluation.contamination import check_contamination
+from workbench.evaluation.contamination import CaseCheck, check_contamination
 from workbench.evaluation.provenance import AdapterTrace, ModelTrace, Provenance
 from workbench.evaluation.row_digests import make_digests, write_digests
 from workbench.models.reference import Adapter, Applied, Model
@@ -83,3 +83,16 @@ def test_short_texts_that_resemble_a_case_are_told_but_do_not_count():
     checked = check_contamination([origin("a", prompt=sums)], CASES)
     assert checked.of("a") == ()
     assert checked.sentences == ("a: examples of the prompt resemble test cases (e1 is case 7 (near)).",)
+
+
+def test_one_case_is_checked_against_examples_and_weights(tmp_path):
+    learned, held = (
+        trained(tmp_path / "learned", "message 2"),
+        trained(tmp_path / "held", "message 3", role="validation"),
+    )
+    check = CaseCheck()
+    example = SHOWING.examples
+    assert check.tell(example, [], CASES[6]) == "seen as an example"
+    assert check.tell((), [Path("/models/desk.gguf"), learned], CASES[1]) == "seen in training"
+    assert check.tell((), [held], CASES[2]) == "seen in validation"
+    assert check.tell(example, [learned, held], CASES[4]) == ""

@@ -791,3 +791,13 @@ async def test_a_likelihood_that_comes_too_late_is_not_shown(app):
         screen.post_message(Review.Weighed(pane, old, Likelihood(-0.5, 1, 7, True)))
         await pilot.pause()
         assert pane.expected is None
+
+
+async def test_a_pane_says_that_an_example_of_its_prompt_is_the_case(make_app, folder):
+    (folder / "cases.jsonl").write_text('{"message": "Where is my parcel?", "expected": "Lantern"}\n')
+    async with make_app().run_test(size=(160, 45)) as pilot:
+        await settled(pilot)
+        panes = pilot.app.screen.panes
+        await until(pilot, lambda: all(pane.scores for pane in panes))
+        assert [pane.seen for pane in panes] == ["", "seen as an example", "", ""]
+        assert "seen as an example" in str(panes[1].query_one("#pane-badge").visual)

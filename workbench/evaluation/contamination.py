@@ -16,6 +16,7 @@ from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.leaks import find_leaks
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.row_digests import Role, SeenCase, SeenRows, read_digests
+from workbench.prompting.prompt import Example
 
 _SHOWN = 3  # cases named one by one
 _LONG = 64  # characters from which two nearly equal texts are taken for the same case
@@ -65,6 +66,34 @@ def check_contamination(origins: Iterable[Provenance], cases: Sequence[Case]) ->
         if not origin.variant.perturbation:
             found += [*examples.check(origin), *weights.check(origin)]
     return Checked(tuple(found), tuple(weights.unknown.values()))
+
+
+class CaseCheck:
+    """Whether what answers one case has seen it; keeps the digests of the adapters that were asked about."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Path, SeenRows] = {}
+
+    def tell(self, examples: Sequence[Example], weights: Sequence[Path], case: Case) -> str:
+        """A few words such as `seen in training`; "" where nothing has seen the case. Slow the first time.
+
+        examples: that the prompt shows. weights: the paths of the model and of the adapters that act on it.
+        """
+        if any(leak.kind != "near" or len(leak.case_text) >= _LONG for leak in find_leaks(examples, [case])):
+            return "seen as an example"
+        for path in weights:
+            seen = self._find(path).find([(case.number, case.variables)])
+            if seen:
+                return "seen in validation" if seen[0].role == "validation" else "seen in training"
+        return ""
+
+    def _find(self, path: Path) -> SeenRows:
+        if path not in self._rows:
+            try:
+                self._rows[path] = SeenRows(read_digests(path) or ())
+            except WorkbenchError:
+                self._rows[path] = SeenRows(())  # the report says that it cannot be read
+        return self._rows[path]
 
 
 class _ExampleCheck:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -62,10 +63,19 @@ class Draft:
         named = with_template_kwargs(model, variant.chat_template_kwargs)
         return cls(prompt, case, off, variant.sampling, strategy, named, adapters, variant.reproducible)
 
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The examples that are switched on."""
+        return enabled_examples(Variant("", "", "", examples_off=tuple(self.examples_off)), self.prompt)
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """The model and the adapters that act on it."""
+        return (self.model.path, *(one.adapter.path for one in self.adapters if one.scale))
+
     def measure(self) -> Measure:
         """What has to be counted. Raises PromptError when the prompt cannot be rendered."""
-        variant = Variant("", "", "", examples_off=tuple(self.examples_off))
-        return Measure(self.prompt, self.case.values, enabled_examples(variant, self.prompt))
+        return Measure(self.prompt, self.case.values, self.examples)
 
     def budget(self, measure: Measure, counts: tuple[int, ...], info: ModelInfo) -> Budget:
         """What the prompt takes, after the strategy had its say; all of it where it does not fit even so."""

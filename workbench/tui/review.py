@@ -12,7 +12,7 @@ from pathlib import Path
 from textual.message import Message
 
 from workbench.engines.engine import Completion, Likelihood
-from workbench.evaluation.datasets import Case
+from workbench.evaluation.contamination import CaseCheck
 from workbench.evaluation.launch import Draft
 from workbench.evaluation.scorers import Score
 from workbench.evaluation.scoring import Scoring
@@ -27,11 +27,11 @@ class Review:
     """Of the answers of one bench's panes."""
 
     class Scored(Message):
-        """An answer was judged."""
+        """An answer was judged. seen: whether what answered has seen the case before, in a few words."""
 
-        def __init__(self, pane: OutputPane, completion: Completion, scores: tuple[Score, ...]) -> None:
+        def __init__(self, pane: OutputPane, completion: Completion, scores: tuple[Score, ...], seen: str) -> None:
             super().__init__()
-            self.pane, self.completion, self.scores = pane, completion, scores
+            self.pane, self.completion, self.scores, self.seen = pane, completion, scores, seen
 
     class Weighed(Message):
         """How probable a pane's model finds the expected answer became known."""
@@ -43,6 +43,7 @@ class Review:
     def __init__(self, pool: Pool, weighs: bool) -> None:
         """weighs: whether the likelihood of the expected answer is told from the beginning."""
         self._scoring: Scoring | None = None
+        self._contamination = CaseCheck()
         self._expecting = Expecting(pool, self._tell_weighed, weighs)
 
     def open(self, specs: Sequence[Spec], folder: Path) -> None:
@@ -56,14 +57,15 @@ class Review:
 
     # --- scores --------------------------------------------------------------------------------------------------
 
-    def judge(self, pane: OutputPane, completion: Completion, case: Case) -> None:
+    def judge(self, pane: OutputPane, completion: Completion, draft: Draft) -> None:
         """Score an answer on a thread of its own: a pattern may take its time, and the screen is not to wait."""
-        pane.run_worker(partial(self._score, pane, completion, case), thread=True, group="judge")
+        pane.run_worker(partial(self._score, pane, completion, draft), thread=True, group="judge")
 
-    def _score(self, pane: OutputPane, completion: Completion, case: Case) -> None:
+    def _score(self, pane: OutputPane, completion: Completion, draft: Draft) -> None:
         if self._scoring:
-            judged = self._scoring.score(completion.text, case, completion=completion)
-            judged.add_done_callback(lambda done: pane.post_message(self.Scored(pane, completion, done.result())))
+            seen = self._contamination.tell(draft.examples, draft.weights, draft.case)
+            judged = self._scoring.score(completion.text, draft.case, completion=completion)
+            judged.add_done_callback(lambda done: pane.post_message(self.Scored(pane, completion, done.result(), seen)))
 
     # --- the expected answer -------------------------------------------------------------------------------------
 

@@ -378,7 +378,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     def _finished(self, event: OutputPane.Finished) -> None:
         draft = self.runner.shown(event.pane)
         if draft and event.completion.stop_reason != "cancelled":
-            self.review.judge(event.pane, event.completion, draft.case)
+            self.review.judge(event.pane, event.completion, draft)
             self._weigh(event.pane)
         if any(map(show_constraints, self.session.variants)) and len(self.panes) == len(self.session.variants):
             self.show_titles()  # an engine that has answered is known to follow them or not
@@ -411,7 +411,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
     @on(Review.Scored)
     def _scored(self, event: Review.Scored) -> None:
         if event.pane.is_attached and event.pane.completion == event.completion:
-            event.pane.show_scores(event.scores)
+            event.pane.show_scores(event.scores, event.seen)
             self._show_status()
 
     def _measure(self) -> None:

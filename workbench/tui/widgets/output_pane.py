@@ -94,6 +94,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         """where it stands in the row; it may move while something is awaited, so ask for it anew"""
         self.chunks: list[Chunk] = []
         self.scores: tuple[Score, ...] = ()
+        self.seen = ""
         self.failure: WorkbenchError | None = None
         self.expected: Likelihood | None = None
 
@@ -125,7 +126,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def begin(self) -> None:
         """Empty the pane for a new answer."""
         self.chunks = []
-        self.scores = ()
+        self.scores, self.seen = (), ""
         self.failure = None
         self.output.clear()
         self.show_expected(None)
@@ -173,8 +174,9 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.output.append(f"{gap}{error.message}{hint}\n\nPress enter here to try again.", "note")
         self.state = "failed"
 
-    def show_scores(self, scores: tuple[Score, ...]) -> None:
-        self.scores = scores
+    def show_scores(self, scores: tuple[Score, ...], seen: str = "") -> None:
+        """seen: that what answered has seen the case before, so that the scores are too good."""
+        self.scores, self.seen = scores, seen
         self._show_badge()
 
     def show_expected(self, likelihood: Likelihood | None) -> None:
@@ -208,7 +210,8 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             f"  {score.scorer.replace('_', ' ')}{f' {score.value:.2f}' if place else ''}"
             for place, score in enumerate(applied)
         ]
-        badge = Content.assemble(self.badge, ("".join(names), "$foreground 60%"))
+        warning = (f"  {self.seen}", "$text-warning") if self.seen else ""
+        badge = Content.assemble(self.badge, warning, ("".join(names), "$foreground 60%"))
         self.query_one("#pane-badge", Static).update(badge, layout=False)
 
     def _show_progress(self, progress: Progress) -> None:
