@@ -30,6 +30,7 @@ _DATASET = {
     "seed": "decides which rows are drawn",
     "limit": "the first so many rows",
     "on_error": "skip leaves out rows that cannot be read, refuse refuses the file",
+    "defaults": "variables that no column holds, for which every row takes the default of the prompt",
 }
 
 

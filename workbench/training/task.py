@@ -16,6 +16,7 @@ from workbench.engines.engine import Sampling
 from workbench.errors import DatasetError, ModelError, TrainingError, WorkbenchError
 from workbench.evaluation.bench import Bench, Dataset, Variant, load_bench
 from workbench.evaluation.datasets import Cases, load_cases
+from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.opening import open_library
 from workbench.models.discover import default_folders, discover_adapters, discover_models
@@ -63,6 +64,9 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
     base = find_base(recipe.base, folder, known)
     prompt = _open_prompt(recipe, bench, variant, near, settings)
     train, validation = _choose_data(recipe, bench)
+    cases = _load(train, folder if recipe.train else near, "learn from") if train else None
+    if prompt and train and cases is not None:
+        check_inputs(prompt, list_columns(cases), train)
     return Task(
         recipe,
         recipe.name or name or (variant.name if variant else "adapter"),
@@ -71,7 +75,7 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
         prompt,
         enabled_examples(variant or Variant("", "", ""), prompt) if prompt else (),
         variant.sampling if variant else Sampling(max_tokens=64),
-        _load(train, folder if recipe.train else near, "learn from") if train else None,
+        cases,
         _load_validation(validation, folder if recipe.validation else near, required=recipe.validation is not None),
         recipe.scorers or (bench.scorers if bench else _FALLBACK),
         _find_parent(recipe.parent, folder, settings),
