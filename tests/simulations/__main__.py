@@ -6,8 +6,8 @@ With `--write` the table goes into README.md beside this file. Seeded: the same 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,18 +33,18 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan(means.simulate_means, (15, 20, 30, 50, 100, 200, 500), 4_000, ((20, 50, 200), 400)),
+    Plan(means.simulate_means, (15, 20, 30, 50, 100, 200, 500), 2_000, ((20, 50, 200), 400)),
     Plan(means.simulate_rates, (20, 50, 200, 1_000), 10_000, ((50,), 2_000)),
-    Plan(means.simulate_repeats, (20, 50, 200), 4_000, ((50,), 400)),
-    Plan(means.simulate_differences, (10, 20, 30, 50, 100, 200), 3_000, ((30, 60), 300)),
+    Plan(means.simulate_repeats, (20, 50, 200), 2_000, ((50,), 400)),
+    Plan(means.simulate_differences, (20, 30, 50, 100, 200), 1_500, ((30, 60), 300)),
     Plan(means.simulate_rate_differences, (20, 50, 100, 200, 500), 10_000, ((100,), 1_000)),
-    Plan(means.simulate_families, (30, 100), 2_000, ((40,), 150)),
+    Plan(means.simulate_families, (30, 100), 1_000, ((40,), 150)),
     Plan(means.simulate_needed, (50, 100, 300), 4_000, ((100,), 500)),
-    Plan(whole.simulate_f1, (100, 200, 500), 800, ((200,), 40)),
-    Plan(whole.simulate_repeated_f1, (100, 200), 600, ((100,), 50)),
-    Plan(whole.simulate_corpus, (20, 50, 200), 1_000, ((50,), 80)),
-    Plan(whole.simulate_ratings, (30, 100), 1_000, ((50,), 80)),
-    Plan(whole.simulate_scale, (50, 200), 1_000, ((60,), 60)),
+    Plan(whole.simulate_f1, (100, 200, 500), 400, ((200,), 40)),
+    Plan(whole.simulate_repeated_f1, (100, 200), 400, ((100,), 50)),
+    Plan(whole.simulate_corpus, (20, 50, 200), 400, ((50,), 80)),
+    Plan(whole.simulate_ratings, (30, 100), 600, ((50,), 80)),
+    Plan(whole.simulate_scale, (50, 200), 400, ((60,), 60)),
 )
 
 
@@ -56,11 +56,8 @@ def run(plan: Plan, short: bool = False) -> list[Result]:
 
 
 def main() -> None:
-    found: list[Result] = []
-    for plan in PLANS:
-        began = time.monotonic()
-        found += run(plan)
-        print(f"{plan.simulate.__name__}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor() as processes:
+        found = [one for results in processes.map(run, PLANS) for one in results]
     table = lay_table(found)
     print(table)
     if "--write" in sys.argv:

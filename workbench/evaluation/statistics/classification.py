@@ -16,7 +16,7 @@ LEAST_EXPECTED = 5
 """Cases that must expect each label: of a rarer one nobody knows how often it is found."""
 
 _MOST_CELLS = 64 * 64  # counts grow with the square of the labels
-_BLOCK = 4_000_000  # counts held at once
+_BLOCK = 1_500_000  # counts drawn in all
 _DRAWS = 2_000
 _PRIOR = 0.5  # Jeffreys' for a rate: what an F1 is once the cases are put aside that have nothing to do with its label
 
