@@ -14,6 +14,7 @@ from textual_plot import NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import CategoricalAxisFormatter
 
 from workbench.sanitize import sanitize
+from workbench.tui.widgets.estimate_plot import draw_estimate, find_limits
 from workbench.tui.widgets.plain import Label, Static, escape_label, plain_line
 
 _COLOURS = ("primary", "success", "accent", "secondary", "error", "foreground")
@@ -21,7 +22,7 @@ _MARKERS = "ABCDEFGH"
 
 
 class Dot(NamedTuple):
-    """One variant: its score with a 95% interval, and what an answer costs."""
+    """One variant: its score with a 95% interval (NaN: none), and what an answer costs."""
 
     name: str
     score: float
@@ -82,14 +83,13 @@ class Plots(ModalScreen[None]):
         plot.clear()
         places = [self._place(number, dot) for number, dot in enumerate(self._dots)]
         for number, (dot, x) in enumerate(zip(self._dots, places, strict=True)):
-            half = max(dot.high - dot.score, dot.score - dot.low)
             colour = self.app.theme_variables[_COLOURS[number % len(_COLOURS)]]
-            plot.errorbar([x], [dot.score], yerr=[half], marker=_MARKERS[number % 8], marker_style=f"bold {colour}")
+            draw_estimate(plot, x, dot.score, dot.low, dot.high, _MARKERS[number % 8], f"bold {colour}")
         names = [escape_label(dot.name[:14]) for dot in self._dots]
         plot.set_x_formatter(CategoricalAxisFormatter(names) if self._at == 0 else NumericAxisFormatter())
         widest = max(places, default=1.0)
         plot.set_xlimits(*((0.5, len(self._dots) + 0.5) if self._at == 0 else (0.0, (widest or 1.0) * 1.1)))
-        plot.set_ylimits(min(0.0, *(dot.low for dot in self._dots)), max(1.0, *(dot.high for dot in self._dots)) * 1.05)
+        plot.set_ylimits(*find_limits(value for dot in self._dots for value in (dot.score, dot.low, dot.high)))
         plot.set_xlabel(chart.label)
         plot.set_ylabel(escape_label(self._metric))
 

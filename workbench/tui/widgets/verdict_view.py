@@ -23,6 +23,7 @@ from workbench.tui.verdict_text import (
     find_metric,
     lay_table,
 )
+from workbench.tui.widgets.estimate_plot import draw_estimate
 from workbench.tui.widgets.plain import Static, escape_label
 
 _NO_CURVE = """\
@@ -95,8 +96,7 @@ class VerdictView(VerticalScroll):
             tokens = one.tokens_in + one.tokens_out
             widest = max(widest, tokens)
             colour = f"bold {self.app.theme_variables[COLOURS[place]]}"
-            half = max(found.high - found.value, found.value - found.low, 0.0)
-            plot.errorbar([tokens], [found.value], yerr=[half], marker=LETTERS[place], marker_style=colour)
+            draw_estimate(plot, tokens, found.value, found.low, found.high, LETTERS[place], colour)
         plot.set_xlimits(0.0, widest * 1.1)
         self._label(plot, "tokens of a request", describe_metric(metric), metric.free)
 
@@ -111,9 +111,9 @@ class VerdictView(VerticalScroll):
 
     def _draw_points(self, plot: PlotWidget, points: Sequence[CurvePoint], colour: str) -> None:
         x, y = [float(one.count) for one in points], [one.score.value for one in points]
-        halves = [max(one.score.high - one.score.value, one.score.value - one.score.low, 0.0) for one in points]
         plot.plot(x, y, line_style=colour, hires_mode=HiResMode.BRAILLE)
-        plot.errorbar(x, y, yerr=[half if half == half else 0.0 for half in halves], marker="●", marker_style=colour)
+        for at, one in zip(x, points, strict=True):
+            draw_estimate(plot, at, one.score.value, one.score.low, one.score.high, "●", colour)
         plot.set_xlimits(min(0.0, *x), max(x) * 1.08 or 1.0)
 
     def _label(self, plot: PlotWidget, x: str, y: str, free: bool) -> None:
