@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 LOW, HIGH, MOST_FALSE = 0.93, 0.97, 0.05
+ERRORS = 3.0
+"""standard errors of a line that are left to chance: of some hundred lines a few are two away"""
+
 ALWAYS = 0.95
 """Share of the data sets with an interval from which its coverage is held to the band: where fewer have one, those that
 do are not drawn at random."""
@@ -82,4 +85,4 @@ def lay_table(results: Iterable[Result]) -> str:
 def _judge(one: Result) -> str:
     if not one.shown:
         return "too few cases"
-    return "" if one.is_within(2.0) else "**outside**"
+    return "" if one.is_within(ERRORS) else "**outside**"

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import isfinite
 
-from textual_plot import PlotWidget
+from textual_plot import HiResMode, PlotWidget
 
 
 def draw_estimate(plot: PlotWidget, x: float, value: float, low: float, high: float, marker: str, style: str) -> None:
     """A bar from low to high, and the marker at the value."""
     if isfinite(low) and isfinite(high):
-        plot.errorbar([x], [(low + high) / 2], yerr=[(high - low) / 2], marker_style=style)
+        plot.plot([x, x], [low, high], line_style=style, hires_mode=HiResMode.BRAILLE)
     plot.scatter([x], [value], marker=marker, marker_style=style)
 
 
