@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import peft  # noqa: TID253 - the yardstick
 import pytest
 import torch  # noqa: TID253 - the yardstick
 from hf_fixture import LINEAR, write_adapter, write_hf
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: TID253 - the yardstick
 
 from workbench.errors import ModelError
@@ -108,6 +111,21 @@ def test_several_adapters_are_merged_together_in_any_order(tied, tmp_path):
         merge(Model("tiny", tied, "hf"), laid, tmp_path / str(number))
         found = logits(tmp_path / str(number))
         assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_names_as_inside_a_training_are_read_like_those_on_disk(tied, tmp_path, monkeypatch):
+    """PEFT itself would find no weights in such a file, and merge nothing without a word."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    config = peft.LoraConfig(r=4, target_modules=["q_proj", "embed_tokens"])
+    path = write_adapter(tied, tmp_path / "plain", config)
+    inner = Path(shutil.copytree(path, tmp_path / "inner"))
+    tensors = load_file(path / "adapter_model.safetensors")
+    renamed = {re.sub(r"(lora_(embedding_)?[AB])", r"\1.default", name): value for name, value in tensors.items()}
+    assert renamed.keys() != tensors.keys()
+    save_file(renamed, inner / "adapter_model.safetensors")
+    merge(Model("tiny", tied, "hf"), [Applied(Adapter("inner", inner))], tmp_path / "merged")
+    expected = logits(tied, path)
+    assert (logits(tmp_path / "merged") - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 def test_a_dora_is_merged_alone_and_not_among_others(tied, tmp_path):

@@ -15,6 +15,7 @@ from typing import Any
 from workbench.errors import ModelError
 from workbench.models.adapter import check_values, inspect_adapter, read_contents
 from workbench.models.compatibility import check_compatible
+from workbench.models.peft_names import find_readable
 from workbench.models.reference import Adapter, Applied, Model
 
 _MERGED = ("LORA", "IA3")
@@ -85,7 +86,7 @@ def _write(base: Model, laid: Sequence[Applied], out: Path) -> tuple[str, ...]:
             if any(_changes_ends(applied.adapter) for applied in laid) and _untie(model):
                 notes = ("The token embedding and the output head were one, and are two now: an adapter changes one.",)
             for applied in laid:
-                changed = PeftModelForCausalLM.from_pretrained(model, str(applied.adapter.path))
+                changed = PeftModelForCausalLM.from_pretrained(model, str(find_readable(applied.adapter)))
                 for module in changed.modules():
                     if isinstance(module, LoraLayer):
                         module.scale_layer(applied.scale)

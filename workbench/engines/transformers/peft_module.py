@@ -20,6 +20,7 @@ from workbench.engines.transformers.cache import Layers
 from workbench.engines.transformers.peft_folder import Source, make_config
 from workbench.engines.transformers.shared_weights import SharedWeights
 from workbench.errors import ModelError
+from workbench.models.peft_names import find_readable
 
 _INNER = re.compile(r"\.adapter\d{9}\b")
 """What an adapter is called inside a module, which is nobody's business outside."""
@@ -65,7 +66,7 @@ def load_part(base: LoadedBase, module: Any, source: Source, name: str) -> Any:
 
     Raises ModelError; where the adapter wrote into the base all the same, too, and the base is what it was.
     """
-    path, device = str(source.adapter.path), str(base.model.device)
+    path, device = str(find_readable(source.adapter)), str(base.model.device)
     try:
         config = make_config(source, [name for name, _ in base.model.named_modules() if name])
         if module is not None:
