@@ -8,7 +8,7 @@ from workbench.errors import TrainingError
 from workbench.hosting.pool import Pool
 from workbench.settings import Settings
 from workbench.store.store import Store
-from workbench.training.contest import Contest, Wanted
+from workbench.training.contest import Contest, StageBegan, Wanted
 from workbench.training.manifest import DataTrace, Manifest, write_manifest
 from workbench.training.registry import Registry
 
@@ -122,3 +122,13 @@ def test_too_few_cases_leave_it_open_and_say_how_many_would_do(judge):
     told = judge(limit=10).recommendation
     assert told.choice == "undecided"
     assert "10 test cases cannot tell that" in told.headline
+
+
+def test_latencies_are_of_answers_that_were_alone(judge):
+    verdict = judge()
+    stages = [one.stage for one in judge.told if isinstance(one, StageBegan)]
+    assert stages == ["choosing", "testing", "timing"]
+    assert "Latencies are of the first 20 cases, answered again one by one." in verdict.notes
+    judge.told.clear()
+    assert "one by one" not in " ".join(judge(at_once=1).notes)
+    assert [one.stage for one in judge.told if isinstance(one, StageBegan)] == ["choosing", "testing"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def main(
     bench: Annotated[Path | None, typer.Argument(metavar="[FILE.bench.yaml]", help="The comparison.")] = None,
     adapter: Annotated[str, typer.Option(metavar="NAME", help="Which; else the bench's, else the newest.")] = "",
-    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Requests side by side; 1: truest latencies.")] = 4,
+    at_once: Annotated[int, typer.Option(min=1, metavar="N", help="Requests side by side.")] = 4,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="Only the first N cases of each split.")] = 0,
     curve: Annotated[
         str, typer.Option(metavar="N,N,…", help="Also train on so many rows each (such as 10,25,50,100).")
@@ -38,7 +38,8 @@ def main(
     """Weigh an adapter against the best prompt.
 
     The best prompt is chosen on the validation split; then zero-shot, few-shot, the best prompt, the adapter with the
-    short prompt and the adapter with examples answer the test split, each question once. Prices come from the bench,
+    short prompt and the adapter with examples answer the test split, each question once; latencies are measured on 20
+    of its cases again, one answer at a time. Prices come from the bench,
     or from the options here, which then hold for every model. Python files that the bench names as scorers run only
     where you trust them.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from workbench.evaluation.contamination import Checked, check_contamination
 from workbench.evaluation.measurements import Costs, Table, count_unscored_cells, read_costs, read_table
 from workbench.evaluation.provenance import Provenance
+from workbench.evaluation.record import read_wish
 from workbench.evaluation.roles import find_role
 from workbench.evaluation.spread import compute_spreads
 from workbench.evaluation.statistics.interval import LEVEL, Bounds, mean_interval, rate_interval
@@ -74,7 +75,7 @@ def compute_summary(view: RunView) -> Summary:
         notes=(
             *_note_bench(view),
             *view.left_out,
-            *_note(variants, tables, metrics),
+            *_note(variants, tables, metrics, read_wish(run).at_once or 1),
             *whole.notes,
             *_note_losses(view),
             *contamination.sentences,
@@ -197,8 +198,10 @@ def _note_losses(view: RunView) -> Iterator[str]:
         yield f"{variant}: {note} ({cells:,} cells)"
 
 
-def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric]) -> Iterator[str]:
-    """What a reader has to know before they believe the numbers."""
+def _note(
+    variants: Sequence[VariantSummary], tables: Mapping[str, Table], metrics: Sequence[Metric], at_once: int
+) -> Iterator[str]:
+    """What a reader has to know before they believe the numbers. at_once: cells that were in flight on a model."""
     for one in variants:
         if one.failed:
             yield f"{one.name}: {one.failed} of {one.n} cells failed and have no score; the others may be easier ones."
@@ -223,6 +226,11 @@ def _note(variants: Sequence[VariantSummary], tables: Mapping[str, Table], metri
     if any(one.cached for one in variants):
         cached = sum(one.cached for one in variants)
         yield f"{cached} answers came from the cache; they count for scores and tokens, not for latency and speed."
+    if at_once > 1 and any(one.latency_p50 for one in variants):
+        yield (
+            f"Latency and speed are of up to {at_once} answers side by side. To measure each alone:"
+            " workbench eval --at-once 1 --no-cache --limit 20"
+        )
 
 
 def _note_cut(one: VariantSummary) -> str:

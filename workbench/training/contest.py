@@ -33,7 +33,7 @@ from workbench.training.manifest import Manifest
 from workbench.training.registry import Entry, Registry
 from workbench.training.verdict import Arm, CurvePair, CurvePoint, Verdict
 
-Stage = Literal["choosing", "testing", "curve"]
+Stage = Literal["choosing", "testing", "timing", "curve"]
 
 
 class StageBegan(msgspec.Struct, frozen=True):
@@ -49,11 +49,15 @@ _SHOTS = (0, 1, 2, 4, 8, 16, 32)
 _MOST_CHOOSING = 500
 """cases by which the best prompt is chosen"""
 
+_TIMED = 20
+"""cases that are answered a second time, one by one, for their latency"""
+
 
 class Wanted(NamedTuple):
     """What a verdict is asked on. adapter: "": the bench's own, else the newest that suits. at_once: requests side by
-    side; one alone gives the truest latencies. limit: the first so many cases, 0 for all. curve: adapters that learned
-    so many rows; with any, shots are counted as well. price: of every model, instead of what the bench says."""
+    side; latencies are measured on a few cases afterwards, one by one. limit: the first so many cases, 0 for all.
+    curve: adapters that learned so many rows; with any, shots are counted as well. price: of every model, instead of
+    what the bench says."""
 
     bench: Path
     adapter: str = ""
@@ -109,7 +113,7 @@ class Contest:
         arms = self._cast(best)
         variants = tuple({variant.name: variant for variant in arms.values()}.values())
         self._tell(StageBegan("testing"))
-        summary = self._run(variants, "test", cache=False)
+        summary = self._time(variants, self._run(variants, "test", cache=False))
         price = find_price(self._bench.prices, next(iter(arms.values())).model)
         evidence = Evidence(
             summary=summary,
@@ -208,18 +212,36 @@ class Contest:
 
     # --- answers -------------------------------------------------------------------------------------------------
 
-    def _run(self, variants: tuple[Variant, ...], split: str, cache: bool) -> Summary:
+    def _time(self, variants: tuple[Variant, ...], summary: Summary) -> Summary:
+        """The summary with speeds of answers that were alone: side by side, each waits for the others' steps."""
+        if self._wanted.at_once == 1:
+            return summary
+        self._tell(StageBegan("timing"))
+        alone = self._run(variants, "test", cache=False, timed=True)
+        speeds = {
+            one.name: {name: getattr(one, name) for name in ("latency_p50", "latency_p95", "tokens_per_second")}
+            for one in alone.variants
+        }
+        measured = tuple(msgspec.structs.replace(one, **speeds[one.name]) for one in summary.variants)
+        note = f"Latencies are of the first {alone.cases:,} cases, answered again one by one."
+        return msgspec.structs.replace(summary, variants=measured, notes=(*summary.notes, note))
+
+    def _run(self, variants: tuple[Variant, ...], split: str, cache: bool, timed: bool = False) -> Summary:
+        """timed: a few cases, one by one."""
         dataset = self._dataset(split)
+        if timed:
+            dataset = msgspec.structs.replace(dataset, limit=min(dataset.limit or _TIMED, _TIMED))
         bench = with_variants(self._bench, variants)
         bench = msgspec.structs.replace(bench, dataset=dataset, perturbations=None)
         options = Options(
             strategy=self._bench.context_strategy or self._settings.context_strategy,
-            at_once=self._wanted.at_once,
+            at_once=1 if timed else self._wanted.at_once,
             cache=cache,
             name=f"{self._path.name.removesuffix('.bench.yaml')} verdict",
             note=f"{'verdict on' if split == 'test' else 'choosing for the verdict on'} {self._entry.name}",
         )
-        run = Evaluation(bench, self._path, self._cases(split), self._pool, self._sources, self._store, options)
+        cases = load_cases(dataset, self._path.parent)
+        run = Evaluation(bench, self._path, cases, self._pool, self._sources, self._store, options)
         self._follow(run)
         summary = self._figures(run.run)
         if not summary.metrics:

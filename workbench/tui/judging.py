@@ -22,6 +22,7 @@ Make = Callable[[Wanted, Callable[[RunEvent | StageBegan], None]], Contest]
 _STAGES = {
     "choosing": "choosing the best prompt on the validation split",
     "testing": "answering the test split",
+    "timing": "measuring latencies, one answer at a time",
     "curve": "counting shots and rows on the validation split",
 }
 

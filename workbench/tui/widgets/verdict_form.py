@@ -40,7 +40,7 @@ _LINES = (
         "Which adapter is weighed; ctrl+o chooses. Empty: the one on a pane, else the promoted or newest that suits.",
     ),
     Line("limit", "cases", "all", "Only the first so many cases of each split; fewer are quicker and tell less."),
-    Line("at_once", "at once", "4", "Requests side by side; 1 gives the truest latencies."),
+    Line("at_once", "at once", "4", "Requests side by side. Latencies are measured one by one afterwards."),
     Line(
         "curve",
         "learning curve",
