@@ -13,10 +13,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.evaluation.bench import AdapterChoice
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
 Wish = Literal["up", "down", "toggle", "remove"]
@@ -24,7 +24,7 @@ Change = Callable[[Wish, int], Sequence[AdapterChoice]]
 _STRONGEST = 2.0
 
 
-class AdapterPanel(ModalScreen[Literal["add"] | None]):
+class AdapterPanel(Dialog[Literal["add"] | None]):
     """Dismissed with `add` when a person wants a further adapter, else with nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

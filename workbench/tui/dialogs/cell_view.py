@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 Wish = Literal["again", "pane", "expect", "copy"]
@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
     column: int
 
 
-class CellView(ModalScreen[Wanted | None]):
+class CellView(Dialog[Wanted | None]):
     """Reads cells one at a time, each on a thread: a slow disk never holds up the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,17 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.evaluation.summary import Confusion
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _LONGEST = 14
 _OTHER = "other"
 
 
-class ConfusionView(ModalScreen[None]):
+class ConfusionView(Dialog[None]):
     """Left and right turn to the next variant."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,12 +14,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import Preview, describe
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
@@ -35,7 +35,7 @@ FIELDS = {
 }
 
 
-class DatasetView(ModalScreen[Dataset | None]):
+class DatasetView(Dialog[Dataset | None]):
     """Fields above, the preview below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,9 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _WORDS = re.compile(r"\s+|[^\W_]+|[^\s\w]|_")
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
     text: str
 
 
-class Difference(ModalScreen[None]):
+class Difference(Dialog[None]):
     """Compares one pane with any other; keys walk through the others."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

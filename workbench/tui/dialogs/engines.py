@@ -8,8 +8,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
 from workbench.tui.widgets.plain import Static, plain_line
 
@@ -28,7 +28,7 @@ class EngineCard(Static):
         self.update(describe_engine(engine, width))
 
 
-class EnginesView(ModalScreen[None]):
+class EnginesView(Dialog[None]):
     """Read-only. `look` must return at once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss(None)", "leave", id="engines.leave")]

@@ -8,14 +8,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
 from workbench.prompting.prompt import Example
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
 
-class ExampleEditor(ModalScreen[Example | None]):
+class ExampleEditor(Dialog[Example | None]):
     """A text area for each variable, and one for the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.evaluation.scorers import Score
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 
-class Explanation(ModalScreen[None]):
+class Explanation(Dialog[None]):
     """Read-only; any of the leaving keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,16 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.engines.engine import Tokenized
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
 
 
-class FinalPrompt(ModalScreen[str | None]):
+class FinalPrompt(Dialog[str | None]):
     """Shows the prompt; dismissed with the text when a person wants it copied."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

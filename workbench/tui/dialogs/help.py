@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static
 
 
@@ -22,7 +22,7 @@ class KeyRow(NamedTuple):
     id: str
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """A scrolling page."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", "leave", id="help.leave")]

@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, plain_line
 
 
-class NameInput(ModalScreen[str | None]):
+class NameInput(Dialog[str | None]):
     """One input with a title and a line that explains it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "leave", id="name.leave")]

@@ -14,12 +14,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
 from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
 from workbench.sanitize import sanitize
 from workbench.tui.constraints import MisplacedError, read_constraint, write_constraint
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import Input, TextArea
 from workbench.tui.widgets.plain import Button, Label
 
@@ -109,7 +109,7 @@ class ConstraintEditor(TextArea):
             super().action_cursor_down(select)
 
 
-class PaneSettings(ModalScreen[Settled | None]):
+class PaneSettings(Dialog[Settled | None]):
     """A form over the fields of Sampling, with the pane's name, prompt and model above it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
@@ -32,7 +32,7 @@ class Picked(NamedTuple):
     wish: str = "enter"
 
 
-class Picker(ModalScreen[Picked | None]):
+class Picker(Dialog[Picked | None]):
     """Typing filters; up and down move; enter chooses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual_plot import NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import CategoricalAxisFormatter
 
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.estimate_plot import draw_estimate, find_limits
 from workbench.tui.widgets.plain import Label, Static, escape_label, plain_line
 
@@ -44,7 +44,7 @@ _CHARTS = (
 )
 
 
-class Plots(ModalScreen[None]):
+class Plots(Dialog[None]):
     """Left and right turn to the next chart."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

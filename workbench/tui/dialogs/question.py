@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Button, Label, plain_line
 
 
-class Question(ModalScreen[str]):
+class Question(Dialog[str]):
     """Dismissed with the id of the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

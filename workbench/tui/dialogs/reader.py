@@ -7,14 +7,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
 
-class Reader(ModalScreen[None]):
+class Reader(Dialog[None]):
     """Scrolls, selects, copies; changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

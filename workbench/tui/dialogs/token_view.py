@@ -10,17 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from workbench.engines.engine import TokenChoice
 from workbench.sanitize import sanitize
+from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SURE, _LIKELY, _TORN = 0.9, 0.5, 0.2
 _BAR_CELLS = 30
 
 
-class TokenView(ModalScreen[None]):
+class TokenView(Dialog[None]):
     """Left and right walk over the tokens; below stand the alternatives at the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
