@@ -5,7 +5,6 @@ Keys may come faster than a dialog is composed, and what its widgets have said m
 
 from __future__ import annotations
 
-from textual.events import Event
 from textual.message import Message
 from textual.screen import ModalScreen, ScreenResultType
 
@@ -17,5 +16,6 @@ class Dialog(ModalScreen[ScreenResultType]):
         return super().check_action(action, parameters) if self.is_mounted else False
 
     async def _on_message(self, message: Message) -> None:
-        if isinstance(message, Event) or self in self.app.screen_stack:
+        said_by_widget = type(message).__module__.startswith(("textual.widgets", "workbench."))
+        if not said_by_widget or self in self.app.screen_stack:
             await super()._on_message(message)

@@ -44,7 +44,7 @@ from workbench.tui.speeds import SECONDS, Speeds
 from workbench.tui.stream import FRAMES_PER_SECOND
 from workbench.tui.trainings import Trainings
 from workbench.tui.verdicts import Verdicts
-from workbench.tui.widgets.case_view import CaseView
+from workbench.tui.widgets.case_view import CaseView, ShownCase
 from workbench.tui.widgets.edit_column import EditColumn
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.example_list import ExampleList
@@ -217,9 +217,13 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._measure()
 
     async def show_case(self) -> None:
-        await self.edit.case.load(lambda: tell_case(self.session))
+        await self.edit.case.load(self._read_case)
         for news in self.session.take_news():
             self.notify(news, title="Dataset", severity="warning")
+
+    def _read_case(self) -> ShownCase:
+        self._gather_case()  # it may have been typed while the view was busy
+        return tell_case(self.session)
 
     def show_titles(self) -> None:
         """Names and marks on every border."""
