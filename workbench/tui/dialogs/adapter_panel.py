@@ -16,7 +16,7 @@ from textual.content import Content
 
 from workbench.evaluation.bench import AdapterChoice
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
 Wish = Literal["up", "down", "toggle", "remove"]

@@ -13,7 +13,7 @@ from textual.content import Content
 
 from workbench.evaluation.summary import Confusion
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _LONGEST = 14

@@ -19,7 +19,7 @@ from workbench.errors import DatasetError, WorkbenchError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import Preview, describe
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
 

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 
-from workbench.tui.dialogs.dialog import Dialog
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Static, plain_line
 
 _SECONDS = 0.5

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from workbench.engines.engine import Tokenized
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, plain_line
 

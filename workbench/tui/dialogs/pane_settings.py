@@ -19,7 +19,7 @@ from workbench.engines.engine import Sampling
 from workbench.evaluation.bench import Variant
 from workbench.sanitize import sanitize
 from workbench.tui.constraints import MisplacedError, read_constraint, write_constraint
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import Input, TextArea
 from workbench.tui.widgets.plain import Button, Label
 

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 

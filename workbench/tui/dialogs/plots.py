@@ -13,7 +13,7 @@ from textual_plot import NumericAxisFormatter, PlotWidget
 from textual_plot.axis_formatter import CategoricalAxisFormatter
 
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.estimate_plot import draw_estimate, find_limits
 from workbench.tui.widgets.plain import Label, Static, escape_label, plain_line
 

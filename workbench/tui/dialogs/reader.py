@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 

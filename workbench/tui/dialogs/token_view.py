@@ -13,7 +13,7 @@ from textual.content import Content
 
 from workbench.engines.engine import TokenChoice
 from workbench.sanitize import sanitize
-from workbench.tui.dialogs.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _SURE, _LIKELY, _TORN = 0.9, 0.5, 0.2
