@@ -164,3 +164,14 @@ def test_a_long_architecture_is_none(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not name its architecture") as caught:
         inspect(Model("long", path))
     assert len(caught.value.message) < 1000
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_an_epsilon_that_would_end_the_engine_is_refused(tmp_path: Path, value: float) -> None:
+    path = write_gguf(tmp_path / "model.gguf")
+    key = b"llama.attention.layer_norm_rms_epsilon" + struct.pack("<I", 6)
+    raw = path.read_bytes()
+    at = raw.index(key) + len(key)
+    path.write_bytes(raw[:at] + struct.pack("<f", value) + raw[at + 4 :])
+    with pytest.raises(ModelError, match="layer_norm_rms_epsilon"):
+        inspect_gguf(path)

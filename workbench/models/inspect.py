@@ -5,6 +5,7 @@ Knows nothing of how a model is run.
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def read_parts(path: Path) -> list[Header]:
     """The headers of a GGUF model's file and of all its further parts. Raises ModelError as `inspect_gguf` does."""
     header = read_header(path)
     _check_kind(path, header)
+    _check_epsilons(path, header)
     return [header, *(read_header(part) for part in _other_parts(path, header))]
 
 
@@ -124,6 +126,17 @@ def _check_kind(path: Path, header: Header) -> None:
     if found.startswith("part "):
         hint = "Choose the first part."
     raise ModelError(f"{path} is {found}, not a language model.", hints.get(found, hint))
+
+
+def _check_epsilons(path: Path, header: Header) -> None:
+    """Raise ModelError for a number beside a norm that ends llama.cpp's process in its first step."""
+    for name in ("layer_norm_epsilon", "layer_norm_rms_epsilon", "group_norm_epsilon"):
+        value = _get(header, f"attention.{name}")
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            raise ModelError(
+                f"{path} is damaged: its {name} is {value:g}, and a norm needs a number from 0 on.",
+                "Fetch the file again.",
+            )
 
 
 def _other_parts(path: Path, header: Header) -> list[Path]:
