@@ -14,11 +14,12 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workbench import paths
 from workbench.errors import FileChangedError, FileError
+from workbench.file_lock import lock_folder
 
 _MOST_BYTES = 256 << 20
 """of a text that is read as a whole"""
@@ -54,18 +55,34 @@ def write_text(path: Path, text: str, expected_digest: str | None = None, durabl
     """Replace the file by `text` in one step, keeping its permissions; folders are made as needed.
 
     expected_digest: what `digest` gave when the file was opened, or "" for a file that was not there; when the
-        file has changed since, nothing is written and FileChangedError is raised. None writes regardless.
+        file has changed since, nothing is written and FileChangedError is raised. None writes regardless. Nobody who
+        writes by this function can do so between the check and the replacement.
     durable: wait until the disk has it. Without, a power cut may lose it, a crash of this program cannot; a
-        hundred times faster.
+        hundred times faster. Files that several processes change are written durably: only then is there a lock.
     Raises FileError when the file cannot be written; the old content is then still there.
     """
-    if expected_digest is not None and digest(path) != expected_digest:
-        raise FileChangedError(
-            f"{path} was changed by another program since it was opened.",
-            "Reload it to see the other version, or save under another name.",
-        )
+    _write(path, lambda: text, expected_digest, durable)
+
+
+def update_text(path: Path, change: Callable[[str], str]) -> None:
+    """Replace the file by what `change` makes of its text, "" for one that is not there, with no write in between.
+
+    Raises FileError, and whatever `change` raises; the old content is then still there.
+    """
+    _write(path, lambda: change(read_text(path) if path.exists() else ""), None, durable=True)
+
+
+def _write(path: Path, compose: Callable[[], str], expected_digest: str | None, durable: bool) -> None:
     try:
-        _replace(path.resolve(), text.encode("utf-8"), durable)  # resolved: a symbolic link stays a link
+        target = path.resolve()  # a symbolic link stays a link
+        make_folder(target.parent)
+        with lock_folder(target.parent) if durable else contextlib.nullcontext():
+            if expected_digest is not None and digest(path) != expected_digest:
+                raise FileChangedError(
+                    f"{path} was changed by another program since it was opened.",
+                    "Reload it to see the other version, or save under another name.",
+                )
+            _replace(target, compose().encode("utf-8"), durable)
     except UnicodeEncodeError as error:
         raise FileError(
             f"Cannot write {path}: the text holds half a character ({error.object[error.start]!r}).",
@@ -87,11 +104,12 @@ def remove(path: Path) -> None:
 
 def move(path: Path, target: Path) -> None:
     """Move a file to a path that is not taken; folders are made as needed. Raises FileError."""
-    if target.exists():
-        raise FileError(f"Cannot move {path}: {target} is already there.", "Choose another name.")
     try:
         make_folder(target.parent)
-        shutil.move(path, target)
+        with lock_folder(target.parent):
+            if target.exists():
+                raise FileError(f"Cannot move {path}: {target} is already there.", "Choose another name.")
+            shutil.move(path, target)
         _sync_folder(target.parent)
     except OSError as error:
         raise FileError(f"Cannot move {path} to {target}: {_explain(error)}.", "It is still where it was.") from error
@@ -140,7 +158,6 @@ def digest_text(text: str) -> str:
 
 
 def _replace(target: Path, content: bytes, durable: bool) -> None:
-    make_folder(target.parent)
     _sweep(target)
     temporary = target.parent / f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}.tmp"
     private = paths.is_own(target)

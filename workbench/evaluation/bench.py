@@ -200,7 +200,7 @@ def save_bench(path: Path, bench: Bench, expected_digest: str | None = None) -> 
     old = files.read_text(path) if path.exists() else ""
     text = document.encode(bench, old)
     files.write_text(path, text, expected_digest)
-    return files.digest(path)
+    return files.digest_text(text)  # of what was written: what stands there by now may be another program's
 
 
 def _check(bench: Bench) -> list[str]:

@@ -19,10 +19,10 @@ from workbench.evaluation import document
 from workbench.evaluation.bench import Bench
 from workbench.evaluation.datasets import Case, Cases, load_cases
 from workbench.evaluation.lane import Column, Job
-from workbench.evaluation.owner import describe_myself, is_alive
 from workbench.evaluation.provenance import Provenance
 from workbench.evaluation.record import Wish, read_case, read_wish, write_case, write_cell
 from workbench.evaluation.scorers import Scorer
+from workbench.process_identity import describe_myself, is_alive
 from workbench.store import cells
 from workbench.store.origins import get_origins, set_origin
 from workbench.store.runs import (

@@ -48,11 +48,15 @@ def require_trust(specs: Sequence[Spec], folder: Path) -> tuple[LocalCode, ...]:
 
 def trust(found: Sequence[LocalCode]) -> None:
     """Remember that a user agreed to this code as it was read. Raises FileError."""
-    known = _read()
-    for code in found:
-        others = [digest for digest in known.get(code.file, []) if digest != code.digest]
-        known[code.file] = [*others, code.digest][-_MOST_KEPT:]
-    files.write_text(_file(), msgspec.json.format(msgspec.json.encode(known)).decode())
+
+    def add(text: str) -> str:
+        known = _decode(text)
+        for code in found:
+            others = [digest for digest in known.get(code.file, []) if digest != code.digest]
+            known[code.file] = [*others, code.digest][-_MOST_KEPT:]
+        return msgspec.json.format(msgspec.json.encode(known)).decode()
+
+    files.update_text(_file(), add)
 
 
 def describe_code(found: Sequence[LocalCode]) -> str:
@@ -99,9 +103,16 @@ def _find(value: Any) -> Iterator[str]:
 
 def _read() -> dict[str, list[str]]:
     try:
-        return msgspec.json.decode(files.read_text(_file()), type=dict[str, list[str]])
-    except (FileError, msgspec.DecodeError):
+        return _decode(files.read_text(_file()))
+    except FileError:
         return {}  # nothing is trusted that cannot be read
+
+
+def _decode(text: str) -> dict[str, list[str]]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, list[str]])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _file() -> Path:

@@ -160,8 +160,9 @@ def save_recipe(path: Path, recipe: Recipe, expected_digest: str | None = None) 
     expected_digest: as in files.write_text, whose errors it raises.
     """
     old = files.read_text(path) if path.exists() else ""
-    files.write_text(path, document.encode(recipe, old), expected_digest)
-    return files.digest(path)
+    text = document.encode(recipe, old)
+    files.write_text(path, text, expected_digest)
+    return files.digest_text(text)
 
 
 def check_recipe(recipe: Recipe, where: str = "The recipe") -> None:

@@ -64,7 +64,7 @@ class Amendment(msgspec.Struct, frozen=True):
         stop = self.start + len(self.before)
         text = _decode(self.path, content[: self.start] + self.after + content[stop:])
         files.write_text(self.path, text, self.digest)
-        return files.digest(self.path)
+        return files.digest_text(text)
 
 
 def add_case(
