@@ -10,8 +10,8 @@ from textual.style import Style
 from workbench.tui.widgets.plain import Static
 
 _CHOSEN = Style(bold=True, reverse=True)
-_FORMS = (" {letter} {sign} ", " {letter}{sign} ", "{letter}{sign}", "{letter}")
-"""how a tab may be written; the first that leaves room for all of them is taken"""
+_FORMS = ((" {letter} {sign} ", " "), (" {letter} {sign}", ""), ("{letter}{sign}", ""), ("{letter}", ""))
+"""how a tab may be written, and what stands between two; the first that leaves room for all of them is taken"""
 
 
 class PaneTabs(Static):
@@ -37,12 +37,12 @@ class PaneTabs(Static):
 
 def write_tabs(signs: Sequence[str], chosen: int, width: int) -> Content:
     """All tabs in a row of so many cells, the chosen one reversed."""
-    for form in _FORMS:
+    for form, gap in _FORMS:
         tabs = [
             Content.assemble((form.format(letter="ABCDEFGH"[index], sign=sign), _style(index, index == chosen)))
             for index, sign in enumerate(signs)
         ]
-        row = Content(" ").join(tabs)
+        row = Content(gap).join(tabs)
         if row.cell_length <= width:
             break
     return row
