@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -18,9 +20,12 @@ from workbench.evaluation.provenance import (
     digest_question,
     name_engine,
     repeat_sampling,
+    trace,
 )
+from workbench.evaluation.sources import Sources
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Example, Message, Prompt
+from workbench.store.store import Store
 
 MODEL = ModelTrace(Model("desk", Path("/models/desk.gguf")), "abc")
 LORA = AdapterTrace(Applied(Adapter("calm", Path("/adapters/calm")), 0.5), "def")
@@ -110,3 +115,20 @@ def test_engines_are_named_with_their_versions():
     assert name_engine("gguf").startswith("llama-cpp-python 0.")
     assert "torch" in name_engine("hf")
     assert name_engine("scripted") == "scripted"
+
+
+def test_a_template_that_writes_the_day_is_asked_with_the_day_of_the_run(tmp_path):
+    dated = Model("desk", tmp_path / "desk.script.json", "scripted", chat_template="{{ strftime_now('%d') }}")
+    dated.path.write_text("{}")
+    today = datetime.now().date().isoformat()
+    fixed = '{"date": "2026-01-02"}'
+    for model, expected in (
+        (dated, json.dumps({"date": today}, separators=(",", ":"))),
+        (msgspec.structs.replace(dated, chat_template="plain"), ""),
+        (msgspec.structs.replace(dated, chat_template_kwargs=fixed), fixed),
+    ):
+        sources = Sources(lambda _: Prompt("plain", "user:\nhi"), lambda _, found=model: found)
+        store = Store(tmp_path / "store.sqlite")
+        made = trace(Variant("a", "plain", "desk"), sources, "refuse", store)
+        store.close()
+        assert made.base.chat_template_kwargs == expected

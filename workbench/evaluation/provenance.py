@@ -6,6 +6,8 @@ Knows nothing of how a run goes on, nor of scores.
 from __future__ import annotations
 
 import hashlib
+import json
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from workbench.evaluation.launch import Draft
 from workbench.evaluation.perturbations import perturb
 from workbench.evaluation.sources import Sources
 from workbench.models.reference import Applied, Format, Model, with_template_kwargs
+from workbench.models.template_text import is_dated
 from workbench.prompting.budget import Strategy
 from workbench.prompting.prompt import Message, Prompt
 from workbench.store.fingerprints import fingerprint
@@ -103,7 +106,7 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
     Reads large files the first time, to know them by their content.
     """
     prompt = _word(variant, sources.open_prompt(variant.prompt))
-    model = with_template_kwargs(sources.find_model(variant.model), variant.chat_template_kwargs)
+    model = _fix_date(with_template_kwargs(sources.find_model(variant.model), variant.chat_template_kwargs))
     applied = sources.find_adapters(variant.adapters)
     return Provenance(
         variant,
@@ -113,6 +116,15 @@ def trace(variant: Variant, sources: Sources, strategy: Strategy, store: Store) 
         strategy,
         name_engine(model.format),
     )
+
+
+def _fix_date(model: Model) -> Model:
+    """A template that writes the day asks another question each day: the run keeps its own, so that an answer is
+    cached under the day it was asked on, and a run that is gone on with tomorrow asks the same."""
+    known = json.loads(model.chat_template_kwargs) if model.chat_template_kwargs else {}
+    if "date" in known or not is_dated(model):
+        return model
+    return with_template_kwargs(model, {"date": datetime.now().date().isoformat()})
 
 
 def _word(variant: Variant, prompt: Prompt) -> Prompt:
