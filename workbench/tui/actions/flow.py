@@ -75,10 +75,7 @@ async def settle_trust_of(screen: Screen[Any], scorers: Sequence[Spec], folder: 
 
 
 async def pick_file(screen: BenchScreen, title: str, suffixes: tuple[str, ...]) -> Path | None:
-    from textual_fspicker import FileOpen, Filters
+    """A file that a person chose; suffixes: of those that are listed at first."""
+    from workbench.tui.dialogs.file_picker import FilePicker
 
-    wanted = Filters(
-        (" ".join(f"*{suffix}" for suffix in suffixes), lambda path: path.suffix.lower() in suffixes),
-        ("all", lambda _path: True),
-    )
-    return await screen.app.push_screen_wait(FileOpen(str(Path.home()), title=title, filters=wanted))
+    return await screen.app.push_screen_wait(FilePicker(Path.home(), title, suffixes))

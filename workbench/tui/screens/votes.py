@@ -139,7 +139,11 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         except WorkbenchError as error:
             self.app.call_from_thread(say, self, error)
             return
-        self.app.call_from_thread(self.query_one("#vote-ratings", Static).update, draw_ratings(ratings))
+        self.app.call_from_thread(self._show_ratings, ratings)
+
+    def _show_ratings(self, ratings: tuple[Rating, ...]) -> None:
+        if self.is_attached:  # left while they were worked out
+            self.query_one("#vote-ratings", Static).update(draw_ratings(ratings))
 
 
 def draw_ratings(ratings: tuple[Rating, ...]) -> Content:

@@ -16,6 +16,6 @@ class Dialog(ModalScreen[ScreenResultType]):
         return super().check_action(action, parameters) if self.is_mounted else False
 
     async def _on_message(self, message: Message) -> None:
-        said_by_widget = type(message).__module__.startswith(("textual.widgets", "workbench."))
+        said_by_widget = type(message).__module__.startswith(("textual.widgets", "textual_fspicker.", "workbench."))
         if not said_by_widget or self in self.app.screen_stack:
             await super()._on_message(message)
