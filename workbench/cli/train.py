@@ -5,6 +5,7 @@ Knows nothing of how training goes (training/child/) or of what a recipe means (
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -201,7 +202,9 @@ def _tell(event: JobEvent, steps: int) -> str:
             scores = "".join(
                 f"  {name} {format_score(value, p.is_share(name, event.free))}" for name, value in event.scores.items()
             )
-            return f"after update {event.step}:{loss}{scores}{'  (best so far)' if event.best and event.step else ''}"
+            ends = "" if event.end_logprob is None else f"  ends {math.exp(event.end_logprob):.1%}"
+            best = "  (best so far)" if event.best and event.step else ""
+            return f"after update {event.step}:{loss}{scores}{ends}{best}"
         case p.JobNotice():
             return event.text
         case p.JobPaused():

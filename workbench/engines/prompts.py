@@ -13,13 +13,14 @@ import msgspec
 
 from workbench.engines.adapter_extras import find_extras
 from workbench.engines.answer import Answer
+from workbench.engines.answer_frame import AnswerFrame, read_frame
 from workbench.engines.engine import Request, Tokenized
 from workbench.engines.reasoning import AnswerFormat, read_format
 from workbench.engines.thinking import ThinkingFilter
 from workbench.engines.vocabulary import Vocabulary
-from workbench.errors import TemplateError
+from workbench.errors import ModelError, TemplateError
 from workbench.prompting.chat import CHATML, PLAIN, PLAIN_STOP, ChatTemplate, Layout, Segment, render_segments
-from workbench.prompting.prompt import Message
+from workbench.prompting.prompt import Role
 
 _REMEMBERED = 256
 _MOST_TEMPLATES = 16
@@ -32,6 +33,22 @@ class _Read(NamedTuple):
     text: str
     ids: list[int]
     notes: tuple[str, ...]
+
+
+class Finished(NamedTuple):
+    """A conversation with its answer as token ids: `ids[:asked]` is what is asked, `ids[end]` ends the answer.
+
+    parts: an answered prompt is written otherwise than an open one, by the template or by the tokenizer at the seam.
+    stripped: white space around the answer was left out, or a reasoning tag that the prompt has. own_end: the end is
+    the tokenizer's, as the template closes an answer with none.
+    """
+
+    ids: list[int]
+    asked: int
+    end: int
+    parts: bool = False
+    stripped: bool = False
+    own_end: bool = False
 
 
 class Prompts:
@@ -52,6 +69,7 @@ class Prompts:
         self._vocabulary = vocabulary
         self._known: dict[bytes, _Read] = {}
         self._templates: dict[str, ChatTemplate] = {}
+        self._frames: dict[tuple[str, tuple[Role, ...]], AnswerFrame] = {}
         chatml = vocabulary.has("<|im_start|>", "<|im_end|>")
         self._source = template or (CHATML if chatml else PLAIN)
         self._completes_template = completes_template or not template
@@ -99,20 +117,84 @@ class Prompts:
             return joined
         return prompt + self._vocabulary.continue_text(answer, special=request.mode == "completion")
 
-    def close(self, messages: Sequence[Message], answer: str) -> tuple[Segment, ...]:
-        """The final text of a conversation that ends with this answer, its turn finished. Raises TemplateError."""
-        begun = messages[-1].content if messages and messages[-1].role == "assistant" else None
-        whole = (
-            (*messages, Message("assistant", answer))
-            if begun is None
-            else (*messages[:-1], Message("assistant", begun + answer))
-        )
-        return render_segments(self._template(""), whole, self._vocabulary.control, closed=True).segments
+    def finish(self, request: Request, answer: str) -> Finished:
+        """The final text with an answer behind it, its turn finished as the chat template does it.
 
-    def tokenize_closed(self, segments: Sequence[Segment]) -> list[int]:
-        """The token ids of a finished conversation's text."""
-        ids = self._tokenize(segments)
-        return self._vocabulary.begin(ids) if self._completes_template else ids
+        Where no token of the template's closing ends an answer, the tokenizer's own end stands behind it. Raises
+        TemplateError, and ModelError for a model that has no end to learn.
+        """
+        _, asked = self.read(request)
+        chat = request.mode == "chat"
+        frame = self.read_frame(request) if chat else AnswerFrame()
+        opening, text = frame.lay(answer)
+        closing, ends = self._cut_closing(frame.closing)
+        own_end = [] if ends else [self._find_own_end(chat)]
+        learned = [Segment(opening), *(self._split(text) if chat else (Segment(text),)), Segment(closing)]
+        layout = self._lay_out(request).segments
+        whole = self._complete(request, self._tokenize(_join([*layout, *learned])))
+        parts = shared_length(asked, whole) < len(asked) or len(whole) <= len(asked)
+        if parts:
+            pieces = (
+                self._vocabulary.continue_text(piece.text, not piece.literal) for piece in _join(learned) if piece.text
+            )
+            whole = [*asked, *(token for piece in pieces for token in piece)]
+        ids = [*whole, *own_end]
+        end = self._find_end(ids, ends or 1)
+        return Finished(ids, len(asked), end, frame.parts or (parts and bool(text)), text != answer, not ends)
+
+    def read_frame(self, request: Request) -> AnswerFrame:
+        """What stands around an answer to a request in chat mode. Raises TemplateError."""
+        roles = tuple(message.role for message in request.messages)
+        key = (request.chat_template_kwargs, roles)
+        if key not in self._frames:
+            while len(self._frames) >= _REMEMBERED:
+                del self._frames[next(iter(self._frames))]
+            template = self._template(request.chat_template_kwargs)
+            self._frames[key] = read_frame(template, roles, self._form, self._vocabulary.control)
+        return self._frames[key]
+
+    def _cut_closing(self, closing: str) -> tuple[str, int]:
+        """What is learned of a template's closing, up to its last token that ends an answer and the white space behind
+        it, and how many such tokens it has; nothing where none of it ends one."""
+        control = self._vocabulary.control
+        found = [match for match in control.finditer(closing) if self._ends(match[0])] if control else []
+        if not found:
+            return "", 0
+        behind = closing[found[-1].end() :]
+        return closing[: found[-1].end()] + behind[: len(behind) - len(behind.lstrip())], len(found)
+
+    def _ends(self, control: str) -> bool:
+        """Whether the text of a control token is one that ends an answer."""
+        ids = self._vocabulary.continue_text(control, special=True)
+        return len(ids) == 1 and self._vocabulary.ends(ids[0])
+
+    def _find_own_end(self, chat: bool) -> int:
+        end = self._vocabulary.eos
+        if end is None:
+            why = "the chat template closes an answer with none" if chat else "without a chat template there is none"
+            raise ModelError(
+                f"This model has no token that ends an answer: its tokenizer names no eos_token, and {why}."
+                " Its answers would never end.",
+                "Name an eos_token in the model's tokenizer_config.json, or take another base.",
+            )
+        return end
+
+    def _find_end(self, ids: Sequence[int], ends: int) -> int:
+        """The place of the first of the last tokens that end an answer."""
+        places = [at for at, token in enumerate(ids) if self._vocabulary.ends(token)]
+        return places[-min(ends, len(places))] if places else len(ids) - 1
+
+    def _split(self, text: str) -> list[Segment]:
+        """A text of a person's, the control tokens spelled in it apart."""
+        control = self._vocabulary.control
+        if control is None:
+            return [Segment(text)]
+        pieces: list[Segment] = []
+        at = 0
+        for match in control.finditer(text):
+            pieces += [Segment(text[at : match.start()]), Segment(match[0], True)]
+            at = match.end()
+        return [*pieces, Segment(text[at:])]
 
     def begin_answer(self, request: Request, started: float) -> Answer:
         """The empty answer to a request that was taken at `started`. Raises TemplateError."""
@@ -171,6 +253,17 @@ class Prompts:
             variables = json.loads(kwargs) if kwargs else {}
             self._templates[kwargs] = ChatTemplate(self._source, self._vocabulary.special_tokens, variables)
         return self._templates[kwargs]
+
+
+def _join(segments: Sequence[Segment]) -> list[Segment]:
+    """The same with neighbours of one kind in one piece, since that is how text is tokenised."""
+    joined: list[Segment] = []
+    for segment in segments:
+        if joined and joined[-1].literal == segment.literal:
+            joined[-1] = Segment(joined[-1].text + segment.text, segment.literal)
+        elif segment.text:
+            joined.append(segment)
+    return joined
 
 
 def shared_length(first: Sequence[int], second: Sequence[int]) -> int:

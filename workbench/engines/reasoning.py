@@ -34,11 +34,14 @@ TAGS = (
 
 class AnswerFormat(NamedTuple):
     """tags: pairs that frame reasoning, the model's own before others. answer_opening: what may stand before an answer
-    that no reasoning precedes. turn_end: the text behind an answer; "" where the template closes it with nothing."""
+    that no reasoning precedes. turn_end: the text behind an answer; "" where the template closes it with nothing.
+    reasoning_end: what the template writes between reasoning and answer, white space included; "" where it shows none.
+    """
 
     tags: tuple[Tags, ...] = TAGS
     answer_opening: str = ""
     turn_end: str = ""
+    reasoning_end: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -67,12 +70,13 @@ def read_format(template: ChatTemplate, response_schema: object = None) -> Answe
     answered = _render(template, [_turn("user", _USER), _turn("assistant", _ANSWER)], False)
     header, end = _cut(answered, _USER, _ANSWER), _behind(answered, _ANSWER)
     prompt = _behind(asked, _USER)
-    own = _read_tags(template, prompt)
+    reasoned = _render_reasoned(template)
+    own = _read_tags(reasoned, prompt)
     opening = header[len(prompt) :].strip() if prompt and header.startswith(prompt) and own else ""
     if own and opening.startswith((own[0].opening, own[0].closing)):
         opening = ""  # reasoning that is closed at once opens no answer: it is empty reasoning
     pairs = dict.fromkeys((*own, *read_schema_tags(response_schema), *TAGS))
-    return AnswerFormat(tuple(pairs), opening, end.strip())
+    return AnswerFormat(tuple(pairs), opening, end.strip(), _cut(reasoned, _REASONING, _ANSWER) if own else "")
 
 
 _THINKING = re.compile(r"\(\?P<(?:thinking|reasoning_content|reasoning)>(?:[^()\\]|\\.)*\)")
@@ -99,10 +103,15 @@ def read_schema_tags(schema: object) -> tuple[Tags, ...]:
     return (Tags(opening, closing),) if opening and closing else ()
 
 
-def _read_tags(template: ChatTemplate, prompt: str) -> tuple[Tags, ...]:
-    """The tags that the template itself lays around an answer's reasoning; none where it shows none."""
+def _render_reasoned(template: ChatTemplate) -> str:
+    """The text of an answer with reasoning, told in the ways that templates take it."""
     turn = _turn("assistant", _ANSWER) | dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _REASONING)
-    text = _render(template, [_turn("user", _USER), turn], False)
+    return _render(template, [_turn("user", _USER), turn], False)
+
+
+def _read_tags(text: str, prompt: str) -> tuple[Tags, ...]:
+    """The tags that a template itself lays around an answer's reasoning; none where it shows none. text: of such an
+    answer."""
     before, closing = _cut(text, _USER, _REASONING), _cut(text, _REASONING, _ANSWER).strip()
     if not before or not closing:
         return ()

@@ -1,4 +1,5 @@
-"""Guard: what goes wrong with a training can be seen in its numbers: no numbers, explosion, rows learned by heart.
+"""Guard: what goes wrong with a training can be seen in its numbers: no numbers, explosion, rows learned by
+heart, answers that will not end.
 
 Knows nothing of trainers: it is told numbers, and says sentences.
 """
@@ -20,6 +21,15 @@ _LASTS = 5
 _RISEN = 1.05
 """A validation loss so many times its lowest, twice in a row, has risen."""
 
+_ENDS = math.log(0.5)
+"""The logarithm of a probability below which a greedy answer may not end where it should."""
+
+_ENDS_BY = 0.5
+"""The share of the updates after which the end should be on its way."""
+
+_RISING = 0.7
+"""How far the logarithm must have risen since before training; half way through it may go on to do so."""
+
 _TRY = (
     "Try a lower training.learning_rate (a third of this one), a longer training.warmup, or a lower training.clip;"
     " float16 overflows more easily than bfloat16 or float32."
@@ -35,6 +45,8 @@ class Standing(msgspec.Struct, frozen=True):
     high: int = 0
     losses: tuple[tuple[int, float, float], ...] = ()
     parted: bool = False
+    endless: bool = False
+    end_before: float | None = None
 
 
 class Guard:
@@ -49,11 +61,16 @@ class Guard:
         self._high = standing.high
         self._losses = list(standing.losses)
         self._parted = standing.parted
+        self._endless = standing.endless
+        self._end_before = standing.end_before
 
     @property
     def standing(self) -> Standing:
         lowest = self._lowest if math.isfinite(self._lowest) else None
-        return Standing(self._first, tuple(self._recent), lowest, self._high, tuple(self._losses), self._parted)
+        losses = tuple(self._losses)
+        return Standing(
+            self._first, tuple(self._recent), lowest, self._high, losses, self._parted, self._endless, self._end_before
+        )
 
     def step(self, step: int, loss: float, grad_norm: float) -> None:
         """Take an update's numbers. Raises TrainingError when it makes no sense to go on."""
@@ -93,3 +110,30 @@ class Guard:
             f" {train_loss:.3g}, and the validation loss rose from {best[2]:.3g} to {validation_loss:.3g}. The rows are"
             " being learned by heart. The best state is kept; more rows, fewer epochs, a lower rank or dropout help."
         )
+
+    def examine_end(self, share: float, logprob: float | None) -> str:
+        """Take how surely answers end where they should; a sentence when that is not being learned, said once.
+
+        share: of the updates that are made. logprob: natural logarithm; None where it is not known.
+        """
+        before, self._end_before = self._end_before, logprob if self._end_before is None else self._end_before
+        if logprob is None or self._endless or share < _ENDS_BY or logprob >= _ENDS:
+            return ""
+        rising = before is not None and logprob - before >= _RISING
+        if rising and share < 1:
+            return ""
+        self._endless = True
+        was = "" if before is None else f", {math.exp(before):.1%} before training"
+        return (
+            "The end of the answer is not being learned: where an expected answer ends, the model ends its own with a"
+            f" probability of {math.exp(logprob):.1%}{was}. Its answers will run on to max_tokens. Look in the dry run"
+            " whether answers are cut; train longer or with a higher learning rate; where the base never learned its"
+            " end token, name embed_tokens and lm_head in method.modules_to_save."
+        )
+
+
+def describe_end(logprob: float | None) -> str:
+    """A sentence where a state is not sure to end its answers; nothing else. logprob: as in `Guard.examine_end`."""
+    if logprob is None or logprob >= _ENDS:
+        return ""
+    return f"Its answers may not end: where they should, it ends them with a probability of {math.exp(logprob):.1%}."

@@ -91,7 +91,8 @@ class JobExamined(_Event, frozen=True, tag="examined"):
 
     train_loss: mean since the examination before, None at step 0. scores: mean of each scorer, over `cases`;
     those named in `free` are no shares of 1.
-    best: whether it is the best so far, by `metric`. seconds: what the examination took.
+    best: whether it is the best so far, by `metric`. seconds: what the examination took. end_logprob: mean natural
+    logarithm of the probability that expected answers end where they do; None where it is not known.
     """
 
     step: int
@@ -104,6 +105,7 @@ class JobExamined(_Event, frozen=True, tag="examined"):
     seconds: float = 0.0
     samples: tuple[Sample, ...] = ()
     free: tuple[str, ...] = ()
+    end_logprob: float | None = None
 
 
 class JobSaved(_Event, frozen=True, tag="saved"):

@@ -58,6 +58,13 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     dora: Annotated[bool, _explained("LoRA: learn size and direction apart; slower, cannot become a GGUF adapter")] = (
         False
     )
+    modules_to_save: Annotated[
+        tuple[str, ...],
+        _explained(
+            "LoRA, IA3: modules to train whole, such as embed_tokens and lm_head where the base never learned a token"
+            " that it needs; much more memory, a large file, no GGUF adapter"
+        ),
+    ] = ()
     virtual_tokens: Annotated[int, _explained("prefix and prompt: how many learned tokens stand in front")] = 16
 
 
@@ -202,6 +209,8 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
     yield from _find_bad_amounts(recipe)
     if method.dora and method.kind not in ("lora", "qlora"):
         yield f"method.dora: only LoRA has it, not {method.kind}"
+    if method.modules_to_save and method.kind not in ("lora", "qlora", "ia3"):
+        yield f"method.modules_to_save: only LoRA and IA3 have it, not {method.kind}"
     yield from _find_bad_preference(recipe)
 
 

@@ -49,6 +49,11 @@ def render_rows(task: Task, cases: Iterable[Case]) -> Rendered:
             f"Nothing can be learned: {seen} an expected answer.",
             "Name the column with the right answer as `expected` of the dataset in the recipe.",
         )
+    if not any(row.answer.strip() for row in rows):
+        raise TrainingError(
+            f"Nothing can be learned: the expected answers of all {len(rows)} rows are empty.",
+            "Name the column with the right answer as `expected` of the dataset in the recipe.",
+        )
     return Rendered(tuple(rows), tuple(unlabelled))
 
 
@@ -59,11 +64,16 @@ def render_training(task: Task) -> Rendered:
     return render_rows(task, task.train)
 
 
-def render_validation(task: Task) -> tuple[Row, ...]:
+def render_validation(task: Task) -> Rendered:
     """The rows to examine on; none where the recipe has none."""
     if task.validation is None or task.prompt is None:
-        return ()
-    return render_rows(task, task.validation).rows
+        return Rendered((), ())
+    return render_rows(task, task.validation)
+
+
+def find_empty(rows: Iterable[Row]) -> tuple[int, ...]:
+    """The cases whose answer is empty, or white space alone: what is learned from them is to end at once."""
+    return tuple(row.case for row in rows if not row.answer.strip())
 
 
 def find_overlap(train: Iterable[Row], validation: Iterable[Row]) -> int:

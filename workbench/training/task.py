@@ -20,7 +20,7 @@ from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.launch import enabled_examples
 from workbench.evaluation.opening import open_library
 from workbench.models.discover import default_folders, discover_adapters, discover_models
-from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model
+from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model, with_template_kwargs
 from workbench.prompting.prompt import Example, Prompt
 from workbench.settings import Settings
 from workbench.training.recipe import SUFFIX, Recipe, Spec
@@ -32,7 +32,8 @@ class Task(NamedTuple):
     """A recipe with its parts found. target: the model that the bench's variant runs on, None without a bench.
 
     train and validation are None where pairs of answers are learned and no data is named. test: the cases that the
-    bench compares variants on, None without a bench.
+    bench compares variants on, None without a bench. chat_template_kwargs: variables of the chat template that the
+    variant is asked with, as a JSON object; empty: none.
     """
 
     recipe: Recipe
@@ -48,6 +49,7 @@ class Task(NamedTuple):
     parent: Adapter | None = None
     target: Model | None = None
     test: Cases | None = None
+    chat_template_kwargs: str = ""
 
 
 def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") -> Task:
@@ -67,6 +69,8 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
     cases = _load(train, folder if recipe.train else near, "learn from") if train else None
     if prompt and train and cases is not None:
         check_inputs(prompt, list_columns(cases), train)
+    target = _find_target(variant, bench, near, known)
+    asked = with_template_kwargs(target or base, variant.chat_template_kwargs) if variant else base
     return Task(
         recipe,
         recipe.name or name or (variant.name if variant else "adapter"),
@@ -79,8 +83,9 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
         _load_validation(validation, folder if recipe.validation else near, required=recipe.validation is not None),
         recipe.scorers or (bench.scorers if bench else _FALLBACK),
         _find_parent(recipe.parent, folder, settings),
-        _find_target(variant, bench, near, known),
+        asked if target else None,
         _load_validation(bench.dataset, near, required=False) if bench else None,
+        asked.chat_template_kwargs,
     )
 
 

@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import torch
 
+from workbench.engines.engine import Sampling
 from workbench.evaluation.datasets import Case
-from workbench.training.child.answers import write_answers
+from workbench.training.child.answers import measure_ends, write_answers
 from workbench.training.child.learner import Learner
 from workbench.training.child.lessons import Lessons
 from workbench.training.judge import Judge, Verdict
@@ -22,6 +24,7 @@ from workbench.training.rows import Row
 from workbench.training.task import Task
 
 _LEAST = 1e-4  # of the loss: what is less is no progress
+_ENDS = 64  # validation rows whose end is looked at
 _SHOWN = 300  # characters of a sample's question
 _PAIRED = {"eval_rewards/margins": MARGIN, "eval_rewards/accuracies": "reward accuracy"}
 
@@ -39,8 +42,10 @@ class Examiner:
         watch = task.recipe.evaluation
         count = watch.cases if judge.metric and lessons else 0
         self._rows: tuple[Row, ...] = lessons.rows[:count] if lessons else ()
-        self._prompts = [one.ids[: one.prompt] for one in lessons.encoded[:count]] if lessons else []
-        self._longest = watch.max_tokens or _longest_answer(task, lessons)
+        sampling = Sampling(max_tokens=watch.max_tokens or _longest_answer(task, lessons), stop=task.sampling.stop)
+        self._asked = [msgspec.structs.replace(learner.encoder.ask(row), sampling=sampling) for row in self._rows]
+        whole = [one for one in lessons.encoded if one.end < lessons.limit] if lessons else []
+        self._whole = whole[:_ENDS]
         self.base: dict[int, str] = {}
 
     @property
@@ -66,19 +71,25 @@ class Examiner:
             seconds=time.monotonic() - began,
             samples=samples,
             free=self._judge.free,
+            end_logprob=self._measure_ends(trainer),
         )
-        import msgspec
-
         return msgspec.structs.replace(found, best=self._is_better(found, best))
+
+    def _measure_ends(self, trainer: Any) -> float | None:
+        """How surely it ends the answers of validation rows; None where nobody knows."""
+        if not self._whole or not trainer.is_world_process_zero():
+            return None
+        with torch.random.fork_rng(devices=[]):
+            found = measure_ends(self._learner, trainer.accelerator.unwrap_model(trainer.model), self._whole)
+        return found if found is not None and math.isfinite(found) else None
 
     def _ask(self, trainer: Any, step: int) -> tuple[Verdict, tuple[Sample, ...]]:
         """What it answers, and what that scores; the first of several processes does it alone."""
         if not self._rows or not trainer.is_world_process_zero():
             return Verdict({}, ()), ()
         model = trainer.accelerator.unwrap_model(trainer.model)
-        stops = self._task.sampling.stop
         with torch.random.fork_rng(devices=[]):
-            texts = write_answers(self._learner, model, self._prompts, self._longest, stops)
+            texts = write_answers(self._learner, model, self._asked)
         cases = [Case(row.case, {}, row.answer) for row in self._rows]
         verdict = self._judge.judge(texts, cases)
         if step == 0:

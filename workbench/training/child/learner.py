@@ -76,7 +76,7 @@ def load_learner(task: Task, device: torch.device) -> Learner:
         tokenizer=checkpoint.tokenizer,
         config=config,
         vocabulary=vocabulary,
-        encoder=Encoder(vocabulary, prompts),
+        encoder=Encoder(prompts, task.chat_template_kwargs),
         device=device,
         dtype=dtype,
         info=info,
@@ -117,7 +117,8 @@ def _load(task: Task, device: torch.device, dtype: torch.dtype) -> Checkpoint:
             raise ModelError(error.message, f"{error.hint} Or train with method.kind: lora.", error.details) from error
         raise
     if checkpoint.tokenizer.pad_token is None:
-        checkpoint.tokenizer.pad_token = checkpoint.tokenizer.eos_token
+        tokenizer = checkpoint.tokenizer  # padding is masked: where there is no end, any token will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     checkpoint.model.config.use_cache = False
     checkpoint.model.generation_config = _plain_generation(checkpoint)
     return checkpoint
@@ -177,6 +178,7 @@ def make_config(method: Method) -> Any:
                 lora_alpha=int(method.alpha) if method.alpha == int(method.alpha) else method.alpha,
                 lora_dropout=method.dropout,
                 target_modules=targets,
+                modules_to_save=list(method.modules_to_save) or None,
                 use_rslora=method.rslora,
                 use_dora=method.dora,
             )
@@ -186,6 +188,7 @@ def make_config(method: Method) -> Any:
                 task_type=task,
                 target_modules=list(method.targets) or None,
                 feedforward_modules=forward if method.targets else None,
+                modules_to_save=list(method.modules_to_save) or None,
             )
         case "prefix":
             return peft.PrefixTuningConfig(task_type=task, num_virtual_tokens=method.virtual_tokens)
@@ -197,6 +200,16 @@ def make_config(method: Method) -> Any:
 
 def _check_targets(config: Any, model: Any) -> None:
     """Raise TrainingError for modules that the base does not have."""
+    saved = getattr(config, "modules_to_save", None) or ()
+    modules = {
+        name for name, module in model.named_modules() if "weight" in dict(module.named_parameters(recurse=False))
+    }
+    unknown = [one for one in saved if not any(name == one or name.endswith(f".{one}") for name in modules)]
+    if unknown:
+        raise TrainingError(
+            f"method.modules_to_save: the base has no module with weights called {', '.join(unknown)}.",
+            f"It has: {', '.join(sorted({name.rpartition('.')[2] for name in modules}))}.",
+        )
     targets = getattr(config, "target_modules", None)
     if not isinstance(targets, (list, set, tuple)):
         return

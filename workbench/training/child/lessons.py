@@ -18,17 +18,13 @@ from workbench.training.rows import Row
 
 
 class Lessons(NamedTuple):
-    """Rows as token ids. cut: rows whose answer was cut off; lost: rows of which no answer was left.
-
-    parted: rows whose finished text the template writes otherwise than the open one.
-    """
+    """Rows as token ids. cut: rows whose answer was cut off; lost: rows of which no answer was left."""
 
     encoded: tuple[Encoded, ...]
     rows: tuple[Row, ...]
     limit: int
     cut: int = 0
     lost: int = 0
-    parted: int = 0
 
     @property
     def tokens(self) -> int:
@@ -47,14 +43,13 @@ def encode_rows(learner: Learner, recipe: Recipe, rows: Sequence[Row]) -> Lesson
             f" {limit}.",
             "Raise training.max_length, shorten the prompt, or take a base with a longer context.",
         )
-    cut = sum(1 for at in kept if len(encoded[at].ids) > limit)
+    cut = sum(1 for at in kept if encoded[at].end >= limit)
     return Lessons(
         tuple(encoded[at] for at in kept),
         tuple(rows[at] for at in kept),
         limit,
         cut,
         len(rows) - len(kept),
-        sum(1 for at in kept if encoded[at].parted),
     )
 
 

@@ -5,7 +5,6 @@ Knows nothing of engines other than the one whose tokenizer is loaded; the dry r
 
 from __future__ import annotations
 
-from workbench.engines.engine import Request
 from workbench.engines.prompts import Prompts
 from workbench.errors import TrainingError
 from workbench.training.child.learner import Learner
@@ -18,7 +17,7 @@ def check_parity(learner: Learner, lessons: Lessons) -> None:
     """Raise TrainingError for a row whose prompt would be read otherwise when it is asked."""
     prompts: Prompts = learner.encoder.prompts
     for row, one in list(zip(lessons.rows, lessons.encoded, strict=True))[:_CHECKED]:
-        asked = prompts.show(Request(0, row.messages, mode=row.mode)).ids
+        asked = prompts.show(learner.encoder.ask(row)).ids
         if one.ids[: one.prompt] != asked:
             raise TrainingError(
                 f"The prompt of row {row.case} would be trained in other tokens than those that are asked.",

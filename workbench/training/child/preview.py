@@ -19,8 +19,10 @@ from workbench import files
 from workbench.cores.lease import Lease
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.settings import load_settings
+from workbench.training.child.adapter_check import check_adapter
 from workbench.training.child.learner import Learner, load_learner, pick_device
 from workbench.training.child.lessons import Lessons, encode_rows
+from workbench.training.child.remarks import describe_rows
 from workbench.training.child.resources import follow, step_back
 from workbench.training.dry_run import Answer as Written
 from workbench.training.dry_run import DryRun, Piece, Preview, refuse
@@ -28,7 +30,7 @@ from workbench.training.judge import Judge
 from workbench.training.pairs import read_pairs
 from workbench.training.place import Place
 from workbench.training.recipe import parse_recipe
-from workbench.training.rows import Rendered, find_overlap, render_training, render_validation, tell_test_overlap
+from workbench.training.rows import Rendered, find_overlap, render_training, render_validation
 from workbench.training.task import Task, open_task
 
 SHOWN = 4
@@ -39,13 +41,17 @@ def look(place: Place, lease: Lease | None = None) -> DryRun:
     header = place.header
     recipe = parse_recipe(header.recipe, "The recipe")
     task = open_task(recipe, Path(header.folder), load_settings(), header.name)
-    rendered, validation = _render(task), render_validation(task)
+    rendered, held = _render(task), render_validation(task)
+    validation = held.rows
     device = pick_device(recipe)
     learner = load_learner(task, device)
     if lease:
         follow(lease, learner.model)
     taught = encode_rows(learner, recipe, rendered.rows)
+    examined = encode_rows(learner, recipe, held.rows) if held.rows else None
+    remarks = describe_rows(task, learner, rendered, taught, held, examined)
     model = _lay_over(learner)
+    refused = check_adapter(model, task)
     step_seconds, memory = _try_out(learner, model, taught, task)
     steps, epochs = count_steps(task, len(taught.rows))
     examinations = 11 if recipe.evaluation.every is None else steps // recipe.evaluation.every + 1
@@ -79,7 +85,7 @@ def look(place: Place, lease: Lease | None = None) -> DryRun:
         step_seconds=step_seconds,
         memory_bytes=memory,
         free_bytes=_free(device),
-        notes=tuple(_notes(task, taught, rendered, validation, shared)),
+        notes=(*filter(None, (*remarks, refused)), *Judge(task.scorers, task.folder).notes),
         previews=tuple(_show(learner, taught, at, only) for at in range(min(SHOWN, len(taught.rows)))),
     )
 
@@ -158,23 +164,6 @@ def _free(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info()[0])
     free: int = psutil.virtual_memory().available
     return free
-
-
-def _notes(task: Task, taught: Lessons, rendered: Rendered, validation: Any, shared: int) -> list[str]:
-    told = {
-        f"{len(rendered.unlabelled)} rows have no expected answer and are left out.": bool(rendered.unlabelled),
-        f"{taught.lost} rows are longer than {taught.limit} tokens and are left out.": taught.lost > 0,
-        f"{taught.cut} rows are longer than {taught.limit} tokens: the ends of their answers are cut.": taught.cut > 0,
-        f"{shared} rows of the validation split stand in the train split as well: its scores flatter.": shared > 0,
-        "There is no validation split: nothing tells when it begins to learn the rows by heart.": not validation,
-        "The chat template writes an answered prompt otherwise than an open one; what is asked is what is trained.": (
-            taught.parted > 0
-        ),
-    }
-    told[tell_test_overlap(task, taught.rows)] = True
-    return [sentence for sentence, holds in told.items() if holds and sentence] + list(
-        Judge(task.scorers, task.folder).notes
-    )
 
 
 def _show(learner: Learner, lessons: Lessons, at: int, only: bool) -> Preview:

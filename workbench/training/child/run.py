@@ -22,15 +22,18 @@ from workbench.evaluation.words import format_score
 from workbench.settings import load_settings
 from workbench.training import checkpoints
 from workbench.training.checkpoints import Bookmark, Checkpoint
+from workbench.training.child.adapter_check import check_adapter
 from workbench.training.child.examiner import Examiner
 from workbench.training.child.failure import MEMORY, explain, is_memory
 from workbench.training.child.learner import Learner, load_learner, pick_device
 from workbench.training.child.lessons import Lessons, encode_rows, make_dataset, make_pairs
 from workbench.training.child.lineage import describe, trace
 from workbench.training.child.parity import check_parity
+from workbench.training.child.remarks import describe_rows
 from workbench.training.child.resources import follow
 from workbench.training.child.trainers import make_dpo, make_sft
 from workbench.training.child.watcher import Watcher
+from workbench.training.guard import describe_end
 from workbench.training.journal import Journal, read_events
 from workbench.training.judge import Judge
 from workbench.training.manifest import DataTrace
@@ -48,7 +51,7 @@ from workbench.training.progress import (
 )
 from workbench.training.recipe import parse_recipe
 from workbench.training.registry import Registry
-from workbench.training.rows import digest_rows, find_overlap, render_training, render_validation, tell_test_overlap
+from workbench.training.rows import Rendered, digest_rows, render_training, render_validation
 from workbench.training.task import Task, open_task
 
 Tell = Callable[[JobEvent], None]
@@ -131,6 +134,8 @@ class Training:
         trainer = make(recipe, learner, self._place.checkpoints, train, validation, watcher)
         trainer.bookmark, trainer.on_saved = watcher.bookmark, self._saver(watcher)
         watcher.trainer = trainer
+        if (refused := check_adapter(trainer.model, task)) and not state:
+            self._notice(refused)
         _share_folder(trainer)
         if trainer.accelerator.num_processes == 1:
             watcher.listen()
@@ -140,23 +145,23 @@ class Training:
     def _read(self, task: Task, learner: Learner) -> tuple[Any, Any, Lessons | None, tuple[DataTrace, ...]]:
         """The datasets to learn from and to examine on, the rows to answer, and where they come from."""
         rows = render_validation(task)
-        lessons = encode_rows(learner, task.recipe, rows) if rows else None
+        lessons = encode_rows(learner, task.recipe, rows.rows) if rows.rows else None
         examined = trace(task, "validation", lessons)
         if lessons:
             self._digests.append(digest_rows("validation", task, lessons.rows))
-        if task.recipe.preference:
-            pairs = read_pairs(task)
+        pairs = read_pairs(task) if task.recipe.preference else None
+        rendered = Rendered(tuple(pair.row for pair in pairs.train), ()) if pairs else render_training(task)
+        taught = encode_rows(learner, task.recipe, rendered.rows)
+        check_parity(learner, taught)
+        if not any(isinstance(event, JobBegan) for event in self._earlier):
+            for sentence in describe_rows(task, learner, rendered, taught, rows, lessons):
+                self._notice(sentence)
+        if pairs:
             train, held = self._encode_pairs(learner, pairs, task)
-            chosen = [pair.row for pair in pairs.train]
-            self._digests.append(digest_rows("preference", task, chosen))
-            if seen := tell_test_overlap(task, chosen):
-                self._notice(seen)
+            self._digests.append(digest_rows("preference", task, rendered.rows))
             origin = DataTrace("preference", pairs.path, pairs.digest, len(pairs.train))
             return train, held, lessons, (origin, *examined)
-        rendered = render_training(task)
-        taught = encode_rows(learner, task.recipe, rendered.rows)
         self._digests.append(digest_rows("train", task, taught.rows))
-        self._say_what_is_odd(task, learner, taught, rows, rendered.unlabelled)
         only = task.recipe.training.completion_only
         held = make_dataset(lessons, only) if lessons else None
         return make_dataset(taught, only), held, lessons, (*trace(task, "train", taught), *examined)
@@ -172,25 +177,6 @@ class Training:
             for part in (pairs.train, pairs.validation)
         ]
         return encoded[0], encoded[1]
-
-    def _say_what_is_odd(
-        self, task: Task, learner: Learner, taught: Lessons, validation: Any, unlabelled: tuple[int, ...]
-    ) -> None:
-        check_parity(learner, taught)
-        if self._earlier and any(isinstance(event, JobBegan) for event in self._earlier):
-            return
-        shared = find_overlap(taught.rows, validation)
-        sentences = {
-            f"{len(unlabelled)} rows have no expected answer and are left out.": unlabelled,
-            f"{taught.lost} rows are longer than {taught.limit} tokens and are left out.": taught.lost,
-            f"{taught.cut} rows are longer than {taught.limit} tokens: the ends of their answers are cut.": taught.cut,
-            f"{shared} rows of the validation split stand in the train split as well: its scores flatter.": shared,
-            tell_test_overlap(task, taught.rows): True,
-            "There is no validation split: nothing tells when it begins to learn the rows by heart.": not validation,
-        }
-        for sentence, holds in sentences.items():
-            if holds and sentence:
-                self._notice(sentence)
 
     def _check_data(self, traces: tuple[DataTrace, ...]) -> None:
         """Raise TrainingError where the data are no longer those that the job began with."""
@@ -284,7 +270,7 @@ class Training:
             time.time(),
             "stopped" if by_person else "done",
             f"{early or 'It came to its end.'} The adapter holds the state of update {best.step} of {step}.",
-            self._compare(best),
+            f"{self._compare(best)} {describe_end(best.end_logprob)}".strip(),
             step=step,
             best_step=best.step,
             adapter=str(adapter),

@@ -202,8 +202,12 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self.best = found if found.best else self.best
         self._worse = 0 if found.best or step == 0 else self._worse + 1
         self._tell(found)
-        sentence = self._guard.examine(step, found.train_loss, found.validation_loss)
-        if sentence:
+        share = step / max(1, int(self.trainer.state.max_steps))
+        sentences = (
+            self._guard.examine(step, found.train_loss, found.validation_loss),
+            self._guard.examine_end(share, found.end_logprob),
+        )
+        for sentence in filter(None, sentences):
             self._tell(JobNotice(time.time(), sentence, step))
         self._tell(JobStage(time.time(), "training"))
 

@@ -26,6 +26,8 @@ _STAGES = {
     "saving": "saving",
 }
 
+_NOTICES = 3
+
 
 class JobView(Vertical):
     """Two plots above, answers below."""
@@ -108,9 +110,10 @@ def describe_sentence(events: Sequence[JobEvent]) -> Content:
     if isinstance(last, JobEnded):
         style = "$text-error" if last.outcome == "failed" else "$text-success"
         return Content.assemble((sanitize(last.reason), f"bold {style}"), f" {sanitize(last.hint)}")
-    notice = next((event for event in reversed(events) if isinstance(event, JobNotice)), None)
-    if notice is not None:
-        return Content.assemble((sanitize(notice.text), "$text-warning"))
+    notices = [event for event in events if isinstance(event, JobNotice)]
+    if notices:  # rows and an examination may give several
+        latest = [notice.text for notice in notices if notice.step == notices[-1].step]
+        return Content.assemble((sanitize(" ".join(latest[-_NOTICES:])), "$text-warning"))
     examined = [event for event in events if isinstance(event, JobExamined)]
     best = next((event for event in reversed(examined) if event.best), None)
     if best is None or not best.scores:
