@@ -23,8 +23,8 @@ _TAG = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 class AnswerFrame(NamedTuple):
     """opening: what stands between the prompt's end and the answer, an empty reasoning block among it where the
     template has one; closing: what stands behind the answer. strips: whether white space before and behind an answer is
-    left out. open: the tags of the reasoning that the prompt has begun. tags: further ones that an answer may begin with.
-    parts: an answered prompt is written otherwise than an open one.
+    left out. open: the tags of the reasoning that the prompt has begun. tags: further ones that an answer may begin
+    with. parts: an answered prompt is written otherwise than an open one.
     """
 
     opening: str = ""
