@@ -161,3 +161,19 @@ def test_repeats_on_one_side_alone_are_rates_as_well(tmp_path):
     (found,) = compare_runs(before, after).variants
     assert found.repeated
     assert (found.broken[0].answers_before, found.broken[0].answers_after) == (1, 3)
+
+
+def test_a_verdict_is_withheld_where_answers_were_cut_off(tmp_path):
+    cases = make_cases(40)
+    whole = [answer("a", case, case.expected) for case in cases]
+    cut = [
+        msgspec.structs.replace(cell, completion=msgspec.structs.replace(cell.completion, stop_reason="length"))
+        for cell in whole[:3]
+    ]
+    before = store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, whole)
+    after = store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, [*cut, *whole[3:]], started=1_795_000_100.0)
+    comparison = compare_runs(before, after)
+    (found,) = comparison.variants
+    assert (found.verdict, found.withheld) == ("withheld", f"8% of its answers were cut off in run {after.id}")
+    assert "a has no verdict (8% of its answers were cut off" in tell_changes(comparison)
+    assert compare_runs(before, before).variants[0].verdict == "not distinguishable"

@@ -43,8 +43,8 @@ def main(
       workbench diff 1ieuo0 1iev7i --metric token_f1 --cases 20
 
     \b
-    Exit codes: 0 no variant has become worse; 1 one has, beyond chance; 2 the
-    runs cannot be compared.
+    Exit codes: 0 no variant has become worse; 1 one has, beyond chance, or its
+    verdict is withheld; 2 the runs cannot be compared.
     """
     from workbench.evaluation.changes import compare_runs
     from workbench.evaluation.view import RunView
@@ -57,7 +57,7 @@ def main(
             _print_json(found, shown)
         else:
             _print(found, shown, views, cases)
-    raise typer.Exit(terminal.FAILED if any(one.verdict == "worse" for one in shown) else terminal.OK)
+    raise typer.Exit(terminal.FAILED if any(one.verdict in ("worse", "withheld") for one in shown) else terminal.OK)
 
 
 def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:

@@ -17,7 +17,7 @@ from workbench.cli.tools import open_store
 if TYPE_CHECKING:
     from workbench.evaluation.drift import Drift, DriftPoint
 
-_SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈"}
+_SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈", "withheld": "?"}
 
 
 def main(

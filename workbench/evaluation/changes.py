@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import StoreError
-from workbench.evaluation.measurements import Table, read_table
+from workbench.evaluation.measurements import Table, read_costs, read_table
 from workbench.evaluation.statistics.paired import Contrast, contrast
-from workbench.evaluation.summary import Outcome
+from workbench.evaluation.summarizing import MOST_CUT
+from workbench.evaluation.summary import PairOutcome
 from workbench.evaluation.view import Metric, RunView
 
 
@@ -41,7 +42,7 @@ class VariantChanges(msgspec.Struct, frozen=True):
     fixed, broken: cases whose value became better and worse; for a metric of right and wrong, exactly that, unless
     `repeated`: then a case was answered several times, and what moved is its rate or mean, of which much is chance.
     difference: after minus before, with a 95% interval, or why there is none (unknown); verdict: on the later run,
-    after Holm's correction over the variants.
+    after Holm's correction over the variants. withheld: why there is none, such as answers that were cut off.
     """
 
     name: str
@@ -55,13 +56,14 @@ class VariantChanges(msgspec.Struct, frozen=True):
     p: float
     p_adjusted: float
     test: str
-    verdict: Outcome
+    verdict: PairOutcome
     fixed: tuple[Change, ...] = ()
     broken: tuple[Change, ...] = ()
     unchanged: int = 0
     needed_cases: int | None = None
     repeated: bool = False
     unknown: str = ""
+    withheld: str = ""
 
 
 class RunComparison(msgspec.Struct, frozen=True):
@@ -103,12 +105,16 @@ def compare_runs(before: RunView, after: RunView, metric: str = "") -> RunCompar
     pairs = [(at, at + len(names)) for at in range(len(names))]
     contrasts = contrast(columns, pairs, chosen.binary, chosen.lower_is_better, not chosen.free)
     cases = before.run.cases, after.run.cases
+    doubts = _doubt(before, after)
     return RunComparison(
         before.id,
         after.id,
         chosen,
         tuple(
-            _describe(name, chosen, one, _Moves(matches, columns[:, [one.a, one.b]], counts[:, [one.a, one.b]]))
+            _withhold(
+                _describe(name, chosen, one, _Moves(matches, columns[:, [one.a, one.b]], counts[:, [one.a, one.b]])),
+                doubts.get(name, ""),
+            )
             for name, one in zip(names, contrasts, strict=True)
         ),
         len(matches),
@@ -117,6 +123,20 @@ def compare_runs(before: RunView, after: RunView, metric: str = "") -> RunCompar
         tuple(name for name in before.variants if name not in names),
         tuple(name for name in after.variants if name not in names),
     )
+
+
+def _doubt(before: RunView, after: RunView) -> dict[str, str]:
+    """Why no verdict on a variant can be drawn: in one of the runs too many of its answers were cut off."""
+    doubts: dict[str, str] = {}
+    for view in (before, after):
+        for name, costs in read_costs(view).items():
+            if costs.cut > MOST_CUT * costs.n:
+                doubts[name] = f"{costs.cut / costs.n:.0%} of its answers were cut off in run {view.id}"
+    return doubts
+
+
+def _withhold(found: VariantChanges, doubt: str) -> VariantChanges:
+    return msgspec.structs.replace(found, verdict="withheld", withheld=doubt) if doubt else found
 
 
 def _choose_metric(before: RunView, after: RunView, wanted: str) -> Metric:
@@ -212,10 +232,11 @@ def tell_changes(comparison: RunComparison) -> str:
     return " ".join(_tell(one, comparison) for one in comparison.variants)
 
 
-_WORDS: Mapping[Outcome, str] = {
+_WORDS: Mapping[PairOutcome, str] = {
     "better": "has become better",
     "worse": "has become worse",
     "not distinguishable": "shows no change beyond chance",
+    "withheld": "has no verdict",
 }
 
 
@@ -234,7 +255,8 @@ def _tell(one: VariantChanges, comparison: RunComparison) -> str:
         moved = f"over several answers to each case {len(one.fixed):,} rates rose and {len(one.broken):,} fell"
         if not metric.binary:
             moved = f"over several answers to each case {len(one.fixed):,} got better and {len(one.broken):,} worse"
+    doubt = f" ({one.withheld})" if one.withheld else ""
     return (
-        f"{one.name} {_WORDS[one.verdict]}: {name_metric(metric.name)} went from {values} on {one.n:,} cases"
+        f"{one.name} {_WORDS[one.verdict]}{doubt}: {name_metric(metric.name)} went from {values} on {one.n:,} cases"
         f" ({known}{format_p(one.p_adjusted)}), {moved}."
     )
