@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from workbench import paths
@@ -53,10 +53,17 @@ def environment(**more: str) -> dict[str, str]:
     return _adapt(dict(os.environ), more)
 
 
-def minimal_environment(**more: str) -> dict[str, str]:
-    """The variables that a foreign function may see: where things are, and the language; no key and no token."""
-    own = {name: value for name, value in os.environ.items() if name.upper() in _ALLOWED or name.startswith("LC_")}
+def minimal_environment(allowed: Collection[str] = (), **more: str) -> dict[str, str]:
+    """The variables that a foreign function may see: where things are, and the language; no key and no token.
+
+    allowed: names of further ones that a user lets it see.
+    """
+    own = {name: value for name, value in os.environ.items() if _is_harmless(name) or name in allowed}
     return _adapt(own, more)
+
+
+def _is_harmless(name: str) -> bool:
+    return name.upper() in _ALLOWED or name.startswith("LC_")
 
 
 def _adapt(own: dict[str, str], more: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from workbench import paths
+from workbench.evaluation.scoring import probe
 from workbench.evaluation.view import RunView
 from workbench.store.cells import read_cells
 from workbench.store.store import Store
@@ -78,6 +80,13 @@ def test_trust_on_the_command_line_runs_it_and_is_remembered(call, coded, name):
     assert "nobody has agreed" not in call("compare", "coded.bench.yaml", "--case", "1")[2]
     (coded / "judge.py").write_text("def score(answer): return 1")
     assert call("compare", "coded.bench.yaml", "--case", "1")[0] == 2
+
+
+def test_what_the_system_cannot_take_away_is_said_once(call, coded, monkeypatch):
+    monkeypatch.setattr(probe, "find_unconfined", lambda: ("the network (Operation not permitted)",))
+    told = "This system cannot take away from it: the network (Operation not permitted)."
+    assert told in call("compare", "coded.bench.yaml", "--case", "1", "--trust")[2]
+    assert told not in call("compare", "coded.bench.yaml", "--case", "1")[2]
 
 
 @pytest.mark.parametrize(
@@ -207,9 +216,10 @@ def test_a_scorer_killed_in_the_middle_of_a_run_costs_no_score(coded):
     waited, killed = threading.Event(), set()
     while not killed:
         for child in psutil.Process(process.pid).children():
-            if any("scoring.child" in word for word in child.cmdline()):
-                child.send_signal(signal.SIGKILL)
-                killed.add(child.pid)
+            with contextlib.suppress(psutil.NoSuchProcess):  # such as one that has just tried what can be taken away
+                if any("scoring.child" in word for word in child.cmdline()):
+                    child.send_signal(signal.SIGKILL)
+                    killed.add(child.pid)
         waited.wait(0.01)
     gate.unlink()
     out, err = process.communicate(timeout=120)

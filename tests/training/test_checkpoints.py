@@ -26,6 +26,18 @@ def test_a_state_that_was_being_written_is_not_there(tmp_path):
     assert not (tmp_path / SAVING).exists()
 
 
+def test_nothing_is_left_of_where_it_was_written(tmp_path):
+    write_state(tmp_path, 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-4"]
+
+
+def test_what_is_being_written_beside_it_stays(tmp_path):
+    half = tmp_path / SAVING / "checkpoint-8"
+    half.mkdir(parents=True)
+    write_state(tmp_path, 4)
+    assert half.is_dir()
+
+
 def test_a_state_that_lost_a_part_is_not_there(tmp_path):
     path = write_state(tmp_path, 4)
     (path / "model.bin").write_bytes(b"w")

@@ -23,15 +23,20 @@ def settle_trust(scorers: Sequence[str | dict[str, dict[str, Any]]], folder: Pat
 
     folder: the bench's. Raises ScorerError where the answer is no, or where nobody can be asked.
     """
+    from workbench.evaluation.scoring.probe import describe_unconfined
     from workbench.evaluation.trust import describe_code, find_untrusted, require_trust, trust
 
     found = find_untrusted(scorers, folder)
     if not found:
         return
+    if not trusted and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        require_trust(scorers, folder)
+    kept = describe_unconfined(found)
     if not trusted:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            require_trust(scorers, folder)
         terminal.say(f"To judge answers, this bench runs Python code:\n{describe_code(found)}")
+    if kept:
+        terminal.say(kept)
+    if not trusted:
         terminal.say("It can do whatever you can. Run it? [y/N] ", end="")
         if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
             raise ScorerError("The bench's Python code was not run.", "Without it the answers cannot be judged.")

@@ -19,6 +19,7 @@ import msgspec
 
 from workbench import files, paths
 from workbench.errors import ScorerError
+from workbench.evaluation.permissions import NOTHING, Permissions
 
 MOST_FILES = 1000
 LONGEST_FILE = 4 * 1024 * 1024
@@ -28,15 +29,18 @@ _IMPORTERS = {"import_module", "__import__", "find_spec", "run_module"}
 
 
 class LocalCode(msgspec.Struct, frozen=True):
-    """file: the scorer's own, as it is on the disk. modules: path -> digest of each file that it loads, its own too."""
+    """file: the scorer's own, as it is on the disk. modules: path -> digest of each file that it loads, its own too.
+    permissions: what its process may use."""
 
     file: str
     modules: dict[str, str]
+    permissions: Permissions = NOTHING
 
     @property
     def digest(self) -> str:
-        """Of all of it, and of its place."""
-        told = "\0".join([self.file, *(f"{path}\0{digest}" for path, digest in sorted(self.modules.items()))])
+        """Of all of it, of its place and of what it may use."""
+        parts = [self.file, *(f"{path}\0{digest}" for path, digest in sorted(self.modules.items()))]
+        told = "\0".join([*parts, *self.permissions.describe()])
         return hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
     @property
@@ -45,12 +49,13 @@ class LocalCode(msgspec.Struct, frozen=True):
         return tuple(path for path in self.modules if path != self.file)
 
 
-def read_code(file: Path, folder: Path) -> LocalCode:
-    """A scorer's file with all that it loads. folder: the bench's.
+def read_code(file: Path, folder: Path, permissions: Permissions = NOTHING) -> LocalCode:
+    """A scorer's file with all that it loads. folder: the bench's. permissions: what its process may use.
 
     Raises FileError when it cannot be read, ScorerError when it loads more than can be looked through.
     """
-    return _Reader(file.resolve(), local_folders(file.resolve(), folder)).read()
+    found = _Reader(file.resolve(), local_folders(file.resolve(), folder)).read()
+    return msgspec.structs.replace(found, permissions=permissions)
 
 
 def local_folders(file: Path, folder: Path) -> tuple[Path, ...]:

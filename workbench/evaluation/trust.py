@@ -1,7 +1,8 @@
 """Trust: which Python code a bench would run to judge answers, and which of it a user has agreed to.
 
 A bench from elsewhere must not run code by being opened. Agreement is to the content of a file and of all the modules
-that it loads from the user's folders, at their place: any change asks again. Knows nothing of how it is asked.
+that it loads from the user's folders, at their place, and to what its process may use: any change asks again. Knows
+nothing of how it is asked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from workbench import files, paths
 from workbench.errors import FileError, ScorerError
 from workbench.evaluation.local_code import LocalCode, read_code
+from workbench.evaluation.permissions import Permissions, read_permissions, unite
 
 Spec = str | dict[str, dict[str, Any]]
 
@@ -60,10 +62,11 @@ def trust(found: Sequence[LocalCode]) -> None:
 
 
 def describe_code(found: Sequence[LocalCode]) -> str:
-    """The files, a line each, with what they load below them."""
+    """The files, a line each, with what they may use and what they load below them."""
     lines = []
     for code in found:
         lines.append(f"  {code.file}")
+        lines += [f"    {permission}" for permission in code.permissions.describe()]
         lines += [f"    loads {path}" for path in code.others[:12]]
         if len(code.others) > 12:
             lines.append(f"    and {len(code.others) - 12} more files")
@@ -81,19 +84,26 @@ def _leave_out_trusted(found: Sequence[LocalCode]) -> tuple[LocalCode, ...]:
 
 
 def _locate(specs: Sequence[Spec], folder: Path) -> Iterator[LocalCode]:
-    for name in dict.fromkeys(_find(specs)):
+    for name, permissions in dict.fromkeys(one for spec in specs for one in _find_permitted(spec)):
         try:
-            yield read_code(paths.find_input(name, folder), folder)
+            yield read_code(paths.find_input(name, folder), folder, permissions)
         except FileError:
             continue  # whoever makes the scorers says so
 
 
-def _find(value: Any) -> Iterator[str]:
-    """Every `python: {file: …}`, however deep."""
+def _find_permitted(spec: Spec) -> Iterator[tuple[str, Permissions]]:
+    """Each file that a scorer runs, with what its process may use: the parts of one scorer share a process."""
+    options = list(_find(spec))
+    together = unite(read_permissions(one) for one in options)
+    yield from ((one["file"], together) for one in options)
+
+
+def _find(value: Any) -> Iterator[dict[str, Any]]:
+    """The options of every `python: {file: …}`, however deep."""
     if isinstance(value, dict):
         inner = value.get("python")
         if isinstance(inner, dict) and isinstance(inner.get("file"), str):
-            yield inner["file"]
+            yield inner
         for item in value.values():
             yield from _find(item)
     elif isinstance(value, (list, tuple)):

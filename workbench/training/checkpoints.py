@@ -6,6 +6,7 @@ a state; only of which there are, and which to keep.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def seal(folder: Path, name: str, bookmark: Bookmark) -> Path:
     if target.exists():  # of an attempt that was killed later: the same state again
         shutil.rmtree(target)
     written.rename(target)
+    with contextlib.suppress(OSError):  # something else may be written there
+        written.parent.rmdir()
     _sync(folder)
     return target
 

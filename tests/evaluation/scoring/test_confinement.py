@@ -18,6 +18,7 @@ import pytest
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers import Score
 from workbench.evaluation.scoring import Scoring
+from workbench.evaluation.scoring.probe import find_unconfined
 from workbench.evaluation.scoring.wire import bound_score
 from workbench.evaluation.trust import find_untrusted, trust
 from workbench.store.store import Store  # noqa: F401  its import must not be needed by a scorer
@@ -191,10 +192,10 @@ def test_there_is_no_network_or_it_is_said(judge, folder):
     trust(find_untrusted([SPEC], folder))
     scoring = Scoring([SPEC], folder)
     (found,) = scoring.score("a", Case(1, {})).result(PATIENCE)
-    allowed = any("network" in what for what in scoring.allowed)
     scoring.close()
     server.close()
-    assert (found.value == 1) == allowed, (found, scoring.allowed)
+    kept = find_unconfined()
+    assert (found.value == 1) == any("the network" in what for what in kept), (found, kept)
 
 
 @pytest.mark.parametrize("text", ["e", "x" * 20_000_000])

@@ -14,6 +14,7 @@ import msgspec
 
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.permissions import Permissions
 from workbench.evaluation.scorers.extraction import Extract, Step, extract_text, make_steps
 from workbench.evaluation.scorers.question import Question
 from workbench.evaluation.scorers.scorer import Evidence, Judged, Judging, Scale, Score, Scorer, Sums
@@ -82,6 +83,10 @@ class Adjusted(Judging, frozen=True, kw_only=True):
     @property
     def time_limit_seconds(self) -> float:
         return self.inner.time_limit_seconds
+
+    @property
+    def permissions(self) -> Permissions:
+        return self.inner.permissions
 
     @property
     def signature(self) -> str:

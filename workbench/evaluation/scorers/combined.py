@@ -12,6 +12,7 @@ import msgspec
 
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.permissions import Permissions, unite
 from workbench.evaluation.scorers.adjustment import Adjusted
 from workbench.evaluation.scorers.question import Question
 from workbench.evaluation.scorers.scorer import Evidence, Judging, Score, Scorer
@@ -61,6 +62,10 @@ class Combined(Judging, frozen=True, kw_only=True):
     @property
     def time_limit_seconds(self) -> float:
         return float(sum(scorer.time_limit_seconds for scorer in self.scorers))
+
+    @property
+    def permissions(self) -> Permissions:
+        return unite(scorer.permissions for scorer in self.scorers)
 
     @property
     def signature(self) -> str:

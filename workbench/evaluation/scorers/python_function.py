@@ -7,12 +7,15 @@ scoring process. Knows nothing of time limits (see scoring/).
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import inspect
 import math
+import re
+import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,8 +25,11 @@ import msgspec
 from workbench import files, paths
 from workbench.errors import FileError, ScorerError
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.permissions import Permissions, unite
 from workbench.evaluation.scorers.scorer import Judging, Scale, Score, Traits
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_CAUSES = 20
 _KEYS = {"score", "value", "explanation", "reason", "extracted"}
 
 
@@ -33,9 +39,11 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
     The function takes (answer), (answer, expected) or (answer, expected, variables), and returns a number, true or
     false, a number with an explanation, or {"score": ..., "explanation": ..., "extracted": ...}. It runs once you
     trust the file and what it imports from your folders, in an empty folder, without your keys, and without network
-    where the system allows that.
+    where the system allows that. A change of `network` or `environment` asks for your trust again.
 
     file: found like the dataset. function: its name in the file. scale: `free` for numbers beyond 0 to 1.
+    network: let it reach other machines, such as a judge behind an API. environment: the names of variables that it
+    sees, such as [MY_API_KEY].
     lower_is_better: of two numbers the smaller one is better.
     timeout_seconds: for one answer; a function that takes longer is stopped, and the run goes on.
     """
@@ -47,14 +55,22 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
     scale: Scale = "unit"
     lower_is_better: bool = False
     timeout_seconds: float = 10.0
+    network: bool = False
+    environment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if unfit := [name for name in self.environment if not _VARIABLE.fullmatch(name)]:
+            raise ScorerError(f"environment: expected names of variables, such as [MY_API_KEY]; found {unfit[0]!r}")
         if not self.timeout_seconds > 0:
             raise ScorerError(f"timeout_seconds is {self.timeout_seconds:g}; it must be more than 0")
 
     @property
     def time_limit_seconds(self) -> float:
         return self.timeout_seconds
+
+    @property
+    def permissions(self) -> Permissions:
+        return unite([Permissions(self.network, self.environment)])
 
     def locate(self, folder: Path) -> Self:
         try:
@@ -73,10 +89,16 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
             return self._read(found)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a person's code may raise anything
             where = _find_line(error, path)
-            explanation = f"{self.function} raised {type(error).__name__}: {error}{where}"
+            explanation = f"{self.function} raised {type(error).__name__}: {error}{where}{self._hint(error)}"
             return Score(
                 self.name, 0.0, "", explanation, applies=False, details=traceback.format_exc(), unscored="error"
             )
+
+    def _hint(self, error: BaseException) -> str:
+        """What to do where it failed for want of a network, whatever a library made of that."""
+        if self.network or not any(_lacks_network(cause) for cause in _list_causes(error)):
+            return ""
+        return "\nIt has no network; `network: true` in its options allows that."
 
     def _read(self, found: Any) -> Score:
         """The score that a function's result means; one that does not apply, with the reason, where it means none."""
@@ -91,6 +113,22 @@ class PythonFunction(Judging, frozen=True, kw_only=True):
 
     def _refuse(self, found: str) -> Score:
         return Score(self.name, 0.0, "", f"{self.function} returned {found}.", applies=False, unscored="error")
+
+
+def _list_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """It, and what it was raised from."""
+    for _ in range(_MOST_CAUSES):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _lacks_network(error: BaseException) -> bool:
+    """Whether no other machine could be reached, or none be found by its name."""
+    if isinstance(error, socket.gaierror):
+        return True
+    return isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
 def _take_apart(found: Any) -> tuple[Any, str, str]:

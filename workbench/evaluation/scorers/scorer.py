@@ -13,6 +13,7 @@ import msgspec
 
 from workbench.engines.engine import Completion
 from workbench.evaluation.datasets import Case
+from workbench.evaluation.permissions import NOTHING, Permissions
 from workbench.evaluation.scorers.normalization import is_blank
 from workbench.evaluation.scorers.question import Question, Reply
 
@@ -95,7 +96,7 @@ class Scorer(Protocol):
 
     heavy: its library takes long to import, or it runs a person's code: only the scoring process calls it.
     binary: each value is 0 or 1. needs_answer: False for one that never looks at the text.
-    time_limit_seconds: how long one answer may take in the scoring process.
+    time_limit_seconds: how long one answer may take in the scoring process. permissions: what that process may use.
     """
 
     @property
@@ -112,6 +113,8 @@ class Scorer(Protocol):
     def needs_answer(self) -> bool: ...
     @property
     def time_limit_seconds(self) -> float: ...
+    @property
+    def permissions(self) -> Permissions: ...
 
     def score(self, text: str, case: Case) -> Score:
         """Judge by text and case alone; a scorer that needs more says so in a score that does not apply."""
@@ -197,6 +200,10 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def time_limit_seconds(self) -> float:
         return 60.0
+
+    @property
+    def permissions(self) -> Permissions:
+        return NOTHING
 
     @property
     def signature(self) -> str:

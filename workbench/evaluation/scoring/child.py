@@ -18,7 +18,7 @@ from typing import BinaryIO
 from workbench.child_process import remove_scratch
 from workbench.evaluation.local_code import local_folders
 from workbench.evaluation.scorers import Score, make_scorers
-from workbench.evaluation.scoring.confinement import confine_imports, cut_off_network, limit
+from workbench.evaluation.scoring.confinement import confine_imports, give_up
 from workbench.evaluation.scoring.scoring import judge_safely
 from workbench.evaluation.scoring.wire import Job, Ready, Setup, pack, read, read_one
 
@@ -29,16 +29,16 @@ def main() -> None:
     """Serve until standard input ends."""
     jobs, scores = _claim_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c belongs to the terminal's process
-    allowed = _give_up()
     setup = read_one(jobs, Setup)
     if setup is None:
         return
+    give_up(setup.network)
     local = [one for code in setup.codes for one in local_folders(Path(code.file), Path(setup.folder))]
     confine_imports(setup.codes, local, Path.cwd())
     inbox: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, inbox), daemon=True).start()
     scorers = make_scorers(setup.specs, Path(setup.folder))
-    _send(scores, Ready(allowed))
+    _send(scores, Ready())
     while True:
         job = inbox.get()
         scorer = scorers[job.scorer]
@@ -47,12 +47,6 @@ def main() -> None:
         score = judge_safely(scorer, job.evidence)
         faulthandler.cancel_dump_traceback_later()
         _send(scores, score)
-
-
-def _give_up() -> tuple[str, ...]:
-    """Take away what a function has no need of; what could not be taken."""
-    reason = cut_off_network()
-    return (*((f"the network: {reason}",) if reason else ()), *limit())
 
 
 def _send(scores: BinaryIO, said: Ready | Score) -> None:

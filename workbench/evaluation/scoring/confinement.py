@@ -41,6 +41,17 @@ _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000  # of unshare(2)
 _SUFFIXES = (".py", ".pyc", ".so", ".pyd")
 
 
+def give_up(network: bool = False) -> tuple[str, ...]:
+    """Take away what a function has no need of; what could not be taken, with the reason. network: it may keep that."""
+    reason = "" if network else cut_off_network()
+    return (*((f"the network ({reason})",) if reason else ()), *(f"the limit {name}" for name in limit()))
+
+
+def main() -> None:
+    """Try it in a process of its own, and say on standard output what cannot be taken from one here."""
+    sys.stdout.write("\n".join(give_up()))
+
+
 def cut_off_network() -> str:
     """Leave this process, and what it starts, without a network; why that cannot be, or "".
 

@@ -1,7 +1,8 @@
 """Scoring: an answer goes in, the scores of all scorers of a bench come out.
 
 Knows nothing of how an answer came about, nor of how a question to a model is carried out. Light scorers judge
-on the caller's thread; those with heavy libraries and those that a person wrote judge in one process beside it.
+on the caller's thread; those with heavy libraries and those that a person wrote judge beside it, in one process for all
+that may use the same.
 """
 
 from __future__ import annotations
@@ -31,12 +32,9 @@ class Scoring:
 
     def __init__(self, specs: Sequence[str | dict[str, dict[str, Any]]], folder: Path) -> None:
         self.scorers: tuple[Scorer, ...] = make_scorers(specs, folder)
-        self._worker = Worker(specs, folder, self.scorers, require_trust(specs, folder))
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """What could not be taken away from the process that runs foreign code; known once it has started."""
-        return self._worker.allowed
+        codes = require_trust(specs, folder)
+        kinds = dict.fromkeys(scorer.permissions for scorer in self.scorers if scorer.heavy)
+        self._workers = {kind: Worker(specs, folder, self.scorers, codes, kind) for kind in kinds}
 
     @property
     def needs_answer(self) -> bool:
@@ -68,14 +66,15 @@ class Scoring:
             own = tuple(heard[_key(question)] for question in scorer.questions(text, case)) if heard else ()
             evidence = Evidence(text, case, own, completion, cost, cached)
             if scorer.heavy:
-                self._worker.judge(place, evidence, gathering.taker(place))
+                self._workers[scorer.permissions].judge(place, evidence, gathering.taker(place))
             else:
                 gathering.take(place, judge_safely(scorer, evidence))
         return gathering.future
 
     def close(self) -> None:
-        """End the process; what it still had to judge gets scores that do not apply."""
-        self._worker.close()
+        """End the processes; what they still had to judge gets scores that do not apply."""
+        for worker in self._workers.values():
+            worker.close()
 
     def _hear(self, text: str, case: Case, replies: Sequence[Reply]) -> dict[bytes, Reply]:
         if not replies:

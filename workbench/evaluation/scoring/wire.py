@@ -27,18 +27,17 @@ MOST_PARTS = 200
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """The first frame: the bench's scorers, the folder their paths are resolved from, the code that was agreed to."""
+    """The first frame: the bench's scorers, the folder their paths are resolved from, the code that was agreed to, and
+    whether it may use the network."""
 
     specs: tuple[Any, ...]
     folder: str
     codes: tuple[LocalCode, ...] = ()
+    network: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """The first frame back: from now on the time of an answer is its scorer's. allowed: what could not be taken away
-    from the process, with the reason."""
-
-    allowed: tuple[str, ...] = ()
+    """The first frame back: from now on the time of an answer is its scorer's."""
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -20,7 +20,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import msgspec
 
 from workbench.child_process import command, make_scratch, minimal_environment, remove_scratch
+from workbench.errors import ScorerError
 from workbench.evaluation.local_code import LocalCode
+from workbench.evaluation.permissions import NOTHING, Permissions
 from workbench.evaluation.scorers import Evidence, Score, Scorer
 from workbench.evaluation.scorers.scorer import Unscored
 from workbench.evaluation.scoring.wire import LONGEST_SCORE, Job, Ready, Setup, pack, read, read_one
@@ -28,6 +30,9 @@ from workbench.frames import read_lines
 
 _LAST_WORDS = 40
 _START_SECONDS = 120.0
+_SHORTEST_SECRET = 6
+"""characters; a shorter value of a variable, such as `1` or `true`, says nothing and is in many a text"""
+
 _PATIENCE = 3  # ends in a row after which a scorer is not tried again
 _TRIES = {False: 2, True: 4}  # of one answer whose process ended by itself, or was ended by something else
 _FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, *(getattr(signal, name, 0) for name in ("SIGKILL", "SIGHUP"))}
@@ -44,11 +49,19 @@ class Worker:
     """The scoring process of a bench, started for the first answer that needs it."""
 
     def __init__(
-        self, specs: Sequence[Any], folder: Path, scorers: Sequence[Scorer], codes: tuple[LocalCode, ...] = ()
+        self,
+        specs: Sequence[Any],
+        folder: Path,
+        scorers: Sequence[Scorer],
+        codes: Sequence[LocalCode] = (),
+        permissions: Permissions = NOTHING,
     ) -> None:
-        """codes: what the process may load of the user's own."""
-        self.allowed: tuple[str, ...] = ()
-        self._setup = Setup(tuple(specs), str(folder.absolute()), codes)
+        """codes: what the process may load of the user's own. permissions: what it may use.
+
+        Raises ScorerError for a variable that is not set.
+        """
+        self._setup = Setup(tuple(specs), str(folder.absolute()), tuple(codes), permissions.network)
+        self._shown = _read_variables(permissions)
         self._scorers = tuple(scorers)
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._child: _Child | None = None
@@ -87,7 +100,7 @@ class Worker:
                 score = self._lack(task.scorer, f"It ended badly {_PATIENCE} times in a row and is not tried again.")
             else:
                 score = self._try(task)
-            task.taker(score)
+            task.taker(self._hide(score))
         if self._child:
             self._child.end()
 
@@ -96,6 +109,14 @@ class Worker:
             return self._carry_out(task)
         except Exception as error:  # noqa: BLE001  whatever it is, someone waits for a score
             return self._lack(task.scorer, f"The answer could not be judged: {error}")
+
+    def _hide(self, score: Score) -> Score:
+        """The score with the names of variables for their values: what is stored and reported holds no key."""
+        texts = {key: getattr(score, key) for key in ("extracted", "explanation", "details")}
+        for name, value in self._shown.items():
+            if len(value) >= _SHORTEST_SECRET:
+                texts = {key: text.replace(value, f"[{name}]") for key, text in texts.items()}
+        return msgspec.structs.replace(score, **texts)
 
     def _carry_out(self, task: _Task) -> Score:
         frame = pack(Job(task.scorer, task.evidence))
@@ -119,7 +140,6 @@ class Worker:
                 return None
         except Empty:
             return self._lose(scorer, f"The process for scoring did not start within {_START_SECONDS:g} s.", "lost")
-        self.allowed = child.allowed
         limit = self._scorers[scorer].time_limit_seconds
         try:
             score = child.ask(frame, limit)
@@ -132,7 +152,7 @@ class Worker:
     def _start(self) -> _Child:
         child = self._child
         if child is None:
-            child = _Child(self._setup)
+            child = _Child(self._setup, tuple(self._shown))
             with self._lock:
                 self._child = child
                 if self._closed:
@@ -156,10 +176,22 @@ class Worker:
         return Score(self._scorers[scorer].name, 0.0, "", reason, False, details, unscored=unscored)
 
 
+def _read_variables(permissions: Permissions) -> dict[str, str]:
+    """The variables that a process may see. Raises ScorerError for one that is not set."""
+    for name in permissions.environment:
+        if name not in os.environ:
+            raise ScorerError(
+                f"python: environment: expected {name} to be set; it is not.",
+                f"Set it (export {name}=…) before you start, or take it out of the scorer's options.",
+            )
+    return {name: os.environ[name] for name in permissions.environment}
+
+
 class _Child:
     """One incarnation of the process."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, variables: Sequence[str]) -> None:
+        """variables: those of the environment that it sees beside the usual ones."""
         self._folder = make_scratch()
         self._process = subprocess.Popen(
             command("workbench.evaluation.scoring.child"),
@@ -167,10 +199,9 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env=minimal_environment(TMPDIR=str(self._folder)),
+            env=minimal_environment(variables, TMPDIR=str(self._folder)),
             cwd=self._folder,
         )
-        self.allowed: tuple[str, ...] = ()
         self._scores: SimpleQueue[Ready | Score | None] = SimpleQueue()
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._listen)]
@@ -184,7 +215,7 @@ class _Child:
         if not self._ready:
             said = self._scores.get(timeout=seconds)
             if isinstance(said, Ready):
-                self._ready, self.allowed = True, said.allowed
+                self._ready = True
         return self._ready
 
     def ask(self, frame: bytes, seconds: float) -> Score | None:

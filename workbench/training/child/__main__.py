@@ -6,6 +6,7 @@ Knows nothing of how training goes (run.py).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -30,12 +31,12 @@ def main() -> int:
     leads = int(os.environ.get("RANK", "0")) == 0
     try:
         place = _find_place(Path(arguments[0]), leads)
-        lease = step_back()
-        if leads:
-            place.claim()
-        from workbench.training.child.run import carry_out
+        with contextlib.closing(step_back()) as lease:
+            if leads:
+                place.claim()
+            from workbench.training.child.run import carry_out
 
-        ended = carry_out(place, leads, lease)
+            ended = carry_out(place, leads, lease)
     except WorkbenchError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

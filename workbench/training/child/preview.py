@@ -181,9 +181,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     with contextlib.suppress(KeyboardInterrupt):
         place = Place(folder)
-        lease = step_back()
-        try:
-            written = Written(look(place, lease))
-        except WorkbenchError as error:
-            written = refuse(error)
+        with contextlib.closing(step_back()) as lease:
+            try:
+                written = Written(look(place, lease))
+            except WorkbenchError as error:
+                written = refuse(error)
         files.write_text(folder / "preview.json", msgspec.json.encode(written).decode(), durable=False)

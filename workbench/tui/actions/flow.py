@@ -5,6 +5,7 @@ The one place where an error becomes a toast.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from textual.screen import Screen
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.scoring.probe import describe_unconfined
 from workbench.evaluation.trust import Spec, describe_code, find_untrusted, trust
 from workbench.sanitize import sanitize
 from workbench.tui.dialogs.question import Question
@@ -65,8 +67,9 @@ async def settle_trust_of(screen: Screen[Any], scorers: Sequence[Spec], folder: 
     found = find_untrusted(scorers, folder)
     if not found:
         return True
-    names = describe_code(found)
-    text = f"To judge answers, this bench runs Python code:\n{names}\nIt can do whatever you can. Do you trust it?"
+    kept = await asyncio.to_thread(describe_unconfined, found)
+    lines = ["To judge answers, this bench runs Python code:", describe_code(found), *([kept] if kept else [])]
+    text = "\n".join([*lines, "It can do whatever you can. Do you trust it?"])
     answers = [("stay", "Do not run it"), ("run", "Run it"), ("later", "Ask me later")]  # a stray enter runs nothing
     if await ask(screen, "Code of the bench", text, answers) != "run":
         return False
