@@ -26,6 +26,7 @@ from workbench.evaluation.bench import (
     save_bench,
     with_variants,
 )
+from workbench.evaluation.bench_draft import BenchDraft, Inputs
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.launch import Draft
@@ -50,31 +51,37 @@ class Changed(NamedTuple):
 class Session:
     """The state of one open bench.
 
-    problems: what could not be opened; the rest still works. recovered: prompts whose unsaved changes of an earlier
-    session were taken up again.
+    problems: what could not be opened; the rest still works. recovered: prompts, and the bench's file, whose unsaved
+    changes of an earlier session were taken up again, until they are saved or discarded; recovered_from: when the last
+    of them was kept, in seconds since the epoch.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
         """Open the bench at `path`. Raises BenchError or FileError when there is no bench to open at all."""
         self.path = path
         self.settings = settings
-        self.digest = files.digest(path)
+        self.digest = self._saved_digest = files.digest(path)
         self.bench = load_bench(path)
         self.saved = self.bench
-        self.library = open_library(settings, self.bench, path.parent)
-        self.prompts = Workspace(self.library, Drafts(paths.data_folder() / "drafts"))
+        self._inputs: dict[int, dict[str, str]] = {}
+        self._take_inputs({})
         self.problems: list[WorkbenchError] = []
+        self.drafts = Drafts(paths.data_folder() / "drafts")
+        self._draft = BenchDraft(self.drafts, path)
+        recovered_from = self._recover_bench()
+        recovered_bench = self._has_unsaved_bench
+        self.library = open_library(settings, self.bench, path.parent)
+        self.prompts = Workspace(self.library, self.drafts)
         self._news: list[str] = []
         self._row: tuple[Cases, Case] | None = None
         self.cases = self._load_cases()
         self._listed: tuple[object, tuple[str, ...]] | None = None
         self.models: tuple[Model, ...] = ()
         self.adapters: tuple[Adapter, ...] = ()
-        self._inputs: dict[int, dict[str, str]] = {}
-        if self.bench.inputs:
-            self._inputs[self.bench.case] = dict(self.bench.inputs)
         self.problems += self.prompts.recover(variant.prompt for variant in self.bench.variants)
-        self.recovered = self.prompts.edited
+        self.recovered = (*self.prompts.edited, *((path.name,) if recovered_bench else ()))
+        self.recovered_from = max(recovered_from, self.prompts.recovered_from)
+        self._recovered_state = self._state
 
     # --- prompts -------------------------------------------------------------------------------------------------
 
@@ -92,11 +99,7 @@ class Session:
 
     def edit_examples(self, name: str, examples: tuple[Example, ...]) -> None:
         """Take a new list of few-shot examples; the first one of a chat prompt is placed as turns."""
-        before = self.prompt(name)
-        placement = before.placement
-        if placement == "none" and before.mode == "chat" and examples:
-            placement = "turns"
-        self.prompts.edit(name, msgspec.structs.replace(before, examples=examples, placement=placement))
+        self.prompts.set_examples(name, examples)
 
     def place_examples(self, name: str, placement: Placement) -> None:
         """Choose where the examples of a prompt go."""
@@ -178,6 +181,8 @@ class Session:
         self._inputs[number] = typed
         if number == self.number:
             self._set(case=number, inputs=typed)
+        else:
+            self._keep_draft()
         return True
 
     def typed_variables(self) -> dict[str, str]:
@@ -189,6 +194,8 @@ class Session:
         self._inputs.pop(number, None)
         if number == self.number:
             self._set(inputs={})
+        else:
+            self._keep_draft()
 
     def current_cases(self) -> Sequence[Case]:
         """The rows as their file is now: read anew where another program has changed it."""
@@ -249,7 +256,7 @@ class Session:
         """Take a variant out. Raises BenchError for the last one."""
         if len(self.variants) == 1:
             raise BenchError("This is the last pane.", "Change its prompt or model instead, or quit with ctrl+q.")
-        self.bench = with_variants(self.bench, self.variants[:index] + self.variants[index + 1 :])
+        self._take(with_variants(self.bench, self.variants[:index] + self.variants[index + 1 :]))
 
     def change_variant(self, index: int, **changes: object) -> Variant:
         """Replace fields of a variant; the new value. Raises BenchError for a name that is taken or empty."""
@@ -364,15 +371,18 @@ class Session:
             self.prompts.save(name, force)
             written.append(name)
         if self.bench != self.saved or not self.path.exists():
-            self.digest = save_bench(self.path, self.bench, None if force else self.digest)
-            self.saved = self.bench
+            digest = save_bench(self.path, self.bench, None if force else self.digest)
+            self._note_saved(self.bench, digest)
             written.append(self.path.name)
+        self.recovered = ()
         return tuple(written)
 
     def save_bench_as(self, path: Path) -> None:
         """Write the bench under another name and go on with that file."""
-        self.digest = save_bench(path, self.bench, "")
-        self.path, self.saved = path, self.bench
+        digest = save_bench(path, self.bench, "")
+        self._draft.drop()
+        self.path, self._draft = path, BenchDraft(self.drafts, path)
+        self._note_saved(self.bench, digest)
 
     def save_prompt_as(self, index: int, name: str) -> None:
         """Save the prompt of a variant under another name, and let the variant use it."""
@@ -392,13 +402,81 @@ class Session:
         for name in self.prompts.changed_outside():
             self.prompts.revert(name)
         if changed is not None:
-            self.bench = self.saved = changed.bench
-            self.digest = changed.digest
+            self.bench = changed.bench
+            self._take_inputs(self._inputs)
+            self._note_saved(changed.bench, changed.digest)
+
+    def discard(self) -> None:
+        """Forget everything unsaved: the prompts and the bench are again as their files were when they were opened."""
+        self.prompts.revert_all()
+        other_cases = self.bench.dataset != self.saved.dataset
+        self.bench = self.saved
+        self._take_inputs({})
+        self._note_saved(self.saved, self._saved_digest)
+        if other_cases:
+            self.cases = self._load_cases()
+        self.recovered = ()
+
+    @property
+    def is_as_recovered(self) -> bool:
+        """Whether nothing was changed since unsaved changes were taken up: `discard` discards only those."""
+        return self._state == self._recovered_state
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _set(self, **changes: object) -> None:
-        self.bench = msgspec.structs.replace(self.bench, **changes)
+        self._take(msgspec.structs.replace(self.bench, **changes))
+
+    def _take(self, bench: Bench) -> None:
+        if bench != self.bench:
+            self.bench = bench
+            self._keep_draft()
+
+    def _note_saved(self, bench: Bench, digest: str) -> None:
+        self.saved, self.digest, self._saved_digest = bench, digest, digest
+        self._keep_draft()
+
+    @property
+    def _has_unsaved_bench(self) -> bool:
+        """Whether anything is in no file, as what was typed over other cases than the current one never is."""
+        return self.bench != self.saved or any(self._inputs[case] for case in self._inputs if case != self.bench.case)
+
+    @property
+    def _state(self) -> object:
+        """Everything unsaved, to be compared."""
+        typed = {number: dict(texts) for number, texts in self._inputs.items()}
+        return self.bench, typed, {name: self.prompts.prompt(name) for name in self.prompts.edited}
+
+    def _keep_draft(self) -> None:
+        if self._has_unsaved_bench:
+            self._draft.keep(self.bench, self._inputs, self.digest)
+        else:
+            self._draft.drop()
+
+    def _take_inputs(self, inputs: Inputs) -> None:
+        """What was typed over the cases: that of the current one stands in the bench."""
+        self._inputs = {number: dict(texts) for number, texts in inputs.items()}
+        self._inputs.pop(self.bench.case, None)
+        if self.bench.inputs:
+            self._inputs[self.bench.case] = dict(self.bench.inputs)
+
+    def _recover_bench(self) -> float:
+        """Take up what an earlier session left unsaved of the bench; when that was kept, 0 where there is nothing."""
+        try:
+            found = self._draft.find()
+        except WorkbenchError as error:
+            self.problems.append(error)
+            return 0.0
+        if found is None:
+            return 0.0
+        self.bench = found.bench
+        self._take_inputs(found.inputs)
+        if not self._has_unsaved_bench:  # it was saved, and the process ended before it could forget the draft
+            self._draft.drop()
+            return 0.0
+        if self.bench != self.saved:
+            self.digest = found.digest  # saving asks where another program has changed the file since
+        return found.written
 
     def _columns(self) -> tuple[str, ...]:
         """What the cases have; looked up anew when there are others."""

@@ -13,7 +13,10 @@ import msgspec
 from workbench.errors import PromptError, WorkbenchError
 from workbench.library.drafts import Drafts
 from workbench.library.library import Library, OpenPrompt
-from workbench.prompting.prompt import Prompt
+from workbench.prompting.prompt import Example, Prompt
+
+_EXAMPLE = "example:"
+"""Begins the key of the draft of an example; that of a prompt begins with its library's folder."""
 
 
 class Unsaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +27,10 @@ class Unsaved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Workspace:
-    """Open prompts by name."""
+    """Open prompts by name.
+
+    recovered_from: when the last of what was recovered was kept, in seconds since the epoch; 0 where nothing was.
+    """
 
     def __init__(self, library: Library, drafts: Drafts) -> None:
         self.library = library
@@ -32,6 +38,7 @@ class Workspace:
         self._opened: dict[str, OpenPrompt] = {}
         self._edited: dict[str, Prompt] = {}
         self._new: set[str] = set()
+        self.recovered_from = 0.0
 
     def prompt(self, name: str) -> Prompt:
         """The prompt as it now reads, edits included. Raises PromptError or FileError when it cannot be opened."""
@@ -49,8 +56,23 @@ class Workspace:
             self._settle(name)
             return
         self._edited[name] = prompt
-        draft = Unsaved(opened.digest if opened else "", prompt)
-        self.drafts.keep(self._key(name), msgspec.json.encode(draft).decode())
+        self.drafts.keep(self._key(name), Unsaved(opened.digest if opened else "", prompt))
+
+    def put_example(self, name: str, example: Example) -> None:
+        """Take an example in place of the one with its id, or as the last; the first of a chat prompt makes turns."""
+        known = self.prompt(name).examples
+        if any(one.id == example.id for one in known):
+            self.set_examples(name, tuple(example if one.id == example.id else one for one in known))
+        else:
+            self.set_examples(name, (*known, example))
+
+    def set_examples(self, name: str, examples: tuple[Example, ...]) -> None:
+        """Take a new list of few-shot examples; the first one of a chat prompt is placed as turns."""
+        before = self.prompt(name)
+        placement = before.placement
+        if placement == "none" and before.mode == "chat" and examples:
+            placement = "turns"
+        self.edit(name, msgspec.structs.replace(before, examples=examples, placement=placement))
 
     def create(self, name: str, prompt: Prompt) -> None:
         """Begin a prompt that is in no file yet."""
@@ -80,9 +102,9 @@ class Workspace:
         self._opened.pop(name, None)
         edited = self._edited.get(name)
         if edited is not None:
-            self._settle(name)
             self._open(new)
             self.edit(new, msgspec.structs.replace(edited, name=new))
+            self._settle(name)
 
     def revert(self, name: str) -> None:
         """Forget what was typed and read the file anew."""
@@ -93,21 +115,54 @@ class Workspace:
     def revert_all(self) -> None:
         """Forget every unsaved edit: a person chose to leave without saving."""
         for name in self.edited:
-            self._settle(name)
+            self.revert(name)
 
     def changed_outside(self) -> tuple[str, ...]:
         """Open prompts whose file another program changed."""
         return tuple(name for name, opened in tuple(self._opened.items()) if self.library.changed(opened))
 
+    def keep_example(self, name: str, example: Example) -> None:
+        """Keep an example of a prompt while it is typed, before it is one."""
+        self.drafts.keep(_EXAMPLE + self._key(name), example)
+
+    def drop_example(self, name: str) -> None:
+        """The example that was typed is one now, or is not wanted."""
+        self.drafts.drop(_EXAMPLE + self._key(name))
+
     def recover(self, names: Iterable[str]) -> tuple[WorkbenchError, ...]:
-        """Take up what an earlier session left unsaved for these prompts; the drafts that cannot be read."""
+        """Take up what an earlier session left unsaved in this library; the drafts that cannot be read.
+
+        names: prompts that are wanted in any case: what is wrong with a draft of theirs is a problem.
+        """
         problems = []
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys((*names, *self._find_drafted(""), *self._find_drafted(_EXAMPLE))):
             try:
                 self._recover(name)
+                self._recover_example(name)
             except WorkbenchError as error:
                 problems.append(error)
         return tuple(problems)
+
+    def _find_drafted(self, kind: str) -> tuple[str, ...]:
+        return self.drafts.find_keys(kind + self._key(""))
+
+    def _recover_example(self, name: str) -> None:
+        text = self.drafts.find(_EXAMPLE + self._key(name))
+        if text is None:
+            return
+        try:
+            example = msgspec.json.decode(text, type=Example)
+        except msgspec.DecodeError as error:
+            raise PromptError(
+                f"The unsaved example of `{name}` cannot be read: {error}.", f"It is kept in {self.drafts.folder}."
+            ) from error
+        written = self.drafts.written(_EXAMPLE + self._key(name))
+        self.put_example(name, example)
+        self._note(written)
+        self.drop_example(name)
+
+    def _note(self, written: float) -> None:
+        self.recovered_from = max(self.recovered_from, written)
 
     def _recover(self, name: str) -> None:
         text = self.drafts.find(self._key(name))
@@ -125,9 +180,11 @@ class Workspace:
             self._new.add(name)
         else:
             if opened.prompt == draft.prompt:
+                self.drafts.drop(self._key(name))
                 return
             self._opened[name] = msgspec.structs.replace(opened, digest=draft.digest)
         self._edited[name] = draft.prompt
+        self._note(self.drafts.written(self._key(name)))
 
     def _open(self, name: str) -> OpenPrompt:
         if name not in self._opened:
@@ -145,4 +202,4 @@ class Workspace:
                 del self._opened[name]
 
     def _key(self, name: str) -> str:
-        return f"{self.library.folder}:{name}"
+        return f"{self.library.folder.resolve()}:{name}"

@@ -25,6 +25,7 @@ from workbench.errors import WorkbenchError
 from workbench.sanitize import sanitize
 from workbench.settings import Settings, load_settings
 from workbench.tui.sanitize_filter import SanitizeFilter, SanitizeHook
+from workbench.tui.signals import end_by_signals
 from workbench.tui.theme import DARK, LIGHT
 from workbench.tui.widgets.plain import Static
 
@@ -190,6 +191,18 @@ class WorkbenchApp(App[None]):
         if self._desk is not None:
             self._desk.pool.close()
 
+    def keep_typed(self) -> None:
+        """Have what was typed kept as drafts, on every screen that holds some."""
+        for screen in reversed(self.screen_stack):
+            keep: Callable[[], object] | None = getattr(screen, "keep_typed", None)
+            if keep is not None:
+                keep()
+
+    def end(self, code: int) -> None:
+        """Leave without a question: what is unsaved is restored when the bench is opened again."""
+        self.keep_typed()
+        self.exit(return_code=code)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         bench = self.bench_screen
         if bench is not None and screen is bench:
@@ -244,7 +257,8 @@ def run_app(bench: Path | None, model: Path | None) -> int:
     sweeping.daemon = True
     sweeping.start()
     try:
-        app.run()
+        with end_by_signals(app.end, app.keep_typed):
+            app.run()
     finally:
         sweeping.cancel()
         app.close_engines()

@@ -5,6 +5,8 @@ Knows nothing of how it is drawn.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from workbench.engines.engine import EngineStatus
 from workbench.errors import WorkbenchError
 from workbench.evaluation.session import Session
@@ -40,6 +42,12 @@ def tell_case(session: Session) -> ShownCase:
     title = f"Case {case.number}{typed}" if session.cases else "Case  (typed: this bench has no dataset)"
     values = {**session.shown_variables(), EXPECTED: case.expected or ""}
     return ShownCase(session.bench.dataset, case.number, title, values)
+
+
+def tell_time(seconds: float) -> str:
+    """A moment since the epoch on this user's clock, with its day where that is another than today."""
+    moment, now = (one.astimezone() for one in (datetime.fromtimestamp(seconds, UTC), datetime.now(UTC)))
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%-d %b %H:%M}"
 
 
 def _find_status(session: Session, pool: Pool, chosen: int) -> EngineStatus:

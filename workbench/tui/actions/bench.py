@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from workbench.errors import FileChangedError, WorkbenchError
-from workbench.evaluation.bench import AdapterChoice
+from workbench.evaluation.bench import AdapterChoice, Variant
 from workbench.tui.actions.flow import ask, flow, settle_trust
 from workbench.tui.actions.pane_row import insert_pane
 from workbench.tui.adapters import find_trained
@@ -49,20 +50,41 @@ async def save_all(screen: BenchScreen) -> bool:
 
 
 async def _reload(screen: BenchScreen) -> None:
-    """Take the other versions; a pane stays with the variant of its name."""
-    session = screen.session
-    changed = session.read_changed()
-    names = [variant.name for variant in changed.bench.variants] if changed else []
+    """Take the other versions."""
+    changed = screen.session.read_changed()
+    bench = changed.bench if changed else screen.session.bench
+    await _replace_bench(screen, bench.variants, lambda: screen.session.reload_changed(changed))
+
+
+async def _replace_bench(screen: BenchScreen, variants: Sequence[Variant], replace: Callable[[], None]) -> None:
+    """Show what `replace` makes of the session, which has these variants; a pane stays with the one of its name."""
+    session, names = screen.session, [variant.name for variant in variants]
     spare = await screen.row.make_panes(len(names))
     panes = {variant.name: pane for variant, pane in zip(session.variants, screen.panes, strict=True)}
     screen.edit.editor.mark_taken()  # what was typed is given up, as the answer said
-    session.reload_changed(changed)
-    kept = [panes.get(name) or spare.pop() for name in names] or screen.panes
+    replace()
+    kept = [panes.get(name) or spare.pop() for name in names]
     for pane in spare:
         pane.remove()
     chosen = screen.chosen_pane if screen.chosen_pane in kept else kept[0]
     screen.lay_out_panes(kept, chosen)
     await screen.refresh_after_change()
+
+
+@flow
+async def discard_restored(screen: BenchScreen) -> None:
+    """Forget the unsaved changes of an earlier session; asks where there are new ones by now."""
+    session = screen.session
+    if not session.recovered:
+        raise WorkbenchError("No restored changes are left to discard.", "Revert prompt in ctrl+k forgets new ones.")
+    if not session.is_as_recovered:
+        text = f"What you changed since goes with them: {', '.join(session.unsaved)}."
+        answers = [("discard", "Discard everything unsaved"), ("stay", "Cancel")]
+        if await ask(screen, "Discard the restored changes", text, answers, destructive=("discard",)) == "stay":
+            return
+    names = ", ".join(session.recovered)
+    await _replace_bench(screen, session.saved.variants, session.discard)
+    screen.notify(names, title="Discarded the restored changes", timeout=5)
 
 
 @flow
@@ -201,7 +223,7 @@ async def leave(screen: BenchScreen) -> None:
         if answer == "stay" or (answer == "save" and not await save_all(screen)):
             return
         if answer == "quit":
-            screen.session.prompts.revert_all()
+            screen.session.discard()
     screen.runner.stop()
     for beside in (screen.verdicts, screen.adapters, screen.evaluations):  # the last one closes what the others use
         beside.close()

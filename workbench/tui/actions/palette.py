@@ -20,6 +20,9 @@ ACTIONS: dict[str, Action] = {
     "save": Action("Save everything", "Every edited prompt and the bench", bench.save),
     "save_prompt_as": Action("Save prompt as…", "Under another name in the library", library.save_prompt_as),
     "save_bench_as": Action("Save bench as…", "Under another file name", bench.save_bench_as),
+    "discard_restored": Action(
+        "Discard the restored changes", "What an earlier session left unsaved", bench.discard_restored
+    ),
     "revert_prompt": Action("Revert prompt", "Forget its unsaved changes", library.revert_prompt),
     "open_prompt": Action("Open prompt…", "Another prompt for the chosen pane", library.open_prompt),
     "edit_outside": Action("Edit prompt in $EDITOR", "Outside, and back", prompt.edit_outside),

@@ -8,7 +8,7 @@ import msgspec
 from textual.app import SuspendNotSupported
 
 from workbench.errors import WorkbenchError
-from workbench.prompting.prompt import Example, Mode, Placement
+from workbench.prompting.prompt import Mode, Placement
 from workbench.prompting.render import find_variables
 from workbench.tui import catalog
 from workbench.tui.actions.flow import flow
@@ -67,17 +67,14 @@ async def change_examples(screen: BenchScreen, wish: str, example_id: str) -> No
         old = next((example for example in prompt.examples if example.id == example_id), None)
         adding = wish == "add" or old is None
         start = session.new_example(name) if adding or old is None else old
-        edited = await screen.app.push_screen_wait(ExampleEditor(start, find_variables(prompt)))
+        editor = ExampleEditor(start, find_variables(prompt), lambda typed: session.prompts.keep_example(name, typed))
+        edited = await screen.app.push_screen_wait(editor)
+        if edited is not None:
+            session.prompts.put_example(name, edited)
+        session.prompts.drop_example(name)
         if edited is None:
             return
-        session.edit_examples(name, _placed(prompt.examples, edited))
     await screen.refresh_after_change()
-
-
-def _placed(examples: tuple[Example, ...], new: Example) -> tuple[Example, ...]:
-    if not any(example.id == new.id for example in examples):
-        return (*examples, new)
-    return tuple(new if example.id == new.id else example for example in examples)
 
 
 @flow

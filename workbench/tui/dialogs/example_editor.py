@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.timer import Timer
 
 from workbench.prompting.prompt import Example
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
+
+_KEEP_SECONDS = 1.0
 
 
 class ExampleEditor(Dialog[Example | None]):
@@ -23,10 +27,14 @@ class ExampleEditor(Dialog[Example | None]):
         Binding("ctrl+s", "apply", "keep", id="example.apply", priority=True),
     ]
 
-    def __init__(self, example: Example, variables: Sequence[str]) -> None:
-        """variables: names to offer beside those the example already has."""
+    def __init__(self, example: Example, variables: Sequence[str], keep: Callable[[Example], None]) -> None:
+        """variables: names to offer beside those the example already has.
+
+        keep: called with the example as it reads while one types, at least once a second.
+        """
         super().__init__()
-        self._example = example
+        self._example, self._keep = example, keep
+        self._keeping: Timer | None = None
         self._names = tuple(dict.fromkeys((*example.variables, *variables)))
 
     def compose(self) -> ComposeResult:
@@ -40,10 +48,26 @@ class ExampleEditor(Dialog[Example | None]):
                 yield _area(self._example.answer, "answer")
             yield Label("tab next field   ^s keep   esc leave", classes="muted")
 
+    @on(TextArea.Changed)
+    def _typed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        if self._keeping is None:
+            self._keeping = self.set_timer(_KEEP_SECONDS, self.keep_typed)
+
+    def keep_typed(self) -> None:
+        """Hand on what was typed, if anything was since the last time."""
+        if self._keeping is not None:
+            self._keeping.stop()
+            self._keeping = None
+            self._keep(self._read())
+
     def action_apply(self) -> None:
+        self.dismiss(self._read())
+
+    def _read(self) -> Example:
         texts = [self.query_one(f"#variable-{index}", TextArea).text for index in range(len(self._names))]
         answer = self.query_one("#answer", TextArea).text
-        self.dismiss(Example(self._example.id, dict(zip(self._names, texts, strict=True)), answer, self._example.typed))
+        return Example(self._example.id, dict(zip(self._names, texts, strict=True)), answer, self._example.typed)
 
 
 def _area(text: str, id: str) -> TextArea:

@@ -37,7 +37,7 @@ from workbench.tui.counting import Counting
 from workbench.tui.desk import Desk
 from workbench.tui.evaluations import Evaluations
 from workbench.tui.footer_order import order_bindings
-from workbench.tui.heading import tell_case, tell_title
+from workbench.tui.heading import tell_case, tell_time, tell_title
 from workbench.tui.review import Review
 from workbench.tui.runner import Runner
 from workbench.tui.speeds import SECONDS, Speeds
@@ -54,6 +54,9 @@ from workbench.tui.widgets.plain import plain_line
 from workbench.tui.widgets.title_bar import TitleBar
 
 WATCH_SECONDS = 2.0
+
+KEEP_SECONDS = 1.0
+"""after which what was typed is kept as a draft, whether the keyboard rests or not"""
 
 
 class BenchScreen(Screen[None]):
@@ -83,6 +86,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("f12", "do('registry')", "adapters", id="bench.registry", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("f6", "do('engines')", "engines", id="bench.engines", show=False, priority=True),
+        Binding("f11", "do('discard_restored')", "discard", id="bench.discard_restored", show=False, priority=True),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
@@ -118,6 +122,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self._chosen: OutputPane | None = None
         self._counting = Counting(desk.pool, lambda draft, budget: self.post_message(self.Measured(draft, budget)))
         self._rest: Timer | None = None
+        self._keeping: Timer | None = None
         self._changed_outside: frozenset[str] = frozenset()
 
     @property
@@ -150,13 +155,17 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         self.set_interval(SECONDS, self._note_speeds)
         self.set_interval(WATCH_SECONDS, self._look_at_files)
         self.set_interval(WATCH_SECONDS, self._look_at_training)
+        self.set_interval(WATCH_SECONDS, self._look_at_drafts)
         for problem in self.session.problems:
             say(self, problem)
         for unused in self.session.unused():
             self.notify(unused, title="Opened, but not all of it is used", markup=False, severity="warning", timeout=15)
         if self.session.recovered:
-            names = ", ".join(self.session.recovered)
-            self.notify(f"{names}: ctrl+s saves them.", title="Unsaved changes were recovered")
+            self.notify(
+                f"{', '.join(self.session.recovered)}: ctrl+s saves them; f11, or Discard in ctrl+k, discards them.",
+                title=f"Restored unsaved changes from {tell_time(self.session.recovered_from)}",
+                timeout=30,
+            )
         self.run_panes()
         if untrusted:
             ask_for_trust(self)
@@ -261,6 +270,18 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         if self._rest:
             self._rest.stop()
         self._rest = self.set_timer(self.session.settings.live_delay_ms / 1000, self._rested)
+        if self._keeping is None:
+            self._keeping = self.set_timer(KEEP_SECONDS, self.keep_typed)
+
+    def keep_typed(self) -> bool:
+        """Take what was typed into the session, which keeps it as a draft; the panes go on waiting for rest.
+
+        Returns whether anything is new.
+        """
+        if self._keeping:
+            self._keeping.stop()
+            self._keeping = None
+        return any([self._gather_case(), self._gather_prompt()])
 
     def _rested(self) -> None:
         if self.gather():
@@ -275,7 +296,7 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         if self._rest:
             self._rest.stop()
             self._rest = None
-        return any([self._gather_case(), self._gather_prompt(), waiting])
+        return self.keep_typed() or waiting
 
     def _gather_prompt(self) -> bool:
         editor = self.edit.editor
@@ -321,6 +342,11 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         changed = frozenset(self.session.prompts.changed_outside())
         if changed != self._changed_outside:
             self.app.call_from_thread(self._take_changes, changed)  # type: ignore[arg-type]
+
+    def _look_at_drafts(self) -> None:
+        problem = self.session.drafts.take_problem()
+        if problem is not None:
+            say(self, problem)
 
     async def _look_at_training(self) -> None:
         """When a job that was started here ends, its adapter gets a pane, wherever one is by then."""
