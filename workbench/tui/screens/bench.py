@@ -86,7 +86,9 @@ pane is its score for this case (e explains it). Tab walks on; esc stops, or lea
         Binding("f12", "do('registry')", "adapters", id="bench.registry", priority=True),
         Binding("ctrl+b", "do('browse_models')", "models", id="bench.models", priority=True),
         Binding("f6", "do('engines')", "engines", id="bench.engines", show=False, priority=True),
-        Binding("f11", "do('discard_restored')", "discard", id="bench.discard_restored", show=False, priority=True),
+        Binding(
+            "f11", "do('discard_restored')", "discard restored", id="bench.discard_restored", show=False, priority=True
+        ),
         Binding("ctrl+g", "do('go_to_case')", "go to case", id="bench.go_to_case", priority=True, show=False),
         Binding("f2", "toggle_editor", "editor", id="bench.editor", show=False, priority=True),
         Binding("left_square_bracket", "split(-5)", "narrower editor", id="bench.split_left", show=False),
