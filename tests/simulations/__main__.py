@@ -36,7 +36,7 @@ PLANS = (
     Plan(means.simulate_means, (15, 20, 30, 50, 100, 200, 500), 2_000, ((20, 50, 200), 400)),
     Plan(means.simulate_rates, (20, 50, 200, 1_000), 10_000, ((50,), 2_000)),
     Plan(means.simulate_repeats, (20, 50, 200), 2_000, ((50,), 400)),
-    Plan(means.simulate_differences, (20, 30, 50, 100, 200), 1_500, ((30, 60), 300)),
+    Plan(means.simulate_differences, (20, 30, 50, 100, 200), 6_000, ((30, 60), 300)),
     Plan(means.simulate_rate_differences, (20, 50, 100, 200, 500), 10_000, ((100,), 1_000)),
     Plan(means.simulate_families, (30, 100), 1_000, ((40,), 150)),
     Plan(means.simulate_needed, (50, 100, 300), 4_000, ((100,), 500)),
