@@ -14,6 +14,7 @@
     ├── BenchError             a bench file does not describe a comparison
     ├── ScorerError            a scorer is unknown or wrongly configured
     ├── StoreError             the store of runs cannot be opened, read or written
+    │   └── StoreBlockedError  it takes nothing for now: the disk is full or read-only, or another process keeps it
     ├── TrainingError          a recipe cannot be trained, or its training cannot go on
     ├── ModelError             a model cannot be found, read or loaded
     └── EngineError            an engine refused a request, or its process died
@@ -105,6 +106,11 @@ class ScorerError(WorkbenchError):
 
 class StoreError(WorkbenchError):
     """The store of runs cannot be opened, read or written; what was in it is still there."""
+
+
+class StoreBlockedError(StoreError):
+    """The store takes nothing for now: the disk is full or read-only, or another process keeps it busy. What could not
+    be written may be written later."""
 
 
 class TrainingError(WorkbenchError):

@@ -7,7 +7,7 @@ import pytest
 from evaluating import CASES, RULES, Desk, bench, carry_out
 
 from workbench.engines.engine import Chunk, Sampling
-from workbench.errors import DatasetError, ScorerError, StoreError
+from workbench.errors import DatasetError, ScorerError, StoreBlockedError, StoreError
 from workbench.evaluation.bench import Bench, Variant
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.cost import Price
@@ -408,18 +408,56 @@ def test_no_cases_and_unknown_scorers_are_told_before_anything_runs(desk):
         find_run(desk.store, "last")
 
 
-def test_a_full_disk_ends_the_run_with_what_was_kept_and_it_goes_on_later(desk):
+def run_until_full(desk, options: Options, on_waiting):
+    """A run whose store takes 40 more pages than it has when it begins; what it told, up to its end."""
     desk.model("desk", rules=[{"reply": "long " * 4000}], context_tokens=100_000)
     variant = Variant("A", "plain", "desk", Sampling(max_tokens=4000))
     cases = tuple(Case(number, {"message": f"message {number}"}, "x") for number in range(1, 31))
+    evaluation = desk.evaluation(bench(variant), cases, options)
+    for event in evaluation.events():
+        if isinstance(event, RunStarted):
+            pages = desk.store.read("PRAGMA page_count")[0][0]
+            desk.store.read(f"PRAGMA max_page_count = {pages + 40}")
+        if isinstance(event, RunProgress) and event.state == "waiting":
+            on_waiting(evaluation)
+        yield event
+
+
+def test_on_a_full_disk_a_run_waits_says_so_and_goes_on_when_there_is_room(desk):
+    def make_room(evaluation):
+        desk.store.read("PRAGMA max_page_count = 1000000")
+
+    told = list(run_until_full(desk, Options(at_once=1), make_room))
+    waiting = [event for event in told if isinstance(event, RunProgress) and event.problem]
+    assert "disk is full" in waiting[0].problem
+    assert told[-2].state == "running"
+    assert told[-2].problem == ""
+    assert [event.cell.case for event in told if isinstance(event, CellFinished)] == list(range(1, 31))
+    assert find_run(desk.store, "last").done == 30
+    assert find_run(desk.store, "last").state == "finished"
+
+
+def test_a_read_only_store_is_waited_for_too(desk):
+    evaluation = desk.evaluation(bench())
+    told = []
+    for event in evaluation.events():
+        told.append(event)
+        if isinstance(event, RunStarted):
+            desk.store.read("PRAGMA query_only = ON")
+        if isinstance(event, RunProgress) and event.state == "waiting":
+            desk.store.read("PRAGMA query_only = OFF")
+    assert sum(isinstance(event, CellFinished) for event in told) == 2 * len(CASES)
+    assert find_run(desk.store, "last").done == 2 * len(CASES)
+    assert any("cannot be opened or written" in event.problem for event in told if isinstance(event, RunProgress))
+
+
+@pytest.mark.parametrize("how", ["cancelled", "too long"])
+def test_a_disk_that_stays_full_ends_the_run_with_what_was_kept_and_it_goes_on_later(desk, how):
+    options = Options(at_once=1, wait_seconds=0.0 if how == "too long" else 3600.0)
     kept = []
-    with pytest.raises(StoreError, match="disk is full") as caught:
-        for event in desk.evaluation(bench(variant), cases, Options(at_once=1)).events():
-            if isinstance(event, RunStarted):
-                pages = desk.store.read("PRAGMA page_count")[0][0]
-                desk.store.read(f"PRAGMA max_page_count = {pages + 40}")
-            if isinstance(event, CellFinished):
-                kept.append(event.cell.case)
+    with pytest.raises(StoreBlockedError, match="disk is full") as caught:
+        told = run_until_full(desk, options, lambda evaluation: evaluation.cancel())
+        kept.extend(event.cell.case for event in told if isinstance(event, CellFinished))
     assert "--resume" in caught.value.hint
     assert 0 < len(kept) < 30
     assert find_run(desk.store, "last").done == len(kept)

@@ -66,13 +66,17 @@ def test_a_store_from_a_newer_workbench_is_refused_and_left_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be taken for one" * 20, b"SQLite"])
-def test_a_file_that_is_no_store_is_refused_by_name(tmp_path, content):
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough" * 40, b"SQLite"], ids=["long", "short"])
+def test_a_file_that_is_no_database_is_kept_aside_and_a_new_store_begins(tmp_path, content):
     path = tmp_path / "w.sqlite"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"w\.sqlite is not a store"):
-        Store(path)
-    assert path.read_bytes() == content
+    store = Store(path)
+    (aside,) = tmp_path.glob("w.damaged-*.sqlite")
+    assert aside.read_bytes() == content
+    assert aside.name in store.notice
+    assert "Nothing in it could be read" in store.notice
+    assert begin(store).bench == "demo"
+    store.close()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -25,10 +25,13 @@ class ProgressLine:
         self._moves = sys.stderr.isatty()
         self._told = time.monotonic()
         self._shown = False
+        self._problem = ""
 
     def show(self, progress: RunProgress, last: bool = False) -> None:
         """Tell how far the run is; in a log not more than every ten seconds."""
         now = time.monotonic()
+        if progress.problem != self._problem:
+            self._tell_problem(progress.problem)
         if self._moves:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write("\r" + sanitize_line(_describe(progress, True))[:width].ljust(width))
@@ -37,6 +40,13 @@ class ProgressLine:
         elif last or now - self._told >= _LOG_SECONDS:
             self._told = now
             terminal.say(_describe(progress, False))
+
+    def _tell_problem(self, problem: str) -> None:
+        """What the run waits for, and that it goes on, on a line that stays."""
+        self._problem = problem
+        self.end()
+        waits = f"Waiting: {problem} The run goes on by itself when the store can be written again."
+        terminal.say(waits if problem else "The store can be written again; the run goes on.")
 
     def end(self) -> None:
         """Leave the line as it is; what follows begins on the next."""

@@ -129,9 +129,12 @@ def _check_idle(run: Run) -> None:
 
 
 def _list(store: Store, trash: bool, json: bool) -> None:
+    from workbench.store.damage import describe_damaged_runs
     from workbench.store.runs import list_runs
 
     runs = list_runs(store, trash)
+    if damaged := describe_damaged_runs(store):
+        terminal.say(damaged)
     if json:
         import msgspec
 

@@ -40,7 +40,10 @@ def open_tools() -> Iterator[Tools]:
 def open_store() -> Iterator[Store]:
     """A person's store alone, for what asks no model."""
     from workbench import paths
+    from workbench.cli import terminal
     from workbench.store.store import Store
 
     with contextlib.closing(Store(paths.data_folder() / "workbench.sqlite")) as store:
+        if store.notice:
+            terminal.say(store.notice)
         yield store

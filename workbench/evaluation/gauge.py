@@ -16,10 +16,11 @@ from workbench.hosting.pool import Pool
 
 
 class Wish(NamedTuple):
-    """What a person wants of a run."""
+    """What a person wants of a run, and what keeps it from going on, in words."""
 
     paused: bool = False
     cancelled: bool = False
+    problem: str = ""
 
 
 def read_progress(ledger: Ledger, lanes: Sequence[Lane], plan: Plan, pool: Pool, wish: Wish) -> RunProgress:
@@ -38,12 +39,15 @@ def read_progress(ledger: Ledger, lanes: Sequence[Lane], plan: Plan, pool: Pool,
         lane.name if lane else "",
         _name_state(active, waiting, pool, wish),
         tuple(lane.name for lane in lanes if lane.paused),
+        wish.problem,
     )
 
 
 def _name_state(active: Lane | None, waiting: Lane | None, pool: Pool, wish: Wish) -> RunState:
     if wish.cancelled:
         return "stopping"
+    if wish.problem:
+        return "waiting"
     if active is None and waiting is not None and (wish.paused or waiting.paused):
         return "paused"
     if active and active.model and pool.info(active.model) is None:

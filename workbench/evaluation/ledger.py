@@ -227,10 +227,12 @@ class _KeptCases(Sequence[Case]):
         self.digest = run.digest
 
     def __len__(self) -> int:
-        return self._run.cases
+        return len(self._numbers)
 
     def __iter__(self) -> Iterator[Case]:
-        return (read_case(record) for record in cells.read_inputs(self._store, self._run.key))
+        """Every case that can be read."""
+        cases = (read_case(record) for record in cells.read_inputs(self._store, self._run.key))
+        return (case for case in cases if case is not None)
 
     def __getitem__(self, at: Any) -> Any:
         numbers = self._numbers[at]
@@ -242,8 +244,10 @@ class _KeptCases(Sequence[Case]):
 
     def _read(self, number: int) -> Case:
         found = cells.get_input(self._store, self._run.key, number)
-        assert found is not None  # a run's cases never go without the run
-        return read_case(found)
+        case = read_case(found) if found is not None else None
+        if case is None:
+            raise StoreError(f"Case {number} of run {self._run.id} is damaged in the store.", "Start a new run.")
+        return case
 
 
 def _digest(cases: Sequence[Case]) -> str:

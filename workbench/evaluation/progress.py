@@ -12,7 +12,8 @@ import msgspec
 from workbench.evaluation.cell import CellFinished, CellStarted, CellText
 from workbench.evaluation.plan import Plan
 
-RunState = Literal["loading", "running", "paused", "stopping"]
+RunState = Literal["loading", "running", "paused", "waiting", "stopping"]
+"""waiting: the store takes no cells for now; the run goes on by itself when it does."""
 
 
 class RunStarted(msgspec.Struct, frozen=True):
@@ -27,6 +28,7 @@ class RunProgress(msgspec.Struct, frozen=True):
 
     done: finished cells, with those of an earlier attempt that is resumed. rate: cells a second, lately, cached ones
     left out. seconds_left: None while nothing is known. model: the one at work; paused: models that a person paused.
+    problem: what the run waits for, in words; "" where it does not.
     """
 
     run: str
@@ -39,6 +41,7 @@ class RunProgress(msgspec.Struct, frozen=True):
     model: str = ""
     state: RunState = "running"
     paused: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class RunFinished(msgspec.Struct, frozen=True):

@@ -86,8 +86,16 @@ class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
         """Raises StoreError for a text that says no such thing."""
         try:
             return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, ValueError, TypeError) as error:
             raise StoreError(f"What a variant came from cannot be read: {error}.", "Run the bench again.") from error
+
+    @classmethod
+    def is_readable(cls, text: str) -> bool:
+        try:
+            cls.decode(text)
+        except StoreError:
+            return False
+        return True
 
     def check(self, store: Store) -> None:
         """Raise StoreError when the model or an adapter is no longer what it was."""

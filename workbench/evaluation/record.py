@@ -18,6 +18,9 @@ from workbench.prompting.budget import Strategy
 from workbench.store.cells import Answer, CellRecord, InputRecord, ScoreRecord
 from workbench.store.runs import Run
 
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError, ValueError, TypeError)
+"""What decoding a damaged record raises."""
+
 
 class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run was asked for. file: the bench's. cases: how many there are; fewer in the store mean that it was killed
@@ -33,8 +36,20 @@ class Wish(msgspec.Struct, frozen=True, omit_defaults=True):
     left_out: tuple[str, ...] = ()
 
 
+def is_wish_readable(run: Run) -> bool:
+    return _decode_wish(run) is not None
+
+
 def read_wish(run: Run) -> Wish:
-    return msgspec.json.decode(run.options, type=Wish)
+    """How a run was asked for; the usual where the record of it cannot be read."""
+    return _decode_wish(run) or Wish()
+
+
+def _decode_wish(run: Run) -> Wish | None:
+    try:
+        return msgspec.json.decode(run.options, type=Wish)
+    except UNREADABLE:
+        return None
 
 
 def write_case(case: Case) -> InputRecord:
@@ -44,14 +59,29 @@ def write_case(case: Case) -> InputRecord:
     return InputRecord(case.number, body, case.expected, case.line)
 
 
-def read_case(record: InputRecord) -> Case:
-    case = msgspec.json.decode(record.body, type=Case)
+def read_case(record: InputRecord) -> Case | None:
+    """The case; None where its record is damaged."""
+    try:
+        case = msgspec.json.decode(record.body, type=Case)
+    except UNREADABLE:
+        return None
     return msgspec.structs.replace(case, number=record.number, line=record.line, expected=record.expected)
 
 
+def is_case_readable(record: InputRecord) -> bool:
+    return read_case(record) is not None
+
+
+def is_score_readable(more: str) -> bool:
+    """Whether what is kept beside a score's value can be read."""
+    return _decode_more(more) is not None
+
+
 def preview_case(body: str, longest: int) -> dict[str, str]:
-    """The beginning of each variable, on one line."""
-    case = msgspec.json.decode(body, type=Case)
+    """The beginning of each variable, on one line; a word about it where the record is damaged."""
+    case = read_case(InputRecord(0, body))
+    if case is None:
+        return {"damaged": "This case cannot be read."}
     return {name: " ".join(text[: longest * 2].split())[:longest] for name, text in case.variables.items()}
 
 
@@ -138,7 +168,7 @@ def _write_score(score: Score, metrics: Sequence[str]) -> ScoreRecord:
 
 
 def _read_score(record: ScoreRecord, metrics: Sequence[str]) -> Score:
-    more = msgspec.json.decode(record.more, type=_More) if record.more else _More()
+    more = _decode_more(record.more) or _More()
     return Score(
         metrics[record.metric],
         record.value,
@@ -149,3 +179,11 @@ def _read_score(record: ScoreRecord, metrics: Sequence[str]) -> Score:
         more.parts,
         unscored=cast("Unscored", record.unscored),
     )
+
+
+def _decode_more(text: str) -> _More | None:
+    """What else is known of a score; None where that is damaged: the score stands without it."""
+    try:
+        return msgspec.json.decode(text, type=_More) if text else _More()
+    except UNREADABLE:
+        return None

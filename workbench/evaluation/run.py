@@ -7,6 +7,7 @@ engines and scorers only put messages into one queue.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
@@ -15,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from workbench.errors import DatasetError, StoreError, WorkbenchError
+from workbench.errors import DatasetError, StoreBlockedError, StoreError, WorkbenchError
 from workbench.evaluation.answer_cache import count_known
 from workbench.evaluation.attempt import Attempt, Said, Tools, digest_cell, render_cell
 from workbench.evaluation.bench import Bench, parse_stored_bench
@@ -44,6 +45,7 @@ _MOST_AT_A_TIME = 256
 """finished cells that share a transaction"""
 
 _PROGRESS_SECONDS = 0.25
+_RETRY_SECONDS = 1.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -52,7 +54,8 @@ class Options(msgspec.Struct, frozen=True):
     at_once: cells in flight on one model; 0, where a run is gone on with: as it was begun. cache: take answers that are
     known already. unload: end a model's engine when its cells are done, where the run was what loaded it. retry_failed:
     run failed cells again when resuming. texts: tell the pieces of answers as they come (CellText). name: of the bench,
-    where its file has none. note: kept with the run.
+    where its file has none. note: kept with the run. wait_seconds: how long to wait for a store that takes no cells (a
+    full disk, say) before the run ends.
     """
 
     strategy: Strategy = "refuse"
@@ -63,6 +66,7 @@ class Options(msgspec.Struct, frozen=True):
     texts: bool = False
     name: str = ""
     note: str = ""
+    wait_seconds: float = 3600.0
 
 
 USUAL = Options()
@@ -108,6 +112,8 @@ class Evaluation:
         self._finished: list[Attempt] = []
         self._paused = False
         self._cancelled = False
+        self._cancelling = threading.Event()
+        self._problem = ""
         self._told = 0.0
 
     @classmethod
@@ -154,8 +160,8 @@ class Evaluation:
         """Carry it out: RunStarted, then cells and progress, RunFinished last. A CellFinished is told when its cell is
         in the store. For one thread; blocks between events. Closing it cancels what runs.
 
-        Raises StoreError when the store cannot take a cell (a full disk): what it took before stays, and the run can
-        be resumed.
+        While the store takes no cells (a full disk), no further ones are started, and RunProgress says why. Raises
+        StoreError when that lasts too long: what the store took before stays, and the run can be resumed.
         """
         plan = self.plan()
         resident = {_key(one.model) for one in self._pool.residents()}
@@ -186,6 +192,7 @@ class Evaluation:
     def cancel(self) -> None:
         """End the run soon: cells in flight are called off, everything finished is kept. From any thread."""
         self._cancelled = True
+        self._cancelling.set()
         self._inbox.put(None)
 
     # --- the loop ------------------------------------------------------------------------------------------------
@@ -260,11 +267,28 @@ class Evaluation:
         if not self._finished:
             return
         finished, self._finished = self._finished, []
-        self._ledger.add(finished)
+        yield from self._store_cells(finished)
         for attempt in finished:
             assert attempt.cell is not None
             attempt.lane.count(attempt.cell.cached)
             yield CellFinished(attempt.cell)
+
+    def _store_cells(self, finished: Sequence[Attempt]) -> Iterator[RunEvent]:
+        """Put cells into the store; where it takes none for now, wait until it does."""
+        begun = time.monotonic()
+        while True:
+            try:
+                self._ledger.add(finished)
+                break
+            except StoreBlockedError as error:
+                if self._cancelled or time.monotonic() - begun >= self._options.wait_seconds:
+                    raise
+                self._problem = error.message
+                yield self._progress()
+            self._cancelling.wait(_RETRY_SECONDS)
+        if self._problem:
+            self._problem = ""
+            yield self._progress()
 
     def _tell(self) -> Iterator[RunEvent]:
         now = time.monotonic()
@@ -274,7 +298,7 @@ class Evaluation:
 
     def _progress(self) -> RunProgress:
         assert self._plan is not None
-        wish = Wish(self._paused, self._cancelled)
+        wish = Wish(self._paused, self._cancelled, self._problem)
         return read_progress(self._ledger, self._lanes, self._plan, self._pool, wish)
 
     def _unload(self, resident: set[Model]) -> None:

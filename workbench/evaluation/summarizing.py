@@ -74,6 +74,7 @@ def compute_summary(view: RunView) -> Summary:
         best=find_best(variants, metrics[0]) if metrics else "",
         notes=(
             *_note_bench(view),
+            *view.damage(),
             *view.left_out,
             *_note(variants, tables, metrics, read_wish(run).at_once or 1),
             *whole.notes,
@@ -182,7 +183,10 @@ def _describe(
 
 def _check_contamination(view: RunView) -> Checked:
     """Which variants have seen which of the cases."""
-    origins = [Provenance.decode(text) for name in view.variants if (text := view.provenance(name))]
+    texts = map(view.provenance, view.variants)
+    origins = [
+        Provenance.decode(text) for text in texts if text and Provenance.is_readable(text)
+    ]  # `damage` names the others
     return check_contamination(origins, list(view.cases()))
 
 

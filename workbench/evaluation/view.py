@@ -18,13 +18,16 @@ import msgspec
 from workbench.errors import BenchError, StoreError
 from workbench.evaluation.bench import Bench, Variant, parse_stored_bench
 from workbench.evaluation.cell import Cell
+from workbench.evaluation.damaged import describe_damage
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.owner import ActualState, actual_state
-from workbench.evaluation.record import preview_case, read_case, read_cell, read_wish
+from workbench.evaluation.provenance import Provenance
+from workbench.evaluation.record import is_wish_readable, preview_case, read_case, read_cell, read_wish
 from workbench.store import cells as kept
 from workbench.store import matrix
+from workbench.store.damage import Damage, DamagedRow
 from workbench.store.figures import read_notes
-from workbench.store.origins import get_origins
+from workbench.store.origins import get_origins, list_traced
 from workbench.store.runs import Run, find_run, get_metrics, get_run, get_variants
 from workbench.store.store import Store
 
@@ -224,11 +227,28 @@ class RunView:
         found = kept.get_input(self.store, self._key, number)
         if found is None:
             raise StoreError(f"Run {self.id} has no case {number}.", f"It has {self.run.cases} cases.")
-        return read_case(found)
+        case = read_case(found)
+        if case is None:
+            raise StoreError(f"Case {number} of run {self.id} is damaged in the store.", "Look at another one.")
+        return case
 
     def cases(self) -> Iterator[Case]:
-        """Every case, by number; held a few hundred at a time."""
-        return (read_case(found) for found in kept.read_inputs(self.store, self._key))
+        """Every case that can be read, by number; held a few hundred at a time."""
+        cases = (read_case(found) for found in kept.read_inputs(self.store, self._key))
+        return (case for case in cases if case is not None)
+
+    def damage(self) -> tuple[str, ...]:
+        """What of the run is damaged in the store and left out here, or shown with signs in its place: named and
+        counted, in words. Reads every text of the run."""
+        return describe_damage(self.store, self._key, self._variants, self._names, tuple(self._find_lost()))
+
+    def _find_lost(self) -> Iterator[Damage]:
+        if not is_wish_readable(self.run):
+            yield Damage("options", 1, ())
+        known = list_traced(self.store, self._key)
+        bodies = get_origins(self.store, self._key)
+        lost = [place for place in known if not (bodies[place] and Provenance.is_readable(bodies[place]))]
+        yield Damage("origins", len(lost), tuple(DamagedRow(None, place) for place in lost))
 
     def cell(self, variant: str, case: int, repeat: int = 0) -> Cell | None:
         """The whole cell; None while it is not finished."""

@@ -6,6 +6,7 @@ vote, so that a liking for the left side can be told from a liking for a variant
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
@@ -17,6 +18,7 @@ from typing import Literal, NamedTuple, cast
 
 import msgspec
 
+from workbench.errors import StoreError
 from workbench.evaluation.view import RunView
 from workbench.store.store import Store
 from workbench.store.votes import VoteRecord, add_vote, read_differing, read_votes, take_back_vote
@@ -99,9 +101,9 @@ class Votes:
         pairs = combinations(range(len(self._view.variants)), 2)
         for pair in sorted(pairs, key=lambda pair: (votes[frozenset(pair)], self._draw(votes.total(), *pair))):
             open_cases = read_differing(self._store, self._run, *pair)
-            if open_cases:
-                number, repeat = min(open_cases, key=lambda case: self._draw(*case, *pair))
-                return self._make(number, repeat, pair)
+            for number, repeat in sorted(open_cases, key=lambda case: self._draw(*case, *pair)):
+                with contextlib.suppress(StoreError):  # a case that is damaged is not put to the vote
+                    return self._make(number, repeat, pair)
         return None
 
     def cast(self, ballot: Ballot, choice: Choice) -> Vote:

@@ -169,7 +169,7 @@ def _judge_again(view: RunView, scorers: Sequence[Scorer]) -> dict[tuple[str, st
     judged: dict[tuple[str, str], list[Judged]] = {}
     for cell in view.cells():
         for score in cell.scores:
-            if score.scorer in wanted and score.applies and not cell.error:
+            if score.scorer in wanted and score.applies and not cell.error and cell.case in right:
                 expected, also = right[cell.case]
                 one = Judged(cell.completion.text, expected, score, also, cell.case)
                 judged.setdefault((cell.variant, score.scorer), []).append(one)

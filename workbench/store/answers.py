@@ -24,7 +24,7 @@ class AnswerCount(NamedTuple):
 def count_expected(store: Store, run: int, most: int) -> int:
     """How many different expected answers a run has, counted up to `most` + 1."""
     query = (
-        "SELECT count(*) FROM (SELECT DISTINCT expected FROM cases JOIN inputs ON inputs.key = input"
+        "SELECT count(*) FROM (SELECT DISTINCT expected FROM valid_cases JOIN inputs ON inputs.key = input"
         " WHERE run = ? AND expected IS NOT NULL LIMIT ?)"
     )
     ((count,),) = store.read(query, (run, most + 1))
@@ -34,8 +34,8 @@ def count_expected(store: Store, run: int, most: int) -> int:
 def tally_answers(store: Store, run: int, metric: int) -> Iterator[AnswerCount]:
     """Every answer that a right-or-wrong metric judged, by its place in the run; equal ones counted together."""
     rows = store.read_many(
-        "SELECT variant, expected, coalesce(extracted, ''), value > 0.5, count(*) FROM scores"
-        " JOIN cases USING (run, number) JOIN inputs ON inputs.key = input"
+        "SELECT variant, expected, coalesce(extracted, ''), value > 0.5, count(*) FROM valid_scores"
+        " JOIN valid_cases USING (run, number) JOIN inputs ON inputs.key = input"
         " WHERE run = ? AND metric = ? AND applies AND expected IS NOT NULL GROUP BY 1, 2, 3, 4",
         (run, metric),
         5000,
@@ -46,8 +46,8 @@ def tally_answers(store: Store, run: int, metric: int) -> Iterator[AnswerCount]:
 def tally_case_answers(store: Store, run: int, metric: int) -> Iterator[tuple[int, AnswerCount]]:
     """The same case by case: the case's number, and its repeats that came to the same answer."""
     rows = store.read_many(
-        "SELECT number, variant, expected, coalesce(extracted, ''), value > 0.5, count(*) FROM scores"
-        " JOIN cases USING (run, number) JOIN inputs ON inputs.key = input"
+        "SELECT number, variant, expected, coalesce(extracted, ''), value > 0.5, count(*) FROM valid_scores"
+        " JOIN valid_cases USING (run, number) JOIN inputs ON inputs.key = input"
         " WHERE run = ? AND metric = ? AND applies AND expected IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
         (run, metric),
         5000,
@@ -57,5 +57,5 @@ def tally_case_answers(store: Store, run: int, metric: int) -> Iterator[tuple[in
 
 def has_repeats(store: Store, run: int) -> bool:
     """Whether a run asks any case more than once."""
-    ((found,),) = store.read("SELECT EXISTS (SELECT 1 FROM cells WHERE run = ? AND repeat > 0)", (run,))
+    ((found,),) = store.read("SELECT EXISTS (SELECT 1 FROM valid_cells WHERE run = ? AND repeat > 0)", (run,))
     return bool(found)

@@ -100,10 +100,11 @@ _SCORES = len(_SCORE.split(","))
 _DONE = "run = ? AND variant = ?"
 _WITHOUT_FAILED = " AND NOT failed"
 _WITHOUT_UNSCORED = (
-    " AND NOT EXISTS (SELECT 1 FROM scores WHERE scores.run = cells.run AND scores.number = cells.number"
-    " AND scores.variant = cells.variant AND scores.repeat = cells.repeat AND unscored IS NOT NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM valid_scores AS scores WHERE scores.run = cells.run"
+    " AND scores.number = cells.number AND scores.variant = cells.variant AND scores.repeat = cells.repeat"
+    " AND unscored IS NOT NULL)"
 )
-_FROM = "cells LEFT JOIN completions ON completions.key = cells.completion"
+_FROM = "valid_cells AS cells LEFT JOIN completions ON completions.key = cells.completion"
 
 
 class Added(NamedTuple):
@@ -167,7 +168,8 @@ def add_inputs(store: Store, run: int, cases: Sequence[InputRecord]) -> None:
 def get_input(store: Store, run: int, number: int) -> InputRecord | None:
     """A case of a run."""
     query = (
-        "SELECT body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ? AND number = ?"
+        "SELECT body, expected, line FROM valid_cases AS cases JOIN inputs ON inputs.key = cases.input"
+        " WHERE run = ? AND number = ?"
     )
     rows = store.read(query, (run, number))
     return InputRecord(number, rows[0][0], rows[0][1], rows[0][2]) if rows else None
@@ -175,13 +177,24 @@ def get_input(store: Store, run: int, number: int) -> InputRecord | None:
 
 def read_inputs(store: Store, run: int) -> Iterator[InputRecord]:
     """Every case of a run, by number."""
-    query = "SELECT number, body, expected, line FROM cases JOIN inputs ON inputs.key = cases.input WHERE run = ?"
+    query = (
+        "SELECT number, body, expected, line FROM valid_cases AS cases"
+        " JOIN inputs ON inputs.key = cases.input WHERE run = ?"
+    )
     return (InputRecord(*row) for row in store.read_many(f"{query} ORDER BY number", (run,)))
+
+
+def read_score_details(store: Store, run: int) -> Iterator[tuple[int, int, int, str]]:
+    """Case, variant, metric and details of the scores that have any."""
+    query = "SELECT number, variant, metric, more FROM valid_scores WHERE run = ? AND more IS NOT NULL"
+    return store.read_many(f"{query} ORDER BY number, variant, repeat, metric", (run,))
 
 
 def read_numbers(store: Store, run: int) -> Iterator[int]:
     """The numbers of a run's cases, in order."""
-    return (number for (number,) in store.read_many("SELECT number FROM cases WHERE run = ? ORDER BY number", (run,)))
+    return (
+        number for (number,) in store.read_many("SELECT number FROM valid_cases WHERE run = ? ORDER BY number", (run,))
+    )
 
 
 def get_cell(store: Store, run: int, number: int, variant: int, repeat: int) -> CellRecord | None:
@@ -191,7 +204,7 @@ def get_cell(store: Store, run: int, number: int, variant: int, repeat: int) -> 
     rows = store.read(f"SELECT {_CELL} FROM {_FROM} WHERE {where}", place)
     if not rows:
         return None
-    query = f"SELECT {_SCORE} FROM scores WHERE {where} ORDER BY metric"
+    query = f"SELECT {_SCORE} FROM valid_scores WHERE {where} ORDER BY metric"
     return _to_cell(rows[0], tuple(_to_score(row) for row in store.read(query, place)))
 
 
@@ -199,7 +212,7 @@ def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
     """Every finished cell of a run, by case, variant and repeat."""
     where = "WHERE run = ? ORDER BY number, variant, repeat"
     scores = store.read_many(
-        f"SELECT {_SCORE}, number, variant, repeat FROM scores {where}, metric",
+        f"SELECT {_SCORE}, number, variant, repeat FROM valid_scores {where}, metric",
         (run,),
     )
     score = next(scores, None)
@@ -215,23 +228,23 @@ def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
 def read_places(store: Store, run: int, variant: int, failed: bool = True) -> Iterator[tuple[int, int]]:
     """Case and repeat of every cell of a variant that is done, its scores too; failed: those that failed as well."""
     where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
-    return store.read_many(f"SELECT number, repeat FROM cells WHERE {where}", (run, variant), 5000)
+    return store.read_many(f"SELECT number, repeat FROM valid_cells AS cells WHERE {where}", (run, variant), 5000)
 
 
 def count_places(store: Store, run: int, variant: int, failed: bool = True) -> int:
     """How many there are of those that `read_places` gives."""
     where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
-    return int(store.read(f"SELECT count(*) FROM cells WHERE {where}", (run, variant))[0][0])
+    return int(store.read(f"SELECT count(*) FROM valid_cells AS cells WHERE {where}", (run, variant))[0][0])
 
 
 def tally_scorers(store: Store, run: int) -> tuple[ScorerTally, ...]:
     """How each metric of a run fared, by its place."""
     query = (
-        "SELECT metric, count(*), sum(applies), sum(unscored = 'error'), sum(unscored = 'lost') FROM scores"
+        "SELECT metric, count(*), sum(applies), sum(unscored = 'error'), sum(unscored = 'lost') FROM valid_scores"
         " WHERE run = ? GROUP BY metric ORDER BY metric"
     )
     why = (
-        "SELECT explanation FROM scores WHERE run = ? AND metric = ? AND NOT applies"
+        "SELECT explanation FROM valid_scores WHERE run = ? AND metric = ? AND NOT applies"
         " ORDER BY unscored IS NULL, unscored DESC, number, variant, repeat LIMIT 1"
     )
     found = []
@@ -244,19 +257,20 @@ def tally_scorers(store: Store, run: int) -> tuple[ScorerTally, ...]:
 
 def has_unscored(store: Store, run: int) -> bool:
     """Whether a score of a run is missing that should be there."""
-    return bool(store.read("SELECT 1 FROM scores WHERE run = ? AND unscored IS NOT NULL LIMIT 1", (run,)))
+    return bool(store.read("SELECT 1 FROM valid_scores WHERE run = ? AND unscored IS NOT NULL LIMIT 1", (run,)))
 
 
 def find_answer(store: Store, digest: bytes) -> Answer | None:
     """The answer that was kept for exactly this question."""
-    query = f"SELECT {_ANSWER}, key FROM completions WHERE digest = ? AND kept"
+    whole = "is_utf8(CAST(text AS BLOB)) AND is_utf8(CAST(thinking AS BLOB))"  # a damaged one is asked for again
+    query = f"SELECT {_ANSWER}, key FROM valid_completions WHERE digest = ? AND kept AND {whole}"
     rows = store.read(query, (digest,))
     return _to_answer(rows[0]) if rows else None
 
 
 def find_reply(store: Store, digest: bytes) -> str | None:
     """The reply to exactly this question of a scorer."""
-    rows = store.read("SELECT body FROM replies WHERE digest = ?", (digest,))
+    rows = store.read("SELECT body FROM valid_replies WHERE digest = ? AND is_utf8(CAST(body AS BLOB))", (digest,))
     return str(rows[0][0]) if rows else None
 
 
@@ -266,7 +280,7 @@ def count_answers(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
     for start in range(0, len(questions), 500):
         part = dict(questions[start : start + 500])
         marks = ", ".join("?" * len(part))
-        query = f"SELECT digest, output_tokens FROM completions WHERE kept AND digest IN ({marks})"
+        query = f"SELECT digest, output_tokens FROM valid_completions WHERE kept AND digest IN ({marks})"
         lengths: dict[bytes, int] = dict(store.read(query, list(part)))
         found += sum(1 for digest, most in questions[start : start + 500] if lengths.get(digest, most + 1) <= most)
     return found
@@ -275,7 +289,9 @@ def count_answers(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
 def _remove(connection: sqlite3.Connection, place: tuple[int, int, int, int]) -> tuple[int, int] | None:
     """Take a cell out; whether it had failed and was cached, None when there was none."""
     where = "WHERE run = ? AND number = ? AND variant = ? AND repeat = ?"
-    old: tuple[int, int] | None = connection.execute(f"SELECT failed, cached FROM cells {where}", place).fetchone()
+    old: tuple[int, int] | None = connection.execute(
+        f"SELECT failed IS 1, cached IS 1 FROM cells {where}", place
+    ).fetchone()
     if old:
         connection.execute(f"DELETE FROM cells {where}", place)
         connection.execute(f"DELETE FROM scores {where}", place)

@@ -13,7 +13,7 @@ from workbench.store.store import Store
 def read_sums(store: Store, run: int, metric: int) -> list[Any]:
     """Case, variant, sum of the values and number of repeats, of all scores of a metric that apply."""
     return store.read(
-        "SELECT number, variant, sum(value), count(*) FROM scores WHERE run = ? AND metric = ? AND applies"
+        "SELECT number, variant, sum(value), count(*) FROM valid_scores WHERE run = ? AND metric = ? AND applies"
         " GROUP BY number, variant",
         (run, metric),
     )
@@ -22,7 +22,7 @@ def read_sums(store: Store, run: int, metric: int) -> list[Any]:
 def read_notes(store: Store, run: int) -> list[Any]:
     """Variant, notes of its answers and how many cells have them, where there are any."""
     return store.read(
-        "SELECT variant, notes, count(*) FROM cells JOIN completions ON completions.key = completion"
+        "SELECT variant, notes, count(*) FROM valid_cells JOIN completions ON completions.key = completion"
         " WHERE run = ? AND notes != '' GROUP BY variant, notes ORDER BY variant, notes",
         (run,),
     )
@@ -31,8 +31,9 @@ def read_notes(store: Store, run: int) -> list[Any]:
 def count_unscored(store: Store, run: int) -> list[Any]:
     """Variant, metric (its place in the run), and how many cells with an answer have no score of it that applies."""
     return store.read(
-        "SELECT cells.variant, metrics.place, count(*) FROM cells JOIN metrics USING (run)"
-        " LEFT JOIN scores ON scores.run = cells.run AND scores.number = cells.number"
+        "SELECT cells.variant, metrics.place, count(*) FROM valid_cells AS cells"
+        " JOIN valid_metrics AS metrics USING (run) LEFT JOIN valid_scores AS scores"
+        " ON scores.run = cells.run AND scores.number = cells.number"
         " AND scores.variant = cells.variant AND scores.repeat = cells.repeat AND scores.metric = metrics.place"
         " WHERE cells.run = ? AND NOT failed AND NOT coalesce(applies, 0) GROUP BY 1, 2",
         (run,),
@@ -46,7 +47,7 @@ def read_figures(store: Store, run: int) -> list[Any]:
     return store.read(
         "SELECT variant, failed, cached, coalesce(seconds, 0.0), coalesce(prompt_tokens, 0),"
         f" coalesce(output_tokens, 0), coalesce(rate, 0.0), cost, {cut},"
-        f" {cut} AND trim(text) = '' AND trim(thinking) != '' FROM cells"
+        f" {cut} AND trim(text) = '' AND trim(thinking) != '' FROM valid_cells"
         " LEFT JOIN completions ON completions.key = completion WHERE run = ?",
         (run,),
     )

@@ -5,10 +5,11 @@ Knows nothing of what the files are.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
-from workbench.errors import FileError
+from workbench.errors import FileError, StoreBlockedError
 from workbench.store.store import Store
 
 
@@ -28,7 +29,7 @@ def _fingerprint_file(store: Store, path: Path) -> str:
     try:
         state = real.stat()
         known = store.read(
-            "SELECT digest FROM fingerprints WHERE path = ? AND size = ? AND changed = ?",
+            "SELECT digest FROM valid_fingerprints WHERE path = ? AND size = ? AND changed = ?",
             (str(real), state.st_size, state.st_mtime_ns),
         )
         if known:
@@ -37,7 +38,7 @@ def _fingerprint_file(store: Store, path: Path) -> str:
             digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise FileError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from error
-    with store.write() as connection:
+    with contextlib.suppress(StoreBlockedError), store.write() as connection:  # it is only read anew next time
         connection.execute(
             "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?)",
             (str(real), state.st_size, state.st_mtime_ns, digest),

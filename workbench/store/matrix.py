@@ -63,7 +63,7 @@ def order_rows(store: Store, run: int, query: Query) -> array[int]:
     ranks, ranked = _rank(run, query)
     direction = "DESC" if query.descending else "ASC"
     order = f"rank.value IS NULL, rank.value {direction}, number" if ranks else f"number {direction}"
-    statement = f"SELECT number FROM cases {ranks} WHERE {conditions} ORDER BY {order}"
+    statement = f"SELECT number FROM valid_cases {ranks} WHERE {conditions} ORDER BY {order}"
     return array("q", (number for (number,) in store.read_many(statement, (*ranked, *values), 10_000)))
 
 
@@ -78,15 +78,15 @@ def read_page(
     where = f"run = ? AND number IN ({marks})"
     values = (run, *numbers)
     cases = store.read(
-        f"SELECT number, body, expected FROM cases JOIN inputs ON inputs.key = input WHERE {where}", values
+        f"SELECT number, body, expected FROM valid_cases JOIN inputs ON inputs.key = input WHERE {where}", values
     )
     cells = store.read(
-        f"SELECT number, variant, repeat, failed, cached, error, substr(completions.text, 1, {longest}) FROM cells"
-        f" LEFT JOIN completions ON completions.key = completion WHERE {where}",
+        f"SELECT number, variant, repeat, failed, cached, error, substr(completions.text, 1, {longest})"
+        f" FROM valid_cells LEFT JOIN completions ON completions.key = completion WHERE {where}",
         values,
     )
     scores = store.read(
-        "SELECT number, variant, metric, avg(value) FROM scores"
+        "SELECT number, variant, metric, avg(value) FROM valid_scores"
         f" WHERE {where} AND applies GROUP BY number, variant, metric",
         values,
     )
@@ -96,7 +96,7 @@ def read_page(
 def list_expected(store: Store, run: int, most: int) -> list[str]:
     """The different expected answers of a run, the most frequent first."""
     query = (
-        "SELECT expected FROM cases JOIN inputs ON inputs.key = input WHERE run = ? AND expected IS NOT NULL"
+        "SELECT expected FROM valid_cases JOIN inputs ON inputs.key = input WHERE run = ? AND expected IS NOT NULL"
         " GROUP BY expected ORDER BY count(*) DESC, expected LIMIT ?"
     )
     return [expected for (expected,) in store.read(query, (run, most))]
@@ -105,7 +105,7 @@ def list_expected(store: Store, run: int, most: int) -> list[str]:
 def read_values(store: Store, run: int, metric: int) -> Iterator[tuple[int, int, int, float]]:
     """Case, variant, repeat and value of every score of a metric that applies."""
     return store.read_many(
-        "SELECT number, variant, repeat, value FROM scores WHERE run = ? AND metric = ? AND applies"
+        "SELECT number, variant, repeat, value FROM valid_scores WHERE run = ? AND metric = ? AND applies"
         " ORDER BY number, variant, repeat",
         (run, metric),
         5000,
@@ -117,7 +117,7 @@ def read_numbers(store: Store, run: int) -> Iterator[tuple[Any, ...]]:
     seconds in all and cost of every finished cell."""
     return store.read_many(
         "SELECT number, variant, repeat, failed, cached, coalesce(prompt_tokens, 0), coalesce(output_tokens, 0),"
-        " coalesce(first_seconds, 0.0), coalesce(rate, 0.0), coalesce(seconds, 0.0), cost FROM cells"
+        " coalesce(first_seconds, 0.0), coalesce(rate, 0.0), coalesce(seconds, 0.0), cost FROM valid_cells"
         " LEFT JOIN completions ON completions.key = completion WHERE run = ? ORDER BY number, variant, repeat",
         (run,),
         5000,
@@ -129,7 +129,7 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
     values: list[Any] = [run]
     if query.show == "different":
         conditions.append(
-            "number IN (SELECT number FROM cells WHERE run = ? GROUP BY number HAVING count(DISTINCT answer) > 1)"
+            "number IN (SELECT number FROM valid_cells WHERE run = ? GROUP BY number HAVING count(DISTINCT answer) > 1)"
         )
         values.append(run)
     elif query.show != "all":
@@ -141,20 +141,21 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
         values.append(query.expected)
     if query.text:
         conditions.append(
-            "(input IN (SELECT key FROM inputs WHERE holds_inside(body, ?) OR holds(expected, ?))"
-            " OR number IN (SELECT number FROM cells JOIN completions ON completions.key = completion"
-            " WHERE run = ? AND holds(text, ?)))"
+            "(input IN (SELECT key FROM inputs WHERE holds_inside(CAST(body AS BLOB), ?)"
+            " OR holds(CAST(expected AS BLOB), ?))"
+            " OR number IN (SELECT number FROM valid_cells JOIN completions ON completions.key = completion"
+            " WHERE run = ? AND holds(CAST(text AS BLOB), ?)))"
         )
         values += [query.text, query.text, run, query.text]
     return " AND ".join(conditions), values
 
 
 def _find_failures(run: int, query: Query) -> tuple[str, list[Any]]:
-    failed = "SELECT number FROM cells WHERE run = ? AND failed"
+    failed = "SELECT number FROM valid_cells WHERE run = ? AND failed"
     if query.show == "errors" or query.threshold is None:
         return failed, [run]
     sign = ">" if query.lower else "<"
-    wrong = f"SELECT number FROM scores WHERE run = ? AND metric = ? AND applies AND value {sign} ?"
+    wrong = f"SELECT number FROM valid_scores WHERE run = ? AND metric = ? AND applies AND value {sign} ?"
     return f"{failed} UNION {wrong}", [run, run, query.metric, query.threshold]
 
 
@@ -164,10 +165,13 @@ def _rank(run: int, query: Query) -> tuple[str, list[Any]]:
         return "", []
     if query.by == "score":
         inner = (
-            "SELECT number, avg(value) AS value FROM scores WHERE run = ? AND metric = ? AND variant = ? AND applies"
+            "SELECT number, avg(value) AS value FROM valid_scores"
+            " WHERE run = ? AND metric = ? AND variant = ? AND applies"
         )
         own: list[Any] = [run, query.sort_metric, query.variant]
     else:
-        inner = "SELECT number, max(value) - min(value) AS value FROM scores WHERE run = ? AND metric = ? AND applies"
+        inner = (
+            "SELECT number, max(value) - min(value) AS value FROM valid_scores WHERE run = ? AND metric = ? AND applies"
+        )
         own = [run, query.sort_metric]
     return f"LEFT JOIN ({inner} GROUP BY number) AS rank USING (number)", own

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
+from workbench.store.runs import count_places
 from workbench.store.store import Store
 
 
@@ -23,8 +24,15 @@ def set_origin(store: Store, run: int, variant: int, body: str) -> None:
 
 def get_origins(store: Store, run: int) -> tuple[str, ...]:
     """What the answers of each variant come from, in the person's order; "" where that is not known."""
-    query = "SELECT coalesce(body, '') FROM variants LEFT JOIN origins ON origins.key = origin WHERE run = ?"
-    return tuple(body for (body,) in store.read(f"{query} ORDER BY place", (run,)))
+    query = "SELECT place, body FROM valid_variants JOIN valid_origins AS origins ON origins.key = origin WHERE run = ?"
+    bodies: dict[int, str] = dict(store.read(query, (run,)))
+    return tuple(bodies.get(place, "") for place in range(count_places(store, "variants", run)))
+
+
+def list_traced(store: Store, run: int) -> list[int]:
+    """The places of the variants of which it was written down what their answers come from."""
+    query = "SELECT place FROM valid_variants WHERE run = ? AND origin IS NOT NULL ORDER BY place"
+    return [place for (place,) in store.read(query, (run,))]
 
 
 def add_pace(store: Store, origin: bytes, model: str, cells: int, seconds: float) -> None:
@@ -40,7 +48,7 @@ def add_pace(store: Store, origin: bytes, model: str, cells: int, seconds: float
 def estimate_pace(store: Store, origin: bytes, model: str) -> float | None:
     """Seconds a cell: of the same origin, else of its model, else None."""
     for where, value in (("origin = ?", origin), ("model = ?", model)):
-        ((cells, seconds),) = store.read(f"SELECT sum(cells), sum(seconds) FROM paces WHERE {where}", (value,))
+        ((cells, seconds),) = store.read(f"SELECT sum(cells), sum(seconds) FROM valid_paces WHERE {where}", (value,))
         if cells:
             return float(seconds / cells)
     return None

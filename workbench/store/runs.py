@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from workbench.errors import StoreError
+from workbench.store.damage import list_damaged_runs
 from workbench.store.store import Store
 
 State = Literal["running", "stopped", "finished"]
@@ -101,7 +102,7 @@ def create_run(store: Store, run: Run, variants: Sequence[str], metrics: Sequenc
 
 def get_run(store: Store, key: int) -> Run:
     """The record as it is now. Raises StoreError when the run was removed for good."""
-    rows = store.read(f"SELECT {_COLUMNS} FROM runs WHERE key = ?", (key,))
+    rows = store.read(f"SELECT {_COLUMNS} FROM valid_runs WHERE key = ?", (key,))
     if not rows:
         raise StoreError("This run is no longer in the store.", "`workbench runs` lists those that are.")
     return _to_run(rows[0])
@@ -110,7 +111,7 @@ def get_run(store: Store, key: int) -> Run:
 def list_runs(store: Store, removed: bool = False) -> list[Run]:
     """Every run, the newest first; with `removed`, those in the trash instead."""
     where = "removed IS NOT NULL" if removed else "removed IS NULL"
-    return [_to_run(row) for row in store.read(f"SELECT {_COLUMNS} FROM runs WHERE {where} ORDER BY id DESC")]
+    return [_to_run(row) for row in store.read(f"SELECT {_COLUMNS} FROM valid_runs WHERE {where} ORDER BY id DESC")]
 
 
 def find_run(store: Store, wanted: str, removed: bool = False) -> Run:
@@ -120,7 +121,7 @@ def find_run(store: Store, wanted: str, removed: bool = False) -> Run:
     Raises StoreError for none or several.
     """
     runs = list_runs(store, removed)
-    back = re.fullmatch(r"last(?:~(\d+))?", wanted)
+    back = re.fullmatch(r"last(?:~([0-9]{1,9}))?", wanted)
     if back:
         found = runs[int(back[1] or 0) :][:1]
     elif wanted == "baseline":
@@ -132,6 +133,11 @@ def find_run(store: Store, wanted: str, removed: bool = False) -> Run:
         return found[0]
     if found:
         raise StoreError(f"{wanted} begins several runs: {', '.join(run.id for run in found)}.", "Write one sign more.")
+    damaged = [name for name in list_damaged_runs(store) if name and wanted and name.startswith(wanted)]
+    if damaged:
+        raise StoreError(
+            f"The record of run {damaged[0]} is damaged and cannot be read.", "`workbench runs` lists others."
+        )
     place = "in the trash" if removed else "in the store"
     near = f"the newest are {', '.join(run.id for run in runs[:5])}" if runs else "there is none at all"
     hint = "Pin one: workbench runs --pin RUN" if wanted == "baseline" else "`workbench runs` lists them all."
@@ -186,17 +192,43 @@ def erase_removed(store: Store) -> tuple[str, ...]:
 
 
 def get_variants(store: Store, key: int) -> tuple[str, ...]:
-    """The names of a run's variants, in the person's order."""
-    return tuple(name for (name,) in store.read("SELECT name FROM variants WHERE run = ? ORDER BY place", (key,)))
+    """The names of a run's variants, in the person's order. One whose name cannot be read gets another, so that the
+    places of those after it stay."""
+    names = dict(store.read("SELECT place, name FROM valid_variants WHERE run = ?", (key,)))
+    return _fill_places(names, count_places(store, "variants", key), "variant")
 
 
 def get_metrics(store: Store, key: int) -> tuple[MetricRecord, ...]:
-    """A run's metrics, in the bench's order."""
-    query = "SELECT name, lower_is_better, is_binary, is_free, threshold FROM metrics WHERE run = ? ORDER BY place"
-    return tuple(
-        MetricRecord(name, bool(lower), bool(binary), bool(free), threshold)
-        for name, lower, binary, free, threshold in store.read(query, (key,))
+    """A run's metrics, in the bench's order; one that cannot be read keeps its place, under another name and without
+    values."""
+    query = "SELECT place, name, lower_is_better, is_binary, is_free, threshold FROM valid_metrics WHERE run = ?"
+    rows = {place: values for place, *values in store.read(query, (key,))}
+    names = _fill_places(
+        {place: str(values[0]) for place, values in rows.items()}, count_places(store, "metrics", key), "metric"
     )
+    found = []
+    for place, name in enumerate(names):
+        _, lower, binary, free, threshold = rows.get(place, (name, 0, 0, 0, None))
+        found.append(MetricRecord(name, bool(lower), bool(binary), bool(free), threshold))
+    return tuple(found)
+
+
+def count_places(store: Store, table: Literal["variants", "metrics"], key: int) -> int:
+    """How many places a run's variants or metrics take, those that cannot be read among them."""
+    place = "typeof(place) = 'integer' AND place BETWEEN 0 AND 9999"
+    ((count,),) = store.read(f"SELECT coalesce(max(place) + 1, 0) FROM {table} WHERE run = ? AND {place}", (key,))
+    return int(count)
+
+
+def _fill_places(names: Mapping[int, str], count: int, kind: str) -> tuple[str, ...]:
+    """The names by their places, each different; the number of a place stands for one that is missing."""
+    filled: dict[str, None] = {}
+    for place in range(count):
+        name = names.get(place, f"{kind} {place + 1} (unreadable)")
+        while name in filled:
+            name += "*"
+        filled[name] = None
+    return tuple(filled)
 
 
 def _to_run(row: tuple[Any, ...]) -> Run:

@@ -12,12 +12,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench import files
-from workbench.errors import StoreError
+from workbench.errors import StoreBlockedError, StoreError
+from workbench.store.recovery import recover, tells_damage
 from workbench.store.schema import MIGRATIONS
+from workbench.store.validity import create_views, find_missing_columns, is_utf8
 
 _RETRY_SECONDS = 0.02
 
@@ -29,9 +32,12 @@ class Store:
         """Open it, made new where there is none.
 
         busy_seconds: how long to wait for another process that is writing.
-        Raises StoreError when it cannot be opened, is no store, or was made by a newer workbench.
+        A damaged one is recovered as far as it can be read (recovery.py); `notice` then says so.
+        Raises StoreError when it cannot be opened, or was made by a newer workbench.
         """
         self.path = path
+        self.notice = ""
+        """what a person has to know of the file, in words; "" where there is nothing"""
         self._busy_seconds = busy_seconds
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -42,7 +48,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"Cannot make the store {path}: {error.strerror}.", "Check its rights.") from error
         with self._explained():
-            self._migrate()
+            self._open()
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows of a query."""
@@ -59,16 +65,8 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all that is done in it is kept when it ends, or nothing of it when it fails."""
-        with self._explained():
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")  # a full disk may have done so already
-                raise
+        with self._explained(), self._transaction() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the file; no method may be called after it."""
@@ -77,6 +75,18 @@ class Store:
             self._local = threading.local()
         for connection in connections:
             connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")  # a full disk may have done so already
+            raise
 
     def _make_private(self) -> None:
         """Prompts and answers are the user's own affair; SQLite gives its other files the rights of this one."""
@@ -96,19 +106,42 @@ class Store:
             )
             with self._lock:
                 self._connections.append(connection)
-            connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
+            # a file from elsewhere may bring triggers and views of its own
+            connection.executescript(
+                "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+            )
+            connection.text_factory = _decode
             connection.create_function("holds", 2, _holds, deterministic=True)
             connection.create_function("holds_inside", 2, _holds_inside, deterministic=True)
+            connection.create_function("is_utf8", 1, is_utf8, deterministic=True)
+            create_views(connection)
             self._local.connection = connection
         return connection
+
+    def _open(self) -> None:
+        """Bring the file up to date; where it is damaged, recover it first."""
+        sure = False
+        try:
+            self._migrate()
+            if not find_missing_columns(self._connection()):
+                return
+        except sqlite3.DatabaseError as error:
+            sure = _tells_other_schema(error)
+            if not sure and not tells_damage(error):
+                raise
+        self.close()
+        recovered = recover(self.path, sure)
+        if recovered:
+            self.notice = recovered.sentence
+        self._migrate()
 
     def _migrate(self) -> None:
         connection = self._connection()
         version = self._version()
         if version < len(MIGRATIONS):
             self._use_wal(connection)
-            with self.write():
-                for step in MIGRATIONS[self._version() :]:  # another process may have gone ahead meanwhile
+            with self._transaction():
+                for step in MIGRATIONS[max(self._version(), 0) :]:  # another process may have gone ahead meanwhile
                     for statement in step.split(";\n"):
                         connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -145,37 +178,56 @@ class Store:
 
     def _explain(self, error: sqlite3.Error) -> StoreError:
         said = str(error)
-        if "full" in said:
-            return StoreError(
-                f"The disk is full: {self.path} cannot take any more.",
-                "Free some space. All that was stored before is safe; go on with `workbench eval --resume`.",
-            )
-        if "locked" in said or "busy" in said:
-            return StoreError(
-                f"Another process has kept {self.path} busy for more than {self._busy_seconds:g} s.",
-                "Try again when it is done.",
-            )
-        if "not a database" in said or "malformed" in said:
-            return StoreError(
-                f"{self.path} is not a store of the workbench, or it is damaged: {said}.",
-                "Move the file away; a new one is made.",
-            )
-        if "readonly" in said or "unable to open" in said:
-            return StoreError(f"{self.path} cannot be opened or written: {said}.", "Check the file's rights.")
+        match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+            case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+                told = "The disk is full" if "full" in said else f"The disk cannot be written or read ({said})"
+                return StoreBlockedError(
+                    f"{told}: {self.path} cannot take any more.",
+                    "Free some space. All that was stored before is safe; go on with `workbench eval --resume`.",
+                )
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return StoreBlockedError(
+                    f"Another process has kept {self.path} busy for more than {self._busy_seconds:g} s.",
+                    "Try again when it is done.",
+                )
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return StoreBlockedError(
+                    f"{self.path} cannot be opened or written: {said}.", "Check the file's rights and its folder's."
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                recovered = recover(self.path)
+                if recovered:
+                    return StoreError(recovered.sentence, "Try again: what was recovered is there.")
+                return StoreError(f"A part of {self.path} could not be read: {said}.", "Try again.")
         return StoreError(f"{self.path} cannot be used: {said}.", "Run again.", repr(error))
 
 
-def _holds(text: str | None, wanted: str) -> bool:
+_decode = partial(str, encoding="utf-8", errors="replace")
+"""A text whose bytes are damaged is shown with a sign in their place (damage.py names it)."""
+
+
+def _tells_other_schema(error: sqlite3.Error) -> bool:
+    """Whether a migration failed because tables or columns are not those of the version that the file says it has."""
+    return str(error).startswith(("duplicate column", "no such table", "no such column")) or "already exists" in str(
+        error
+    )
+
+
+def _holds(text: bytes | None, wanted: str) -> bool:
     """Whether a text contains another one, given in folded case. SQLite's own LIKE folds only English letters."""
-    return text is not None and wanted in text.casefold()
+    return text is not None and wanted in text.decode(errors="replace").casefold()
 
 
-def _holds_inside(body: str, wanted: str) -> bool:
-    """The same for the values of a JSON text; its keys and its spelling do not count."""
+def _holds_inside(body: bytes, wanted: str) -> bool:
+    """The same for the values of a JSON text; its keys and its spelling do not count. What is no JSON holds nothing."""
+    text = body.decode(errors="replace")
     plain = not set(wanted) & set('"\\\n\r\t')
-    if plain and wanted not in body.casefold():
+    if plain and wanted not in text.casefold():
         return False
-    return any(wanted in text.casefold() for text in _leaves(json.loads(body)))
+    try:
+        return any(wanted in leaf.casefold() for leaf in _leaves(json.loads(text)))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -38,13 +38,15 @@ def add_vote(store: Store, run: int, vote: VoteRecord) -> int:
 
 def read_votes(store: Store, run: int) -> list[VoteRecord]:
     """A run's votes, in the order they were cast."""
-    return [VoteRecord(*row) for row in store.read(f"SELECT {_COLUMNS} FROM votes WHERE run = ? ORDER BY key", (run,))]
+    return [
+        VoteRecord(*row) for row in store.read(f"SELECT {_COLUMNS} FROM valid_votes WHERE run = ? ORDER BY key", (run,))
+    ]
 
 
 def take_back_vote(store: Store, run: int) -> VoteRecord | None:
     """Forget the last vote of a run; what it was, None when there is none."""
     with store.write() as connection:
-        query = f"SELECT {_COLUMNS} FROM votes WHERE run = ? ORDER BY key DESC LIMIT 1"
+        query = f"SELECT {_COLUMNS} FROM valid_votes WHERE run = ? ORDER BY key DESC LIMIT 1"
         row = connection.execute(query, (run,)).fetchone()
         if row is None:
             return None
@@ -55,7 +57,7 @@ def take_back_vote(store: Store, run: int) -> VoteRecord | None:
 def read_differing(store: Store, run: int, left: int, right: int) -> list[tuple[int, int]]:
     """Case and repeat of every pair of answers of two variants that differ and were not voted on yet."""
     pairs: list[tuple[int, int]] = store.read(
-        "SELECT one.number, one.repeat FROM cells AS one JOIN cells AS other USING (run, number, repeat)"
+        "SELECT one.number, one.repeat FROM valid_cells AS one JOIN valid_cells AS other USING (run, number, repeat)"
         " WHERE run = ? AND one.variant = ? AND other.variant = ? AND one.answer != other.answer AND NOT EXISTS"
         " (SELECT 1 FROM votes WHERE votes.run = one.run AND votes.number = one.number AND votes.repeat = one.repeat"
         " AND min(left_variant, right_variant) = ? AND max(left_variant, right_variant) = ?)",

@@ -43,6 +43,14 @@ class Evaluations:
         """Raises StoreError when it cannot be opened."""
         return Store(self.path)
 
+    def take_notice(self) -> str:
+        """What a person has to know of the store's file, once; "" where there is nothing."""
+        store: Store | None = self.__dict__.get("store")
+        if store is None:
+            return ""
+        notice, store.notice = store.notice, ""
+        return notice
+
     @cached_property
     def figures(self) -> Calculator:
         return Calculator(self.path)

@@ -49,11 +49,12 @@ def find_columns(view: RunView) -> Columns:
 def read_rows(view: RunView, columns: Columns) -> Iterator[list[Value]]:
     """The values of each cell, in the columns' order; a score that does not apply is None."""
     cases = view.cases()
-    case: Case | None = None
+    case = next(cases, None)
     for cell in view.cells():
-        while case is None or case.number < cell.case:
-            case = next(cases)
-        yield _lay_out(view.id, case, cell, columns)
+        while case is not None and case.number < cell.case:
+            case = next(cases, None)
+        own = case if case is not None and case.number == cell.case else Case(cell.case, {})  # one that is damaged
+        yield _lay_out(view.id, own, cell, columns)
 
 
 def _lay_out(run: str, case: Case, cell: Cell, columns: Columns) -> list[Value]:

@@ -224,9 +224,13 @@ async def open_run(screen: MatrixScreen) -> None:
 
 
 async def _pick_run(screen: MatrixScreen, title: str, without: str = "") -> str:
+    from workbench.store.damage import describe_damaged_runs
     from workbench.tui.run_list import list_choices
 
-    listed = await asyncio.to_thread(list_choices, screen.evaluations.store)
+    store = screen.evaluations.store
+    listed = await asyncio.to_thread(list_choices, store)
+    if damaged := await asyncio.to_thread(describe_damaged_runs, store):
+        screen.tell(damaged)
     choices = [choice for choice in listed if choice.id != without]
     empty = "No other run yet: ctrl+r begins one."
     picked = await screen.app.push_screen_wait(Picker(title, choices, empty, (), screen.run))

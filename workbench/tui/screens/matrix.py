@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.damaged import DAMAGED
 from workbench.evaluation.summary import Summary
 from workbench.evaluation.view import Filter, Metric, Row, RunView, Show, Sort
 from workbench.tui.actions import matrix as actions
@@ -105,6 +106,7 @@ whether its difference from the best is more than chance, on the same cases. Ent
         self.table = MatrixTable(self._line, id="matrix-table")
         self._pages: Pages[Row] = self._make_pages()
         self._seen = -1
+        self._problem = ""
         self._summarizing: Future[Summary] | None = None
         self._summarized = -1
 
@@ -225,8 +227,17 @@ whether its difference from the best is more than chance, on the same cases. Ent
         if current is not None and current.error is not None:
             say(self, current.error)
             current.error = None
+        self._tell_problem(current.progress.problem if current and current.running and current.progress else "")
         self._show_title()
         self._summarize()
+
+    def _tell_problem(self, problem: str) -> None:
+        """Say what the run waits for, while it does, and what happened to the store."""
+        if notice := self.evaluations.take_notice():
+            self.tell(notice)
+        if problem != self._problem:
+            self._problem = problem
+            self.tell(f"The run waits: {problem} It goes on by itself; x stops it." if problem else "")
 
     def _show_title(self) -> None:
         current = self.evaluations.current
@@ -276,6 +287,8 @@ whether its difference from the best is more than chance, on the same cases. Ent
     def _summarized_run(self, event: Summarized) -> None:
         if event.run == self.run:
             self.summary = event.summary
+            if damaged := [note for note in event.summary.notes if note.startswith(DAMAGED)]:
+                self.tell("\n".join(damaged))
             self._show_strip()
 
     def _show_strip(self) -> None:

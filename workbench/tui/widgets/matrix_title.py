@@ -68,7 +68,7 @@ def _state(title: RunTitle) -> str:
     cached = f"  {progress.cached:,} cached" if progress.cached else ""
     if not title.running:
         return f"run {title.run}  {share:.0%}{cached}{failed}" + ("" if share == 1 else "  stopped: ctrl+r goes on")
-    if progress.state in ("paused", "loading", "stopping"):
+    if progress.state in ("paused", "waiting", "loading", "stopping"):
         what = f"{progress.state} {sanitize(progress.model)}" if progress.state == "loading" else progress.state
         return f"{share:.0%}  {what}{failed}"
     left = f"  {show_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""

@@ -1,0 +1,246 @@
+"""Recovery: a damaged store is copied aside, and what its tables still give takes its place, row by row.
+
+The damaged file is kept as a copy and never deleted. The new content goes through SQLite's own backup, so that other
+processes which have the file open see it too; a file that is no database at all is moved and a new one made. Knows
+nothing of what the rows mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workbench import files
+from workbench.errors import StoreError
+from workbench.store.schema import MIGRATIONS
+from workbench.store.validity import COLUMNS, find_missing_columns
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system: two processes that recover at once are then not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+_SIDE_FILES = ("", "-wal", "-shm")
+_BUSY_SECONDS = 5.0
+_DOUBLINGS = 62  # beyond lies no number that SQLite can hold
+
+_ABSENT: Mapping[str, Mapping[str, str]] = {
+    "runs": {"options": "'{}'", "folder": "''", "dataset": "''", "digest": "''", "state": "'stopped'"},
+    "completions": {
+        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens", "kept"), "0"),
+        **dict.fromkeys(("first_seconds", "rate", "seconds", "share_seconds"), "0.0"),
+        "thinking": "''",
+    },
+    "cells": {"failed": "error IS NOT NULL", "cached": "0", "cost": "0.0"},
+    "cases": {"line": "0"},
+}
+"""What a row has where its table lost the column, as far as that is safe to say: no score and no direction is."""
+
+
+class Recovery(NamedTuple):
+    """aside: where the damaged file lies now. rows: that were read, by table; lost: those seen that could not be kept.
+    torn: the tables of which some part could not be read at all, so that nobody knows how many rows it held."""
+
+    path: Path
+    aside: Path
+    rows: Counter[str]
+    lost: Counter[str]
+    torn: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person."""
+        told = f"The store {self.path} was damaged; that file is kept as {self.aside.name}."
+        if not self.rows.total():
+            return f"{told} Nothing in it could be read: the store begins anew."
+        kept = f"{self.rows['runs']:,} runs with {self.rows['cells']:,} cells and {self.rows['votes']:,} votes"
+        told += f" Recovered from it: {kept}."
+        if self.lost.total():
+            told += f" {self.lost.total():,} rows could not be recovered."
+        if self.torn:
+            told += f" Parts of these tables are lost: {', '.join(self.torn)}."
+        return told
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a store's file is torn, or lacks tables or columns of the version that it says it has.
+
+    Reads all of the file. Raises sqlite3.Error for what is no sign of damage, such as a file that is locked.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            return found != "ok" or bool(find_missing_columns(connection))
+    except sqlite3.DatabaseError as error:
+        if tells_damage(error):
+            return True
+        raise
+
+
+def tells_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite said by an error that a file is damaged, or is none of its own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def recover(path: Path, sure: bool = False) -> Recovery | None:
+    """Keep a copy of a damaged store, and put what can be read of it in its place; None where it is not damaged (any
+    more): another process may have been quicker.
+
+    sure: it is damaged, whatever `is_damaged` finds.
+    Raises StoreError when the folder cannot be written; the file is then as it was.
+    """
+    try:
+        with _alone(path.parent):
+            return _recover(path) if sure or is_damaged(path) else None
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{path} is damaged and cannot be recovered: {getattr(error, 'strerror', None) or error}.",
+            "Check the folder's rights and the space on its disk. The file is as it was.",
+        ) from error
+
+
+def _recover(path: Path) -> Recovery:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fresh.unlink(missing_ok=True)
+    files.make_private(fresh)
+    try:
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+            target.execute(f"PRAGMA page_size = {_read_page_size(path)}")
+            copied = _copy_all(path, target)
+            aside = _name_aside(path)
+            if not _put_into(target, path, aside):
+                target.execute("PRAGMA journal_mode = WAL")
+        if not path.exists():
+            fresh.replace(path)
+    finally:
+        for suffix in _SIDE_FILES:
+            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    return copied._replace(path=path, aside=aside)
+
+
+def _copy_all(path: Path, target: sqlite3.Connection) -> Recovery:
+    copied = Recovery(path, path, Counter(), Counter(), ())
+    for step in MIGRATIONS:
+        target.executescript(step)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as source:
+        source.text_factory = _decode
+        with contextlib.suppress(sqlite3.Error):  # hold off writers, where the file is sound enough for that
+            source.execute("BEGIN IMMEDIATE")
+        target.execute("BEGIN")
+        torn = tuple([table for table in COLUMNS if _copy(source, target, table, copied)])
+        target.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        target.execute("COMMIT")
+    return copied._replace(torn=torn)
+
+
+def _put_into(target: sqlite3.Connection, path: Path, aside: Path) -> bool:
+    """Copy the damaged file aside and write the recovered content into it; where SQLite cannot, the file was moved."""
+    for suffix in _SIDE_FILES[:2]:
+        found = path.with_name(path.name + suffix)
+        if found.exists():
+            shutil.copy2(found, aside.with_name(aside.name + suffix))
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as damaged:
+            target.backup(damaged)
+        return True
+    except sqlite3.DatabaseError as error:
+        if not tells_damage(error):
+            raise
+    for suffix in reversed(_SIDE_FILES):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)  # the copy is there
+    return False
+
+
+def _decode(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, copied: Recovery) -> bool:
+    """Copy what can be read of a table; whether a part of it could not be."""
+    try:
+        there = {row[1] for row in source.execute(f"PRAGMA main.table_info({table})")}
+    except sqlite3.Error:
+        return True
+    names = [name for name in COLUMNS[table] if name in there]
+    if not names:
+        return True
+    absent = {name: told for name, told in _ABSENT.get(table, {}).items() if name not in there}
+    if "error" not in there:
+        absent.pop("failed", None)
+    told = ", ".join((*names, *absent.values()))
+    marks = ", ".join("?" * (len(names) + len(absent)))
+    insert = f"INSERT INTO {table} ({', '.join((*names, *absent))}) VALUES ({marks})"
+    walk = _Walk(source, f"SELECT {told} FROM main.{table}", names, _list_run_keys(target))
+    for row in walk.rows():
+        try:
+            copied.rows[table] += target.execute(insert, row).rowcount
+        except sqlite3.IntegrityError as error:
+            copied.lost[table] += not walk.torn or "UNIQUE" not in str(error)  # a second walk meets the same rows again
+    return walk.torn
+
+
+def _list_run_keys(target: sqlite3.Connection) -> list[int]:
+    return [key for (key,) in target.execute("SELECT key FROM runs")]
+
+
+class _Walk:
+    """The rows of a table that can be read: from its beginning on, from its end back, and beyond each damaged place."""
+
+    def __init__(self, source: sqlite3.Connection, query: str, names: list[str], runs: list[int]) -> None:
+        self._source, self._query, self._names, self._runs = source, query, names, runs
+        self.torn = False
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """A row comes more than once where the table is torn."""
+        yield from self._read("")
+        if not self.torn:
+            return
+        key = next((name for name in ("key", "number", "place") if name in self._names), None)
+        if key is None:
+            yield from self._read(f"ORDER BY {self._names[0]} DESC")
+            return
+        for own in [f"run = {run} AND" for run in self._runs] if "run" in self._names and key != "key" else [""]:
+            yield from self._read(f"WHERE {own} {key} IS NOT NULL ORDER BY {key} DESC")
+            for power in range(_DOUBLINGS):  # seeks beyond the damaged place, further each time
+                yield from self._read(f"WHERE {own} {key} BETWEEN {1 << power} AND {(2 << power) - 1} ORDER BY {key}")
+
+    def _read(self, rest: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._source.execute(f"{self._query} {rest}")
+        except sqlite3.Error:
+            self.torn = True
+
+
+def _read_page_size(path: Path) -> int:
+    """As the file's header says; SQLite's own where that cannot be."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(18)[16:18], "big")
+    return size if size in (512, 1024, 2048, 4096, 8192, 16384, 32768) else 4096
+
+
+def _name_aside(path: Path) -> Path:
+    stem = f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = (stem, *(f"{stem}-{count}" for count in range(2, 1000)))
+    return next(found for name in names if not (found := path.with_name(f"{name}{path.suffix}")).exists())
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process recovers a store in this folder meanwhile."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

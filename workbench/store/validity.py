@@ -1,0 +1,165 @@
+"""What a sound row looks like, table by table: views that show only sound rows, and counts of the others.
+
+Readers query the views (`valid_cells` shows the table `cells`), so that a damaged row hides itself alone. Knows
+nothing of files (recovery.py), nor of what texts mean: JSON is checked by those who read it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+_LATEST = 200_000_000_000  # seconds since 1970: the year 8307, which every calendar function still takes
+_KEY = "typeof({0}) = 'integer'"
+_COUNT = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 1000000000000000"
+_CASE = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 1000000000"
+_PLACE = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 9999"
+_FLAG = "typeof({0}) = 'integer' AND {0} IN (0, 1)"
+_TEXT = "typeof({0}) = 'text'"
+_NUMBER = "typeof({0}) = 'real'"
+_FINITE = "typeof({0}) = 'real' AND {0} BETWEEN -1e300 AND 1e300"
+_MOMENT = f"typeof({{0}}) = 'real' AND {{0}} BETWEEN 0 AND {_LATEST}"
+_BYTES = "typeof({0}) = 'blob'"
+
+
+def _or_null(check: str) -> str:
+    return f"({{0}} IS NULL OR {check})"
+
+
+def _one_of(*values: str) -> str:
+    return "{0} IN (" + ", ".join(f"'{value}'" for value in values) + ")"
+
+
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "runs": {
+        "key": _KEY,
+        **dict.fromkeys(("id", "bench", "text", "folder", "dataset", "digest", "options"), _TEXT),
+        "started": _MOMENT,
+        "finished": _or_null(_MOMENT),
+        "state": _one_of("running", "stopped", "finished"),
+        **dict.fromkeys(("cases", "total", "done", "failed", "cached", "version"), _COUNT),
+        "pinned": _FLAG,
+        "note": _TEXT,
+        "owner": _TEXT,
+        "removed": _or_null(_MOMENT),
+    },
+    "origins": {"key": _KEY, "digest": _BYTES, "body": _TEXT},
+    "variants": {"run": _KEY, "place": _PLACE, "name": _TEXT, "origin": _or_null(_KEY)},
+    "metrics": {
+        "run": _KEY,
+        "place": _PLACE,
+        "name": _TEXT,
+        **dict.fromkeys(("lower_is_better", "is_binary", "is_free"), _FLAG),
+        "threshold": _or_null(_FINITE),
+    },
+    "inputs": {"key": _KEY, "digest": _BYTES, "body": _TEXT, "expected": _or_null(_TEXT)},
+    "cases": {"run": _KEY, "number": _CASE, "input": _KEY, "line": _COUNT},
+    "completions": {
+        "key": _KEY,
+        "digest": _or_null(_BYTES),
+        "kept": _FLAG,
+        "text": _TEXT,
+        "thinking": _TEXT,
+        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens"), _COUNT),
+        **dict.fromkeys(("first_seconds", "rate", "seconds", "share_seconds"), _FINITE),
+        "stop_reason": _or_null(_one_of("eos", "stop", "length", "context", "cancelled", "error")),
+        "reproducible": _FLAG,
+        "notes": _TEXT,
+    },
+    "replies": {"digest": _BYTES, "body": _TEXT},
+    "cells": {
+        "run": _KEY,
+        "number": _CASE,
+        "variant": _PLACE,
+        "repeat": _CASE,
+        "completion": _or_null(_KEY),
+        "failed": _FLAG,
+        "cached": _FLAG,
+        "cost": _FINITE,
+        "answer": _or_null(_KEY),
+        "error": _or_null(_TEXT),
+        "hint": _or_null(_TEXT),
+    },
+    "scores": {
+        "run": _KEY,
+        "number": _CASE,
+        "variant": _PLACE,
+        "repeat": _CASE,
+        "metric": _PLACE,
+        "value": _NUMBER,
+        "applies": _FLAG,
+        **dict.fromkeys(("extracted", "explanation", "more"), _or_null(_TEXT)),
+        "unscored": _or_null(_one_of("error", "lost")),
+    },
+    "fingerprints": {"path": _TEXT, "size": _COUNT, "changed": _KEY, "digest": _TEXT},
+    "paces": {"origin": _BYTES, "model": _TEXT, "cells": _COUNT, "seconds": _FINITE},
+    "votes": {
+        "key": _KEY,
+        "run": _KEY,
+        "number": _CASE,
+        "repeat": _CASE,
+        "left_variant": _PLACE,
+        "right_variant": _PLACE,
+        "choice": _one_of("left", "right", "tie"),
+        "at": _MOMENT,
+    },
+}
+"""Every table with its columns, and what each value has to be; {0} is the column."""
+
+
+def _check(table: str, alias: str) -> str:
+    """That every value of a row has its type and range, as SQL."""
+    return " AND ".join(f"({check.format(f'{alias}.{name}')})" for name, check in COLUMNS[table].items())
+
+
+def _exists(table: str, alias: str, where: str, typed: bool = False) -> str:
+    more = f" AND {_check(table, alias)}" if typed else ""
+    return f"EXISTS (SELECT 1 FROM main.{table} AS {alias} WHERE {where}{more})"
+
+
+def _of_variant(column: str) -> str:
+    return _exists("variants", "v", f"v.run = t.run AND v.place = {column}")
+
+
+_LINKS: Mapping[str, str] = {
+    "cases": _exists("inputs", "i", "i.key = t.input", typed=True),
+    "cells": f"{_of_variant('t.variant')} AND (t.completion IS NULL OR "
+    + _exists("completions", "c", "c.key = t.completion", typed=True)
+    + ")",
+    "scores": f"{_of_variant('t.variant')} AND " + _exists("metrics", "m", "m.run = t.run AND m.place = t.metric"),
+    "votes": f"{_of_variant('t.left_variant')} AND {_of_variant('t.right_variant')}",
+}
+"""What a row has to find in other tables for its readers."""
+
+
+def sound(table: str) -> str:
+    """The condition, as SQL, that a row of a table, there called `t`, is sound."""
+    links = _LINKS.get(table)
+    return f"coalesce(({_check(table, 't')}){f' AND {links}' if links else ''}, 0)"
+
+
+def create_views(connection: sqlite3.Connection) -> None:
+    """Let a connection see the sound rows of every table, as `valid_TABLE`. Nothing is written into the file."""
+    for table in COLUMNS:
+        connection.execute(
+            f"CREATE TEMP VIEW IF NOT EXISTS valid_{table} AS SELECT t.* FROM main.{table} AS t WHERE {sound(table)}"
+        )
+
+
+def find_missing_columns(connection: sqlite3.Connection) -> list[str]:
+    """The columns, as `table.column`, that a file of the present version should have and does not."""
+    found = set(
+        connection.execute(
+            "SELECT m.name, p.name FROM main.sqlite_master AS m, pragma_table_info(m.name) AS p WHERE m.type = 'table'"
+        )
+    )
+    return [f"{table}.{name}" for table, names in COLUMNS.items() for name in names if (table, name) not in found]
+
+
+def is_utf8(value: bytes | None) -> bool:
+    """Whether bytes are well-formed UTF-8; nothing at all is."""
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
