@@ -43,7 +43,7 @@ def describe_damage(
     lost: what the caller found itself.
     """
     found = [*find_damage(store, run), *_find_unreadable(store, run), *find_broken_texts(store, run), *lost]
-    return tuple(_tell(one, variants, metrics) for one in found if one.count)
+    return tuple(_tell(one, variants, metrics) for one in found if one.total)
 
 
 def _find_unreadable(store: Store, run: int) -> Iterator[Damage]:
@@ -60,9 +60,9 @@ def _find_unreadable(store: Store, run: int) -> Iterator[Damage]:
 
 def _tell(damage: Damage, variants: Sequence[str], metrics: Sequence[str]) -> str:
     one, many = _LEFT_OUT[damage.kind]
-    told = one if damage.count == 1 else many.format(damage.count)
+    told = one if damage.total == 1 else many.format(damage.total)
     names = [name for row in damage.rows[:_NAMED] if (name := _name(row, variants, metrics))]
-    more = ", …" if names and damage.count > len(names) else ""
+    more = ", …" if names and damage.total > len(names) else ""
     listed = f" ({'; '.join(names)}{more})" if names else ""
     return f"{DAMAGED}{told}{listed}."
 

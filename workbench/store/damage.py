@@ -27,10 +27,10 @@ class DamagedRow(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """rows: of one kind; count: of all there are of it, of which the first are named."""
+    """rows: the first of one kind; total: how many there are."""
 
     kind: str
-    count: int
+    total: int
     rows: tuple[DamagedRow, ...]
 
 
