@@ -95,7 +95,7 @@ def damage(path: Path, draw: random.Random) -> None:
 
 def _damage_table(connection: sqlite3.Connection, table: str, draw: random.Random) -> None:
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    column = draw.choice(columns)
+    column = draw.choice(columns or ["key"])
     match draw.randrange(9):
         case 0:
             connection.execute(f"DROP TABLE {table}")

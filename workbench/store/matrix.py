@@ -129,7 +129,7 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
     values: list[Any] = [run]
     if query.show == "different":
         conditions.append(
-            "number IN (SELECT number FROM valid_cells WHERE run = ? GROUP BY number HAVING count(DISTINCT answer) > 1)"
+            "number IN (SELECT number FROM typed_cells WHERE run = ? GROUP BY number HAVING count(DISTINCT answer) > 1)"
         )
         values.append(run)
     elif query.show != "all":
@@ -143,7 +143,7 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
         conditions.append(
             "(input IN (SELECT key FROM inputs WHERE holds_inside(CAST(body AS BLOB), ?)"
             " OR holds(CAST(expected AS BLOB), ?))"
-            " OR number IN (SELECT number FROM valid_cells JOIN completions ON completions.key = completion"
+            " OR number IN (SELECT number FROM typed_cells JOIN completions ON completions.key = completion"
             " WHERE run = ? AND holds(CAST(text AS BLOB), ?)))"
         )
         values += [query.text, query.text, run, query.text]
@@ -151,11 +151,11 @@ def _choose(run: int, query: Query) -> tuple[str, list[Any]]:
 
 
 def _find_failures(run: int, query: Query) -> tuple[str, list[Any]]:
-    failed = "SELECT number FROM valid_cells WHERE run = ? AND failed"
+    failed = "SELECT number FROM typed_cells WHERE run = ? AND failed"
     if query.show == "errors" or query.threshold is None:
         return failed, [run]
     sign = ">" if query.lower else "<"
-    wrong = f"SELECT number FROM valid_scores WHERE run = ? AND metric = ? AND applies AND value {sign} ?"
+    wrong = f"SELECT number FROM typed_scores WHERE run = ? AND metric = ? AND applies AND value {sign} ?"
     return f"{failed} UNION {wrong}", [run, run, query.metric, query.threshold]
 
 
@@ -165,13 +165,13 @@ def _rank(run: int, query: Query) -> tuple[str, list[Any]]:
         return "", []
     if query.by == "score":
         inner = (
-            "SELECT number, avg(value) AS value FROM valid_scores"
+            "SELECT number, avg(value) AS value FROM typed_scores"
             " WHERE run = ? AND metric = ? AND variant = ? AND applies"
         )
         own: list[Any] = [run, query.sort_metric, query.variant]
     else:
         inner = (
-            "SELECT number, max(value) - min(value) AS value FROM valid_scores WHERE run = ? AND metric = ? AND applies"
+            "SELECT number, max(value) - min(value) AS value FROM typed_scores WHERE run = ? AND metric = ? AND applies"
         )
         own = [run, query.sort_metric]
     return f"LEFT JOIN ({inner} GROUP BY number) AS rank USING (number)", own

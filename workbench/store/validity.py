@@ -139,8 +139,15 @@ def sound(table: str) -> str:
 
 
 def create_views(connection: sqlite3.Connection) -> None:
-    """Let a connection see the sound rows of every table, as `valid_TABLE`. Nothing is written into the file."""
+    """Let a connection see the sound rows of every table, as `valid_TABLE`. Nothing is written into the file.
+
+    `typed_TABLE` looks at a row's own values alone, which is several times faster: for choosing and sorting cases.
+    """
     for table in COLUMNS:
+        connection.execute(
+            f"CREATE TEMP VIEW IF NOT EXISTS typed_{table} AS SELECT t.* FROM main.{table} AS t"
+            f" WHERE {_check(table, 't')}"
+        )
         connection.execute(
             f"CREATE TEMP VIEW IF NOT EXISTS valid_{table} AS SELECT t.* FROM main.{table} AS t WHERE {sound(table)}"
         )
