@@ -7,6 +7,7 @@ import io
 import random
 import sqlite3
 import sys
+import tempfile
 from pathlib import Path
 
 import workbench.evaluation.summarizing  # what is imported at the first reading would count as its time
@@ -218,10 +219,14 @@ def _attempt(action: object, *given: object) -> str | None:
 
 @kind("store", make_seeds)
 def read(path: Path) -> object:
-    if path.is_dir():
-        draw = random.Random((path / "number").read_bytes() if (path / "number").is_file() else b"")
-        path = path / "workbench.sqlite"
-        if path.is_file():
-            with contextlib.suppress(sqlite3.Error):
-                damage(path, draw)
-    return read_store(path)
+    with tempfile.TemporaryDirectory() as scratch:  # reading writes: side files, reports, what was recovered
+        own = Path(scratch) / "workbench.sqlite"
+        source = path / "workbench.sqlite" if path.is_dir() else path
+        if source.is_file():
+            own.write_bytes(source.read_bytes())
+        if path.is_dir():
+            number = path / "number"
+            drawn = number.read_bytes() if number.is_file() else b""
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+                damage(own, random.Random(drawn))
+        return read_store(own)

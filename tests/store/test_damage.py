@@ -239,6 +239,19 @@ def test_a_store_that_lacks_tables_or_columns_of_its_version_is_recovered_when_i
     store.close()
 
 
+@pytest.mark.parametrize("broken", [b"\xff", b"\xed\xa0\x80", b"\xc3"])
+def test_damaged_bytes_in_a_message_of_sqlite_are_no_traceback(path, broken):
+    """SQLite repeats a part of a schema that it cannot read, and the library cannot decode the message."""
+    data = path.read_bytes().replace(b"CREATE TABLE cells (", b"CREATE TABLE cells " + broken[:1])
+    path.write_bytes(data)
+    store = Store(path)
+    assert "was damaged" in store.notice
+    view = RunView(store, "last")
+    assert answers(view) == 0
+    assert "Damaged: 8 finished cells are missing from the store." in view.damage()
+    store.close()
+
+
 def test_a_file_without_a_header_is_kept_and_a_new_store_begins(path):
     data = b"\0" * 100 + path.read_bytes()[100:]
     path.write_bytes(data)

@@ -29,6 +29,8 @@ except ImportError:  # no such locks on this system: two processes that recover 
 
 _SIDE_FILES = ("", "-wal", "-shm")
 _BUSY_SECONDS = 5.0
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What the library raises; the second where SQLite's own message repeats damaged bytes of the file."""
 _DOUBLINGS = 62  # beyond lies no number that SQLite can hold
 
 _ABSENT: Mapping[str, Mapping[str, str]] = {
@@ -78,14 +80,16 @@ def is_damaged(path: Path) -> bool:
         with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
             return found != "ok" or bool(find_missing_columns(connection))
-    except sqlite3.DatabaseError as error:
+    except SQLITE_ERRORS as error:
         if tells_damage(error):
             return True
         raise
 
 
-def tells_damage(error: sqlite3.Error) -> bool:
+def tells_damage(error: Exception) -> bool:
     """Whether SQLite said by an error that a file is damaged, or is none of its own."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -100,7 +104,7 @@ def recover(path: Path, sure: bool = False) -> Recovery | None:
     try:
         with _alone(path.parent):
             return _recover(path) if sure or is_damaged(path) else None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *SQLITE_ERRORS) as error:
         raise StoreError(
             f"{path} is damaged and cannot be recovered: {getattr(error, 'strerror', None) or error}.",
             "Check the folder's rights and the space on its disk. The file is as it was.",
@@ -132,7 +136,9 @@ def _copy_all(path: Path, target: sqlite3.Connection) -> Recovery:
         target.executescript(step)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as source:
         source.text_factory = _decode
-        with contextlib.suppress(sqlite3.Error):  # hold off writers, where the file is sound enough for that
+        with contextlib.suppress(*SQLITE_ERRORS):  # a schema of which one line is damaged is read without that line
+            source.execute("PRAGMA writable_schema = ON")
+        with contextlib.suppress(*SQLITE_ERRORS):  # hold off writers, where the file is sound enough for that
             source.execute("BEGIN IMMEDIATE")
         target.execute("BEGIN")
         torn = tuple([table for table in COLUMNS if _copy(source, target, table, copied)])
@@ -151,7 +157,7 @@ def _put_into(target: sqlite3.Connection, path: Path, aside: Path) -> bool:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as damaged:
             target.backup(damaged)
         return True
-    except sqlite3.DatabaseError as error:
+    except SQLITE_ERRORS as error:
         if not tells_damage(error):
             raise
     for suffix in reversed(_SIDE_FILES):
@@ -167,7 +173,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, co
     """Copy what can be read of a table; whether a part of it could not be."""
     try:
         there = {row[1] for row in source.execute(f"PRAGMA main.table_info({table})")}
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return True
     names = [name for name in COLUMNS[table] if name in there]
     if not names:
@@ -215,7 +221,7 @@ class _Walk:
     def _read(self, rest: str) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._source.execute(f"{self._query} {rest}")
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             self.torn = True
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from workbench import files
 from workbench.errors import StoreBlockedError, StoreError
-from workbench.store.recovery import recover, tells_damage
+from workbench.store.recovery import SQLITE_ERRORS, recover, tells_damage
 from workbench.store.schema import MIGRATIONS
 from workbench.store.validity import create_views, find_missing_columns, is_utf8
 
@@ -125,7 +125,7 @@ class Store:
             self._migrate()
             if not find_missing_columns(self._connection()):
                 return
-        except sqlite3.DatabaseError as error:
+        except SQLITE_ERRORS as error:
             sure = _tells_other_schema(error)
             if not sure and not tells_damage(error):
                 raise
@@ -173,12 +173,13 @@ class Store:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise self._explain(error) from error
 
-    def _explain(self, error: sqlite3.Error) -> StoreError:
+    def _explain(self, error: Exception) -> StoreError:
         said = str(error)
-        match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+        code = sqlite3.SQLITE_CORRUPT if tells_damage(error) else getattr(error, "sqlite_errorcode", 0)
+        match code & 0xFF:
             case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
                 told = "The disk is full" if "full" in said else f"The disk cannot be written or read ({said})"
                 return StoreBlockedError(
@@ -194,7 +195,7 @@ class Store:
                 return StoreBlockedError(
                     f"{self.path} cannot be opened or written: {said}.", "Check the file's rights and its folder's."
                 )
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            case sqlite3.SQLITE_CORRUPT:
                 recovered = recover(self.path)
                 if recovered:
                     return StoreError(recovered.sentence, "Try again: what was recovered is there.")
@@ -206,7 +207,7 @@ _decode = partial(str, encoding="utf-8", errors="replace")
 """A text whose bytes are damaged is shown with a sign in their place (damage.py names it)."""
 
 
-def _tells_other_schema(error: sqlite3.Error) -> bool:
+def _tells_other_schema(error: Exception) -> bool:
     """Whether a migration failed because tables or columns are not those of the version that the file says it has."""
     return str(error).startswith(("duplicate column", "no such table", "no such column")) or "already exists" in str(
         error
