@@ -29,6 +29,7 @@ MEASURES = (
     "command_line",
     "datasets",
     "first_paint",
+    "many",
     "matrix",
     "matrix_screen",
     "modes",

@@ -148,6 +148,14 @@ def test_a_variant_that_lost_its_name_keeps_its_place(opened):
     assert "1 variant has lost its name" in view.damage()[0]
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM variants WHERE place = 1", "UPDATE variants SET name = 'C'"])
+def test_variants_that_are_not_those_of_the_bench_are_told_and_the_rest_is_summarized(opened, statement):
+    view = opened(statement)
+    summary = summarize(view)
+    assert [one.name for one in summary.variants] == list(view.variants)
+    assert any("are not those that the store has" in note for note in summary.notes)
+
+
 def test_a_metric_that_cannot_be_read_keeps_its_place(opened):
     view = opened("UPDATE metrics SET is_binary = 'yes'")
     assert [metric.name for metric in view.metrics] == ["metric 1 (unreadable)"]

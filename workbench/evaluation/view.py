@@ -173,11 +173,21 @@ class RunView:
         """The bench as it was run; where its text cannot be read any more, as much of it as the store knows apart."""
         if self._bench is None:
             try:
-                self._bench = parse_stored_bench(self._text, f"the bench of run {self.id}")
+                self._bench = self._match(parse_stored_bench(self._text, f"the bench of run {self.id}"))
             except BenchError as error:
                 self.bench_problem = error.message
                 self._bench = Bench(tuple(Variant(name, "", "") for name in self._variants), scorers=())
         return self._bench
+
+    def _match(self, bench: Bench) -> Bench:
+        """The bench with the variants that the store has cells of, in their order: in a damaged store the two may
+        differ."""
+        own = {variant.name: variant for variant in bench.variants}
+        if tuple(own) == self._variants:
+            return bench
+        self.bench_problem = f"The variants in the bench of run {self.id} are not those that the store has."
+        variants = tuple(own.get(name) or Variant(name, "", "") for name in self._variants)
+        return msgspec.structs.replace(bench, variants=variants)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ async def pick_prompt(screen: BenchScreen, title: str, current: str = "") -> str
         ("ctrl+x", "delete", "delete"),
     ]
     while True:
-        entries = screen.session.library.entries()
+        entries = await asyncio.to_thread(screen.session.library.entries)
         empty = f"The library {screen.session.library.folder} is empty. `Save prompt as` in the palette fills it."
         choices = catalog.list_prompts(entries)
         picked = await screen.app.push_screen_wait(Picker(title, choices, empty, wishes, current))
