@@ -6,7 +6,6 @@ Run as a module with a folder, it is the measured program itself, so that its me
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -92,15 +91,15 @@ def _find_models(folder: Path) -> dict[str, float]:
     first = write_gguf(models / "model-0.gguf")
     for at in range(1, FILES):
         shutil.copyfile(first, models / f"model-{at}.gguf")
-    _, listed = _time(lambda: [_read_head(entry.path) for entry in os.scandir(models)])
+    _, listed = _time(lambda: [_read_head(path) for path in models.iterdir()])
     found, seconds = _time(lambda: discover_models([models]))
     if len(found) != FILES:
         raise RuntimeError(f"{len(found)} of {FILES} models were found")
     return {"models": seconds, "listed": listed}
 
 
-def _read_head(path: str) -> bytes:
-    with open(path, "rb") as stream:
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as stream:
         return stream.read(4096)
 
 
