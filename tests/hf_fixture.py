@@ -38,11 +38,12 @@ def write_hf(
     chat_template: str | None = CHAT,
     context_tokens: int = 200,
     dtype: torch.dtype = torch.float32,
+    more_controls: tuple[str, ...] = (),
     **shape: Any,
 ) -> Path:
-    """A model of some 40,000 parameters. shape: changes to its configuration."""
+    """A model of some 40,000 parameters. more_controls: further control tokens. shape: changes to its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = write_tokenizer(folder, chat_template)
+    tokenizer = write_tokenizer(folder, chat_template, more_controls)
     torch.manual_seed(1)
     config = getattr(transformers, f"{architecture}Config")(
         vocab_size=shape.pop("vocab_size", len(tokenizer) + 5),  # more than the tokenizer has, as padded models do
@@ -57,21 +58,23 @@ def write_hf(
     return folder
 
 
-def write_tokenizer(folder: Path, chat_template: str | None = CHAT) -> PreTrainedTokenizerFast:
+def write_tokenizer(
+    folder: Path, chat_template: str | None = CHAT, more_controls: tuple[str, ...] = ()
+) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    special = list(CONTROLS)
+    special = [*CONTROLS, *more_controls]
     trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        vocab_size=300 + len(more_controls), special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator([TEXT] * 4, trainer)
     made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|begin|>",
         eos_token="<|end|>",
-        additional_special_tokens=list(CONTROLS[2:]),
+        additional_special_tokens=special[2:],
         chat_template=chat_template,
     )
     made.save_pretrained(folder)

@@ -214,6 +214,13 @@ def _check_targets(config: Any, model: Any) -> None:
     if not isinstance(targets, (list, set, tuple)):
         return
     linear = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    head = model.get_output_embeddings()
+    heads = {name for name, module in model.named_modules() if module is head}
+    if taken := [one for one in targets if any(name == one or name.endswith(f".{one}") for name in heads)]:
+        raise TrainingError(  # TRL computes the loss from the head's own weights, past what lies over them
+            f"method.targets: the output head ({taken[0]}) cannot be trained by small matrices.",
+            f"Leave it out, or train it whole: method.modules_to_save: [{taken[0]}].",
+        )
     missing = [one for one in targets if not any(name == one or name.endswith(f".{one}") for name in linear)]
     if missing:
         kinds = sorted({name.rpartition(".")[2] for name in linear})
