@@ -35,20 +35,24 @@ class Terminal:
     """The app in a child process, on a terminal of its own."""
 
     def __init__(self, folder: Path, *arguments: str, size: tuple[int, int] = (120, 40)) -> None:
+        self.told = b""
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(theirs)
-        home = folder / "home"
+        self.theirs, self.folder = theirs, folder
+        self.start([sys.executable, "-m", "workbench", *arguments])
+
+    def start(self, command: list[str]) -> None:
+        """Run a program on it, in the folder."""
+        home = str(self.folder / "home")
         environment = {
-            **os.environ, "PYTHONPATH": str(CHECKOUT), "WORKBENCH_HOME": str(home), "HOME": str(home),
+            **os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", "WORKBENCH_HOME": home, "HOME": home,
             "TERM": "xterm-256color", "COLORTERM": "truecolor",
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "workbench", *arguments],
-            cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            command, cwd=self.folder, env=environment, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
+            start_new_session=True,
         )  # fmt: skip
-        self.theirs = theirs
-        self.told = b""
 
     def read(self, seconds: float = 0.2) -> int:
         """Take what comes until nothing has come for a while; how much it was."""
@@ -144,11 +148,7 @@ def test_an_error_that_ends_the_app_is_sanitised_and_the_terminal_restored(open_
     terminal = open_terminal()
     terminal.process.kill()
     terminal.process.wait()
-    terminal.process = subprocess.Popen(
-        [sys.executable, "crash.py"], cwd=tmp_path, stdin=terminal.theirs, stdout=terminal.theirs,
-        stderr=terminal.theirs, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "WORKBENCH_HOME": str(tmp_path / "home")},
-    )  # fmt: skip
+    terminal.start([sys.executable, "crash.py"])
     terminal.wait_for("reply")
     os.write(terminal.ours, b"\x12")
     end = time.monotonic() + 60

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
-from workbench.tui.widgets.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 Wish = Literal["again", "pane", "expect", "copy"]
@@ -85,7 +85,7 @@ class CellView(Dialog[Wanted | None]):
         self.app.call_from_thread(self._show, row, column, page)
 
     def _show(self, row: int, column: int, page: CellPage) -> None:
-        if self.is_attached and (row, column) == (self.row, self.column):
+        if is_open(self) and (row, column) == (self.row, self.column):
             self._page = page
             self.query_one(".dialog").border_title = plain_line(page.title)
             self.query_one("#cell-text", Static).update(page.text)

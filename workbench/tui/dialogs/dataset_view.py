@@ -19,7 +19,7 @@ from workbench.errors import DatasetError, WorkbenchError
 from workbench.evaluation.bench import Dataset
 from workbench.evaluation.datasets import Preview, describe
 from workbench.sanitize import sanitize
-from workbench.tui.widgets.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
@@ -87,12 +87,12 @@ class DatasetView(Dialog[Dataset | None]):
         self.app.call_from_thread(self._show, dataset, preview)
 
     def _show(self, dataset: Dataset, preview: Preview) -> None:
-        if self.is_attached and dataset == self._given:
+        if is_open(self) and dataset == self._given:
             self._complain("")
             self.query_one("#dataset-preview", Static).update(draw_preview(preview))
 
     def _complain(self, message: str) -> None:
-        if self.is_attached:
+        if is_open(self):
             self.query_one("#dataset-problem", Label).update(sanitize(message))
 
     @on(Input.Submitted)

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine
-from workbench.tui.widgets.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.plain import Static, plain_line
 
 _SECONDS = 0.5
@@ -54,6 +54,8 @@ class EnginesView(Dialog[None]):
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
+        if not is_open(self):
+            return
         engines = self._ask()
         self._fit(len(engines))
         self.query_one("#engines-none").display = not engines

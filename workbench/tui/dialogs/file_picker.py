@@ -24,7 +24,7 @@ from textual_fspicker.safe_tests import is_dir, is_file
 from textual_fspicker.suggest_path import SuggestPath
 
 from workbench.sanitize import sanitize_line
-from workbench.tui.widgets.dialog import Dialog
+from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Button, plain_line
 
@@ -120,7 +120,7 @@ class FolderList(DirectoryNavigation):
         self.app.call_from_thread(self._take, folder, found)
 
     def _take(self, folder: Path, found: list[DirectoryEntry]) -> None:
-        if self.is_attached and folder == self._location:
+        if self.is_attached and is_open(self.screen) and folder == self._location:
             self._entries = found
             self._repopulate_display()
 

@@ -26,6 +26,7 @@ from workbench.tui.adapters import Adapters
 from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.registry_text import describe_contrast, describe_entry, describe_fall, show_row
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.plain import Option, OptionList, Static, plain_line
 
 LOOKS_PER_SECOND = 4
@@ -112,6 +113,8 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
         self._fill(stand_on)
 
     def _fill(self, stand_on: str = "") -> None:
+        if not is_open(self):
+            return
         wanted = stand_on or (self.standing.name if self.standing else "")
         before = self.list.highlighted or 0
         shown = [entry for entry in self.entries if not (self._hides and entry.rank == "retired")]
@@ -136,12 +139,14 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
     def _walked(self) -> None:
         self.describe()
 
-    @work(thread=True, group="details", exclusive=True)
     def describe(self) -> None:
         """The page of the one under the cursor."""
         entry = self.standing
-        if entry is None:
-            return
+        if entry is not None:
+            self._describe(entry)
+
+    @work(thread=True, group="details", exclusive=True)
+    def _describe(self, entry: Entry) -> None:
         lineage = self.adapters.registry.lineage(entry.name)
         stem = (
             entry.name.rstrip("0123456789").rstrip("-") if entry.manifest and entry.manifest.version > 1 else entry.name
@@ -153,7 +158,7 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
 
     def show_text(self, title: str, text: Content) -> None:
         """Show a page at the right."""
-        if self.is_attached:
+        if is_open(self):
             panel = self.query_one("#registry-details", VerticalScroll)
             panel.border_title = plain_line(title)
             self.query_one("#registry-text", Static).update(text)
@@ -175,6 +180,8 @@ is ever deleted for good from here: x moves it to the trash, u puts it back.
 
     def look(self) -> None:
         """Show how far it is with the new cases, and what they say."""
+        if not is_open(self):
+            return
         current = self.adapters.drifting
         state = (id(current), current.version) if current is not None else None
         if current is None or state == self._shown:

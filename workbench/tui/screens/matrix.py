@@ -26,6 +26,7 @@ from workbench.tui.actions.flow import say
 from workbench.tui.evaluations import Evaluations
 from workbench.tui.lines import make_line
 from workbench.tui.pages import Pages
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.matrix_table import Line, MatrixTable
 from workbench.tui.widgets.matrix_title import MatrixTitle, RunTitle
@@ -149,6 +150,8 @@ whether its difference from the best is more than chance, on the same cases. Ent
         self.app.call_from_thread(self._take_view, view, names, metrics)
 
     def _take_view(self, view: RunView, names: tuple[str, ...], metrics: tuple[Metric, ...]) -> None:
+        if not is_open(self):  # left while the run was opened
+            return
         self.view, self.names, self.metrics = view, names, metrics
         self.metric = next((metric.name for metric in metrics if metric.main), metrics[0].name if metrics else "")
         self.look_anew()
@@ -171,6 +174,8 @@ whether its difference from the best is more than chance, on the same cases. Ent
         self.app.call_from_thread(self._take_count, count)
 
     def _take_count(self, count: int) -> None:
+        if not is_open(self):
+            return
         self.table.show(self.names, count)
         self._show_title()
         self._show_strip()
@@ -215,6 +220,8 @@ whether its difference from the best is more than chance, on the same cases. Ent
 
     def _look(self) -> None:
         """Take what is new since the last look."""
+        if not is_open(self):
+            return
         current = self.evaluations.current
         if current is not None and current.run and not self.run:
             self.show_run(current.run)

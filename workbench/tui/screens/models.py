@@ -29,6 +29,7 @@ from workbench.sanitize import sanitize
 from workbench.tui.details import describe_adapter, describe_model
 from workbench.tui.dialogs.picker import Choice, Picker
 from workbench.tui.figures import show_bytes
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.filtered_list import FilteredList
 from workbench.tui.widgets.plain import Option, OptionList, Static
@@ -112,6 +113,8 @@ another precision, which the bench remembers: p.
         return Content.assemble(left, (f"   {show_bytes(free)} of {show_bytes(total)} free", "$foreground 60%"))
 
     def _show_residents(self) -> None:
+        if not is_open(self):
+            return
         self.query_one("#models-title", Static).update(self._title(), layout=False)
 
     def _fill(self, query: str) -> None:
@@ -151,7 +154,11 @@ another precision, which the bench remembers: p.
         else:
             model = self._find(name)
             text = describe_model(model, self._pool, self._laid, most) if model else Content("")
-        self.app.call_from_thread(self.query_one("#models-text", Static).update, text)
+        self.app.call_from_thread(self._show_details, text)
+
+    def _show_details(self, text: Content) -> None:
+        if is_open(self):  # left while the header was read
+            self.query_one("#models-text", Static).update(text)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -28,6 +28,7 @@ from workbench.tui.actions.flow import say
 from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.sweeping import Sweeping
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static
 
@@ -104,6 +105,8 @@ recipe and ranges go on with the same study, here and in `workbench sweep`. ctrl
 
     def look(self) -> None:
         """Show what is new."""
+        if not is_open(self):
+            return
         if self.sweeping.running:
             self._look_at_trial()
         if self.sweeping.version == self._shown:
@@ -124,7 +127,7 @@ recipe and ranges go on with the same study, here and in `workbench sweep`. ctrl
             self.app.call_from_thread(self._show_title, info)
 
     def _show_title(self, info: JobInfo | None) -> None:
-        if not self.is_attached:
+        if not is_open(self):
             return
         sweeping = self.sweeping
         state = sanitize(sweeping.said) if sweeping.running else "stopped" if sweeping.cancelled else ""

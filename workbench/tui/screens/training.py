@@ -20,6 +20,7 @@ from workbench.training.recipe import Recipe
 from workbench.tui.actions import training as actions
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.trainings import Trainings
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.job_view import JobView
 from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.recipe_form import RecipeForm
@@ -111,6 +112,8 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
 
     def _look(self) -> None:
         """Show what is new, whoever read it: the bench behind this screen looks at the same job."""
+        if not is_open(self):
+            return
         self.trainings.look()
         if self.trainings.state != self._shown and self.has_class("-job"):
             self.show_job(True)

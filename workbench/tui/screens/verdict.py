@@ -23,6 +23,7 @@ from workbench.tui.figures import show_seconds
 from workbench.tui.footer_order import order_bindings
 from workbench.tui.judging import Judging
 from workbench.tui.verdicts import Verdicts
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.verdict_form import VerdictForm
 from workbench.tui.widgets.verdict_view import VerdictView
@@ -110,6 +111,8 @@ does the same without a screen.
 
     def look(self) -> None:
         """Show what is new."""
+        if not is_open(self):
+            return
         current = self.current
         state = (id(current), current.version) if current is not None else None
         if current is not None and current.running:

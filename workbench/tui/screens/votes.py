@@ -21,6 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.votes import Ballot, Choice, Rating, Votes
 from workbench.sanitize import sanitize
 from workbench.tui.actions.flow import say
+from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.plain import Static, plain_line
 
 
@@ -85,7 +86,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         say(self, error)
 
     def _show(self, ballot: Ballot | None, count: int) -> None:
-        if not self.is_attached:
+        if not is_open(self):
             return
         self.ballot, self._count, self._busy = ballot, count, False
         self._expected_shown = False
@@ -142,7 +143,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         self.app.call_from_thread(self._show_ratings, ratings)
 
     def _show_ratings(self, ratings: tuple[Rating, ...]) -> None:
-        if self.is_attached:  # left while they were worked out
+        if is_open(self):  # left while they were worked out
             self.query_one("#vote-ratings", Static).update(draw_ratings(ratings))
 
 
