@@ -182,10 +182,8 @@ def score(answer):
 
 
 def test_there_is_no_network_or_it_is_said(judge, folder):
-    server = socket.create_server(("127.0.0.1", 0))
+    server = socket.create_server(("127.0.0.1", 0))  # the system answers whoever connects
     port = server.getsockname()[1]
-    accepted = threading.Thread(target=lambda: server.accept(), daemon=True)
-    accepted.start()
     (folder / "judge.py").write_text(
         f"import socket\ndef score(answer):\n    socket.create_connection(('127.0.0.1', {port}), 5)\n    return 1"
     )
