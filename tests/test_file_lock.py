@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -47,6 +48,26 @@ while made < {UPDATES // 4}:
     made += 1
 """
 
+ADD_TO_PROMPT = f"""
+import os
+from pathlib import Path
+from msgspec.structs import replace
+from workbench.errors import FileChangedError
+from workbench.library.library import Library
+from workbench.prompting.prompt import Example
+
+library, made = Library(Path(sys.argv[1])), 0
+while made < {UPDATES // 4}:
+    opened = library.open("ask")
+    mark = f"{{os.getpid()}}-{{made}}"
+    examples = (*opened.prompt.examples, Example(f"{{mark}}-{{len(opened.prompt.examples)}}", {{}}, mark))
+    try:
+        library.save(opened, replace(opened.prompt, body=f"{{opened.prompt.body}} {{mark}}", examples=examples))
+    except FileChangedError:
+        continue
+    made += 1
+"""
+
 TRUST = """
 from workbench.evaluation.local_code import LocalCode
 from workbench.evaluation.trust import trust
@@ -79,6 +100,19 @@ def test_no_update_of_a_bench_is_lost(tmp_path: Path) -> None:
     path.write_text("variants:\n  - {name: A, prompt: ask, model: desk}\nrepeats: 1\n")
     race(ADD_TO_BENCH, path)
     assert f"repeats: {1 + PROCESSES * (UPDATES // 4)}\n" in path.read_text()
+
+
+def test_no_update_of_a_prompt_or_its_examples_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "ask.prompty").write_text("---\nmetadata: {workbench: {examples: e.jsonl}}\n---\nuser:\n")
+    (folder / "e.jsonl").write_text("")
+    race(ADD_TO_PROMPT, folder)
+    marks = set(re.findall(r"\d+-\d+", (folder / "ask.prompty").read_text()))
+    assert len(marks) == PROCESSES * (UPDATES // 4)
+    answers = {json.loads(line)["answer"] for line in (folder / "e.jsonl").read_text().splitlines()}
+    assert marks <= answers
 
 
 def test_no_consent_is_lost_where_several_processes_note_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from conftest import settled, until
 from textual.widgets import TextArea
 
+from workbench.evaluation.session import Session
 from workbench.settings import Settings
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.question import Question
@@ -101,6 +102,17 @@ async def test_discarding_asks_where_something_was_changed_since(make_app):
         await pilot.press("ctrl+s")
         await until(pilot, lambda: not screen.session.unsaved)
         assert not screen.session.drafts.all()
+
+
+async def test_a_restored_template_that_computes_for_ever_is_refused_where_it_stands(make_app, folder):
+    body = "user:\n{% for a in range(99999) %}{% for b in range(99999) %}{{ 'x' * 999 }}{% endfor %}{% endfor %}"
+    Session(folder / "demo.bench.yaml", NEVER_RESTS).edit_prompt("queues/plain", body)
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        assert [pane.state for pane in screen.panes] == ["failed", "done", "done", "failed"]
+        await pilot.press("f11")
+        await until(pilot, lambda: [pane.state for pane in screen.panes] == ["done"] * 4)
 
 
 async def test_quitting_without_saving_leaves_no_draft(make_app):

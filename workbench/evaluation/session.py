@@ -26,7 +26,7 @@ from workbench.evaluation.bench import (
     save_bench,
     with_variants,
 )
-from workbench.evaluation.bench_draft import BenchDraft, Inputs
+from workbench.evaluation.bench_autosave import BenchAutosave, Inputs
 from workbench.evaluation.datasets import Case, Cases, load_cases, overlay
 from workbench.evaluation.inputs import check_inputs, list_columns
 from workbench.evaluation.launch import Draft
@@ -67,7 +67,7 @@ class Session:
         self._take_inputs({})
         self.problems: list[WorkbenchError] = []
         self.drafts = Drafts(paths.data_folder() / "drafts")
-        self._draft = BenchDraft(self.drafts, path)
+        self._autosave = BenchAutosave(self.drafts, path)
         recovered_from = self._recover_bench()
         recovered_bench = self._has_unsaved_bench
         self.library = open_library(settings, self.bench, path.parent)
@@ -380,8 +380,8 @@ class Session:
     def save_bench_as(self, path: Path) -> None:
         """Write the bench under another name and go on with that file."""
         digest = save_bench(path, self.bench, "")
-        self._draft.drop()
-        self.path, self._draft = path, BenchDraft(self.drafts, path)
+        self._autosave.drop()
+        self.path, self._autosave = path, BenchAutosave(self.drafts, path)
         self._note_saved(self.bench, digest)
 
     def save_prompt_as(self, index: int, name: str) -> None:
@@ -449,9 +449,9 @@ class Session:
 
     def _keep_draft(self) -> None:
         if self._has_unsaved_bench:
-            self._draft.keep(self.bench, self._inputs, self.digest)
+            self._autosave.keep(self.bench, self._inputs, self.digest)
         else:
-            self._draft.drop()
+            self._autosave.drop()
 
     def _take_inputs(self, inputs: Inputs) -> None:
         """What was typed over the cases: that of the current one stands in the bench."""
@@ -463,7 +463,7 @@ class Session:
     def _recover_bench(self) -> float:
         """Take up what an earlier session left unsaved of the bench; when that was kept, 0 where there is nothing."""
         try:
-            found = self._draft.find()
+            found = self._autosave.find()
         except WorkbenchError as error:
             self.problems.append(error)
             return 0.0
@@ -472,7 +472,7 @@ class Session:
         self.bench = found.bench
         self._take_inputs(found.inputs)
         if not self._has_unsaved_bench:  # it was saved, and the process ended before it could forget the draft
-            self._draft.drop()
+            self._autosave.drop()
             return 0.0
         if self.bench != self.saved:
             self.digest = found.digest  # saving asks where another program has changed the file since

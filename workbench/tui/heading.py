@@ -47,7 +47,7 @@ def tell_case(session: Session) -> ShownCase:
 def tell_time(seconds: float) -> str:
     """A moment since the epoch on this user's clock, with its day where that is another than today."""
     moment, now = (one.astimezone() for one in (datetime.fromtimestamp(seconds, UTC), datetime.now(UTC)))
-    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%-d %b %H:%M}"
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment.day} {moment:%b %H:%M}"
 
 
 def _find_status(session: Session, pool: Pool, chosen: int) -> EngineStatus:

@@ -37,7 +37,7 @@ class UnsavedBench(NamedTuple):
     written: float
 
 
-class BenchDraft:
+class BenchAutosave:
     """The draft of the bench in one file."""
 
     def __init__(self, drafts: Drafts, path: Path) -> None:
