@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from workbench.errors import FileChangedError, PromptError
@@ -200,8 +201,13 @@ def test_an_unsaved_bench_that_cannot_be_read_is_a_problem_and_no_obstacle(bench
     ):
         session.drafts.keep(key, text)
         opened = Session(bench, Settings())
-        assert "The unsaved bench" in opened.problems[0].message
+        assert "The unsaved changes of the bench cannot be read" in opened.problems[0].message
         assert not opened.unsaved
+        opened.set_live(False)
+        opened.set_live(True)
+        (aside,) = session.drafts.folder.glob("*.unreadable")
+        assert str(aside) in opened.problems[0].hint
+        assert msgspec.json.decode(aside.read_text())["text"] == text
 
 
 def test_an_example_that_was_being_typed_is_there_again(bench: Path) -> None:

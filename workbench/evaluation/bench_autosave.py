@@ -57,9 +57,12 @@ class BenchAutosave:
         text = self._drafts.find(self._key)
         if text is None:
             return None
-        where = f"The unsaved bench in {self._drafts.folder}"
+        written = self._drafts.written(self._key)
         try:
             kept = msgspec.json.decode(text, type=_Kept)
-        except msgspec.DecodeError as error:
-            raise BenchError(f"{where} cannot be read: {error}.", "The saved one is open.") from error
-        return UnsavedBench(parse_bench(kept.bench, where), kept.inputs, kept.digest, self._drafts.written(self._key))
+            return UnsavedBench(parse_bench(kept.bench, "It"), kept.inputs, kept.digest, written)
+        except (msgspec.DecodeError, BenchError) as error:
+            aside = self._drafts.set_aside(self._key)
+            raise BenchError(
+                f"The unsaved changes of the bench cannot be read: {error}.", f"They are kept in {aside}."
+            ) from error

@@ -83,6 +83,14 @@ class Drafts:
         """Forget this process's text of the key, if there is one."""
         files.remove(self._path(key))
 
+    def set_aside(self, key: str) -> Path:
+        """Keep what `find` found, and nobody can make sense of, where no later draft takes its place; the file."""
+        path = self._path(key)
+        aside = path.with_suffix(".unreadable")
+        files.remove(aside)
+        files.move(path, aside)
+        return aside
+
     def find_keys(self, start: str) -> tuple[str, ...]:
         """What follows in the keys that begin so and that `find` would find, sorted; unreadable files are left out."""
         paths, start = [path for path in self.folder.glob("*.json") if self._is_ours(path)], _escape(start)

@@ -154,7 +154,8 @@ class Workspace:
             example = msgspec.json.decode(text, type=Example)
         except msgspec.DecodeError as error:
             raise PromptError(
-                f"The unsaved example of `{name}` cannot be read: {error}.", f"It is kept in {self.drafts.folder}."
+                f"The unsaved example of `{name}` cannot be read: {error}.",
+                f"It is kept in {self.drafts.set_aside(_EXAMPLE + self._key(name))}.",
             ) from error
         written = self.drafts.written(_EXAMPLE + self._key(name))
         self.put_example(name, example)
@@ -172,7 +173,8 @@ class Workspace:
             draft = msgspec.json.decode(text, type=Unsaved)
         except msgspec.DecodeError as error:
             raise PromptError(
-                f"The unsaved edit of `{name}` cannot be read: {error}.", f"It is kept in {self.drafts.folder}."
+                f"The unsaved edit of `{name}` cannot be read: {error}.",
+                f"It is kept in {self.drafts.set_aside(self._key(name))}.",
             ) from error
         try:
             opened = self._open(name)
