@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import stat
@@ -201,6 +202,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 
 def test_the_fingerprint_of_no_file_is_empty(tmp_path: Path) -> None:
     assert files.digest(tmp_path / "missing") == ""
+
+
+def test_the_fingerprint_is_that_of_all_bytes_however_many(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "large").write_bytes(content)
+    assert files.digest(tmp_path / "large") == hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe", ".", "self", "x" * 300, "a\0b"])
+def test_what_is_no_regular_file_has_no_fingerprint_and_ends_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    with pytest.raises(FileError, match="Cannot read"):
+        files.digest(tmp_path / name)
 
 
 def test_a_file_is_never_moved_over_another(tmp_path: Path) -> None:

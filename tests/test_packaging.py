@@ -40,7 +40,8 @@ def installed(wheel, tmp_path_factory):
     python = home / "venv" / "bin" / "python"
     carry_out(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet", wheel)
     site = carry_out(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    (Path(site) / "site.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    own = [*dict.fromkeys((sysconfig.get_path("purelib"), *sys.path))]  # a virtual environment may see another's
+    (Path(site) / "site.pth").write_text("\n".join(path for path in own if Path(path).name == "site-packages") + "\n")
     (home / "empty").mkdir()
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"WORKBENCH_HOME": str(home / "own"), "HF_HUB_CACHE": str(home / "hub"), "HOME": str(home)}

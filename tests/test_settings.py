@@ -94,3 +94,36 @@ def test_every_setting_is_explained() -> None:
     for field, after in zip(struct.body[1::2], struct.body[2::2], strict=True):
         assert isinstance(field, ast.AnnAssign)
         assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "threads = " + "9" * 5000,
+        "threads = " + "[" * 5000,
+        "a." * 2000 + "b = 1",
+        "theme = '\\ud800'\nx = \"\\ud800\"",
+        "parked_memory = " + "9" * 400,
+        "step_seconds = nan",
+        "parked_memory = inf",
+        "keymap = {a = {b = {c = 1}}}",
+        "theme = 1979-05-27",
+        "\x00",
+    ],
+    ids=range(10),
+)
+def test_settings_of_any_damage_are_refused_in_words(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(file)
+    assert str(file) in str(refused.value) and len(str(refused.value)) < 2000
+
+
+def test_a_settings_file_that_is_a_circle_of_links_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    other = tmp_path / "other.toml"
+    file.symlink_to(other)
+    other.symlink_to(file)
+    with pytest.raises(SettingsError, match="Cannot read"):
+        load_settings(file)

@@ -42,13 +42,18 @@ def read_text(path: Path) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """A regular file's bytes: a device or a pipe may never end. Raises OSError."""
+    """A regular file's bytes. Raises OSError."""
+    if _check_regular(path).st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return path.read_bytes()
+
+
+def _check_regular(path: Path) -> os.stat_result:
+    """Raises OSError for a folder, and for a device or a pipe, which may never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no ordinary file" if not stat.S_ISDIR(status.st_mode) else "it is a folder")
-    if status.st_size > _MOST_BYTES:
-        raise OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB")
-    return path.read_bytes()
+    return status
 
 
 def write_text(path: Path, text: str, expected_digest: str | None = None, durable: bool = True) -> None:
@@ -143,18 +148,24 @@ def sweep(folder: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """A fingerprint of the file's bytes; "" when there is no such file."""
+    """A fingerprint of a regular file's bytes, read in pieces; "" when there is no such file. Raises FileError."""
     try:
-        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        _check_regular(path)
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, _make_hash).hexdigest()
     except FileNotFoundError:
         return ""
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileError(f"Cannot read {path}: {_explain(error)}.", "Check the path and its permissions.") from error
 
 
 def digest_text(text: str) -> str:
     """The fingerprint that a file with this text has."""
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
+
+
+def _make_hash() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
 
 
 def _replace(target: Path, content: bytes, durable: bool) -> None:

@@ -6,6 +6,7 @@ Knows nothing of who reads a setting. A missing file means the defaults; a typo 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -73,7 +74,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises SettingsError that names the file, and the line and key of every wrong setting.
     """
     file = path or paths.settings_file()
-    if not file.exists():
+    if not os.path.lexists(file):  # a link that leads nowhere is no missing file
         return Settings()
     try:
         text = files.read_text(file)

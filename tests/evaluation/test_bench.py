@@ -350,3 +350,23 @@ def test_counts_of_rows_that_make_no_sense_are_all_named():
         parse_bench(text, "here")
     assert "dataset.sample: expected a number from 1, found 0" in caught.value.message
     assert "dataset.limit: expected a number from 1, found -1" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("!!set {a, b}", "a set"),
+        ("!x y", "a value tagged !x"),
+        ("{contains: {text: !x y}}", "a value tagged !x"),
+        ("!!binary aGk=", "!!binary"),
+        ('"\\ud800"', "half a character"),
+        ('{"\\ud800": {}}', "half a character"),
+        ("&a [*a]", "holds itself"),
+    ],
+)
+def test_a_value_that_only_yaml_has_is_refused_with_its_line(value: str, reason: str) -> None:
+    text = f"variants:\n  - {{name: a, prompt: p, model: m}}\nscorers:\n  - exact_match\n  - {value}\n"
+    with pytest.raises(BenchError, match=reason) as refused:
+        parse_bench(text, "b.bench.yaml")
+    assert "line 5" in str(refused.value)
+    str(refused.value).encode()

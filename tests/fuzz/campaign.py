@@ -111,7 +111,7 @@ def run_campaign(kind: Kind, inputs: int, seed: int, folder: Path, first: int = 
             draw = random.Random(f"{kind.name} {seed} {number}")
             target = folder / str(number)
             target.mkdir()
-            path = write_mutant(draw.choice(files), target, draw)
+            path = write_mutant(draw.choice(files), target, draw, kind.mutate)
             outcome, text = reader.read(path)
             made.outcomes[outcome] += 1
             if outcome in ("read", "refused"):

@@ -14,6 +14,7 @@ from workbench.prompting.prompt import Message, Prompt
 from workbench.prompting.render import find_sections, find_variables, render
 from workbench.prompting.values import JsonText, read_json
 
+from .grammars import mutate_chat_template, mutate_prompt, mutate_template
 from .kinds import kind
 
 VALUES = {
@@ -93,7 +94,7 @@ def _write(folder: Path, texts: dict[str, str]) -> list[Path]:
     return [folder / name for name in texts]
 
 
-@kind("prompt", lambda folder: _write(folder, PROMPTS))
+@kind("prompt", lambda folder: _write(folder, PROMPTS), mutate_prompt)
 def read_prompt(path: Path) -> object:
     source = read_text(path)
     prompt = prompty.load(source, "p", path).prompt
@@ -101,7 +102,7 @@ def read_prompt(path: Path) -> object:
     return render(prompt, VALUES)
 
 
-@kind("template", lambda folder: _write(folder, TEMPLATES))
+@kind("template", lambda folder: _write(folder, TEMPLATES), mutate_template)
 def read_template(path: Path) -> object:
     prompt = Prompt("p", read_text(path))
     find_sections(prompt.body)
@@ -110,7 +111,7 @@ def read_template(path: Path) -> object:
     return Measure(prompt, VALUES, ())
 
 
-@kind("chat-template", lambda folder: _write(folder, CHAT))
+@kind("chat-template", lambda folder: _write(folder, CHAT), mutate_chat_template)
 def read_chat_template(path: Path) -> object:
     template = ChatTemplate(read_text(path), {"bos_token": "<s>", "eos_token": "</s>"})
     template.render([Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye")])

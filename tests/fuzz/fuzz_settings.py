@@ -16,6 +16,7 @@ from workbench.models.ollama import find_in_ollama
 from workbench.prompting.prompt import Prompt
 from workbench.settings import load_settings
 
+from .grammars import mutate_yaml
 from .kinds import kind
 
 BENCH = """# a comparison
@@ -58,7 +59,7 @@ def _write(folder: Path, name: str, text: str) -> list[Path]:
     return [folder / name]
 
 
-@kind("bench", lambda folder: _write(folder, "a.bench.yaml", BENCH))
+@kind("bench", lambda folder: _write(folder, "a.bench.yaml", BENCH), mutate_yaml)
 def read_bench(path: Path) -> object:
     bench = load_bench(path)
     save_bench(path.with_name("again.bench.yaml"), bench)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 NASTY = (
@@ -86,7 +87,9 @@ def _mutate_once(data: bytearray, draw: random.Random) -> None:
             data[at:at] = bytes(draw.randrange(256) for _ in range(draw.choice((1, 3, 12))))
 
 
-def write_mutant(seed: Path, target: Path, draw: random.Random) -> Path:
+def write_mutant(
+    seed: Path, target: Path, draw: random.Random, mutate: Callable[[bytes, random.Random], bytes] = mutate
+) -> Path:
     """A mutated copy of a file, or of a folder in which one file is changed, removed or replaced."""
     if seed.is_file():
         path = target / seed.name

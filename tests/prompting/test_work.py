@@ -7,7 +7,7 @@ import pytest
 from workbench.errors import PromptError, TemplateError
 from workbench.prompting.chat import ChatTemplate
 from workbench.prompting.prompt import Message, Prompt
-from workbench.prompting.render import find_sections, render
+from workbench.prompting.render import find_sections, find_variables, render
 
 DOUBLED = "{% set n = namespace(t='ab') %}{% for i in range(21) %}{% set n.t = n.t ~ n.t %}{% endfor %}"
 LISTED = "{% set n = namespace(t=[1]) %}{% for i in range(16) %}{% set n.t = n.t + n.t %}{% endfor %}"
@@ -143,3 +143,29 @@ def test_no_body_takes_long_to_read(body: str) -> None:
     except PromptError as error:
         assert len(str(error)) < 1000
     assert time.thread_time() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{% if x %}{% extends 'a' %}{% endif %}", "line 1"),
+        ("a\n{% for i in x %}{% extends 'a' %}{% endfor %}", "line 2"),
+        ("{% if 'a'['b'] and 1 %}y{% endif %}", "no attribute"),
+        ("{{ {'a'['b']: 1} }}", "no attribute"),
+        ("{% block a %}{% endblock %}{% block a %}{% endblock %}", "line 1"),
+    ],
+)
+def test_what_jinja_finds_only_when_it_compiles_is_said_in_words(body: str, reason: str) -> None:
+    with pytest.raises(PromptError, match=reason):
+        render(Prompt("p", body), {"x": "1"})
+
+
+@pytest.mark.parametrize(
+    "body", ["{{ 'x' | center(9) }}", "{% set y = 'x' | center(99999999) %}", "{{ 'x' | indent }}"]
+)
+def test_no_filter_runs_while_a_template_is_only_looked_at(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("a filter has run")
+
+    monkeypatch.setattr("workbench.prompting.sandbox.weigh", fail)
+    assert find_variables(Prompt("p", body)) == ()

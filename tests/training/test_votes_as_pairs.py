@@ -27,7 +27,7 @@ def run(lesson):
     texts = {"kind": "parcel here", "curt": "kettle"}
     cells = [answer(one.name, case, texts[one.name]) for case in cases for one in variants]
     home = paths.data_folder()
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
 
     def prompt(variant):
         return Prompt(variant.name, f"system:\nBe {variant.name}.\n\nuser:\n{{{{ message }}}}\n")

@@ -38,7 +38,7 @@ COMMANDS = {
     "dataset": "Look at a dataset before it is used.",
     "scorers": "List the scorers, with their options.",
     "prompts": "List the prompts of the library.",
-    "convert": "Convert a model or a LoRA adapter.",
+    "convert": "Convert a model or a LoRA adapter, and check the result.",
     "parity": "Compare how several forms of a model read the same conversation.",
     "train": "Train an adapter.",
     "sweep": "Search for better hyperparameters.",

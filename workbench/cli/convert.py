@@ -54,7 +54,7 @@ def main(
     prompt: Annotated[str, typer.Option(help="The prompt of these cases, a library name.")] = _PROMPT,
     dataset: Annotated[str, typer.Option(metavar="FILE", help="The cases; else those of the demo.")] = "",
 ) -> None:
-    """Convert a model or a LoRA adapter, and prove that it is still the same one.
+    """Convert a model or a LoRA adapter, and check the result.
 
     The result is compared with its source: the tokens of more than a hundred texts and conversations, the chat
     templates, the tokens that end an answer, and the log-probabilities of some answers. Where they differ by more than

@@ -5,10 +5,15 @@ Knows nothing of what the values should be.
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSet, TaggedScalar
 from ruamel.yaml.constructor import RoundTripConstructor, SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+_NAMES = {CommentedSet: "a set", bytes: "!!binary"}
 
 
 class _Exact(RoundTripConstructor):
@@ -26,21 +31,43 @@ def load_tree(text: str) -> Any:
     return yaml.load(text)
 
 
-def to_plain(node: Any) -> Any:
-    """The tree in plain Python values, without what ruamel remembers of their wording."""
+def to_plain(node: Any, line: int = 1) -> Any:
+    """The tree in plain Python values, without what ruamel remembers of their wording.
+
+    Raises YAMLError, with the line, for what JSON could not hold either: sets, bytes, values of a tag of their own,
+    and texts with half a character.
+    """
     if isinstance(node, dict):
-        return {_to_key(key): to_plain(value) for key, value in node.items()}
+        inner = ((key, value, find_line(node, key, line)) for key, value in node.items())
+        return {_to_key(key, at): to_plain(value, at) for key, value, at in inner}
     if isinstance(node, list):
-        return [to_plain(item) for item in node]
-    for kind in (bool, str, int, float):
+        return [to_plain(item, find_line(node, index, line)) for index, item in enumerate(node)]
+    if isinstance(node, str):
+        return _check_text(str(node), line)
+    for kind in (bool, int, float):
         if isinstance(node, kind):
             return kind(node)
-    return node
+    if node is None or isinstance(node, datetime.date):
+        return node
+    name = (
+        f"a value tagged {node.tag.value}"
+        if isinstance(node, TaggedScalar)
+        else _NAMES.get(type(node), type(node).__name__)
+    )
+    raise YAMLError(f"line {line}: {name} cannot stand here; write a text, a number, a list or a mapping")
 
 
-def _to_key(key: Any) -> Any:
+def _check_text(text: str, line: int) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise YAMLError(f"line {line}: a text holds half a character ({text[error.start]!a})") from error
+    return text
+
+
+def _to_key(key: Any, line: int) -> Any:
     """A number as a key is text: nobody quotes a token id."""
-    return str(key) if isinstance(key, int) and not isinstance(key, bool) else to_plain(key)
+    return str(key) if isinstance(key, int) and not isinstance(key, bool) else to_plain(key, line)
 
 
 def find_line(node: Any, key: Any, default: int) -> int:

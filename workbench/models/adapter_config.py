@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import regex
 
 from workbench.errors import ModelError
 from workbench.models.foreign_file import check_name, is_regular, read_object, shorten
 from workbench.models.reference import ADAPTER_CONFIG
 from workbench.models.unfinished import find_unfinished
+from workbench.patterns import PatternError, compile_pattern
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -185,9 +185,12 @@ def _search(pattern: str, module: str) -> str | None:
     Raises ModelError for one that takes too long: peft would look for it in every module, without a limit.
     """
     try:
-        found = regex.match(pattern, module, timeout=_PATIENCE)
-    except regex.error:
-        return None
+        found = compile_pattern(pattern).match(module, timeout=_PATIENCE)
+    except PatternError as error:
+        raise ModelError(
+            f"Its configuration has a regular expression that cannot be used: {pattern[:80]!r}: {error}.",
+            "Name the modules one by one.",
+        ) from error
     except TimeoutError as error:
         raise ModelError(
             f"Its configuration has a regular expression that takes too long to match: {pattern[:80]!r}.",

@@ -187,7 +187,7 @@ class ChatTemplate:
                 return text
         except JinjaError as error:
             raise TemplateError(
-                f"The model's chat template refuses these messages: {error}.",
+                f"The model's chat template refuses these messages: {error or type(error).__name__}.",
                 "Change the roles of the messages, give the model another template, or use completion mode.",
             ) from error
         except Exception as error:

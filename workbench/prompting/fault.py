@@ -6,8 +6,11 @@ Knows Jinja's parser and tracebacks; nothing of prompts.
 from __future__ import annotations
 
 import re
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
@@ -40,6 +43,30 @@ def parse(environment: Environment, source: str) -> nodes.Template:
         raise TemplateError(f"The template cannot be read: {str(error).partition(';')[0]}.", _HINT) from error
     _check_names(environment, tree, source)
     return tree
+
+
+def compile_tree(environment: Environment, tree: nodes.Template) -> types.CodeType:
+    """The code of a syntax tree. Raises TemplateError, with the line, for what Jinja finds only now."""
+    with _explained():
+        return environment.compile(tree, filename=FILE)
+
+
+def find_undeclared(tree: nodes.Template) -> set[str]:
+    """The names that a tree takes from its variables. Raises TemplateError as `compile_tree` does."""
+    tracker = meta.TrackingCodeGenerator(tree.environment)  # type: ignore[arg-type]
+    tracker.optimizer = None  # it would run filters on constants, uncounted
+    with _explained():
+        tracker.visit(tree)
+    return tracker.undeclared_identifiers
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except TemplateSyntaxError as error:
+        place, reason = f"line {error.lineno}", _explain(error.message or "syntax error")
+        raise TemplateError(f"The template is wrong at {place}: {reason}.", _HINT, line=error.lineno) from error
 
 
 def _explain(message: str) -> str:

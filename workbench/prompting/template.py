@@ -15,10 +15,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from jinja2 import Template, meta, nodes
+from jinja2 import Template, nodes
 
 from workbench.errors import TemplateError
-from workbench.prompting.fault import FILE, explain_failure, parse
+from workbench.prompting.fault import compile_tree, explain_failure, find_undeclared, parse
 from workbench.prompting.limits import GLOBAL, MOST_NODES, count_nodes
 from workbench.prompting.prompt import Role
 from workbench.prompting.sandbox import MissingVariable, Sandbox
@@ -85,7 +85,7 @@ class BodyTemplate:
             self.guarded = _find_guarded(tree)
             _name_globals(environment, tree)
             _restore(tree, blank, marks)
-            code = environment.compile(tree, filename=FILE)
+            code = compile_tree(environment, tree)
         except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own limits on nesting
             raise TemplateError("The template nests too deeply.", "Nest fewer brackets and blocks.") from error
         self._template = Template.from_code(environment, code, {})
@@ -168,7 +168,7 @@ def _lay_out(text: str, marks: Marks) -> str:
 
 def _order_variables(environment: Sandbox, tree: nodes.Template) -> tuple[str, ...]:
     """The variables in order of appearance. `range` and the like are variables where they are not called."""
-    asked = meta.find_undeclared_variables(tree)
+    asked = find_undeclared(tree)
     called = {id(call.node) for call in tree.find_all(nodes.Call)}
     names = sorted(tree.find_all(nodes.Name), key=lambda node: node.lineno)
     wanted = (
@@ -181,7 +181,7 @@ def _order_variables(environment: Sandbox, tree: nodes.Template) -> tuple[str, .
 
 def _name_globals(environment: Sandbox, tree: nodes.Template) -> None:
     """Make what is called of Jinja's globals a thing of its own, so that their names are free for variables."""
-    known = meta.find_undeclared_variables(tree) & environment.functions.keys()
+    known = find_undeclared(tree) & environment.functions.keys()
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in known:
             function = nodes.Filter(nodes.Const(call.node.name), GLOBAL, [], [], None, None)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from workbench import files, paths
 from workbench.errors import FileError
 from workbench.evaluation.bench import Variant
+from workbench.json_schemas import SchemaError, check_schema
 
 _ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
 _LONGEST = 90
@@ -93,13 +94,10 @@ def show_constraints(variant: Variant, unsupported: Collection[str] = ()) -> str
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
-
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        check_schema(schema)
     except SchemaError as error:
-        told = f"{error.json_path}: {error.message}"
+        told = str(error)
         raise ValueError(told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…") from None
 
 

@@ -42,7 +42,10 @@ def test_a_schema_never_goes_to_the_network():
     scorer = make(schema={"$ref": "http://127.0.0.1:9/schema.json"})
     score = scorer.score("{}", Case(1, {}))
     assert not score.applies
-    assert score.explanation == "The schema cannot be applied: Unresolvable: http://127.0.0.1:9/schema.json"
+    assert score.explanation == (
+        "The schema cannot be applied: a reference leads nowhere, and none is fetched:"
+        " Unresolvable: http://127.0.0.1:9/schema.json."
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,10 +53,10 @@ def test_a_schema_never_goes_to_the_network():
     [
         ({}, "expected either `schema` or `file`"),
         ({"schema": {}, "file": "a"}, "expected either"),
-        ({"schema": {"type": "objekt"}}, "the schema is not one: $.type"),
+        ({"schema": {"type": "objekt"}}, "the schema cannot be used: $.type"),
         ({"file": "nowhere.json"}, "There is no `nowhere.json`"),
         ({"file": "broken.json"}, "is no JSON schema"),
-        ({"file": "wrong.json"}, "the schema is not one"),
+        ({"file": "wrong.json"}, "the schema cannot be used"),
     ],
 )
 def test_a_schema_that_is_none_is_told(tmp_path, options, told):

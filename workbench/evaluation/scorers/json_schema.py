@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from workbench import files, paths
+from workbench import files, json_schemas, paths
 from workbench.errors import FileError, ScorerError
 from workbench.evaluation.datasets import Case
 from workbench.evaluation.scorers.json_text import read_json
 from workbench.evaluation.scorers.scorer import Judging, Score, Traits
+from workbench.json_schemas import SchemaError
 
 _SHOWN = 5
 
@@ -52,13 +53,12 @@ class JsonSchema(Judging, frozen=True, kw_only=True):
         found = read_json(text)
         if found.problem:
             return Score(self.name, 0.0, found.text, f"Not JSON: {found.problem}.")
-        from referencing.exceptions import Unresolvable
-
+        assert self.schema is not None  # located
         try:
-            problems = self._find_problems(found.value)
-        except (Unresolvable, RecursionError) as error:
+            problems = json_schemas.find_problems(self.schema, found.value)
+        except SchemaError as error:
             return Score(
-                self.name, 0.0, found.text, f"The schema cannot be applied: {error}", applies=False, unscored="error"
+                self.name, 0.0, found.text, f"The schema cannot be applied: {error}.", applies=False, unscored="error"
             )
         if not problems:
             return Score(self.name, 1.0, found.text, "As the schema says.")
@@ -66,22 +66,9 @@ class JsonSchema(Judging, frozen=True, kw_only=True):
         told = "\n".join([f"{len(problems)} things are not as the schema says.", *problems[:_SHOWN], *more])
         return Score(self.name, 0.0, found.text, told)
 
-    def _find_problems(self, value: Any) -> list[str]:
-        """Raises Unresolvable for a reference that leads nowhere."""
-        from jsonschema.validators import Draft202012Validator, validator_for
-        from referencing import Registry
 
-        assert self.schema is not None  # located
-        kind = validator_for(self.schema, default=Draft202012Validator)
-        errors = kind(self.schema, registry=Registry()).iter_errors(value)
-        return [f"{error.json_path}: {error.message}" for error in errors]
-
-
-def _check(schema: dict[str, Any] | bool) -> None:
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
-
+def _check(schema: json_schemas.Schema) -> None:
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        json_schemas.check_schema(schema)
     except SchemaError as error:
-        raise ScorerError(f"the schema is not one: {error.json_path}: {error.message}") from error
+        raise ScorerError(f"the schema cannot be used: {error}") from error

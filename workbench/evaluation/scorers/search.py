@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-import regex
 
 from workbench.errors import ScorerError
 from workbench.evaluation.scorers.normalization import clean
+from workbench.patterns import PatternError, compile_pattern
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,9 +29,9 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         try:
-            compiled = regex.compile(self.pattern)
-        except regex.error as error:
-            raise ScorerError(f"pattern {self.pattern!r}: {error}") from error
+            compiled = compile_pattern(self.pattern)
+        except PatternError as error:
+            raise ScorerError(f"pattern {self.pattern[:80]!r}: {error}") from error
         groups = [*range(compiled.groups + 1), *compiled.groupindex]
         if self.group is not None and self.group not in groups:
             raise ScorerError(f"pattern {self.pattern!r} has no group {self.group!r}; it has {groups}")
@@ -58,7 +58,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self._find(cleaned) if found is None and cleaned != text else found
 
     def _find(self, text: str) -> str | None:
-        compiled = regex.compile(self.pattern)  # the package keeps compiled patterns
+        compiled = compile_pattern(self.pattern)
         matches = compiled.finditer(text, timeout=self.timeout_seconds)
         found = deque(matches, 1) if self.last else list(islice(matches, 1))
         if not found:
