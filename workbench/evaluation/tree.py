@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedSet, TaggedScalar
 from ruamel.yaml.constructor import RoundTripConstructor, SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-_NAMES = {CommentedSet: "a set", bytes: "!!binary"}
+_NAMES: dict[type, str] = {CommentedSet: "a set", bytes: "!!binary"}
 
 
 class _Exact(RoundTripConstructor):
