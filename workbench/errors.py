@@ -27,9 +27,10 @@ from __future__ import annotations
 
 
 class WorkbenchError(Exception):
-    """Something a person can understand and act on."""
+    """Something a person can understand and act on. Half a character (a lone surrogate) in it is spelled `\\ud800`."""
 
     def __init__(self, message: str, hint: str = "", details: str = "") -> None:
+        message, hint, details = (text.encode(errors="backslashreplace").decode() for text in (message, hint, details))
         super().__init__(message, hint, details)
         self.message = message
         self.hint = hint

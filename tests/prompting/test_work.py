@@ -152,6 +152,9 @@ def test_no_body_takes_long_to_read(body: str) -> None:
         ("a\n{% for i in x %}{% extends 'a' %}{% endfor %}", "line 2"),
         ("{% if 'a'['b'] and 1 %}y{% endif %}", "no attribute"),
         ("{{ {'a'['b']: 1} }}", "no attribute"),
+        ("{% autoescape 1 if 1[::9] %}y{% endautoescape %}", "autoescape takes true or false"),
+        ("{% autoescape 'x' | center(99999999) %}y{% endautoescape %}", "autoescape takes true or false"),
+        ("{% filter list %}y{% endfilter %}", "gives a list, not a text"),
         ("{% block a %}{% endblock %}{% block a %}{% endblock %}", "line 1"),
     ],
 )
@@ -169,3 +172,18 @@ def test_no_filter_runs_while_a_template_is_only_looked_at(body: str, monkeypatc
 
     monkeypatch.setattr("workbench.prompting.sandbox.weigh", fail)
     assert find_variables(Prompt("p", body)) == ()
+
+
+def test_half_a_character_in_a_template_is_spelled_in_its_error() -> None:
+    with pytest.raises(PromptError) as refused:
+        render(Prompt("p", "{{ x | \ud800 }}"), {"x": "1"})
+    str(refused.value).encode()
+    assert r"\ud800" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "body", ["{% autoescape 'x' | center(99999999) %}y{% endautoescape %}", "{% autoescape x %}{% endautoescape %}"]
+)
+def test_a_chat_template_works_nothing_out_while_it_compiles(body: str) -> None:
+    with pytest.raises(TemplateError, match="autoescape takes true or false"):
+        ChatTemplate(body)

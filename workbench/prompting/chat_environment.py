@@ -15,7 +15,7 @@ from jinja2 import TemplateError as JinjaError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from workbench.prompting.limits import MOST_NODES, count_nodes
+from workbench.prompting.limits import MOST_NODES, check_modifiers, count_nodes
 from workbench.prompting.sandbox import LimitedEnvironment
 
 
@@ -33,6 +33,7 @@ class ChatEnvironment(LimitedEnvironment):
             tree = self.parse(source)
             if count_nodes(tree) > MOST_NODES:
                 raise TemplateSyntaxError(f"it has more than {MOST_NODES:,} parts", 1)
+            check_modifiers(tree)
             return self.from_string(tree)
         except (ValueError, SyntaxError, MemoryError) as error:  # Python's limits on numbers and on nesting
             raise TemplateSyntaxError(str(error).partition(";")[0], 1) from error

@@ -16,6 +16,7 @@ from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
 
 from workbench.errors import TemplateError
+from workbench.prompting.limits import check_modifiers
 
 FILE = "<template>"
 """The file name that templates are compiled under, by which their frames are found in a traceback."""
@@ -56,6 +57,7 @@ def find_undeclared(tree: nodes.Template) -> set[str]:
     tracker = meta.TrackingCodeGenerator(tree.environment)  # type: ignore[arg-type]
     tracker.optimizer = None  # it would run filters on constants, uncounted
     with _explained():
+        check_modifiers(tree)
         tracker.visit(tree)
     return tracker.undeclared_identifiers
 

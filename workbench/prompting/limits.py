@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.visitor import NodeTransformer
 
 TURNS, TICK, JOIN, SLICE, COMPARE, SEARCH, METHOD, KEY = (
@@ -31,6 +31,15 @@ def count_nodes(tree: nodes.Node) -> int:
         count += 1
         waiting.extend(waiting.pop().iter_child_nodes())
     return count
+
+
+def check_modifiers(tree: nodes.Template) -> None:
+    """Raises TemplateSyntaxError for an `autoescape` that is worked out: Jinja would do it while it compiles."""
+    for kind in (nodes.EvalContextModifier, nodes.ScopedEvalContextModifier):
+        for node in tree.find_all(kind):
+            for option in vars(node)["options"]:
+                if not isinstance(option.value, nodes.Const):
+                    raise TemplateSyntaxError(f"{option.key} takes true or false", node.lineno)
 
 
 def limit(tree: nodes.Template) -> nodes.Template:

@@ -109,6 +109,8 @@ class BodyTemplate:
         try:
             with limit_work(dict(values)) as work:
                 for piece in self._template.generate(values):
+                    if not isinstance(piece, str):  # what `{% filter list %}` gives
+                        raise TypeError(f"a filter block gives a {type(piece).__name__}, not a text")
                     length += len(piece)
                     work.check_length(length)
                     pieces.append(piece)
