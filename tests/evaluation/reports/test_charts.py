@@ -7,7 +7,7 @@ import math
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench.evaluation.reports.charts import Point, choose_ticks, draw_intervals, draw_scatter
@@ -76,6 +76,8 @@ def test_without_anything_on_the_other_axis_there_is_no_picture():
     assert draw_scatter([Point("a", 0.5, 0.4, 0.6)], "m", "seconds", str, bounded=True) == ""
 
 
+@example([(0.0, 0.0, 5e-324), (0.5, 0.0, 0.0)], False)
+@example([(1.0, 0.0, 1e-310), (-1.0, 0.0, 0.0)], False)
 @given(st.lists(st.tuples(numbers, numbers, numbers), max_size=8), st.booleans())
 def test_any_numbers_make_a_well_formed_picture(rows, bounded):
     points = [Point(f"v{at}", value, value - 1, value + 1, abs(x)) for at, (value, _, x) in enumerate(rows)]

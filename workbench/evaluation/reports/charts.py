@@ -31,6 +31,10 @@ class Point(NamedTuple):
     said: str = ""
 
 
+_SMALLEST = 1e-300
+"""A span below this cannot be divided into steps: its fifth would be no normal float any more."""
+
+
 class Axis(NamedTuple):
     """A scale from data to the picture."""
 
@@ -40,7 +44,9 @@ class Axis(NamedTuple):
     end: float
 
     def place(self, value: float) -> float:
-        span = self.high - self.low or 1.0
+        span = self.high - self.low
+        if not _SMALLEST < span < math.inf:
+            return (self.start + self.end) / 2
         return self.start + (value - self.low) / span * (self.end - self.start)
 
     @property
@@ -62,7 +68,7 @@ class Box(NamedTuple):
 def choose_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers between two values."""
     span = high - low
-    if not span > 0 or not math.isfinite(span):
+    if not _SMALLEST < span < math.inf:
         return [low]
     rough = span / about
     scale = 10.0 ** math.floor(math.log10(rough))
