@@ -255,19 +255,25 @@ def test_damaged_bytes_in_a_message_of_sqlite_are_no_traceback(path, broken):
     store = Store(path)
     assert "was damaged" in store.notice
     view = RunView(store, "last")
-    assert answers(view) == 0
-    assert "Damaged: 8 finished cells are missing from the store." in view.damage()
+    assert answers(view) == 8
+    assert view.damage() == ()
     store.close()
 
 
-def test_a_file_without_a_header_is_kept_and_a_new_store_begins(path):
-    data = b"\0" * 100 + path.read_bytes()[100:]
+@pytest.mark.parametrize(("start", "end"), [(0, 100), (2000, 3000), (0, 4096)], ids=["header", "schema", "first page"])
+def test_a_damaged_first_page_takes_no_table_along(path, start, end):
+    whole = path.read_bytes()
+    data = whole[:start] + b"\xcc" * (end - start) + whole[end:]
     path.write_bytes(data)
     store = Store(path)
-    assert "Nothing in it could be read" in store.notice
+    assert "Recovered from it: 1 runs with 8 cells and 1 votes." in store.notice
     (aside,) = path.parent.glob("workbench.damaged-*.sqlite")
     assert aside.read_bytes() == data
-    assert list_runs(store) == []
+    view = RunView(store, "last")
+    assert view.damage() == ()
+    assert [case.variables["message"] for case in view.cases()] == [f"message {at}" for at in range(1, 5)]
+    assert view.cell("B", 4).completion.text == "Thicket"
+    assert not list(path.parent.glob(".*.tmp"))
     store.close()
 
 

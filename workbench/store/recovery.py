@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from workbench import files
 from workbench.errors import StoreError
 from workbench.store.schema import MIGRATIONS
-from workbench.store.validity import COLUMNS, find_missing_columns
+from workbench.store.validity import COLUMNS, find_missing_columns, typed
 
 try:
     import fcntl
@@ -118,7 +118,13 @@ def _recover(path: Path) -> Recovery:
     try:
         with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as target:
             target.execute(f"PRAGMA page_size = {_read_page_size(path)}")
-            copied = _copy_all(path, target)
+            for step in MIGRATIONS:
+                target.executescript(step)
+            head = fresh.read_bytes()[: _read_page_size(path)]
+            copied = _copy_all(path, target, Recovery(path, path, Counter(), Counter(), ()))
+            if set(copied.torn) & {"runs", "inputs", "completions", "cells"}:
+                copied = _copy_under_new_head(path, target, copied, head)
+            target.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             aside = _name_aside(path)
             if not _put_into(target, path, aside):
                 target.execute("PRAGMA journal_mode = WAL")
@@ -130,10 +136,28 @@ def _recover(path: Path) -> Recovery:
     return copied._replace(path=path, aside=aside)
 
 
-def _copy_all(path: Path, target: sqlite3.Connection) -> Recovery:
-    copied = Recovery(path, path, Counter(), Counter(), ())
-    for step in MIGRATIONS:
-        target.executescript(step)
+def _copy_under_new_head(path: Path, target: sqlite3.Connection, copied: Recovery, head: bytes) -> Recovery:
+    """Copy again from the file under the first page of a new store: where the first page is damaged, so are the places
+    of all tables, which lie where those of any new store do (those of later versions may not).
+
+    head: that page. The layout is that of https://www.sqlite.org/fileformat2.html, the file's pages at byte 28.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.head.tmp")
+    try:
+        files.make_private(scratch)
+        shutil.copyfile(path, scratch)
+        pages = scratch.stat().st_size // len(head)
+        with scratch.open("r+b") as stream:
+            stream.write(head[:28] + pages.to_bytes(4, "big") + head[32:])
+        return _copy_all(scratch, target, copied, doubtful=True)
+    finally:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+
+
+def _copy_all(path: Path, target: sqlite3.Connection, copied: Recovery, doubtful: bool = False) -> Recovery:
+    """Copy every table. doubtful: the torn ones again, and only rows whose values have the right types, since another
+    table may lie there."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as source:
         source.text_factory = _decode
         with contextlib.suppress(*SQLITE_ERRORS):  # a schema of which one line is damaged is read without that line
@@ -141,8 +165,8 @@ def _copy_all(path: Path, target: sqlite3.Connection) -> Recovery:
         with contextlib.suppress(*SQLITE_ERRORS):  # hold off writers, where the file is sound enough for that
             source.execute("BEGIN IMMEDIATE")
         target.execute("BEGIN")
-        torn = tuple([table for table in COLUMNS if _copy(source, target, table, copied)])
-        target.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        tables = copied.torn if doubtful else tuple(COLUMNS)
+        torn = tuple([table for table in tables if _copy(source, target, table, copied, doubtful)])
         target.execute("COMMIT")
     return copied._replace(torn=torn)
 
@@ -169,7 +193,7 @@ def _decode(value: bytes) -> str:
     return value.decode(errors="replace")
 
 
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, copied: Recovery) -> bool:
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, copied: Recovery, doubtful: bool) -> bool:
     """Copy what can be read of a table; whether a part of it could not be."""
     try:
         there = {row[1] for row in source.execute(f"PRAGMA main.table_info({table})")}
@@ -184,12 +208,15 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, co
     told = ", ".join((*names, *absent.values()))
     marks = ", ".join("?" * (len(names) + len(absent)))
     insert = f"INSERT INTO {table} ({', '.join((*names, *absent))}) VALUES ({marks})"
-    walk = _Walk(source, f"SELECT {told} FROM main.{table}", names, _list_run_keys(target))
+    rows = f"(SELECT * FROM main.{table} AS t WHERE {typed(table, 't')})" if doubtful else f"main.{table}"
+    walk = _Walk(source, f"SELECT {told} FROM {rows}", names, _list_run_keys(target))
     for row in walk.rows():
         try:
             copied.rows[table] += target.execute(insert, row).rowcount
         except sqlite3.IntegrityError as error:
-            copied.lost[table] += not walk.torn or "UNIQUE" not in str(error)  # a second walk meets the same rows again
+            copied.lost[table] += (
+                "UNIQUE" not in str(error) and not walk.torn
+            )  # a second walk meets the same rows again
     return walk.torn
 
 

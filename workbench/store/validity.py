@@ -107,13 +107,13 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 """Every table with its columns, and what each value has to be; {0} is the column."""
 
 
-def _check(table: str, alias: str) -> str:
+def typed(table: str, alias: str) -> str:
     """That every value of a row has its type and range, as SQL."""
     return " AND ".join(f"({check.format(f'{alias}.{name}')})" for name, check in COLUMNS[table].items())
 
 
-def _exists(table: str, alias: str, where: str, typed: bool = False) -> str:
-    more = f" AND {_check(table, alias)}" if typed else ""
+def _exists(table: str, alias: str, where: str, sound: bool = False) -> str:
+    more = f" AND {typed(table, alias)}" if sound else ""
     return f"EXISTS (SELECT 1 FROM main.{table} AS {alias} WHERE {where}{more})"
 
 
@@ -122,9 +122,9 @@ def _of_variant(column: str) -> str:
 
 
 _LINKS: Mapping[str, str] = {
-    "cases": _exists("inputs", "i", "i.key = t.input", typed=True),
+    "cases": _exists("inputs", "i", "i.key = t.input", sound=True),
     "cells": f"{_of_variant('t.variant')} AND (t.completion IS NULL OR "
-    + _exists("completions", "c", "c.key = t.completion", typed=True)
+    + _exists("completions", "c", "c.key = t.completion", sound=True)
     + ")",
     "scores": f"{_of_variant('t.variant')} AND " + _exists("metrics", "m", "m.run = t.run AND m.place = t.metric"),
     "votes": f"{_of_variant('t.left_variant')} AND {_of_variant('t.right_variant')}",
@@ -135,7 +135,7 @@ _LINKS: Mapping[str, str] = {
 def sound(table: str) -> str:
     """The condition, as SQL, that a row of a table, there called `t`, is sound."""
     links = _LINKS.get(table)
-    return f"coalesce(({_check(table, 't')}){f' AND {links}' if links else ''}, 0)"
+    return f"coalesce(({typed(table, 't')}){f' AND {links}' if links else ''}, 0)"
 
 
 def create_views(connection: sqlite3.Connection) -> None:
@@ -146,7 +146,7 @@ def create_views(connection: sqlite3.Connection) -> None:
     for table in COLUMNS:
         connection.execute(
             f"CREATE TEMP VIEW IF NOT EXISTS typed_{table} AS SELECT t.* FROM main.{table} AS t"
-            f" WHERE {_check(table, 't')}"
+            f" WHERE {typed(table, 't')}"
         )
         connection.execute(
             f"CREATE TEMP VIEW IF NOT EXISTS valid_{table} AS SELECT t.* FROM main.{table} AS t WHERE {sound(table)}"
