@@ -12,6 +12,7 @@ import pytest
 from stored_run import answer, make_cases, plain_variants, store_run
 
 from workbench.errors import StoreError
+from workbench.evaluation.drift import read_drift
 from workbench.evaluation.summary import summarize
 from workbench.evaluation.view import Filter, RunView
 from workbench.evaluation.votes import Votes
@@ -194,6 +195,16 @@ def test_a_damaged_run_is_left_out_of_the_list_and_named(path, values):
     with pytest.raises(StoreError, match=f"record of run {damaged} is damaged"):
         find_run(view.store, damaged)
     assert find_run(view.store, "last").id == sound
+    view.store.close()
+
+
+def test_a_run_that_lacks_the_metric_of_its_bench_has_no_point_and_the_others_do(path):
+    variants = plain_variants("A", "B")
+    cells = [answer(one.name, case, "Abacus") for one in variants for case in CASES]
+    view = store_run(path, variants, CASES, cells, started=1_795_000_500.0)
+    change(path, "UPDATE metrics SET name = X'00' WHERE run = 2")
+    drift = read_drift(view.store, "demo", "exact_match")
+    assert [sorted(point.values) for point in drift.points] == [["A", "B"], []]
     view.store.close()
 
 

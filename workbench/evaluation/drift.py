@@ -72,6 +72,8 @@ def _choose(runs: list[Run], last: int) -> list[Run]:
 
 
 def _read(view: RunView, run: Run, baseline: RunView, metric: Metric) -> DriftPoint:
+    if metric.name not in [one.name for one in view.metrics]:
+        return DriftPoint(run.id, run.started, run.note, {}, {})
     table = read_table(view, metric.name)
     found = {name: one for name, one in zip(view.variants, estimate(table, metric), strict=True) if one.n}
     try:
