@@ -26,7 +26,7 @@ def test_a_default_never_stands_in_for_a_column_that_the_dataset_lacks(tmp_path:
     with pytest.raises(PromptError) as caught:
         check_inputs(prompt, columns, dataset)
     assert "asks for question" in caught.value.message and "message" in caught.value.message
-    assert "columns: {question: COLUMN}" in caught.value.hint
+    assert "columns: {question: COLUMN}" in caught.value.message
     assert "defaults: [question]" in caught.value.hint
 
 

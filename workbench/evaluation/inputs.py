@@ -39,9 +39,8 @@ def check_inputs(prompt: Prompt, columns: Collection[str], dataset: Dataset) -> 
     mapping = ", ".join(f"{name}: {'COLUMN' if name in lacking else name}" for name in asked)
     raise PromptError(
         f"The prompt {prompt.name} asks for {', '.join(lacking)}, and the dataset has no such column."
-        f" It has {', '.join(columns) or 'none'}.",
-        f"Map it under `dataset` in the bench: `columns: {{{mapping}}}`. To send the prompt's default with every case:"
-        f" `defaults: [{', '.join(lacking)}]`.",
+        f" It has {', '.join(columns) or 'none'}. Map it under `dataset`: `columns: {{{mapping}}}`.",
+        f"To send the prompt's default with every case, write under `dataset`: `defaults: [{', '.join(lacking)}]`.",
     )
 
 
