@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
 from hostile_bench import STEERING, find_foreign, write_hostile
+from pseudo_terminal import Terminal
 
 BENCH = "hostile.bench.yaml"
 COMMANDS = [
@@ -63,6 +65,35 @@ def test_no_command_steers_a_terminal(call, folder, monkeypatch, terminal):
         if found:
             problems[arguments] = found[:3]
     assert not problems
+
+
+PROGRESS = re.compile("\x1b\\[\\?25[hl]|\x1b\\[\\d*[AGJK]")
+"""what Rich writes to draw a line of progress anew"""
+EACH = "import json, sys\nfrom workbench.cli.app import run\nfrom workbench.cli.streams import guard_streams\n" + (
+    "guard_streams()\nfor one in json.load(open(sys.argv[1])):\n"
+    "    print('=====', run(one, lambda bench, model: 0), flush=True)\n"
+)
+
+
+def test_no_command_steers_a_real_terminal(folder, tmp_path):
+    """The same on a pseudo-terminal, progress included; one process for all, which has to load everything but once."""
+    write_hostile(folder)
+    commands = [one for one in COMMANDS if "--json" not in one]
+    (folder / "commands.json").write_text(json.dumps(commands))
+    terminal = Terminal(folder)
+    try:
+        terminal.start([sys.executable, "-c", EACH, "commands.json"])
+        assert terminal.wait(240) == 0, terminal.text[-3000:]
+    finally:
+        terminal.close()
+    answers = re.split("===== \\d", terminal.text)
+    assert len(answers) == len(commands) + 1
+    shown = [PROGRESS.sub("", answer).replace("\r", "") for answer in answers]
+    problems = {
+        one: found[:3] for one, text in zip(commands, shown, strict=False) if (found := find_foreign(text, True))
+    }
+    assert not problems
+    assert "\ufffdback" in terminal.text
 
 
 def test_json_holds_exactly_what_the_names_are(call, folder):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 
 import pytest
 from every_screen import SIZE, EveryScreen, find_screens, until, walk
 from hostile_bench import STEERING, find_foreign_on_screen
-from test_terminal_bytes import CHECKOUT, ESCAPE, Terminal
+from pseudo_terminal import CHECKOUT, Terminal
+from test_terminal_bytes import ESCAPE
 
 from workbench.tui.screens.adapters import AdaptersScreen
 from workbench.tui.screens.bench import BenchScreen
@@ -77,19 +77,13 @@ async def test_what_comes_once_a_screen_was_left_ends_nothing(tmp_path, monkeypa
 
 def test_no_screen_writes_what_steers_a_terminal(tmp_path):
     """The same on a pseudo-terminal, where the bytes are looked at."""
-    terminal = Terminal(tmp_path, "--version", size=SIZE)
+    terminal = Terminal(tmp_path, SIZE)
     try:
-        terminal.process.wait(60)
         script = CHECKOUT / "tests/tui/every_screen.py"
         terminal.start([sys.executable, str(script), str(tmp_path), NAMES["steering"]])
-        end = time.monotonic() + 240
-        while terminal.process.poll() is None:
-            assert time.monotonic() < end, terminal.text[-3000:]
-            terminal.read(0.1)
-        terminal.read()
+        assert terminal.wait(240) == 0, terminal.text[-3000:]
     finally:
         terminal.close()
-    assert terminal.process.returncode == 0, terminal.text[-3000:]
     assert json.loads((tmp_path / "found.json").read_text()) == {}
     assert not find_foreign_on_screen(terminal.text)
     assert not re.findall("\x1b.{0,20}", ESCAPE.sub("", terminal.text))

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import select
-import signal
-import struct
-import subprocess
 import sys
 import termios
-import time
-from pathlib import Path
 
 import pytest
 from hostile_bench import MARKUP, STEERING, find_foreign_on_screen, write_hostile
+from pseudo_terminal import Terminal
 
-CHECKOUT = Path(__file__).parents[2]
 ESCAPE = re.compile(
     r"\x1b\[\d*;\d*H"  # where a row begins
     r"|\x1b\[[\d;]*m"  # colours
@@ -31,70 +23,13 @@ ESCAPE = re.compile(
 """what Textual 8.2.8's driver and compositor write"""
 
 
-class Terminal:
-    """The app in a child process, on a terminal of its own."""
-
-    def __init__(self, folder: Path, *arguments: str, size: tuple[int, int] = (120, 40)) -> None:
-        self.told = b""
-        self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        self.before = termios.tcgetattr(theirs)
-        self.theirs, self.folder = theirs, folder
-        self.start([sys.executable, "-m", "workbench", *arguments])
-
-    def start(self, command: list[str]) -> None:
-        """Run a program on it, in the folder."""
-        home = str(self.folder / "home")
-        environment = {
-            **os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", "WORKBENCH_HOME": home, "HOME": home,
-            "TERM": "xterm-256color", "COLORTERM": "truecolor",
-        }  # fmt: skip
-        self.process = subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def read(self, seconds: float = 0.2) -> int:
-        """Take what comes until nothing has come for a while; how much it was."""
-        before = len(self.told)
-        while select.select([self.ours], [], [], seconds)[0]:
-            try:
-                self.told += os.read(self.ours, 65536)
-            except OSError:
-                break
-        return len(self.told) - before
-
-    def wait_for(self, text: str, seconds: float = 90) -> None:
-        end = time.monotonic() + seconds
-        start = len(self.told)
-        while text.encode() not in self.told[start:]:
-            assert time.monotonic() < end, f"{text!r} never came; the last was {self.text[-2000:]!r}"
-            assert self.process.poll() is None, f"the app ended: {self.text[-3000:]}"
-            self.read(0.1)
-
-    def press(self, keys: str) -> None:
-        """Send keys and take the picture that they make."""
-        os.write(self.ours, keys.encode())
-        self.read(0.4)
-
-    @property
-    def text(self) -> str:
-        return self.told.decode("utf-8", "surrogateescape")
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(30)
-        os.close(self.ours)
-        os.close(self.theirs)
-
-
 @pytest.fixture
 def open_terminal(tmp_path):
     opened: list[Terminal] = []
 
-    def start(*arguments: str, **options: tuple[int, int]) -> Terminal:
-        opened.append(Terminal(tmp_path, *arguments, **options))
+    def start(*arguments: str) -> Terminal:
+        opened.append(Terminal(tmp_path))
+        opened[-1].start([sys.executable, *arguments])
         return opened[-1]
 
     yield start
@@ -111,7 +46,7 @@ DIALOGS = "senptdmvy"
 
 def test_nothing_foreign_reaches_the_terminal(open_terminal, tmp_path):
     write_hostile(tmp_path)
-    terminal = open_terminal("hostile.bench.yaml")
+    terminal = open_terminal("-m", "workbench", "hostile.bench.yaml")
     terminal.wait_for("reply")
     for keys in SCREENS.values():
         terminal.press(keys)
@@ -145,17 +80,10 @@ def test_an_error_that_ends_the_app_is_sanitised_and_the_terminal_restored(open_
         "from workbench.tui.app import run_app\nfrom pathlib import Path\n"
         "sys.exit(run_app(Path('hostile.bench.yaml'), None))\n"
     )
-    terminal = open_terminal()
-    terminal.process.kill()
-    terminal.process.wait()
-    terminal.start([sys.executable, "crash.py"])
+    terminal = open_terminal("crash.py")
     terminal.wait_for("reply")
     os.write(terminal.ours, b"\x12")
-    end = time.monotonic() + 60
-    while terminal.process.poll() is None:
-        assert time.monotonic() < end
-        terminal.read(0.1)
-    terminal.read()
+    terminal.wait(60)
     assert "RuntimeError" in terminal.text
     assert not find_foreign_on_screen(terminal.text)
     assert termios.tcgetattr(terminal.theirs)[3] == terminal.before[3]
@@ -165,7 +93,7 @@ def test_an_error_that_ends_the_app_is_sanitised_and_the_terminal_restored(open_
 @pytest.mark.parametrize("name", MARKUP)
 def test_names_that_read_as_markup_open_every_dialog(open_terminal, tmp_path, name):
     write_hostile(tmp_path, name)
-    terminal = open_terminal("hostile.bench.yaml")
+    terminal = open_terminal("-m", "workbench", "hostile.bench.yaml")
     terminal.wait_for("reply")
     for key in "etdpsnm":
         terminal.press("\x1b")
