@@ -12,7 +12,7 @@ import pytest
 from lesson import RECIPE
 
 import workbench
-from workbench.training.checkpoints import find_checkpoints
+from workbench.training.checkpoints import SAVING, find_checkpoints
 from workbench.training.job import find_job
 from workbench.training.progress import JobBegan, JobExamined, JobStep
 from workbench.training.registry import Registry
@@ -31,11 +31,18 @@ def has_gloo() -> bool:
     importlib.util.find_spec("accelerate") is None or not has_gloo(),
     reason="accelerate cannot start processes that talk to each other on this machine",
 )
-def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson):
+def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson, tmp_path):
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
     command = [sys.executable, *LAUNCH, "--main_process_port", "0", "-m", "workbench.training.child", "my.recipe.yaml"]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": str(Path(workbench.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(workbench.__file__).parents[1]),
+            "OMP_NUM_THREADS": "1",
+            "XDG_RUNTIME_DIR": str(runtime),
+        },
         capture_output=True,
         text=True,
     )
@@ -49,3 +56,5 @@ def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson):
     assert [event.step for event in events if isinstance(event, JobExamined)] == [0, 2, 4]
     assert [entry.name for entry in Registry().entries()] == ["my"]
     assert [state.step for state in find_checkpoints(job.place.checkpoints)][-1] == 4
+    assert not (job.place.checkpoints / SAVING).exists()
+    assert not list(runtime.rglob("*.claim"))
