@@ -33,6 +33,8 @@ MOST_ATTEMPTS = 4
 _PROMPT = "user:\n{{ message }}\n"
 _MARK = "ж"
 """typed last: once it is drawn, all that was typed before it has been taken"""
+_AWAKE = "щ"
+"""typed once the app goes on after a SIGSTOP"""
 _END, _EVALUATE, _SAVE = "\x1b[1;5F", "\x05", "\x13"
 _WORDS = 8
 _SCRIPT = {
@@ -127,6 +129,9 @@ class AppTrial(Trial):
         self.send(victims, kill)
         if kill.victim != "app" and kill.kind == "app matrix":
             self._wait_with(terminal, lambda: self.count_cells() >= 2 * CASES, "all cells")
+        if kill.kind == "app typing" and kill.signal == "SIGSTOP":
+            terminal.type(_AWAKE)
+            self._wait_with(terminal, lambda: _AWAKE.encode() in terminal.seen, "what was typed after the pause")
         if kill.victim != "app" or kill.signal == "SIGSTOP":
             self.send([app], replace(kill, signal="SIGTERM"))
 

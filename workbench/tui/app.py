@@ -16,6 +16,7 @@ from textual import work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -106,6 +107,15 @@ class WorkbenchApp(App[None]):
     def _take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
         if self.bench_screen is not None:
             self.bench_screen.take_models(models, adapters)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice; of a Unix terminal our own kind of it."""
+        found = super().get_driver_class()
+        if found.__name__ != "LinuxDriver":
+            return found
+        from workbench.tui.driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Every drawn row is sanitised on its way to the terminal."""
