@@ -7,7 +7,6 @@ gets it back at the end. Knows nothing of screens.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import termios
 from typing import Any
@@ -21,12 +20,10 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._is_suspended = False
         self._own: list[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(*arguments, **options)
 
     def start_application_mode(self) -> None:
-        super().start_application_mode()
-        self._loop = asyncio.get_running_loop()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if _is_in_front(self.fileno):
             self._is_suspended = False
             self._own = _read_settings(self.fileno)
@@ -38,7 +35,7 @@ class TerminalDriver(LinuxDriver):
     def resume_application_mode(self) -> None:
         if self._is_suspended:
             super().resume_application_mode()
-        elif self._loop is not None:
+        else:
             self._loop.call_soon_threadsafe(self._take_up)  # this is a signal handler
 
     def _take_up(self) -> None:

@@ -30,6 +30,7 @@ from workbench.frames import read_lines
 
 _LAST_WORDS = 40
 _START_SECONDS = 120.0
+_LATE_SECONDS = 0.5
 _SHORTEST_SECRET = 6
 """characters; a shorter value of a variable, such as `1` or `true`, says nothing and is in many a text"""
 
@@ -144,6 +145,9 @@ class Worker:
         try:
             score = child.ask(frame, limit)
         except Empty:
+            if child.is_stopped():
+                child.kill()  # by somebody else, so that its time ran out: another one tries
+                return None
             return self._lose(scorer, f"It took more than {limit:g} s on this answer and was stopped.", "error")
         if score is not None:
             self._ends[scorer] = 0
@@ -221,11 +225,24 @@ class _Child:
     def ask(self, frame: bytes, seconds: float) -> Score | None:
         """The score; None when the process ended instead. Raises Empty when it takes longer."""
         self._write(frame)
-        said = self._scores.get(timeout=seconds)
+        try:
+            said = self._scores.get(timeout=seconds)
+        except Empty:  # this process may itself have been stopped for so long, with the score on its way
+            said = self._scores.get(timeout=_LATE_SECONDS)
         return said if isinstance(said, Score) else None
 
     def kill(self) -> None:
         self._process.kill()
+
+    def is_stopped(self) -> bool:
+        """Whether a signal holds it, so that it takes time and does nothing."""
+        import psutil
+
+        try:
+            stopped: bool = psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+        return stopped
 
     def was_killed(self) -> bool:
         """Whether something else ended it, and not what it did."""
