@@ -19,7 +19,7 @@ from workbench.tui.screens.bench import BenchScreen
 SCRIPT = {
     "rules": [
         {"contains": "parcel", "adapter": "routes", "reply": "Lantern {adapters}"},
-        {"contains": "endless", "endless": True, "reply": "on and on "},
+        {"contains": "endless", "endless": True, "reply": "on and on ", "tokens_per_second": 4},  # 256 take a minute
         {"contains": "hold", "hold": "running"},
         {"contains": "fail", "reply": "half an", "fail_after": 1, "failure": "The engine ran out of ink."},
         {"regex": "(?s)parcel.*Queues:", "where": "prompt", "reply": "Lantern"},

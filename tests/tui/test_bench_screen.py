@@ -165,7 +165,7 @@ async def test_escape_stops_what_runs_and_keeps_its_text(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         screen.query(CaseField).first().load_text("endless")
-        await until(pilot, lambda: all(pane.output.text.startswith("on and") for pane in screen.panes))
+        await until(pilot, lambda: all(pane.output.text.startswith("on and on") for pane in screen.panes))
         await pilot.press("escape")
         await until(pilot, lambda: all(pane.state == "cancelled" for pane in screen.panes))
         assert screen.panes[0].completion.text.startswith("on and on")
