@@ -161,7 +161,7 @@ class EveryScreen:
             DatasetView: lambda: DatasetView(Dataset("cases.jsonl", {name: name}, name), self.folder),
             Difference: lambda: Difference(Answer(f"t {name}", name), [Answer(f"u {name}", f"{name} more")]),
             EnginesView: lambda: EnginesView(lambda: [engine]),
-            ExampleEditor: lambda: ExampleEditor(Example(f"e {name}", {name: name}, name), [name]),
+            ExampleEditor: lambda: ExampleEditor(Example(f"e {name}", {name: name}, name), [name], lambda _: None),
             Explanation: lambda: Explanation(f"t {name}", name, name, [score]),
             FilePicker: lambda: FilePicker(self.folder, f"Choose {name}", (".gguf", ".json")),
             FinalPrompt: lambda: FinalPrompt(f"What {name} sends", prompt),
