@@ -30,7 +30,13 @@ def test_a_kill_in_an_evaluation_loses_nothing(evaluated, tmp_path, number):
 
 @pytest.mark.parametrize(
     ("stage", "signal", "after"),
-    [("opening", "SIGKILL", 2000), ("matrix", "closed", 11)],
+    [
+        ("opening", "SIGKILL", 2000),
+        ("typing", "SIGKILL", 5),
+        ("typing", "closed", 4),
+        ("typing", "SIGSTOP", 2),
+        ("matrix", "SIGTERM", 11),
+    ],
 )
 def test_a_kill_of_the_app_loses_nothing(opened, tmp_path, stage, signal, after):
     project, expected = opened
