@@ -41,7 +41,8 @@ QUIRKS = {
         ("<|User|>", "<|Assistant|>"),
     ),
     "gpt-oss": (
-        f"{LOOP}{{% if m.role == 'assistant' %}}<|start|>assistant<|channel|>final<|message|>{{{{ m.content }}}}"
+        f"{LOOP}{{% if m.role == 'assistant' %}}{{% if m.thinking %}}<|start|>assistant<|channel|>analysis<|message|>"
+        "{{ m.thinking }}<|end|>{% endif %}<|start|>assistant<|channel|>final<|message|>{{ m.content }}"
         "<|return|>{% else %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|call|>{% endif %}"
         f"{OPEN}<|start|>assistant{{% endif %}}",
         ("<|start|>", "<|channel|>", "<|message|>", "<|return|>", "<|call|>"),
