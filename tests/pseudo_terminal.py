@@ -80,5 +80,11 @@ class Terminal:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(30)
-        os.close(self.ours)
+        if self.ours >= 0:
+            os.close(self.ours)
         os.close(self.theirs)
+
+    def hang_up(self) -> None:
+        """Close the terminal's window, so to say: the program is on its own."""
+        os.close(self.ours)
+        self.ours = -1

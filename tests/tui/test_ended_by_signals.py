@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from pseudo_terminal import Terminal
 from terminal_app import TerminalApp, wait_until
 
 from workbench.evaluation.session import Session
@@ -69,3 +71,12 @@ def test_a_kill_loses_at_most_what_was_typed_since_the_last_draft(start, folder:
     app.process.kill()
     app.wait()
     assert typed(folder).startswith("QQQQ")
+
+
+def test_an_app_whose_controlling_terminal_is_another_ends_with_its_own(folder: Path):
+    terminal = Terminal(folder)
+    terminal.start([sys.executable, "-m", "workbench", "demo.bench.yaml"])
+    terminal.wait_for("Route")
+    terminal.hang_up()
+    assert terminal.process.wait(60) == 128 + signal.SIGHUP
+    terminal.close()
