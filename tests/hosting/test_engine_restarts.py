@@ -13,7 +13,7 @@ import pytest
 from listener import PATIENCE, Listener
 
 from workbench.engines.engine import Chunk, Failure, Request, Sampling
-from workbench.errors import EngineError
+from workbench.errors import EngineError, ModelError
 from workbench.hosting.host import MOST_LOADS, Host
 from workbench.hosting.link import Ending
 from workbench.hosting.pool import Pool
@@ -157,7 +157,7 @@ def test_a_real_engine_killed_while_it_loads_answers(tiny_gguf, number):
         pool.close()
 
 
-def test_a_model_whose_file_name_is_not_utf8_loads(tiny_gguf, tmp_path):
+def test_a_model_whose_file_name_is_not_utf8_is_refused_in_words_and_nobody_waits(tiny_gguf, tmp_path):
     path = tmp_path / os.fsdecode(b"mod\xe8le-\xff.gguf")
     try:
         path.symlink_to(tiny_gguf("tiny"))
@@ -165,7 +165,9 @@ def test_a_model_whose_file_name_is_not_utf8_loads(tiny_gguf, tmp_path):
         pytest.skip("the file system takes UTF-8 names only")
     pool = Pool()
     try:
-        assert pool.load(Model(path.stem, path)).result(PATIENCE) == pool.info(Model("other", path))
+        with pytest.raises(ModelError, match=r"mod\\udce8le-\\udcff\.gguf is not UTF-8") as caught:
+            pool.load(Model(path.stem, path)).result(PATIENCE)
+        assert caught.value.hint == "Rename it."
     finally:
         pool.close()
 

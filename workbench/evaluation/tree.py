@@ -40,7 +40,7 @@ def to_plain(node: Any, line: int = 1) -> Any:
     if isinstance(node, dict):
         inner = ((key, value, find_line(node, key, line)) for key, value in node.items())
         return {_to_key(key, at): to_plain(value, at) for key, value, at in inner}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [to_plain(item, find_line(node, index, line)) for index, item in enumerate(node)]
     if isinstance(node, str):
         return _check_text(str(node), line)

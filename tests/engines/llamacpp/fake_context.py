@@ -91,6 +91,9 @@ class FakeVocabulary:
     def ends(self, token: int) -> bool:
         return token == END
 
+    def control_text(self, token: int) -> str:
+        return ""
+
     def piece(self, token: int) -> bytes:
         return bytes([ord("a") + token])
 
