@@ -83,7 +83,8 @@ async def test_a_long_field_shows_its_beginning_and_is_sent_whole(app, folder, l
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "600,000 characters; the first 20,000 are shown" in field.text)
         assert time.monotonic() - began < 3  # with the whole text in the field it was eight seconds and more
-        await pilot.press("tab", "a", "b")
+        field.focus()
+        await pilot.press("a", "b")
         assert (field.value, field.read_only, screen.session.case.variables["message"]) == (long, True, long)
         assert not screen.session.case_is_typed
         await pilot.press("ctrl+p")
