@@ -260,7 +260,7 @@ async def test_answers_that_were_cut_off_are_run_again_with_a_higher_limit(app):
         screen = await matrix(pilot)
         await until(pilot, lambda: screen.summary is not None and screen.summary.variants[0].cut == 2)
         first = screen.run
-        await pilot.press("l")
+        await pilot.press("a")
         await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
         assert pilot.app.screen.query_one(Input).value == "8"
         await pilot.press("enter")
@@ -270,3 +270,11 @@ async def test_answers_that_were_cut_off_are_run_again_with_a_higher_limit(app):
         plain = screen.summary.variants[0]
         assert (plain.cut, plain.cached) == (0, 1)
         assert session.variants[0].sampling.max_tokens == 8
+
+
+async def test_no_key_of_the_screen_is_taken_by_its_table(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        of_screen = {key for key, _ in screen._bindings}
+        assert {"a", "d", "x"} <= of_screen
+        assert not of_screen & {key for key, _ in screen.table._bindings}

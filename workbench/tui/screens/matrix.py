@@ -67,7 +67,7 @@ whether its difference from the best is more than chance, on the same cases. Ent
         Binding("x", "do('stop')", "stop", id="evaluation.stop"),
         Binding("u", "do('pause_model')", "pause this column's model", id="evaluation.pause_model", show=False),
         Binding("d", "do('compare_runs')", "compare with an earlier run", id="evaluation.compare", show=False),
-        Binding("l", "do('raise_limit')", "run cut answers again", id="evaluation.raise_limit", show=False),
+        Binding("a", "do('raise_limit')", "run cut answers again", id="evaluation.raise_limit", show=False),
         Binding("m", "turn_metric", "next metric", id="evaluation.metric", show=False),
         Binding("c", "do('choose_class')", "only one expected answer", id="evaluation.class", show=False),
         Binding("t", "do('confusion')", "confusion matrix", id="evaluation.confusion", show=False),
