@@ -242,5 +242,5 @@ def _note_cut(one: VariantSummary) -> str:
     inside = f", {one.cut_in_reasoning:,} of them before the reasoning ended" if one.cut_in_reasoning else ""
     return (
         f"{one.name}: {one.cut:,} of {one.n:,} answers were cut off{inside}. Give it a higher max_tokens and run it"
-        " again (l in the matrix); answers that were complete are reused."
+        " again (a in the matrix); answers that were complete are reused."
     )
