@@ -30,8 +30,9 @@ class Terminal:
     def start(self, command: list[str]) -> None:
         """Run a program on it, in the folder."""
         home = str(self.folder / "home")
-        environment = {
-            **os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", "WORKBENCH_HOME": home, "HOME": home,
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment = {  # pytest's workers may bear a size of their own, which would come before the terminal's
+            **inherited, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}", "WORKBENCH_HOME": home, "HOME": home,
             "TERM": "xterm-256color", "COLORTERM": "truecolor",
         }  # fmt: skip
         self.process = subprocess.Popen(
