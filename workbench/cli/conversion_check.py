@@ -33,7 +33,7 @@ class Questions(NamedTuple):
     cases: Sequence[Case]
 
 
-class Comparison(NamedTuple):
+class CheckedPair(NamedTuple):
     """Two forms that must be one model. bound: see `compare_forms`; None measures it over the two without adapters.
 
     vocabulary: None where both have the same tokenizer.
@@ -49,7 +49,7 @@ class Made(NamedTuple):
     """What was made, before anybody may use it. changes: what is wrong with the file itself. notes: what to know."""
 
     path: Path
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[CheckedPair]
     changes: Sequence[str] = ()
     notes: Sequence[str] = ()
     unchecked: str = ""
@@ -139,7 +139,7 @@ def _compare(made: Made, asked: Questions, settings: Settings) -> list[str]:
     return differences
 
 
-def _bound(one: Comparison, pool: Pool) -> float:
+def _bound(one: CheckedPair, pool: Pool) -> float:
     """What two forms of a base differ in without an adapter, an adapter over them may differ in three times."""
     from workbench.evaluation.equivalence import BOUNDS, measure_rounding
 
@@ -147,7 +147,7 @@ def _bound(one: Comparison, pool: Pool) -> float:
     return 3 * measure_rounding(*bare, pool) + BOUNDS["f16"]
 
 
-def _show_answers(one: Comparison, asked: Questions, pool: Pool) -> None:
+def _show_answers(one: CheckedPair, asked: Questions, pool: Pool) -> None:
     from workbench.evaluation.agreement import measure_agreement
 
     try:

@@ -14,7 +14,7 @@ import typer
 from workbench import paths
 from workbench.cli import terminal
 from workbench.cli.conversion_check import (
-    Comparison,
+    CheckedPair,
     Made,
     Questions,
     in_32_bits,
@@ -117,7 +117,7 @@ def _convert_adapter(adapter: Adapter, base: str, out: Path, kind: str, settings
         return Made(out, (), (), notes, "there is no Hugging Face form of the base beside it to compare with.")
     before = Side(in_32_bits(twin), (Applied(adapter),))
     after = Side(model, (Applied(Adapter(out.stem, out.absolute(), "gguf")),))
-    return Made(out, (Comparison(before, after, None),), (), notes)
+    return Made(out, (CheckedPair(before, after, None),), (), notes)
 
 
 def _convert_model(model: Model, laid: Sequence[Applied], out: Path, kind: str) -> Made:
@@ -131,12 +131,12 @@ def _convert_model(model: Model, laid: Sequence[Applied], out: Path, kind: str) 
     if laid and out.suffix != ".gguf":
         notes = merge(model, laid, out)
         after = Side(in_32_bits(Model(out.name, out, "hf")))
-        return Made(out, (Comparison(before, after, _bound(_stored(out)), _vocabulary(model)),), (), notes)
+        return Made(out, (CheckedPair(before, after, _bound(_stored(out)), _vocabulary(model)),), (), notes)
     if out.suffix != ".gguf":
         raise ModelError(f"{out} is no .gguf file.", "Name one, or an adapter to --merge.")
     if model.format == "gguf":
         return Made(
-            out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind)),), (), _pack(model.path, out, kind)
+            out, (CheckedPair(before, Side(Model(out.stem, out)), _bound(kind)),), (), _pack(model.path, out, kind)
         )
     whole, notes = model, ()
     if laid:
@@ -160,10 +160,10 @@ def _write_gguf(before: Side, whole: Model, out: Path, kind: str, notes: Sequenc
     before = Side(_with_template(before.model, tokenizer.templates), before.adapters)
     stored = _bound(_stored(whole.path)) if before.adapters else 0.0
     bound = max(_bound("f16" if kind == "f16" else "f32"), stored)
-    comparisons = [Comparison(before, Side(Model(exact.stem, exact)), bound, know_vocabulary(tokenizer))]
+    comparisons = [CheckedPair(before, Side(Model(exact.stem, exact)), bound, know_vocabulary(tokenizer))]
     if exact != out:
         notes += _pack(exact, out, kind)
-        comparisons.append(Comparison(before, Side(Model(out.stem, out)), max(_bound(kind), stored)))
+        comparisons.append(CheckedPair(before, Side(Model(out.stem, out)), max(_bound(kind), stored)))
     return Made(out, comparisons, tuple(find_changes(tokenizer, exact)), notes)
 
 
@@ -197,7 +197,7 @@ def _merge_gguf(before: Side, out: Path, kind: str) -> Made:
         notes += _pack(exact, out, kind) if exact != out else ()
     if packed:
         notes.append(f"{model.name} was unpacked from {', '.join(packed)} for it, and packed anew as {kind}.")
-    return Made(out, (Comparison(before, Side(Model(out.stem, out)), _bound(kind or "bf16")),), (), notes)
+    return Made(out, (CheckedPair(before, Side(Model(out.stem, out)), _bound(kind or "bf16")),), (), notes)
 
 
 def _pack(source: Path, out: Path, kind: str) -> tuple[str, ...]:

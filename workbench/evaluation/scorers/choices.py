@@ -16,7 +16,7 @@ Answer = Literal["auto", "text", "label", "letter", "index", "number"]
 _AUTO: tuple[Answer, ...] = ("label", "text", "letter", "index")
 
 
-class Place(NamedTuple):
+class ExpectedChoice(NamedTuple):
     """Which choice an answer names, from 0, and by what it names it."""
 
     position: int
@@ -53,12 +53,12 @@ class Choices(NamedTuple):
             raise ValueError(_describe_missing(missing, variables))
         return cls(tuple(variables[column] for column in columns), tuple(columns))._check("The columns hold")
 
-    def find(self, expected: str, answer: Answer) -> Place:
+    def find(self, expected: str, answer: Answer) -> ExpectedChoice:
         """The choice that the expected answer names. Raises ValueError where it names none, or several."""
         for way in _AUTO if answer == "auto" else (answer,):
             index = self._find(expected, way)
             if index is not None:
-                return Place(index, way)
+                return ExpectedChoice(index, way)
         offered = self.texts if not self.labels else map(": ".join, zip(self.labels, self.texts, strict=True))
         raise ValueError(f"The expected answer {expected!r} is none of the choices: {', '.join(offered)}.")
 

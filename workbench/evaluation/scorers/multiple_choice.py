@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from workbench.engines.engine import Likelihood
 from workbench.errors import ScorerError
 from workbench.evaluation.datasets import Case
-from workbench.evaluation.scorers.choices import Answer, Choices, Place
+from workbench.evaluation.scorers.choices import Answer, Choices, ExpectedChoice
 from workbench.evaluation.scorers.likelihoods import lack_likelihoods, read_likelihoods
 from workbench.evaluation.scorers.normalization import normalize
 from workbench.evaluation.scorers.question import Question, Weigh
@@ -75,7 +75,7 @@ class MultipleChoice(Judging, frozen=True, kw_only=True):
             return {}
         return {way: sum(one.score.parts.get(way, 0.0) for one in judged) / len(judged) for way in _WAYS}
 
-    def _choose(self, choices: Choices, found: Sequence[Likelihood], right: Place) -> Score:
+    def _choose(self, choices: Choices, found: Sequence[Likelihood], right: ExpectedChoice) -> Score:
         texts = choices.texts
         values = {way: [_weigh(way, text, each) for text, each in zip(texts, found, strict=True)] for way in _WAYS}
         chosen = {way: row.index(max(row)) for way, row in values.items()}
