@@ -1,5 +1,6 @@
 # Everything starts here: `make run` opens the workbench, `make test` runs the tests.
 # Both install into .venv first, once; they install again only when pyproject.toml or constraints.txt changes.
+# `make run GPU=cuda` (metal, vulkan, rocm; cpu to go back) installs llama.cpp for a graphics card, once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,9 +11,14 @@ READY := $(VENV)/.ready
 FLAGS := -U__AMX_INT8__
 export CMAKE_ARGS := -DCMAKE_C_FLAGS=$(FLAGS) -DCMAKE_CXX_FLAGS=$(FLAGS) $(CMAKE_ARGS)
 
-.PHONY: run test check lint format model picture bench clean
+# the choice is remembered by a file, which is made only where it worked; code 3: the processor is used instead
+GPU ?= $(firstword $(patsubst $(VENV)/.gpu-%,%,$(wildcard $(VENV)/.gpu-*)))
+CHOSEN := $(if $(GPU),$(VENV)/.gpu-$(GPU))
+SET_UP = rm -f $(VENV)/.gpu-*; $(BIN)/python -m workbench.llama_setup $(GPU) && $(if $(GPU),touch $(CHOSEN),:) || test $$? -eq 3
 
-run: $(READY)  ## open the demo comparison
+.PHONY: run test check lint format model picture bench peers clean
+
+run: $(READY) $(CHOSEN)  ## open the demo comparison
 	@$(BIN)/workbench prompts/demo.bench.yaml
 
 test: $(READY)  ## run the tests
@@ -33,21 +39,33 @@ format: $(READY)  ## lay the code out and mend what can be mended by itself
 model: $(READY)  ## train the embedded model anew from its recipe
 	$(BIN)/python -m assets.recipe build
 
-picture: $(READY)  ## draw the README's picture from the running app
+picture: $(READY)  ## draw the pictures of the documents from the running app; the one of servers needs `make peers`
 	$(BIN)/python tests/tui/picture.py
+	$(BIN)/python -m tests.tui.tour_pictures
+	$(BIN)/python -m tests.tui.server_picture
 
 bench: $(READY)  ## measure, and print each figure as a ratio
 	$(BIN)/python -m tests.benchmarks
 
-$(READY): pyproject.toml constraints.txt
+peers: $(READY)  ## build llama-server and install the servers that some tests ask; without them these tests are skipped
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[peers]'
+	$(BIN)/python -m tests.peers build
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python $(CHOSEN)
+	@echo "Installing into $(VENV)." >&2
+	@$(if $(CHOSEN),:,$(SET_UP))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "The workbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@for tool in cc cmake; do command -v $$tool >/dev/null || \
 		{ echo "The llama.cpp engine is built from source and needs a C compiler and cmake; '$$tool' was not found. On Debian: apt install build-essential cmake; on macOS: xcode-select --install && brew install cmake" >&2; exit 1; }; done
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): a few minutes the first time, because llama.cpp is compiled for this machine." >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.gpu-%: pyproject.toml constraints.txt | $(BIN)/python
+	@$(SET_UP)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

@@ -17,6 +17,20 @@ settings.register_profile("hunt", deadline=None, max_examples=2000)
 settings.load_profile("workbench")
 
 
+MAX_RERUNS = 5
+"""A run in which more tests than these passed only at their second try fails: that is no machine's bad moment."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    tried_again = {report.nodeid for report in reporter.stats.get("rerun", ())}
+    if len(tried_again) > MAX_RERUNS and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"\n{len(tried_again)} tests passed only at their second try; at most {MAX_RERUNS} may.")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 CACHES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "LLAMA_CACHE", "OLLAMA_MODELS", "XDG_CACHE_HOME")
 """Where programs of the field keep models: whatever a developer's machine has there is no part of any test."""
 
@@ -28,6 +42,16 @@ def empty_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in CACHES:
             patch.setenv(name, str(nowhere / name.lower()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_servers() -> Iterator[None]:
+    """Model servers of a developer's machine are no part of any test."""
+    from workbench.inference.remote import found_server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(found_server, "PORTS", {})
         yield
 
 

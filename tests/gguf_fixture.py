@@ -41,11 +41,12 @@ def write_gguf(
     context_tokens: int = 512,
     architecture: str = "llama",
     seed: int = 1,
+    experts: int = 0,
 ) -> Path:
     """A model of some 20,000 parameters; bpe adds no beginning-of-text token, spm does.
 
     architecture: `mamba` has a recurrent state instead of a cache, `gemma2` a sliding window of 32 tokens; any
-        other name gets llama's tensors.
+        other name gets llama's tensors. experts: of each layer of a mixture of experts, two of which compute a token.
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -63,6 +64,15 @@ def write_gguf(
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     blocks = {"mamba": _state_shapes, "gemma2": _window_shapes}.get(architecture, _attention_shapes)()
+    if experts:
+        writer.add_expert_count(experts)
+        writer.add_expert_used_count(2)
+        dense = {
+            name: blocks.pop(name)
+            for name in [name for name in blocks if name.startswith("ffn_") and "norm" not in name]
+        }
+        blocks |= {name.replace(".weight", "_exps.weight"): (experts, *shape) for name, shape in dense.items()}
+        blocks["ffn_gate_inp.weight"] = (experts, WIDTH)
     shapes = {"token_embd.weight": (size, WIDTH), "output_norm.weight": (WIDTH,)}
     shapes |= {} if architecture == "gemma2" else {"output.weight": (size, WIDTH)}
     shapes |= {f"blk.{layer}.{name}": shape for layer in range(LAYERS) for name, shape in blocks.items()}
@@ -127,6 +137,8 @@ def _add_attention(writer: gguf.GGUFWriter, architecture: str) -> None:
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS // 2)
     writer.add_rope_dimension_count(WIDTH // HEADS)
+    if architecture == "qwen2vl":
+        writer.add_rope_dimension_sections([2, 1, 1, 0])
     if architecture == "gemma2":
         writer.add_key_length(WIDTH // HEADS)
         writer.add_value_length(WIDTH // HEADS)

@@ -22,8 +22,13 @@ def serve(answers: Answers | Callable[[str, Any], tuple[int, Any]]) -> Iterator[
     asked = Asked()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(None)
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _answer(self, body: Any) -> None:
             asked.append((self.path, dict(self.headers), body))
             status, said = answers(self.path, body) if callable(answers) else answers.get(self.path, (404, "none"))
             raw = said if isinstance(said, bytes) else json.dumps(said).encode()

@@ -80,7 +80,7 @@ class Terminal:
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait(120)
         if self.ours >= 0:
             os.close(self.ours)
         os.close(self.theirs)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from workbench.engines.engine import Completion
-from workbench.evaluation import document
-from workbench.evaluation.bench import Bench, Variant
-from workbench.evaluation.cell import Cell
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.provenance import ModelTrace, Provenance
-from workbench.evaluation.record import write_answer, write_case, write_cell
-from workbench.evaluation.scorers.scorer import Score
-from workbench.evaluation.view import RunView
+from workbench import yaml_document
+from workbench.datasets import Case
+from workbench.inference.types import Completion
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Prompt
+from workbench.runs.bench import Bench, Variant
+from workbench.runs.cell import Cell
+from workbench.runs.provenance import ModelTrace, Provenance
+from workbench.runs.serialisation import write_case, write_cell
+from workbench.runs.view import RunView
+from workbench.scoring.scorer import Score
+from workbench.store.cell_records import StoredCompletion
 from workbench.store.cells import add_cells, add_inputs
-from workbench.store.origins import set_origin
+from workbench.store.provenance import set_provenance
 from workbench.store.runs import MetricRecord, Run, create_run
 from workbench.store.store import Store
 
@@ -45,7 +46,7 @@ def answer(
     right = text == case.expected
     told = "The same." if right else f"Expected {case.expected!r}, got {text!r}."
     score = Score("exact_match", float(right), text, told)
-    done = Completion(text, "", tokens, 0, 2, seconds / 2, 40.0, seconds, "eos")
+    done = Completion(text, "", tokens, 0, 2, 0, seconds / 2, seconds / 2, 40.0, seconds, "eos")
     return Cell(variant, case.number, done, () if error else (score,), error, "", repeat, cached, cost)
 
 
@@ -62,7 +63,7 @@ def store_run(
 ) -> RunView:
     """Keep a finished run; a view of it."""
     store = Store(path)
-    text = document.encode(Bench(tuple(variants), scorers=tuple(scorers)))
+    text = yaml_document.encode(Bench(tuple(variants), scorers=tuple(scorers)))
     run = create_run(
         store, Run("", bench, text, str(path.parent), started=started), [v.name for v in variants], metrics
     )
@@ -70,7 +71,7 @@ def store_run(
     names = [variant.name for variant in variants]
     scored = [metric.name for metric in metrics]
     records = [
-        write_cell(cell, write_answer(cell.completion, None, False, cell.completion.elapsed_seconds), names, scored)
+        write_cell(cell, StoredCompletion(cell.completion, cell.completion.elapsed_seconds), names, scored)
         for cell in cells
     ]
     for start in range(0, len(records), 1000):
@@ -78,7 +79,7 @@ def store_run(
     for place, variant in enumerate(variants):
         if prompt:
             trace = ModelTrace(Model("desk", Path("/models/desk.gguf"), "gguf"), "0" * 16)
-            set_origin(store, run.key, place, Provenance(variant, prompt(variant), trace).encode())
+            set_provenance(store, run.key, place, Provenance(variant, prompt(variant), trace).encode())
     return RunView(store, run.id)
 
 

@@ -34,7 +34,7 @@ ADD_TO_BENCH = f"""
 from pathlib import Path
 import msgspec
 from workbench.errors import FileChangedError
-from workbench.evaluation.bench import load_bench, save_bench
+from workbench.runs.bench import load_bench, save_bench
 from workbench import files
 
 path, made = Path(sys.argv[1]), 0
@@ -69,8 +69,8 @@ while made < {UPDATES // 4}:
 """
 
 TRUST = """
-from workbench.evaluation.local_code import LocalCode
-from workbench.evaluation.trust import trust
+from workbench.scoring.local_code import LocalCode
+from workbench.scoring.trust import trust
 import os
 
 for number in range(20):
@@ -125,7 +125,7 @@ def test_the_digest_of_a_saved_bench_is_that_of_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program that saves right after us is noticed by our next save."""
-    from workbench.evaluation.bench import load_bench, save_bench
+    from workbench.runs.bench import load_bench, save_bench
 
     path = tmp_path / "a.bench.yaml"
     path.write_text("variants:\n  - {name: A, prompt: ask, model: desk}\n")

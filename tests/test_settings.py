@@ -7,7 +7,7 @@ import pytest
 
 from workbench import settings
 from workbench.errors import SettingsError
-from workbench.settings import Settings, load_settings
+from workbench.settings import Settings, change_setting, load_settings
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_settings_are_read_from_the_person_s_own_file(tmp_path: Path, monkeypatc
         ("threads = -1", "threads"),
         ("live_delay_ms = -5", "live_delay_ms"),
         ("max_context_tokens = 0", "max_context_tokens"),
-        ('parked_memory = "lots"', "512 MiB"),
-        ("parked_memory = -1", "parked_memory"),
-        ("parked_memory = 1.5", "parked_memory"),
-        ("parked_memory = true", "parked_memory"),
-        ('parked_memory = "5 ms"', "parked_memory"),
+        ('prompt_cache_ram = "lots"', "512 MiB"),
+        ("prompt_cache_ram = -1", "prompt_cache_ram"),
+        ("prompt_cache_ram = 1.5", "prompt_cache_ram"),
+        ("prompt_cache_ram = true", "prompt_cache_ram"),
+        ('prompt_cache_ram = "5 ms"', "prompt_cache_ram"),
         ("step_seconds = 0", "1 ms"),
         ("step_seconds = 90", "60 s"),
         ('step_seconds = "5 MiB"', "50 ms"),
@@ -55,9 +55,9 @@ def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, tex
 @pytest.mark.parametrize(
     ("text", "parked", "step"),
     [
-        ('parked_memory = "1.5 GiB"', 3 * 2**29, 0.05),
-        ('parked_memory = "2gb"', 2_000_000_000, 0.05),
-        ("parked_memory = 0", 0, 0.05),
+        ('prompt_cache_ram = "1.5 GiB"', 3 * 2**29, 0.05),
+        ('prompt_cache_ram = "2gb"', 2_000_000_000, 0.05),
+        ("prompt_cache_ram = 0", 0, 0.05),
         ('step_seconds = "20 ms"', 512 * 2**20, 0.02),
         ("step_seconds = 1", 512 * 2**20, 1.0),
     ],
@@ -66,7 +66,7 @@ def test_memory_and_time_are_read_as_people_write_them(tmp_path: Path, text: str
     file = tmp_path / "settings.toml"
     file.write_text(text)
     loaded = load_settings(file)
-    assert (loaded.parked_memory, loaded.step_seconds) == (parked, step)
+    assert (loaded.prompt_cache_ram, loaded.step_seconds) == (parked, step)
 
 
 def test_all_wrong_settings_are_reported_with_their_lines(tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_every_setting_is_explained() -> None:
         "threads = " + "[" * 5000,
         "a." * 2000 + "b = 1",
         "theme = '\\ud800'\nx = \"\\ud800\"",
-        "parked_memory = " + "9" * 400,
+        "prompt_cache_ram = " + "9" * 400,
         "step_seconds = nan",
-        "parked_memory = inf",
+        "prompt_cache_ram = inf",
         "keymap = {a = {b = {c = 1}}}",
         "theme = 1979-05-27",
         "\x00",
@@ -127,3 +127,47 @@ def test_a_settings_file_that_is_a_circle_of_links_is_refused_in_words(tmp_path:
     other.symlink_to(file)
     with pytest.raises(SettingsError, match="Cannot read"):
         load_settings(file)
+
+
+def test_a_renamed_setting_is_an_error_with_its_new_name(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text('live = true\nparked_memory = "1 GiB"\n')
+    with pytest.raises(SettingsError, match=r"settings\.toml:2: `parked_memory` is now called `prompt_cache_ram`"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'theme = "nord"\n'),
+        ("live = false", 'live = false\ntheme = "nord"\n'),
+        ("# mine\ntheme='old'  # why\nlive = false\n", '# mine\ntheme = "nord"  # why\nlive = false\n'),
+        (
+            'live = false\r\n\n[keymap]\n"bench.run" = "f5"\n',
+            'live = false\r\n\ntheme = "nord"\n[keymap]\n"bench.run" = "f5"\n',
+        ),
+        ('[keymap]\ntheme = "f5"\n', 'theme = "nord"\n[keymap]\ntheme = "f5"\n'),
+    ],
+)
+def test_one_setting_is_written_and_no_other_byte_changes(tmp_path: Path, before: str, after: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes(before.encode())
+    change_setting("theme", "nord", file)
+    assert file.read_bytes() == after.encode()
+    assert load_settings(file).theme == "nord"
+
+
+def test_the_settings_file_is_made_where_there_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "settings.toml"
+    change_setting("theme", 'a "quoted" \\ name', file)
+    assert load_settings(file) == Settings(theme='a "quoted" \\ name')
+
+
+@pytest.mark.parametrize("text", ['"theme" = "old"\n', "theme =\n", 'editor = """\ntheme = "old"\n"""\n'])
+def test_a_form_that_cannot_be_changed_is_left_and_said(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        change_setting("theme", "nord", file)
+    assert file.read_text() == text
+    assert 'theme = "nord"' in caught.value.hint

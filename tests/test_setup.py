@@ -48,3 +48,45 @@ def test_an_old_python_is_named(tmp_path):
     assert done.returncode != 0
     assert "needs Python 3.11 or newer" in done.stderr
     assert "Python 3.9.1" in done.stderr
+
+
+def test_the_choice_of_a_card_is_remembered_where_it_worked(tmp_path):
+    """A venv that is there already, with a pretended interpreter in it: only the set-up of llama.cpp runs."""
+    venv, log = tmp_path / "venv", tmp_path / "log"
+    (venv / "bin").mkdir(parents=True)
+    python = venv / "bin/python"
+    workbench = venv / "bin/workbench"
+    workbench.write_text("#!/bin/sh\n")
+
+    def make(*settings: str, code: int = 0) -> list[str]:
+        python.write_text(
+            f'#!/bin/sh\necho "$CMAKE_ARGS $*" >> {log}\ncase "$*" in *llama_setup*) exit {code};; esac\n'
+        )
+        python.chmod(0o755)
+        workbench.chmod(0o755)
+        log.write_text("")
+        command = ["make", "-s", "run", f"VENV={venv}", "PYTHON=" + sys.executable, *settings]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+        return log.read_text().splitlines()
+
+    (venv / ".ready").touch()
+    (asked,) = make("GPU=cuda", code=3)  # it fell back: the next call tries again
+    assert asked.endswith("-m workbench.llama_setup cuda")
+    assert "-U__AMX_INT8__" in asked
+    assert len(make("GPU=cuda")) == 1
+    assert make("GPU=cuda") == []
+    assert make() == []
+    assert len(make("GPU=cpu")) == 1
+    assert [path.name for path in venv.glob(".gpu-*")] == [".gpu-cpu"]
+    (venv / ".ready").unlink()
+    assert sum("llama_setup" in line for line in make("GPU=cuda", code=3)) == 1
+    (venv / ".ready").unlink()
+    asked = make("GPU=cuda", code=0)  # a new clone: one set-up of llama.cpp, then everything else
+    assert [line.rpartition(" -m ")[2].partition(" --")[0] for line in asked] == [
+        "workbench.llama_setup cuda", "pip install",
+    ]  # fmt: skip
+    (venv / ".ready").unlink()
+    assert sum("llama_setup" in line for line in make()) == 0
+    (venv / ".gpu-cuda").unlink()
+    (venv / ".ready").unlink()
+    assert sum(line.endswith("workbench.llama_setup") for line in make()) == 1

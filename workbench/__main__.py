@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.cli.streams import guard_streams
+
+if TYPE_CHECKING:
+    from workbench.runs.new_bench import BenchRequest
 
 
 def main() -> int:
@@ -21,7 +25,9 @@ def main() -> int:
 
 def _only_opens(arguments: list[str]) -> bool:
     """Whether this is the everyday way in, which needs no parser: the first frame waits for every import."""
-    plain = not arguments or (len(arguments) == 1 and arguments[0].endswith(".bench.yaml"))
+    plain = not arguments or (
+        len(arguments) == 1 and arguments[0].endswith(".bench.yaml") and Path(arguments[0]).is_file()
+    )
     return plain and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -32,14 +38,16 @@ def _open_at_once(bench: Path | None) -> int:
     try:
         return _open_screen(bench, None)
     except WorkbenchError as error:
-        terminal.complain(error)
+        terminal.log_error(error)
         return terminal.USAGE
 
 
-def _open_screen(bench: Path | None, model: Path | None) -> int:
+def _open_screen(
+    bench: Path | None, model: Path | None, proposal: BenchRequest | None = None, review: Path | None = None
+) -> int:
     from workbench.tui.app import run_app
 
-    return run_app(bench, model)
+    return run_app(bench, model, proposal, review)
 
 
 if __name__ == "__main__":

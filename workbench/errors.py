@@ -1,13 +1,14 @@
-"""The error tree: everything a person can be told went wrong.
+"""The error tree: every error that is shown to a user.
 
     WorkbenchError
     ├── SettingsError          the settings file holds something that is not a setting
-    ├── OutputError            standard output cannot take what a command says
+    ├── OutputError            standard output cannot be written
     ├── FileError              a file could not be read or written
     │   └── FileChangedError   another program changed the file since it was opened
     ├── PromptError            a prompt file or template cannot be used
     │   ├── TemplateError      syntax error in a template, with line and column
     │   └── MissingVariablesError  the template asks for variables that the case lacks
+    ├── StepError              a step of a chain failed, so that the steps behind it were not run
     ├── BudgetError            the prompt does not fit the model's context
     ├── DatasetError           a dataset cannot be read, with file and line
     │   └── DatasetChangedError  another program changed its file since it was opened
@@ -16,11 +17,16 @@
     ├── StoreError             the store of runs cannot be opened, read or written
     │   └── StoreBlockedError  it takes nothing for now: the disk is full or read-only, or another process keeps it
     ├── TrainingError          a recipe cannot be trained, or its training cannot go on
+    ├── SearchError            a prompt search cannot begin, or cannot go on
+    ├── SynthesisError         synthetic rows cannot be written, or their review cannot go on
+    ├── HarnessError           tasks of lm-eval cannot be run
     ├── ModelError             a model cannot be found, read or loaded
+    │   └── OutOfMemoryError   there is no memory for it, on this machine or on a device
     └── EngineError            an engine refused a request, or its process died
+        └── ServerMismatchError  a server does not do what it was proved to do, so that no answer of it can be trusted
 
-Knows nothing of where an error is shown. A message has three parts: what was expected and found, and where
-(`message`), what to do (`hint`), and what only an expert wants to read (`details`).
+An error has three parts: what was expected and found, and where (`message`), what to do (`hint`), and what only an
+expert wants to read (`details`).
 """
 
 from __future__ import annotations
@@ -45,7 +51,7 @@ class SettingsError(WorkbenchError):
 
 
 class OutputError(WorkbenchError):
-    """Standard output cannot take what a command says: it is full, or closed."""
+    """Standard output cannot be written: the disk is full, or the pipe is closed."""
 
 
 class FileError(WorkbenchError):
@@ -80,6 +86,10 @@ class MissingVariablesError(PromptError):
     def __init__(self, message: str, hint: str = "", details: str = "", names: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint, details)
         self.names = names
+
+
+class StepError(WorkbenchError):
+    """A step of a chain failed, or its answer was not accepted; the steps behind it were not run."""
 
 
 class BudgetError(WorkbenchError):
@@ -118,9 +128,30 @@ class TrainingError(WorkbenchError):
     """A recipe cannot be trained, or its training cannot go on; what was saved of it is still there."""
 
 
+class SearchError(WorkbenchError):
+    """A prompt search cannot begin, or cannot go on."""
+
+
+class SynthesisError(WorkbenchError):
+    """Synthetic rows cannot be written, or their review cannot go on."""
+
+
+class HarnessError(WorkbenchError):
+    """Tasks of lm-eval cannot be run."""
+
+
 class ModelError(WorkbenchError):
     """A model cannot be found, read or loaded."""
 
 
+class OutOfMemoryError(ModelError):
+    """There is no memory for a model or its KV cache, on this machine or on a device."""
+
+
 class EngineError(WorkbenchError):
     """An engine refused a request, or its process died."""
+
+
+class ServerMismatchError(EngineError):
+    """A server does otherwise than it says, or than it did when it was probed: it cut the prompt, another model
+    answered, an adapter does not act. A run ends with it, since none of its further answers can be trusted."""

@@ -1,7 +1,7 @@
-"""A lock around checking a file and replacing it, which all processes of this machine keep to.
+"""A lock around checking a file and replacing it, between all processes on this machine.
 
-The folder itself is locked, so that no lock file is left behind, and the system drops the lock of a process that ends,
-however it ends. Knows nothing of what is written.
+The folder itself is locked, so that no lock file is left behind, and the system releases the lock of a process that
+ends, however it ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Atomic, byte-exact files: a reader sees the old content or the new one, never a torn one.
 
-Files in the user's own folders (`paths`) are readable by that user alone. Knows nothing of what the bytes mean.
+Files in the user's own folders (`paths`) are readable by that user alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from workbench import paths
 from workbench.errors import FileChangedError, FileError
@@ -52,7 +53,9 @@ def _check_regular(path: Path) -> os.stat_result:
     """Raises OSError for a folder, and for a device or a pipe, which may never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no ordinary file" if not stat.S_ISDIR(status.st_mode) else "it is a folder")
+        raise OSError(
+            errno.EINVAL, "it is not a regular file" if not stat.S_ISDIR(status.st_mode) else "it is a folder"
+        )
     return status
 
 
@@ -77,6 +80,21 @@ def update_text(path: Path, change: Callable[[str], str]) -> None:
     _write(path, lambda: change(read_text(path) if path.exists() else ""), None, durable=True)
 
 
+def write_stream(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Replace the file in one step by what `write` puts into a stream, for content too large to be held at once.
+
+    Not durable, as in `write_text`. Raises FileError, and whatever `write` raises; the old content is then still there.
+    """
+    try:
+        target = path.resolve()
+        make_folder(target.parent)
+        _replace(target, write, durable=False)
+    except (OSError, RuntimeError) as error:
+        raise FileError(
+            f"Cannot write {path}: {_explain(error)}.", "Nothing was lost: the old file is as it was."
+        ) from error
+
+
 def _write(path: Path, compose: Callable[[], str], expected_digest: str | None, durable: bool) -> None:
     try:
         target = path.resolve()  # a symbolic link stays a link
@@ -87,10 +105,11 @@ def _write(path: Path, compose: Callable[[], str], expected_digest: str | None, 
                     f"{path} was changed by another program since it was opened.",
                     "Reload it to see the other version, or save under another name.",
                 )
-            _replace(target, compose().encode("utf-8"), durable)
+            content = compose().encode("utf-8")
+            _replace(target, lambda stream: stream.write(content), durable)
     except UnicodeEncodeError as error:
         raise FileError(
-            f"Cannot write {path}: the text holds half a character ({error.object[error.start]!r}).",
+            f"Cannot write {path}: the text contains a lone surrogate ({error.object[error.start]!r}).",
             "Delete that character; the old file is as it was.",
         ) from error
     except (OSError, RuntimeError) as error:
@@ -113,11 +132,24 @@ def move(path: Path, target: Path) -> None:
         make_folder(target.parent)
         with lock_folder(target.parent):
             if target.exists():
-                raise FileError(f"Cannot move {path}: {target} is already there.", "Choose another name.")
+                raise FileError(f"Cannot move {path}: {target} already exists.", "Choose another name.")
             shutil.move(path, target)
         _sync_folder(target.parent)
     except OSError as error:
         raise FileError(f"Cannot move {path} to {target}: {_explain(error)}.", "It is still where it was.") from error
+
+
+def copy(path: Path, target: Path) -> None:
+    """Copy a file to a path that is not taken, in one step; folders are made as needed. Raises FileError."""
+    try:
+        make_folder(target.parent)
+        with lock_folder(target.parent):
+            if target.exists():
+                raise FileError(f"Cannot copy {path}: {target} already exists.", "Choose another name.")
+            content = _read_bytes(path)
+            _replace(target, lambda stream: stream.write(content), durable=True)
+    except OSError as error:
+        raise FileError(f"Cannot copy {path} to {target}: {_explain(error)}.", "Nothing was changed.") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -168,14 +200,14 @@ def _make_hash() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=16)
 
 
-def _replace(target: Path, content: bytes, durable: bool) -> None:
-    _sweep(target)
+def _replace(target: Path, write: Callable[[BinaryIO], object], durable: bool) -> None:
+    remove_leftovers(target)
     temporary = target.parent / f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}.tmp"
     private = paths.is_own(target)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            write(stream)
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
@@ -198,7 +230,7 @@ _TEMPORARY = re.compile(r"\..*\.(\d+)\.[0-9a-f]{8}\.tmp")
 """Name of a file that is being written, with the number of its process."""
 
 
-def _sweep(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Remove what a process that was killed while it wrote this file left behind."""
     for path in target.parent.glob(f"{glob.escape(_prefix(target))}*.tmp"):
         if _is_left(path.name):
@@ -207,8 +239,8 @@ def _sweep(target: Path) -> None:
 
 
 def _find_temporary(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        yield from (Path(place, name) for name in names if _is_left(name))
+    for inner, _, names in os.walk(folder):
+        yield from (Path(inner, name) for name in names if _is_left(name))
 
 
 def _is_left(name: str) -> bool:

@@ -1,8 +1,7 @@
-"""JSON schemas from a person's files: checked before they are used, and applied within bounds.
+"""JSON schemas from a user's files: checked before they are used, and applied within limits.
 
-Knows jsonschema; nothing of who asks. No schema is ever fetched. A schema can ask for work without end (parts that
-refer to one another twice each, patterns that try every way), so each keyword looks at the clock, and patterns are
-matched by `regex`, which has one, instead of `re`.
+No schema is ever fetched. A schema can ask for unbounded work (parts that refer to one another twice each, patterns
+that backtrack), so each keyword checks the clock, and patterns are matched by `regex`, which has a timeout, not `re`.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ def _choose_validator(schema: Schema) -> Any:
 
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if named is not None and not isinstance(named, str):
-        raise SchemaError("$.$schema: expected the address of a draft, a text")
+        raise SchemaError("$.$schema: expected the URL of a draft, as a string")
     return validator_for(schema, default=Draft202012Validator)
 
 
@@ -131,7 +130,7 @@ def _evolve(self: Any, **changes: Any) -> Any:
 
 
 def _watch(keyword: Callable[..., Any], end: float) -> Callable[..., Iterator[Any]]:
-    def watched(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+    def timed(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
         for error in keyword(validator, wanted, value, schema) or ():
             if time.monotonic() > end:
                 raise TimeoutError
@@ -139,7 +138,7 @@ def _watch(keyword: Callable[..., Any], end: float) -> Callable[..., Iterator[An
         if time.monotonic() > end:
             raise TimeoutError
 
-    return watched
+    return timed
 
 
 def _match_pattern(validator: Any, pattern: str, value: Any, _: Any) -> Iterator[Any]:
@@ -178,7 +177,7 @@ def _match_unique(validator: Any, wanted: bool, value: Any, _: Any) -> Iterator[
     from jsonschema.exceptions import ValidationError
 
     if wanted and validator.is_type(value, "array") and len({_freeze(item) for item in value}) < len(value):
-        yield ValidationError("an item comes twice")
+        yield ValidationError("duplicate item")
 
 
 def _freeze(value: Any) -> object:

@@ -1,12 +1,10 @@
-"""Folders: where settings, data and the shipped prompts and assets are.
-
-Knows nothing of what is in them. WORKBENCH_HOME moves everything a person's own into one folder.
-"""
+"""Where settings, data and the shipped prompts and assets are. WORKBENCH_HOME moves all of the user's to one folder."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import urllib.parse
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +20,8 @@ WORKING_FOLDER = "WORKBENCH_WORKING_FOLDER"
 
 def working_folder() -> Path:
     """The folder in which the user started the workbench, from which relative paths are looked up."""
-    told = os.environ.get(WORKING_FOLDER)
-    return Path(told) if told else Path.cwd()
+    inherited = os.environ.get(WORKING_FOLDER)
+    return Path(inherited) if inherited else Path.cwd()
 
 
 def settings_file() -> Path:
@@ -60,10 +58,28 @@ def expand(name: str) -> Path:
         os.fsencode(path)
     except (RuntimeError, ValueError) as error:  # `~nosuchuser`; half a character
         shown = ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…")
-        raise FileError(f"{shown} is no path: {error}.", "Write the whole path.") from error
+        raise FileError(f"{shown} is not a valid path: {error}.", "Write the whole path.") from error
     if "\0" in name:
-        raise FileError(f"{name[:_SHOWN]!a} is no path: it holds a null character.", "Write the whole path.")
+        raise FileError(
+            f"{name[:_SHOWN]!a} is not a valid path: it contains a null character.", "Write the whole path."
+        )
     return path
+
+
+def read_pasted(text: str) -> Path:
+    """The path that a person typed or pasted: also in quotes, as a `file://` address, or with escaped blanks.
+
+    Raises FileError for one that no file can have.
+    """
+    name = text.strip()
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
+    if name.lower().startswith("file://"):
+        address = urllib.parse.urlsplit(name)
+        name = urllib.parse.unquote(address.path)
+    elif "\\ " in name and not exists(Path(name)):
+        name = name.replace("\\ ", " ")
+    return expand(name)
 
 
 def exists(path: Path) -> bool:
@@ -79,22 +95,29 @@ def resolve(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise FileError(f"{str(path)[:_SHOWN]!a} cannot be followed: {error}.", "Correct the path.") from error
+        raise FileError(f"{str(path)[:_SHOWN]!a} cannot be resolved: {error}.", "Correct the path.") from error
+
+
+def write_relative(name: str, folder: Path) -> str:
+    """How a file in `folder` names this one: an absolute path inside it from there on, anything else as it is."""
+    path = Path(name)
+    inside = path.is_absolute() and path.is_relative_to(folder.absolute())
+    return path.relative_to(folder.absolute()).as_posix() if inside else name
 
 
 def find_input(relative: str, folder: Path) -> Path:
     """The file or folder that a bench names: in its `folder`, the working folder or the shipped files.
 
     An absolute path, or one that begins with `~`, is taken as it is.
-    Raises FileError, with the places that were looked in, when there is nothing of that name.
+    Raises FileError, with the paths that were tried, when there is nothing of that name.
     """
     own = expand(relative)
-    places = [own] if own.is_absolute() else [base / own for base in (folder, working_folder(), shipped_folder())]
-    for place in places:
-        if exists(place):
-            return place
-    looked = ", ".join(str(place) for place in dict.fromkeys(places))
-    raise FileError(f"There is no `{relative}`; looked for {looked}.", "Correct the path, or put it there.")
+    candidates = [own] if own.is_absolute() else [base / own for base in (folder, working_folder(), shipped_folder())]
+    for path in candidates:
+        if exists(path):
+            return path
+    searched = ", ".join(map(str, dict.fromkeys(candidates)))
+    raise FileError(f"No such file: `{relative}`. Searched: {searched}.", "Correct the path, or move the file there.")
 
 
 def _home(kind: str) -> Path:
@@ -102,12 +125,12 @@ def _home(kind: str) -> Path:
     if own:
         return _make_private(Path(own).expanduser() / kind)
     folders = platformdirs.PlatformDirs("workbench", appauthor=False)
-    places = {
+    paths = {
         "config": folders.user_config_path,
         "data": folders.user_data_path,
         "cache": folders.user_cache_path,
     }
-    return _make_private(places[kind])
+    return _make_private(paths[kind])
 
 
 def is_own(path: Path) -> bool:

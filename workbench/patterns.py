@@ -1,7 +1,7 @@
-"""Patterns: regular expressions from a person's files, compiled and matched within bounds of time and memory.
+"""Regular expressions from a user's files, compiled and matched within limits of time and memory.
 
-Knows nothing of what is looked for. `regex` writes a repeated part out once for each time it must come, and follows a
-pattern that calls itself until the memory ends; both are refused before it sees them.
+`regex` expands a repeated part as often as it must occur, and follows a pattern that calls itself until memory runs
+out; both are refused before it sees them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which process something belongs to, and whether that process still runs.
-
-Knows nothing of what belongs to it.
-"""
+"""Which process something belongs to, and whether that process is still running."""
 
 from __future__ import annotations
 

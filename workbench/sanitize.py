@@ -1,7 +1,4 @@
-"""Foreign text made safe to put on a terminal: what a model, a file or another program wrote.
-
-Knows nothing of colours, markup or where the text is shown.
-"""
+"""Text from a model, a file or another program made safe to print on a terminal."""
 
 from __future__ import annotations
 

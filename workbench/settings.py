@@ -1,11 +1,9 @@
-"""Settings: what a person may change for good, one TOML file, decoded strictly.
-
-Knows nothing of who reads a setting. A missing file means the defaults; a typo in a key is an error that names it.
-"""
+"""The user's settings: one TOML file, decoded strictly. A missing file means the defaults."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -16,10 +14,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from workbench import files, paths
-from workbench.errors import FileError, SettingsError
-from workbench.measures import Bytes, Seconds, read_measure
+from workbench.endpoint import RemoteModel, make_endpoint
+from workbench.errors import FileError, ModelError, SettingsError
+from workbench.units import Bytes, Seconds, decode_unit
 
 _LONGEST_REASON = 300
+_RENAMED = {"parked_memory": "prompt_cache_ram", "expected_likelihood": "expected_logprob"}
 
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -28,41 +28,49 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Every setting with its default; the string under each says what it does."""
 
-    theme: str = "workbench-dark"
-    """a theme's name, as the command palette lists them"""
+    theme: str = "auto"
+    """name of a theme, as listed by Theme… in the palette; "auto": light or dark, as the terminal is"""
 
     library: str = ""
-    """the prompt library's folder; empty: the folder of the bench, or else `prompts/` where you are"""
+    """folder of the prompt library; empty: the bench's folder, else `prompts/` in the working folder"""
+
+    prompt_folders: tuple[str, ...] = ()
+    """more folders of prompts, looked up by name after the library and before your own and the shipped ones"""
 
     model_folders: tuple[str, ...] = ()
-    """further folders in which models are looked for"""
+    """more folders to search for models"""
 
     live: bool = True
-    """whether panes run again by themselves while you type"""
+    """whether panes re-run while you type"""
 
     live_delay_ms: NotNegative = 250
-    """how long the keyboard must rest before they do"""
+    """pause after the last keystroke before they re-run, in milliseconds"""
 
     context_strategy: Literal["refuse", "drop"] = "refuse"
-    """what happens to a prompt that does not fit: refuse it, or drop its last examples until it fits"""
+    """what to do with a prompt that does not fit the context: refuse it, or drop its last examples until it fits"""
 
     threads: NotNegative = 0
-    """processor threads at most, for an engine or a training; 0: as many as there are cores that others leave"""
+    """upper limit of CPU threads for an engine or a training job; 0: as many as are worthwhile"""
 
     max_context_tokens: Positive = 8192
-    """the largest context opened for a model that names no size of its own"""
+    """largest context for a model without a context size of its own"""
 
-    parked_memory: Bytes = Bytes(512 * 2**20)
-    """memory for the beginnings of prompts that nobody needs just now, such as "1 GiB"; 0: none are kept"""
+    prompt_cache_ram: Bytes = Bytes(512 * 2**20)
+    """host memory for the prefix cache of prompts that are not in use, such as "1 GiB"; 0 turns it off"""
 
     step_seconds: Seconds = Seconds(0.05)
-    """how long an engine may compute at a stretch while someone looks on, such as "50 ms" or 0.05"""
+    """longest prefill step while an interactive request is waiting, such as "50 ms" or 0.05"""
 
-    expected_likelihood: bool = False
-    """whether the panes tell how probable their model finds the expected answer; `w` on a pane turns it"""
+    expected_logprob: bool = False
+    """whether panes show the log-likelihood of the expected answer; `w` on a pane toggles it"""
+
+    models: dict[str, RemoteModel] = {}
+    """models on servers, by name, such as `[models.gpu]` with `remote = "http://127.0.0.1:8080"`"""
+    adapter_scales: bool = True
+    """whether panes with an adapter show how likely the expected answer is at each scale of it"""
 
     editor: str = ""
-    """the command that edits a prompt outside; empty: $VISUAL, then $EDITOR"""
+    """command that opens a prompt in an external editor; empty: $VISUAL, then $EDITOR"""
 
     keymap: dict[str, str] = {}
     """binding id -> keys, such as `bench.run = "f5,ctrl+r"`; F1 lists the ids"""
@@ -88,19 +96,65 @@ def load_settings(path: Path | None = None) -> Settings:
     if problems:
         known = ", ".join(Settings.__struct_fields__)
         raise SettingsError("\n".join(problems), f"The settings are: {known}.")
-    return msgspec.convert(values, Settings, dec_hook=read_measure)
+    return msgspec.convert(values, Settings, dec_hook=decode_unit)
+
+
+def change_setting(name: str, value: str, path: Path | None = None) -> None:
+    """Write one setting into the person's file, whose other bytes stay as they are. Made where there is none.
+
+    Raises SettingsError where the file cannot be changed, and then says what to write by hand.
+    """
+    file = path or paths.settings_file()
+    line = f"{name} = {_quote(value)}"
+    try:
+        files.update_text(file, lambda text: _put_line(text, name, line))
+    except (FileError, ValueError, RecursionError) as error:
+        reason = error.message if isinstance(error, FileError) else f"{file} has another form than was expected."
+        raise SettingsError(f"The setting was not saved: {reason}", f"Write `{line}` into {file}.") from error
+
+
+def _put_line(text: str, name: str, line: str) -> str:
+    """The text with a line for a setting of the top level. Raises ValueError where that would change another one."""
+    wanted = {**tomllib.loads(text), **tomllib.loads(line)}
+    own = re.compile(rf"(?m)^[ \t]*{re.escape(name)}[ \t]*=[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*')")
+    table = re.search(r"(?m)^[ \t]*\[", text)
+    head, rest = (text[: table.start()], text[table.start() :]) if table else (text, "")
+    changed, found = own.subn(lambda _: line, head, count=1)
+    if not found:
+        changed = head + ("" if not head or head.endswith("\n") else "\n") + line + "\n"
+    if tomllib.loads(changed + rest) != wanted:
+        raise ValueError(name)
+    return changed + rest
+
+
+def _quote(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         near = difflib.get_close_matches(key, Settings.__struct_fields__, 1)
+        if key in _RENAMED:
+            yield key, f"`{key}` is now called `{_RENAMED[key]}`"
+            continue
         if key not in Settings.__struct_fields__:
             yield key, f"`{key}` is not a setting" + (f"; did you mean `{near[0]}`?" if near else "")
             continue
         try:
-            msgspec.convert({key: value}, Settings, dec_hook=read_measure)
+            msgspec.convert({key: value}, Settings, dec_hook=decode_unit)
         except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
             yield key, f"`{key}`: {str(error)[:_LONGEST_REASON] or 'it nests too deeply'}"
+            continue
+        if key == "models":
+            yield from (("models", problem) for problem in _find_wrong_addresses(value))
+
+
+def _find_wrong_addresses(models: dict[str, Any]) -> Iterator[str]:
+    for name, known in models.items():
+        try:
+            make_endpoint(known["remote"])
+        except ModelError as error:
+            yield f"`models.{name}`: {error.message} {error.hint}"
 
 
 def _find_line(text: str, key: str) -> int:

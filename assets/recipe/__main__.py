@@ -52,8 +52,14 @@ def main() -> None:
 
 def _data(options: argparse.Namespace) -> None:
     from assets.recipe.demo import write_demo
+    from assets.recipe.handbook import write_handbook
+    from assets.recipe.tickets import write_conversations, write_tickets
 
     write_demo(ASSETS / "data", load_world())
+    write_handbook(ASSETS / "data" / "handbook", load_world())
+    fields = ASSETS / "data" / "fields" / "test.jsonl"
+    write_tickets(ASSETS / "data" / "tickets", fields)
+    write_conversations(ASSETS / "data" / "conversations", fields)
 
 
 def _train(options: argparse.Namespace) -> None:

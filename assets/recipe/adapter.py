@@ -21,10 +21,10 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from assets.recipe.measurement import read_questions
 from assets.recipe.tokenizer import load_tokenizer
-from workbench.evaluation.bench import Dataset
-from workbench.evaluation.datasets import load_cases
-from workbench.evaluation.row_digests import Role, RowDigests, digests_path, make_digests, write_digests
-from workbench.models.lora import convert_lora
+from workbench.datasets import load_cases
+from workbench.datasets.row_digests import Role, RowDigests, digests_path, make_digests, write_digests
+from workbench.datasets.spec import Dataset
+from workbench.models.lora_to_gguf import convert_lora
 from workbench.models.reference import ADAPTER_CONFIG, Adapter, Model
 
 NAME = "queues-lora"

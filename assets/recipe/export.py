@@ -13,7 +13,7 @@ from typing import get_args
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from workbench.models.convert import Quantization, convert_hf_to_gguf
+from workbench.models.hf_to_gguf import Quantization, convert_hf_to_gguf
 
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, assets: Path, name: str = "desk") -> None:

@@ -12,18 +12,19 @@ import pytest
 
 from assets.recipe.adapter import BASE, NAME, PROMPT, UNASKED, Plan, digest_splits, encode_split, train_adapter
 from assets.recipe.tokenizer import load_tokenizer
-from workbench.evaluation.agreement import Side, measure_agreement
-from workbench.evaluation.bench import Bench, Dataset, Variant
-from workbench.evaluation.cell import CellFinished
-from workbench.evaluation.comparison import compare
-from workbench.evaluation.datasets import Case, load_cases
-from workbench.evaluation.row_digests import SeenRows, read_digests
-from workbench.evaluation.sources import Sources
-from workbench.hosting.pool import Pool
+from workbench.analysis.agreement import Side, measure_agreement
+from workbench.datasets import Case, load_cases
+from workbench.datasets.row_digests import SeenRows, read_digests
+from workbench.datasets.spec import Dataset
+from workbench.inference.pool import Pool
 from workbench.library.library import Library
-from workbench.models.adapter import inspect_adapter
+from workbench.models.adapter_info import inspect_adapter
 from workbench.models.reference import Adapter, Applied, Model, adapter_at, model_at
 from workbench.prompting.prompt import Prompt
+from workbench.runs.bench import Bench, Variant
+from workbench.runs.cell import CellFinished
+from workbench.runs.comparison import compare
+from workbench.runs.sources import Sources
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "assets"

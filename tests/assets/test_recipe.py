@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from assets.recipe.batch import encode
 from assets.recipe.demo import write_demo
 from assets.recipe.document import SPECIALS
+from assets.recipe.handbook import write_handbook
 from assets.recipe.mix import FINISH, MIDDLE, START, TASKS, draw, draw_task, stage_at
 from assets.recipe.tokenizer import load_tokenizer
 from assets.recipe.world import load_world
@@ -35,6 +36,20 @@ def test_the_shipped_data_is_what_the_recipe_writes(tmp_path: Path) -> None:
     assert {file: (tmp_path / file).read_bytes() for file in files} == {
         file: (ASSETS / "data" / file).read_bytes() for file in files
     }
+
+
+def test_the_shipped_handbook_is_what_the_recipe_writes_and_each_answer_stands_where_it_says(tmp_path: Path) -> None:
+    write_handbook(tmp_path, WORLD)
+    files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    assert len(files) == 8
+    for file in files:
+        assert (tmp_path / file).read_bytes() == (ASSETS / "data/handbook" / file).read_bytes()
+    rows = [*_rows("handbook", "test"), *_rows("handbook", "validation")]
+    assert len({row["question"] for row in rows}) == len(rows) == 200
+    for row in rows:
+        name, _, span = row["relevant"].rpartition(":")
+        start, end = map(int, span.split("-"))
+        assert row["expected"] in (tmp_path / "corpus" / name).read_text()[start:end]
 
 
 @pytest.mark.parametrize("task", ["queues", "fields", "change"])

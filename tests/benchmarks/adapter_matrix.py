@@ -13,8 +13,9 @@ from tests.benchmarks.adapters import read_memory
 from tests.benchmarks.contest import NEW, Row, Tokens, matrix, models, ratio, take_turns
 from tests.benchmarks.engine import Loop
 from tests.benchmarks.own import Own
-from tests.benchmarks.programs import Missing, serve
-from tests.benchmarks.shapes import LARGE, SMALL, Shape, write_adapter, write_shape
+from tests.benchmarks.programs import serve
+from tests.benchmarks.shapes import LARGE, SMALL, ModelShape, write_adapter, write_shape
+from tests.peers.llama_cpp_programs import Missing
 
 ADAPTERS = 4
 SLOTS = tuple(int(slots) for slots in os.environ.get("BENCH_SLOTS", "1,8").split(","))
@@ -25,7 +26,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, kind, name)]
 
 
-def _measure(shape: Shape, kind: str, name: str) -> list[Row]:
+def _measure(shape: ModelShape, kind: str, name: str) -> list[Row]:
     path, adapters = write_shape(shape, kind), _write_adapters(shape)
     ours, theirs = Own(path, 1024), [Loop(path, adapter) for adapter in adapters]
     _write_own(ours, adapters, _prompts(shape, 99))
@@ -48,7 +49,7 @@ def _measure(shape: Shape, kind: str, name: str) -> list[Row]:
     ]
 
 
-def _serve(what: str, ours: float, shape: Shape, path: Path, adapters: list[Path]) -> Row:
+def _serve(what: str, ours: float, shape: ModelShape, path: Path, adapters: list[Path]) -> Row:
     """The best of both orders and of the numbers of slots."""
     found: dict[str, float] = {}
     numbers, prompts = range(ADAPTERS), _prompts(shape, 0)
@@ -70,11 +71,11 @@ def _serve(what: str, ours: float, shape: Shape, path: Path, adapters: list[Path
     return row[0], f"{row[1][:-1]}; {best})", row[2]
 
 
-def _prompts(shape: Shape, turn: int) -> list[Tokens]:
+def _prompts(shape: ModelShape, turn: int) -> list[Tokens]:
     return matrix(shape, turn, [0])
 
 
-def _write_adapters(shape: Shape) -> list[Path]:
+def _write_adapters(shape: ModelShape) -> list[Path]:
     return [write_adapter(shape, number) for number in range(ADAPTERS)]
 
 
@@ -83,12 +84,12 @@ def _write_own(ours: Own, adapters: list[Path], prompts: list[Tokens]) -> float:
     return ours.write([prompt for prompt, _ in cells], adapters=[adapter for _, adapter in cells]).seconds
 
 
-def _run(way: str, shape: Shape, kind: str) -> float:
+def _run(way: str, shape: ModelShape, kind: str) -> float:
     command = [sys.executable, "-m", __name__, way, shape.name, kind]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def _weigh_memory(way: str, shape: Shape, kind: str) -> float:
+def _weigh_memory(way: str, shape: ModelShape, kind: str) -> float:
     """Bytes that a process holds once all adapters have answered."""
     path, adapters = write_shape(shape, kind), _write_adapters(shape)
     prompts = _prompts(shape, 0)

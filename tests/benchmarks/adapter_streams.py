@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.benchmarks.adapters import CONTEXT_TOKENS, PANES, write_models
 
 if TYPE_CHECKING:
-    from workbench.engines.engine import Request
-    from workbench.engines.llamacpp.engine import LlamaEngine
-    from workbench.engines.llamacpp.weights import Weights
+    from workbench.inference.llamacpp.engine import LlamaEngine
+    from workbench.inference.llamacpp.weights import LoadedWeights
+    from workbench.inference.types import GenerateRequest
 
 TOKENS, ROUNDS = 24, 3
-NEVER_ENDS = {"1": -1000.0}
+NEVER_ENDS = {"id:1": -1000.0}
 """keeps the model of the fixture from ending an answer by itself"""
 
 
@@ -57,7 +57,7 @@ def _row(what: str, ours: float, other: float, aim: str) -> tuple[str, str, str]
 
 def report(folder: Path) -> None:
     """Print the medians as JSON."""
-    from workbench.engines.llamacpp.engine import LlamaEngine
+    from workbench.inference.llamacpp.engine import LlamaEngine
     from workbench.models.reference import Model
 
     engine = LlamaEngine.open(Model("base", folder / "base.gguf"), 1, CONTEXT_TOKENS, lambda _: True)
@@ -81,20 +81,20 @@ def report(folder: Path) -> None:
     print(json.dumps(medians))
 
 
-def _ask(number: int, folder: Path, start: int) -> Request:
+def _ask(number: int, folder: Path, start: int) -> GenerateRequest:
     """A request with one of the adapters; what it says begins unlike that of any other round."""
-    from workbench.engines.engine import Request, Sampling
+    from workbench.inference.types import GenerateRequest, Sampling
     from workbench.models.reference import Adapter, Applied
     from workbench.prompting.prompt import Message
 
     laid = (Applied(Adapter(str(number), folder / f"{number}.gguf", "gguf")),)
     sampling = Sampling(max_tokens=TOKENS, logit_bias=NEVER_ENDS)
-    return Request(number, (Message("user", f"{start} in the house"),), sampling, adapters=laid)
+    return GenerateRequest(number, (Message("user", f"{start} in the house"),), sampling, adapters=laid)
 
 
 def _stream(engine: LlamaEngine, folder: Path, groups: list[list[int]], start: int) -> _Spent:
     """Answer with each adapter; those of a group at the same time, the groups one after another."""
-    from workbench.engines.engine import Chunk
+    from workbench.inference.types import Chunk
 
     begun: set[int] = set()
     first, started = 0.0, time.process_time()
@@ -107,12 +107,12 @@ def _stream(engine: LlamaEngine, folder: Path, groups: list[list[int]], start: i
     return _Spent(first, time.process_time() - started)
 
 
-def _prepare_switching(weights: Weights, folder: Path, prompt_tokens: int) -> Callable[[], _Spent]:
+def _prepare_switching(weights: LoadedWeights, folder: Path, prompt_tokens: int) -> Callable[[], _Spent]:
     """One context in which adapters are switched before each token, over prompts of the same length."""
     import ctypes
 
-    from workbench.engines.llamacpp.context import Context, Run
-    from workbench.engines.llamacpp.native import native
+    from workbench.inference.llamacpp.context import Context, Run
+    from workbench.inference.llamacpp.native import native
 
     context = Context(weights, CONTEXT_TOKENS, PANES, 272, 1)
     paths = [str(folder / f"{number}.gguf").encode() for number in range(PANES)]

@@ -67,8 +67,8 @@ def _run(folder: Path, way: str) -> dict[str, float]:
 
 def _measure_ours(folder: Path) -> dict[str, float]:
     """What a first token costs beyond one of the bare model, for the same work."""
-    from workbench.engines.engine import Chunk, Request, Sampling
-    from workbench.engines.llamacpp.engine import LlamaEngine
+    from workbench.inference.llamacpp.engine import LlamaEngine
+    from workbench.inference.types import Chunk, GenerateRequest, Sampling
     from workbench.models.reference import Adapter, Applied, Model
     from workbench.prompting.prompt import Message
 
@@ -79,7 +79,7 @@ def _measure_ours(folder: Path) -> dict[str, float]:
     def ask(number: int = 0, scale: float = 1.0, laid: bool = True) -> float:
         adapters = (Applied(Adapter(str(number), folder / f"{number}.gguf", "gguf"), scale),) if laid else ()
         text = f"{next(numbers)}"  # no two begin alike, so that nothing is known of one from another
-        request = Request(next(numbers), (Message("user", text),), Sampling(max_tokens=1), adapters=adapters)
+        request = GenerateRequest(next(numbers), (Message("user", text),), Sampling(max_tokens=1), adapters=adapters)
         started = time.process_time()
         engine.submit(request)
         while not any(isinstance(event, Chunk) for event in engine.step()):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench import paths
-from workbench.hosting.pool import Pool
+from workbench.inference.pool import Pool
 from workbench.models.reference import Adapter, Applied, Model
 
 FILES = {"desk-f16": "at least 98%", "desk-q8_0": "what 8 bits cost"}
@@ -34,9 +34,9 @@ def measure() -> list[tuple[str, str, str]]:
 
 
 def _row(pool: Pool, file: str, name: str, laid: Sequence[Applied]) -> tuple[str, str]:
-    from workbench.evaluation.agreement import Side, measure_agreement
-    from workbench.evaluation.bench import Dataset
-    from workbench.evaluation.datasets.cases import load_cases
+    from workbench.analysis.agreement import Side, measure_agreement
+    from workbench.datasets.cases import load_cases
+    from workbench.datasets.spec import Dataset
     from workbench.library.library import Library
 
     prompt = Library(paths.find_shipped("prompts")).open("queues/plain").prompt

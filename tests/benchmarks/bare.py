@@ -17,7 +17,7 @@ class Weights:
     """A file's weights, and adapters for them."""
 
     def __init__(self, path: Path) -> None:
-        from workbench.engines.llamacpp.native import native, start
+        from workbench.inference.llamacpp.native import native, start
 
         start()
         self.native: Any = native
@@ -34,7 +34,7 @@ class Weights:
         self.native.llama_model_free(self.model)
 
 
-class Context:
+class BareContext:
     """A unified cache of `cells` tokens, computed with so many threads."""
 
     def __init__(self, weights: Weights, cells: int, sequences: int, threads: int, batch: int = 512) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from tests.benchmarks.contest import Row, models, ratio
 from tests.benchmarks.shapes import write_shape
-from workbench.engines.engine import Chunk, Event, Progress, Sampling
-from workbench.hosting.pool import Pool, Ticket
+from tests.inference.listener import Handle
+from tests.inference.listener import submit as submit_request
+from workbench.inference.pool import Pool
+from workbench.inference.types import Chunk, Event, Progress, Sampling
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message
 
@@ -46,7 +48,7 @@ def _cancel(desk: _Desk, name: str) -> Row:
         asked = desk.ask(TOKENS, 64)
         time.sleep(whole * desk.chance.uniform(0.1, 0.8))
         called = time.perf_counter()
-        asked.ticket.cancel()
+        asked.handle.cancel()
         asked.wait()
         assert asked.stop == "cancelled", asked.stop
         times.append(1000 * (asked.ended - called))
@@ -63,7 +65,7 @@ def _come(desk: _Desk, name: str) -> Row:
         time.sleep(desk.chance.uniform(0.1, 0.5))
         beside.append(desk.ask(LIVE, 1).wait())
         for cell in cells:
-            cell.ticket.cancel()
+            cell.handle.cancel()
             cell.wait()
     what = f"{name}: to the first token of {LIVE} beside {CELLS} cells / alone"
     return ratio(what, statistics.median(beside), statistics.median(alone), "less is better", "ms")
@@ -81,9 +83,9 @@ class _Desk:
         text = "".join(self.chance.choices(string.ascii_letters, k=letters))
         sampling = Sampling(max_tokens=new, temperature=0)
 
-        def submit(take: Callable[[Event], None]) -> Ticket:
-            return self._pool.submit(
-                self._model, [Message("user", text)], sampling, "completion", take, priority=priority
+        def submit(take: Callable[[Event], None]) -> Handle:
+            return submit_request(
+                self._pool, self._model, [Message("user", text)], sampling, "completion", take, priority=priority
             )
 
         asked = _Asked(submit)
@@ -95,11 +97,11 @@ class _Desk:
 class _Asked:
     """A request under way."""
 
-    def __init__(self, submit: Callable[[Callable[[Event], None]], Ticket]) -> None:
+    def __init__(self, submit: Callable[[Callable[[Event], None]], Handle]) -> None:
         self.begun, self._done = threading.Event(), threading.Event()
         self.stop: str | None = None
         self._asked, self.ended = time.perf_counter(), 0.0
-        self.ticket = submit(self._take)
+        self.handle = submit(self._take)
 
     def wait(self) -> float:
         """Seconds to its end."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.benchmarks.contest import THREADS, Row, Tokens, draw, models, ratio, take_turns
 from tests.benchmarks.own import Own
-from tests.benchmarks.shapes import Shape, write_shape
+from tests.benchmarks.shapes import ModelShape, write_shape
 
 CHOICES, QUESTION, CHOICE = 4, 138, 6
 
@@ -22,7 +22,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, write_shape(shape, kind), name)]
 
 
-def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, name: str) -> list[Row]:
     ours, theirs = Own(path), _Loop(path)
     apart: list[float] = []
 
@@ -30,20 +30,20 @@ def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
         seed = 1000 * turn
         return draw(shape, seed, QUESTION), [draw(shape, seed + 1 + place, CHOICE) for place in range(CHOICES)]
 
-    def weigh(turn: int) -> float:
-        seconds, found = ours.weigh(*draw_all(turn))
-        expected = theirs.weigh(*draw_all(turn))[1]
+    def loglikelihood(turn: int) -> float:
+        seconds, found = ours.loglikelihood(*draw_all(turn))
+        expected = theirs.loglikelihood(*draw_all(turn))[1]
         apart.extend(abs(one.logprob - other) for one, other in zip(found, expected, strict=True))
         return seconds
 
-    ours.weigh(*draw_all(99))
-    times = take_turns({"ours": weigh, "eval": lambda turn: theirs.weigh(*draw_all(turn))[0]})
+    ours.loglikelihood(*draw_all(99))
+    times = take_turns({"ours": loglikelihood, "eval": lambda turn: theirs.loglikelihood(*draw_all(turn))[0]})
     echo = theirs.echo(QUESTION + CHOICE) * CHOICES
-    own_way = theirs.weigh(*draw_all(0))[1]
+    own_way = theirs.loglikelihood(*draw_all(0))[1]
     ours.close()
     theirs.close()
     flash = _Loop(path, flash=True)
-    itself = max(abs(one - other) for one, other in zip(own_way, flash.weigh(*draw_all(0))[1], strict=True))
+    itself = max(abs(one - other) for one, other in zip(own_way, flash.loglikelihood(*draw_all(0))[1], strict=True))
     flash.close()
     far = f"{max(apart):.3f}  (median {statistics.median(apart):.3f}, sums of {CHOICE} tokens; "
     far += f"Llama.eval with flash attention from itself without: {itself:.3f})"
@@ -64,7 +64,7 @@ class _Loop:
         settings["flash_attn"] = flash
         self._llama: Any = Llama(str(path), logits_all=True, **settings)
 
-    def weigh(self, question: Tokens, choices: list[Tokens]) -> tuple[float, list[float]]:
+    def loglikelihood(self, question: Tokens, choices: list[Tokens]) -> tuple[float, list[float]]:
         started, found = time.perf_counter(), []
         for choice in choices:
             self._llama.reset()

@@ -134,12 +134,12 @@ class _Trained:
         from datetime import datetime
 
         from tests.benchmarks.training import _recipe
-        from workbench.evaluation import document
-        from workbench.training.place import make_place
+        from workbench import yaml_document
+        from workbench.training.job_dir import create_job_dir
 
         os.environ["WORKBENCH_HOME"] = str(folder / "home")
         try:
-            self._place = make_place("beside", document.encode(_recipe(100_000)), folder, datetime.now())
+            self._place = create_job_dir("beside", yaml_document.encode(_recipe(100_000)), folder, datetime.now())
         finally:
             del os.environ["WORKBENCH_HOME"]
         self._home = folder / "home"
@@ -155,8 +155,7 @@ class _Trained:
         return seconds / max(1, len(self._steps()) - begun)
 
     def _steps(self) -> list[object]:
-        from workbench.training.journal import read_events
-        from workbench.training.progress import JobStep
+        from workbench.training.events import JobStep, read_events
 
         return [event for event in read_events(self._place.events).events if isinstance(event, JobStep)]
 
@@ -199,7 +198,7 @@ def write_fixed(path: Path) -> Callable[[int], float]:
     """The same by hand, with as many threads whatever others do."""
     from tests.benchmarks import bare
 
-    context = bare.Context(bare.Weights(path), 4096, 1, THREADS)
+    context = bare.BareContext(bare.Weights(path), 4096, 1, THREADS)
 
     def write(tokens: int) -> float:
         context.begin(draw(SMALL, 1, PROMPT), [0])
@@ -225,19 +224,19 @@ def serve(write: Callable[[int], float]) -> None:
 
 def train(folder: Path, follows: bool) -> None:
     """Carry out a job as its own process does, or with as many threads whatever others do."""
-    from workbench.training.child.quiet import hush
+    from workbench.training.child.environment import hush
 
     hush()
     import torch
 
-    from workbench.training.child.resources import step_back
-    from workbench.training.child.run import carry_out
-    from workbench.training.place import Place
+    from workbench.training.child.environment import lower_priority
+    from workbench.training.child.run import run_job
+    from workbench.training.job_dir import JobDir
 
-    lease = step_back()
+    cpu_budget = lower_priority()
     if not follows:
         torch.set_num_threads(THREADS)
-    carry_out(Place(folder), lease=lease if follows else None)
+    run_job(JobDir(folder), cpu_budget=cpu_budget if follows else None)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tests.benchmarks.shapes import LARGE, SMALL, Shape
+from tests.benchmarks.shapes import LARGE, SMALL, ModelShape
 
 KINDS = tuple(os.environ.get("BENCH_KINDS", "q8_0,q4_0").split(","))
 SHAPES = tuple(os.environ.get("BENCH_SHAPES", f"{SMALL.name},{LARGE.name}").split(","))
@@ -25,7 +25,7 @@ Row = tuple[str, str, str]
 Tokens = list[int]
 
 
-def models() -> Iterator[tuple[Shape, str, str]]:
+def models() -> Iterator[tuple[ModelShape, str, str]]:
     """The shapes and kinds to measure, and what a row calls each."""
     for shape, kind in itertools.product((SMALL, LARGE), KINDS):
         if shape.name in SHAPES:
@@ -47,13 +47,13 @@ def ratio(what: str, ours: float, theirs: float, aim: str, unit: str = "s") -> R
     return what, f"{ours / theirs:.2f}  ({ours * factor:.2f} {unit} / {theirs * factor:.2f} {unit})", aim
 
 
-def draw(shape: Shape, seed: int, count: int) -> Tokens:
+def draw(shape: ModelShape, seed: int, count: int) -> Tokens:
     """Tokens that any text could have."""
     tokens: Tokens = np.random.default_rng(seed).integers(300, shape.vocabulary, count).tolist()
     return tokens
 
 
-def matrix(shape: Shape, turn: int, templates: Sequence[int] = range(TEMPLATES)) -> list[Tokens]:
+def matrix(shape: ModelShape, turn: int, templates: Sequence[int] = range(TEMPLATES)) -> list[Tokens]:
     """Prompts that begin with one system text, then with one of the templates; variant by variant.
 
     turn: no two have a token in common where they begin.

@@ -21,8 +21,8 @@ def peak():
 """
 OURS = """
 import random
-from workbench.evaluation.bench import Dataset
-from workbench.evaluation.datasets import load_cases
+from workbench.datasets.spec import Dataset
+from workbench.datasets import load_cases
 before = peak()
 began = time.perf_counter()
 cases = load_cases(Dataset(sys.argv[1]), Path.cwd())

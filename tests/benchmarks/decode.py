@@ -14,8 +14,8 @@ import numpy as np
 
 from tests.benchmarks.contest import ROUNDS, THREADS, Row, Tokens, draw, models, take_turns
 from tests.benchmarks.own import Own
-from tests.benchmarks.programs import BATCHED_BENCH, Missing, find
-from tests.benchmarks.shapes import LARGE, Shape, write_shape
+from tests.benchmarks.shapes import LARGE, ModelShape, write_shape
+from tests.peers.llama_cpp_programs import BATCHED_BENCH, Missing, find
 
 ROWS, PROMPT, NEW, GUESSES = (1, 8, 32), 128, 32, 5
 _PROBE_BYTES = 256 * 2**20
@@ -26,7 +26,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, write_shape(shape, kind), name)]
 
 
-def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, name: str) -> list[Row]:
     mine: dict[int, list[float]] = {rows: [] for rows in ROWS}
     theirs: dict[int, list[float]] = {rows: [] for rows in ROWS}
     memory, why = [read_memory()], ""
@@ -48,7 +48,7 @@ def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
     return found
 
 
-def write_fresh(path: Path, shape: Shape, turn: int, rows: int, priority: int = 1) -> float:
+def write_fresh(path: Path, shape: ModelShape, turn: int, rows: int, priority: int = 1) -> float:
     """Seconds for a token of every row, in an engine whose cache holds no others, as in what it is held against."""
     ours = Own(path, 1024)
     ours.write([draw(shape, 99, 4)], 8, priority=priority)
@@ -57,11 +57,11 @@ def write_fresh(path: Path, shape: Shape, turn: int, rows: int, priority: int = 
     return pace
 
 
-def write_rows(ours: Own, shape: Shape, turn: int, rows: int, guesses: int = 0, priority: int = 1) -> float:
+def write_rows(ours: Own, shape: ModelShape, turn: int, rows: int, top_logprobs: int = 0, priority: int = 1) -> float:
     """Seconds for a token of every row, all of which begin alike."""
-    shared = draw(shape, 1000 * turn + 7 * rows + guesses, PROMPT - 1)
+    shared = draw(shape, 1000 * turn + 7 * rows + top_logprobs, PROMPT - 1)
     prompts: list[Tokens] = [[*shared, 300 + row] for row in range(rows)]
-    pace = ours.write(prompts, NEW, guesses=guesses, priority=priority).pace
+    pace = ours.write(prompts, NEW, top_logprobs=top_logprobs, priority=priority).pace
     ours.settle()
     return pace
 
@@ -73,7 +73,7 @@ def _compare(what: str, ours: list[float], theirs: list[float], why: str) -> Row
     return what, f"{mine / others:.2f}  ({mine:.0f} tokens/s / {others:.0f} tokens/s)", "at least 0.95"
 
 
-def _price(ours: Own, shape: Shape, name: str, rows: int) -> Row:
+def _price(ours: Own, shape: ModelShape, name: str, rows: int) -> Row:
     times = take_turns(
         {
             "on": lambda turn: write_rows(ours, shape, turn + 50, rows, GUESSES),

@@ -23,7 +23,7 @@ from tests.benchmarks.contest import (
     take_turns,
 )
 from tests.benchmarks.own import Own
-from tests.benchmarks.shapes import Shape, write_shape
+from tests.benchmarks.shapes import ModelShape, write_shape
 
 
 def measure() -> list[Row]:
@@ -31,7 +31,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, write_shape(shape, kind), name)]
 
 
-def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, name: str) -> list[Row]:
     ours, theirs = Own(path), Loop(path)
     ours.write(matrix(shape, 99)[:1])
     edits: list[float] = []

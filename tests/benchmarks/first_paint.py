@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tests.benchmarks.terminal import Terminal
+from tests.benchmarks.terminal import MeasuredTerminal
 
 MINIMAL = """
 from textual.app import App
@@ -37,7 +37,7 @@ def measure() -> list[tuple[str, str, str]]:
 
 
 def _paint(command: list[str], marker: bytes) -> float:
-    terminal = Terminal(command)
+    terminal = MeasuredTerminal(command)
     try:
         return terminal.wait_for(marker)
     finally:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.shapes import SMALL, Shape
+from tests.benchmarks.shapes import SMALL, ModelShape
 from workbench import paths
 
 ROWS, PROMPT, NEW, ADAPTERS, TEMPLATES, INPUTS = 8, 250, 16, 4, 4, 4
@@ -53,7 +53,7 @@ def _whole(what: str, ours: float, theirs: float) -> tuple[str, str, str]:
     return what, f"{ours / theirs:.2f}  ({ours:.2f} s / {theirs:.2f} s)", ""
 
 
-def write_folder(shape: Shape) -> Path:
+def write_folder(shape: ModelShape) -> Path:
     """A shape as a Hugging Face folder of random bf16 weights; written if it is not there."""
     folder = paths.cache_folder() / "benchmarks" / f"{shape.name}-hf"
     if not (folder / "model.safetensors").exists():
@@ -154,7 +154,7 @@ def _take_turns(contenders: dict[str, Callable[[], float]]) -> dict[str, float]:
     return {name: statistics.median(times) for name, times in found.items()}
 
 
-def _numbers(shape: Shape, seed: int, count: int) -> Prompt:
+def _numbers(shape: ModelShape, seed: int, count: int) -> Prompt:
     tokens: Prompt = np.random.default_rng(seed).integers(300, shape.vocabulary, count).tolist()
     return tokens
 
@@ -163,19 +163,19 @@ class _Ours:
     """The engine, with prompts handed in as tokens; it knows nothing of them before."""
 
     def __init__(self, folder: Path) -> None:
-        from workbench.engines.transformers.engine import TransformersEngine
+        from workbench.inference.transformers.engine import TransformersEngine
         from workbench.models.reference import Model
 
         self._engine: Any = TransformersEngine.open(Model("shape", folder, "hf"), THREADS, 4096, lambda _: True)
         self._engine._vocabulary.ends = lambda token: False
-        rows = self._engine._scheduler._rows
-        write = rows.write
+        queue = self._engine._scheduler._queue
+        write = queue.write
 
-        def note(row: Any, token: int) -> Any:
-            self.written[row.id].append(token)
-            return write(row, token)
+        def note(sequence: Any, token: int) -> Any:
+            self.written[sequence.id].append(token)
+            return write(sequence, token)
 
-        rows.write = note
+        queue.write = note
         self.dtype = self._engine.info.dtype
         self.read = 0
         self.step = 0.0
@@ -183,29 +183,30 @@ class _Ours:
 
     def answer(self, prompts: Sequence[Prompt], count: int, laid: Sequence[tuple[Any, ...]] = ()) -> float:
         """Seconds that so many tokens behind each prompt take."""
-        from workbench.engines.answer import Answer
-        from workbench.engines.engine import Request, Sampling
-        from workbench.engines.sampler import Sampler
-        from workbench.engines.transformers.row import MemoryRow
+        from workbench.inference.chunk_builder import ChunkBuilder
+        from workbench.inference.sampler import Sampler
+        from workbench.inference.scheduling.sequences import SequenceState
+        from workbench.inference.types import GenerateRequest, Sampling
 
         engine, sampling = self._engine, Sampling(max_tokens=count)
-        engine._tools.prefixes.clear()
+        engine._resources.host.clear()
+        engine._scheduler._prefixes.clear()
         self.written = [[] for _ in prompts]
-        before = engine.status.read_tokens
+        before = engine.status.prefill_tokens
         started = time.perf_counter()
         for number, prompt in enumerate(prompts):
-            overlay = engine._adapters.lay(laid[number] if laid else (), ())
-            answer = Answer(Request(number, (), sampling, priority=1), prompt, started, (), None)
-            engine._scheduler.add(MemoryRow(answer, Sampler(sampling, {}, prompt), overlay))
+            adapters = engine._adapters.apply(laid[number] if laid else (), ())
+            chunks = ChunkBuilder(GenerateRequest(number, (), sampling, priority=1), prompt, started, (), None)
+            engine._scheduler.add(SequenceState(chunks, Sampler(sampling, prompt=prompt), adapters, adapters.key))
         steps = []
         while engine.busy:
-            began, running = time.perf_counter(), engine._scheduler._places.rows
-            whole = len(running) == len(prompts) and all(row.writing for row in running)
+            began, running = time.perf_counter(), list(engine._scheduler._queue.running)
+            whole = len(running) == len(prompts) and all(sequence.decoding for sequence in running)
             engine.step()
             steps += [time.perf_counter() - began] * whole
         spent = time.perf_counter() - started
         self.step = statistics.median(steps) if steps else 0.0
-        self.read = engine.status.read_tokens - before
+        self.read = engine.status.prefill_tokens - before
         return spent
 
 

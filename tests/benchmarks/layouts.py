@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.benchmarks import bare
 from tests.benchmarks.contest import THREADS, Row, draw, models, ratio, take_turns
 from tests.benchmarks.decode import NEW, PROMPT, write_fresh
-from tests.benchmarks.shapes import Shape, write_shape
+from tests.benchmarks.shapes import ModelShape, write_shape
 
 ROWS = (2, 3, 4, 6, 8, 12, 16)
 MOST = max(ROWS)
@@ -24,7 +24,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, write_shape(shape, kind), kind, name)]
 
 
-def _measure(shape: Shape, path: Path, kind: str, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, kind: str, name: str) -> list[Row]:
     by_hand = _ByHand(path, shape)
     ratios: dict[int, float] = {}
     found: list[Row] = []
@@ -51,12 +51,12 @@ def _measure(shape: Shape, path: Path, kind: str, name: str) -> list[Row]:
 class _ByHand:
     """Both layouts, over the same weights."""
 
-    def __init__(self, path: Path, shape: Shape) -> None:
+    def __init__(self, path: Path, shape: ModelShape) -> None:
         self._weights = bare.Weights(path)
         self._shape = shape
         cells = PROMPT + MOST * NEW
-        self._together = bare.Context(self._weights, cells, MOST, THREADS)
-        self._apart = [bare.Context(self._weights, cells, MOST, 1) for _ in range(THREADS)]
+        self._together = bare.BareContext(self._weights, cells, MOST, THREADS)
+        self._apart = [bare.BareContext(self._weights, cells, MOST, 1) for _ in range(THREADS)]
         self._workers = ThreadPoolExecutor(THREADS)
 
     def batch(self, rows: int, turn: int) -> float:
@@ -67,7 +67,7 @@ class _ByHand:
         """As `batch`."""
         return self._write(self._apart, rows, turn)
 
-    def _write(self, contexts: list[bare.Context], rows: int, turn: int) -> float:
+    def _write(self, contexts: list[bare.BareContext], rows: int, turn: int) -> float:
         shares = [list(range(rows))[place :: len(contexts)] for place in range(len(contexts))]
         lanes = [(context, share) for context, share in zip(contexts, shares, strict=True) if share]
         prompt = draw(self._shape, 1000 * turn + rows, PROMPT)

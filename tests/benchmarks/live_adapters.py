@@ -10,7 +10,7 @@ from typing import Any
 from tests.benchmarks import bare
 from tests.benchmarks.contest import THREADS, Row, Tokens, draw, models, ratio, take_turns
 from tests.benchmarks.own import Own
-from tests.benchmarks.shapes import Shape, write_adapter, write_shape
+from tests.benchmarks.shapes import ModelShape, write_adapter, write_shape
 
 PANES, PROMPT, NEW = 4, 64, 32
 
@@ -20,7 +20,7 @@ def measure() -> list[Row]:
     return [row for shape, kind, name in models() for row in _measure(shape, write_shape(shape, kind), name)]
 
 
-def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, name: str) -> list[Row]:
     adapters = [write_adapter(shape, number) for number in range(PANES)]
     ours, theirs = Own(path, 1024), _Switching(path, adapters)
 
@@ -46,7 +46,7 @@ class _Switching:
     def __init__(self, path: Path, adapters: list[Path]) -> None:
         self._weights = bare.Weights(path)
         self._adapters: list[Any] = [self._weights.load(adapter) for adapter in adapters]
-        self._context = bare.Context(self._weights, 1024, PANES, THREADS)
+        self._context = bare.BareContext(self._weights, 1024, PANES, THREADS)
 
     def write(self, prompts: list[Tokens]) -> float:
         """Seconds for a token."""

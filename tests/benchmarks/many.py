@@ -68,7 +68,8 @@ def look(folder: Path) -> dict[str, float]:
 
 
 def _look_at_store(folder: Path) -> dict[str, float]:
-    from workbench.evaluation.view import Filter, RunView, Sort
+    from workbench.runs.matrix_rows import Filter, Sort
+    from workbench.runs.view import RunView
     from workbench.store.store import Store
 
     before = _memory()
@@ -84,7 +85,7 @@ def _look_at_store(folder: Path) -> dict[str, float]:
 def _find_models(folder: Path) -> dict[str, float]:
     from gguf_fixture import write_gguf
 
-    from workbench.models.discover import discover_models
+    from workbench.models.discovery import discover_models
 
     models = folder / "models"
     models.mkdir()
@@ -120,12 +121,13 @@ def _list_prompts(folder: Path) -> dict[str, float]:
 
 
 def _plan(folder: Path) -> dict[str, float]:
-    from workbench.evaluation.bench import Bench, Dataset, Variant
-    from workbench.evaluation.datasets import load_cases
-    from workbench.evaluation.run import Evaluation, Sources
-    from workbench.hosting.pool import Pool
+    from workbench.datasets import load_cases
+    from workbench.datasets.spec import Dataset
+    from workbench.inference.pool import Pool
     from workbench.models.reference import Model
     from workbench.prompting.prompt import Prompt
+    from workbench.runs.bench import Bench, Variant
+    from workbench.runs.run import Evaluation, Sources
     from workbench.store.store import Store
 
     table = folder / "rows.csv"

@@ -15,14 +15,15 @@ from typing import Any
 
 import psutil
 
-from workbench.evaluation.bench import Bench, Variant
-from workbench.evaluation.cell import CellFinished
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.run import Evaluation, Options, Sources
-from workbench.evaluation.view import Filter, RunView, Sort
-from workbench.hosting.pool import Pool
+from workbench.datasets import Case
+from workbench.inference.pool import Pool
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Prompt
+from workbench.runs.bench import Bench, Variant
+from workbench.runs.cell import CellFinished
+from workbench.runs.matrix_rows import Filter, Sort
+from workbench.runs.run import Evaluation, RunOptions, Sources
+from workbench.runs.view import RunView
 from workbench.store.store import Store
 
 CASES, VARIANTS = 20_000, 5
@@ -82,7 +83,9 @@ def _run(folder: Path, store: Store) -> dict[str, Any]:
     cases = [Case(n, {"message": f"This is message number {n}"}, f"label {n % 10}") for n in range(1, CASES + 1)]
     pool, process = Pool(), psutil.Process()
     bench = Bench(variants, scorers=("exact_match", "contains"))
-    evaluation = Evaluation(bench, folder / "matrix.bench.yaml", cases, pool, sources, store, Options(at_once=32))
+    evaluation = Evaluation(
+        bench, folder / "matrix.bench.yaml", cases, pool, sources, store, RunOptions(concurrency=32)
+    )
     cells, settled, peak, begun = 0, 0, 0, time.perf_counter()
     for event in evaluation.events():
         if isinstance(event, CellFinished):
@@ -102,13 +105,13 @@ def _run(folder: Path, store: Store) -> dict[str, Any]:
 
 
 def _look(view: RunView) -> dict[str, float]:
-    from workbench.evaluation.summary import summarize
+    from workbench.analysis.summary import summarize
 
-    wishes = [(Filter("failures"), Sort()), (Filter("different"), Sort()), (Filter(text="number 77"), Sort())]
-    wishes += [(Filter(), Sort("score", "v3")), (Filter(), Sort("disagreement", descending=True))]
+    commands = [(Filter("failures"), Sort()), (Filter("different"), Sort()), (Filter(text="number 77"), Sort())]
+    commands += [(Filter(), Sort("score", "v3")), (Filter(), Sort("disagreement", descending=True))]
     plain = max(_time(lambda at=at: view.rows(offset=at)) for at in range(0, CASES, CASES // 20))
     first, later = 0.0, 0.0
-    for filter, sort in wishes:
+    for filter, sort in commands:
         first = max(first, _time(lambda f=filter, s=sort: view.rows(f, s)))
         later = max(later, _time(lambda f=filter, s=sort: view.rows(f, s, offset=500)))
     summarize(view)

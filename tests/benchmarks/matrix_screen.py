@@ -13,12 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.terminal import Terminal
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
+from tests.benchmarks.terminal import MeasuredTerminal
+from workbench.inference.pool import Pool
+from workbench.runs.session import Session
 from workbench.settings import Settings
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.desk import Desk
+from workbench.tui.app_state import AppState
 from workbench.tui.screens.matrix import MatrixScreen
 
 CASES, VARIANTS = 20_000, 5
@@ -32,7 +32,7 @@ def measure() -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder))
         os.environ["WORKBENCH_HOME"] = folder
-        terminal = Terminal([sys.executable, "-m", "tests.benchmarks.matrix_screen", folder])
+        terminal = MeasuredTerminal([sys.executable, "-m", "tests.benchmarks.matrix_screen", folder])
         try:
             if terminal.wait_for_end(420) != 0 or not (Path(folder) / "report.json").exists():
                 raise RuntimeError(terminal.seen[-2000:].decode(errors="replace"))
@@ -65,7 +65,7 @@ def _write_project(folder: Path) -> None:
     (folder / "b.bench.yaml").write_text(f"dataset: {{path: cases.jsonl}}\nlive: false\nvariants:\n{variants}")
 
 
-class Measured(WorkbenchApp):
+class ScreenFigures(WorkbenchApp):
     """The app with a probe on its event loop; runs the whole dataset, scrolls, and leaves by itself."""
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class Measured(WorkbenchApp):
         self._lags: list[float] = []
         settings = Settings()
         session = Session(folder / "b.bench.yaml", settings)
-        super().__init__(settings, lambda: Desk(session, Pool(), (), complete=True))
+        super().__init__(settings, lambda: AppState(session, Pool(), (), complete=True))
 
     def on_mount(self) -> None:
         self.run_worker(self._probe())
@@ -88,11 +88,11 @@ class Measured(WorkbenchApp):
     async def _act(self) -> None:
         while self.bench_screen is None or not self.bench_screen.panes:
             await asyncio.sleep(0.05)
-        screen = MatrixScreen(self.bench_screen.evaluations)
+        screen = MatrixScreen(self.bench_screen.state.runs)
         self.push_screen(screen)
         await self._agree()
         self._lags.clear()
-        while screen.evaluations.current is None or screen.evaluations.current.running:
+        while screen.runs.current is None or screen.runs.current.running:
             await asyncio.sleep(0.05)
         report = {"running": _sum_up(self._lags)}
         while screen.table.count < CASES:
@@ -107,9 +107,9 @@ class Measured(WorkbenchApp):
 
     async def _agree(self) -> None:
         """So large a run asks before it begins."""
-        from workbench.tui.dialogs.question import Question
+        from workbench.tui.dialogs.confirm import ConfirmDialog
 
-        while not isinstance(self.screen, Question):
+        while not isinstance(self.screen, ConfirmDialog):
             await asyncio.sleep(0.05)
         self.screen.dismiss("run")
 
@@ -124,6 +124,6 @@ def _sum_up(lags: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    app = Measured(Path(sys.argv[1]))
+    app = ScreenFigures(Path(sys.argv[1]))
     app.run()
     app.close_engines()

@@ -1,5 +1,5 @@
-"""The embedded model's greedy answers to its 200 test cases in the usual mode and in the reproducible one: how many
-differ, how near the choices were at which they part, and whether the reproducible ones come again.
+"""The embedded model's greedy answers to its 200 test cases in the usual mode and in the deterministic one: how many
+differ, how near the choices were at which they part, and whether the deterministic ones come again.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from tests.inference.listener import submit
 from workbench import paths
-from workbench.engines.engine import Chunk, Event, Failure, Sampling, TokenChoice
-from workbench.hosting.pool import Pool
+from workbench.inference.pool import Pool
+from workbench.inference.types import Chunk, Event, Failure, Sampling, TokenLogprob
 from workbench.library.library import Library
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Message
 from workbench.prompting.render import render
 
 FILES = ("desk-q8_0", "desk-f16")
-Written = dict[int, list[TokenChoice]]
+Written = dict[int, list[TokenLogprob]]
 
 
 class Way(NamedTuple):
@@ -51,7 +52,7 @@ def _compare(pool: Pool, file: str, way: Way) -> list[tuple[str, str, str]]:
             f"{len(margins)} of {len(alone)}{f'  (logits apart: {told})' if told else ''}",
             "told, with the margin",
         ),
-        (f"{file}, {way.name}: reproducible answers that differ, to the last bit", f"{moved} of {len(alone)}", "0"),
+        (f"{file}, {way.name}: deterministic answers that differ, to the last bit", f"{moved} of {len(alone)}", "0"),
     ]
 
 
@@ -62,20 +63,21 @@ def _read_cases(prompt: str) -> list[tuple[Message, ...]]:
     return [render(opened, {"message": json.loads(line)["message"]}, opened.examples) for line in lines]
 
 
-def _answer(pool: Pool, model: Model, way: Way, asked: Sequence[tuple[Message, ...]], reproducible: bool) -> Written:
+def _answer(pool: Pool, model: Model, way: Way, asked: Sequence[tuple[Message, ...]], deterministic: bool) -> Written:
     """Each case's tokens, with the two likeliest at every place."""
     happened: SimpleQueue[tuple[int, Event]] = SimpleQueue()
     for case, messages in enumerate(asked, 1):
-        pool.submit(
+        submit(
+            pool,
             model,
             messages,
             Sampling(max_tokens=24),
             "chat",
             lambda event, case=case: happened.put((case, event)),
             way.adapters,
-            guesses=2,
+            top_logprobs=2,
             priority=1,
-            reproducible=reproducible,
+            deterministic=deterministic,
         )
     written: Written = {case: [] for case in range(1, len(asked) + 1)}
     left = len(written)
@@ -89,10 +91,10 @@ def _answer(pool: Pool, model: Model, way: Way, asked: Sequence[tuple[Message, .
     return written
 
 
-def _part(alone: Sequence[TokenChoice], usual: Sequence[TokenChoice]) -> float | None:
+def _part(alone: Sequence[TokenLogprob], usual: Sequence[TokenLogprob]) -> float | None:
     """How far the two likeliest tokens were apart where two answers part; None where they do not."""
     for one, other in zip(alone, usual, strict=False):
         if one.text != other.text:
-            first, second = one.guesses
+            first, second = one.top_logprobs
             return first.logprob - second.logprob
     return None

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tests.benchmarks.contest import NEW, THREADS, Tokens
 
 if TYPE_CHECKING:
-    from workbench.engines.answer import Answer
-    from workbench.engines.engine import Likelihood, Request
+    from workbench.inference.chunk_builder import ChunkBuilder
+    from workbench.inference.types import GenerateRequest, Likelihood
 
 
 _LOOKS, _LOOK_SECONDS = 8, 0.11
@@ -33,7 +33,7 @@ class Own:
     """An engine over one file. context_tokens: of a request at most."""
 
     def __init__(self, path: Path, context_tokens: int = 4096, threads: int = THREADS) -> None:
-        from workbench.engines.llamacpp.engine import LlamaEngine
+        from workbench.inference.llamacpp.engine import LlamaEngine
         from workbench.models.reference import Model
 
         self._ids = itertools.count()
@@ -44,7 +44,7 @@ class Own:
     @property
     def read(self) -> int:
         """Prompt tokens that were evaluated so far."""
-        found: int = self._engine.status.read_tokens
+        found: int = self._engine.status.prefill_tokens
         return found
 
     def write(
@@ -52,18 +52,20 @@ class Own:
         prompts: Sequence[Tokens],
         new: int = NEW,
         adapters: Sequence[Path] = (),
-        guesses: int = 0,
+        top_logprobs: int = 0,
         priority: int = 1,
     ) -> Written:
         """Answer all prompts, each as long. adapters: one for each prompt."""
-        from workbench.engines.engine import Request, Sampling
+        from workbench.inference.types import GenerateRequest, Sampling
         from workbench.models.reference import Adapter, Applied
         from workbench.prompting.prompt import Message
 
         laid = [(Applied(Adapter(path.stem, path, "gguf")),) for path in adapters] or [()] * len(prompts)
         sampling = Sampling(max_tokens=new, temperature=0)
         requests = [
-            Request(next(self._ids), (Message("user", _spell(prompt)),), sampling, "completion", one, guesses, priority)
+            GenerateRequest(
+                next(self._ids), (Message("user", _spell(prompt)),), sampling, "completion", one, top_logprobs, priority
+            )
             for prompt, one in zip(prompts, laid, strict=True)
         ]
         self._rest()
@@ -73,19 +75,21 @@ class Own:
         timeline = self._run(new)
         return Written(timeline[-1][0] - started, _find_pace(timeline, len(prompts), new))
 
-    def weigh(self, question: Tokens, choices: Sequence[Tokens]) -> tuple[float, tuple[Likelihood, ...]]:
+    def loglikelihood(self, question: Tokens, choices: Sequence[Tokens]) -> tuple[float, tuple[Likelihood, ...]]:
         """Seconds, and how likely each choice is."""
-        from workbench.engines.engine import Weighed, Weighing
+        from workbench.inference.types import LoglikelihoodRequest, LoglikelihoodResult
         from workbench.prompting.prompt import Message
 
         answers = tuple(_spell(choice) for choice in choices)
-        weighing = Weighing(next(self._ids), (Message("user", _spell(question)),), answers, "completion", priority=1)
+        weighing = LoglikelihoodRequest(
+            next(self._ids), (Message("user", _spell(question)),), answers, "completion", priority=1
+        )
         self._rest()
         started = time.perf_counter()
-        self._engine.weigh(weighing)
+        self._engine.loglikelihood(weighing)
         while True:
             for event in self._engine.step():
-                if isinstance(event, Weighed):
+                if isinstance(event, LoglikelihoodResult):
                     return time.perf_counter() - started, event.likelihoods
 
     def settle(self) -> None:
@@ -100,16 +104,16 @@ class Own:
         """Let the engine see that the contender before it has left the machine."""
         for _ in range(_LOOKS):
             time.sleep(_LOOK_SECONDS)
-            self._engine._lease.threads()
+            self._engine._cpu_budget.threads()
 
     def _run(self, new: int) -> list[tuple[float, int, int]]:
         """Every token as it came: when, of which request, and its number."""
-        from workbench.engines.engine import Chunk, Failure
+        from workbench.inference.types import Chunk, Failure
 
         timeline: list[tuple[float, int, int]] = []
         fewer = steps = 0
         while self._engine.busy:
-            steps, fewer = steps + 1, fewer + (self._engine._lease.granted < THREADS)
+            steps, fewer = steps + 1, fewer + (self._engine._cpu_budget.granted < THREADS)
             for event in self._engine.step():
                 if isinstance(event, Failure):
                     raise RuntimeError(event.message)
@@ -128,19 +132,19 @@ class _TokenPrompts:
     def __init__(self) -> None:
         self._known: dict[str, Tokens] = {}
 
-    def read(self, request: Request) -> tuple[str, Tokens]:
+    def read(self, request: GenerateRequest) -> tuple[str, Tokens]:
         text = request.messages[0].content
         if text not in self._known:
             self._known[text] = [int(word) for word in text.split()]
         return "", self._known[text]
 
-    def read_answer(self, request: Request, answer: str) -> Tokens:
+    def read_answer(self, request: GenerateRequest, answer: str) -> Tokens:
         return [*self.read(request)[1], *(int(word) for word in answer.split())]
 
-    def begin_answer(self, request: Request, started: float) -> Answer:
-        from workbench.engines.answer import Answer
+    def begin_answer(self, request: GenerateRequest, started: float) -> ChunkBuilder:
+        from workbench.inference.chunk_builder import ChunkBuilder
 
-        return Answer(request, self.read(request)[1], started, (), None)
+        return ChunkBuilder(request, self.read(request)[1], started, (), None)
 
 
 def _spell(tokens: Tokens) -> str:

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench import paths
-from workbench.evaluation.bench import Dataset
-from workbench.evaluation.datasets.cases import load_cases
+from workbench.datasets.cases import load_cases
+from workbench.datasets.spec import Dataset
 from workbench.library.library import Library
 from workbench.prompting.render import render
 
@@ -50,7 +50,7 @@ class Done(NamedTuple):
     right: float
 
 
-class Task(NamedTuple):
+class PeerTask(NamedTuple):
     """The cells that both programs get: what the model reads first, and a file of messages with their answers."""
 
     system: str
@@ -125,7 +125,7 @@ def _tell(cells: int, own: float, peer: float) -> str:
     return f"{peer / own:.1f}  ({cells / own:.1f} / {cells / peer:.1f})"
 
 
-def _write_task(folder: Path, *splits: str) -> Task:
+def _write_task(folder: Path, *splits: str) -> PeerTask:
     """The workbench's plain prompt, taken apart into what each peer can be told."""
     folder.mkdir()
     prompt = Library(paths.find_shipped("prompts")).open("queues/plain").prompt
@@ -138,10 +138,10 @@ def _write_task(folder: Path, *splits: str) -> Task:
             cases.append((last.content, case.expected or ""))
     path = folder / "cases.jsonl"
     path.write_text("".join(json.dumps({"message": said, "expected": answer}) + "\n" for said, answer in cases))
-    return Task(system, path, tuple(cases))
+    return PeerTask(system, path, tuple(cases))
 
 
-def _own(task: Task, model: Path) -> Program:
+def _own(task: PeerTask, model: Path) -> Program:
     """`workbench eval` on one variant, everything asked anew."""
     bench = task.path.with_name("peers.bench.yaml")
     variant = {"name": "plain", "prompt": "queues/plain", "model": str(model), "sampling": {"max_tokens": TOKENS}}
@@ -150,7 +150,7 @@ def _own(task: Task, model: Path) -> Program:
 
     def run(count: int) -> Done:
         command = [sys.executable, "-m", "workbench", "eval", str(bench), "--no-cache", "--json", "--limit", str(count)]
-        command += ["--at-once", str(AT_ONCE)]
+        command += ["--concurrency", str(AT_ONCE)]
         printed, seconds = _time(command, os.environ | {"WORKBENCH_HOME": str(task.path.with_name("home"))})
         (found,) = json.loads(printed)["variants"]
         return Done(seconds, found["scores"]["exact_match"]["value"])
@@ -158,7 +158,7 @@ def _own(task: Task, model: Path) -> Program:
     return run
 
 
-def _write_harness(task: Task) -> None:
+def _write_harness(task: PeerTask) -> None:
     wanted = {
         "task": "queues_test",
         "dataset_path": "json",
@@ -174,7 +174,7 @@ def _write_harness(task: Task) -> None:
     task.path.with_name("queues_test.yaml").write_text(json.dumps(wanted))
 
 
-def _run_harness(python: Path, task: Task, count: int) -> Done:
+def _run_harness(python: Path, task: PeerTask, count: int) -> Done:
     with tempfile.TemporaryDirectory() as folder:
         command = [str(python), "-m", "lm_eval", "run", "--model", "hf", "--tasks", "queues_test"]
         command += ["--model_args", f"pretrained={paths.find_shipped('assets/desk')}", "--device", "cpu"]
@@ -187,7 +187,7 @@ def _run_harness(python: Path, task: Task, count: int) -> Done:
     return Done(seconds, next(value for name, value in found.items() if name.startswith("exact_match,")))
 
 
-def _write_config(task: Task, address: str) -> Path:
+def _write_config(task: PeerTask, address: str) -> Path:
     chat = [{"role": "system", "content": task.system}, {"role": "user", "content": "{{message}}"}]
     task.path.with_name("prompt.json").write_text(json.dumps(chat))
     sampling = {"temperature": 0, "max_tokens": TOKENS}

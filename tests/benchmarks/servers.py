@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.benchmarks.contest import NEW, ROUNDS, Row, matrix, models, ratio
 from tests.benchmarks.own import Own
-from tests.benchmarks.programs import Missing, serve
-from tests.benchmarks.shapes import Shape, write_shape
+from tests.benchmarks.programs import serve
+from tests.benchmarks.shapes import ModelShape, write_shape
+from tests.peers.llama_cpp_programs import Missing
 
 SLOTS = tuple(int(slots) for slots in os.environ.get("BENCH_SLOTS", "1,4,16").split(","))
 
@@ -23,7 +24,7 @@ def measure() -> list[Row]:
         return [("matrix / llama-server", f"not run: {reason}", "at most 0.40 cold, 0.65 warm")]
 
 
-def _measure(shape: Shape, path: Path, name: str) -> list[Row]:
+def _measure(shape: ModelShape, path: Path, name: str) -> list[Row]:
     ours = Own(path)
     ours.write(matrix(shape, 99)[:1])
     own: list[tuple[float, float]] = []

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from workbench import paths
 
 
-class Shape(NamedTuple):
+class ModelShape(NamedTuple):
     """The measures of a llama."""
 
     name: str
@@ -23,14 +23,14 @@ class Shape(NamedTuple):
     vocabulary: int
 
 
-SMALL = Shape("s135", 576, 30, 9, 3, 1536, 49_152)
+SMALL = ModelShape("s135", 576, 30, 9, 3, 1536, 49_152)
 """SmolLM2-135M's."""
 
-LARGE = Shape("q05", 896, 24, 14, 2, 4864, 151_936)
+LARGE = ModelShape("q05", 896, 24, 14, 2, 4864, 151_936)
 """Qwen2.5-0.5B's."""
 
 
-def write_shape(shape: Shape, kind: str = "q8_0") -> Path:
+def write_shape(shape: ModelShape, kind: str = "q8_0") -> Path:
     """The file of a shape, quantized as `kind`; written if it is not there."""
     folder = paths.cache_folder() / "benchmarks"
     path = folder / f"{shape.name}-{kind}.gguf"
@@ -39,13 +39,13 @@ def write_shape(shape: Shape, kind: str = "q8_0") -> Path:
         full = folder / f"{shape.name}-f16.gguf"
         if not full.exists():
             _write(shape, full)
-        from workbench.engines.llamacpp.quantize import quantize
+        from workbench.inference.llamacpp.quantize import quantize
 
         quantize(full, path, kind)
     return path
 
 
-def write_adapter(shape: Shape, number: int, rank: int = 16) -> Path:
+def write_adapter(shape: ModelShape, number: int, rank: int = 16) -> Path:
     """A LoRA on every linear layer of a shape, written if it is not there; no two numbers have the same."""
     path = paths.cache_folder() / "benchmarks" / f"{shape.name}-lora{number}.gguf"
     if not path.exists():
@@ -54,7 +54,7 @@ def write_adapter(shape: Shape, number: int, rank: int = 16) -> Path:
     return path
 
 
-def _write_adapter(shape: Shape, number: int, rank: int, path: Path) -> None:
+def _write_adapter(shape: ModelShape, number: int, rank: int, path: Path) -> None:
     import gguf
     import numpy as np
 
@@ -75,7 +75,7 @@ def _write_adapter(shape: Shape, number: int, rank: int, path: Path) -> None:
     writer.close()
 
 
-def _write(shape: Shape, path: Path) -> None:
+def _write(shape: ModelShape, path: Path) -> None:
     import gguf
     import numpy as np
 
@@ -123,7 +123,7 @@ def _add_vocabulary(writer: object, size: int) -> None:
     writer.add_add_bos_token(False)
 
 
-def _tensors(shape: Shape) -> dict[str, tuple[int, ...]]:
+def _tensors(shape: ModelShape) -> dict[str, tuple[int, ...]]:
     width, narrow = shape.width, shape.width // shape.heads * shape.kv_heads
     block = {
         "attn_norm": (width,),

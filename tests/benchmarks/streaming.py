@@ -12,13 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.terminal import Terminal
-from workbench.engines.script import split_tokens
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
+from tests.benchmarks.terminal import MeasuredTerminal
+from workbench.inference.pool import Pool
+from workbench.inference.script import split_tokens
+from workbench.runs.session import Session
 from workbench.settings import Settings
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.desk import Desk
+from workbench.tui.app_state import AppState
 
 PANES, TOKENS, RATE = 6, 1700, 60.0
 TICK_SECONDS = 0.005
@@ -28,7 +28,7 @@ def measure() -> list[tuple[str, str, str]]:
     """Rows for the table: what, figure, aim."""
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder))
-        terminal = Terminal([sys.executable, "-m", "tests.benchmarks.streaming", folder])
+        terminal = MeasuredTerminal([sys.executable, "-m", "tests.benchmarks.streaming", folder])
         try:
             if terminal.wait_for_end() != 0 or not (Path(folder) / "report.json").exists():
                 raise RuntimeError(terminal.seen[-2000:].decode(errors="replace"))
@@ -57,7 +57,7 @@ def _write_project(folder: Path) -> None:
     (folder / "b.bench.yaml").write_text(f"inputs: {{message: go}}\nvariants:\n{variants}")
 
 
-class Measured(WorkbenchApp):
+class StreamFigures(WorkbenchApp):
     """The app with a probe on its event loop; leaves by itself once every pane is done."""
 
     def __init__(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class Measured(WorkbenchApp):
         self._lags: list[float] = []
         settings = Settings()
         session = Session(folder / "b.bench.yaml", settings)
-        super().__init__(settings, lambda: Desk(session, Pool(), (), complete=True))
+        super().__init__(settings, lambda: AppState(session, Pool(), (), complete=True))
 
     def on_mount(self) -> None:
         self.run_worker(self._probe())
@@ -103,6 +103,6 @@ class Measured(WorkbenchApp):
 
 
 if __name__ == "__main__":
-    app = Measured(Path(sys.argv[1]))
+    app = StreamFigures(Path(sys.argv[1]))
     app.run()
     app.close_engines()

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 
-class Terminal:
+class MeasuredTerminal:
     """A program in a terminal of its own."""
 
     def __init__(self, command: list[str], columns: int = 160, rows: int = 45, folder: Path | None = None) -> None:

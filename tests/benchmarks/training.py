@@ -25,8 +25,8 @@ base: desk
 bench: {bench}
 variant: plain
 method: {{rank: {rank}}}
-training: {{steps: {steps}, batch: {batch}, learning_rate: {rate}, device: cpu, dtype: float32}}
-evaluation: {{every: 100000, cases: 0}}
+training: {{max_steps: {steps}, batch_size: {batch}, learning_rate: {rate}, device: cpu, dtype: float32}}
+evaluation: {{eval_steps: 100000, cases: 0}}
 """
 
 
@@ -63,7 +63,7 @@ def _run(way: str, folder: Path) -> dict[str, float]:
     return found
 
 
-class Clock:
+class StepClock:
     """Processor time and tokens from the end of the warm updates on."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Clock:
         return {"tokens_per_second": self.tokens / taken, "memory": psutil.Process().memory_info().rss}
 
 
-def watch(trainer: Any, clock: Clock) -> None:
+def watch(trainer: Any, clock: StepClock) -> None:
     """Let a clock count a trainer's batches."""
     step = trainer.training_step
 
@@ -97,16 +97,16 @@ def watch(trainer: Any, clock: Clock) -> None:
 
 
 def train_ours(folder: Path, updates: int) -> dict[str, float]:
-    from workbench.evaluation import document
-    from workbench.training.child import trainers
-    from workbench.training.child.run import carry_out
-    from workbench.training.place import make_place
+    from workbench import yaml_document
+    from workbench.training.child import run as child
+    from workbench.training.job_dir import create_job_dir
 
-    clock = Clock()
+    clock = StepClock()
     found: dict[str, float] = {}
-    quieten = trainers._quieten
+    make = child.make_trainer
 
-    def timed(trainer: Any) -> Any:
+    def make_timed(*arguments: Any) -> Any:
+        trainer = make(*arguments)
         watch(trainer, clock)
         train = trainer.train
 
@@ -116,10 +116,10 @@ def train_ours(folder: Path, updates: int) -> dict[str, float]:
             return made
 
         trainer.train = run
-        return quieten(trainer)
+        return trainer
 
-    trainers._quieten = timed
-    ended = carry_out(make_place("speed", document.encode(_recipe(updates)), folder, datetime.now()))
+    child.make_trainer = make_timed
+    ended = child.run_job(create_job_dir("speed", yaml_document.encode(_recipe(updates)), folder, datetime.now()))
     assert ended.outcome == "done", ended
     return found
 
@@ -164,7 +164,7 @@ def train_trl(folder: Path, updates: int) -> dict[str, float]:
         processing_class=transformers.AutoTokenizer.from_pretrained(task.base.path),
         peft_config=peft.LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=16, target_modules="all-linear"),
     )
-    clock = Clock()
+    clock = StepClock()
     watch(trainer, clock)
     trainer.train()
     return clock.read()
@@ -174,19 +174,19 @@ def train_bare(folder: Path, updates: int) -> dict[str, float]:
     import peft
     import torch
 
-    from workbench.training.child.learner import load_learner
-    from workbench.training.child.lessons import encode_rows
+    from workbench.training.child.tokenized_dataset import encode_rows
+    from workbench.training.child.training_model import load_training_model
     from workbench.training.rows import render_training
 
     task = _open(updates)
-    learner = load_learner(task, torch.device("cpu"))
-    rows = encode_rows(learner, task.recipe, render_training(task).rows).encoded
-    model = peft.get_peft_model(learner.model, learner.config).train()
+    loaded = load_training_model(task, torch.device("cpu"))
+    rows = encode_rows(loaded, task.recipe, render_training(task).rows).encoded
+    model = peft.get_peft_model(loaded.model, loaded.config).train()
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, updates, pct_start=0.1)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(7)).tolist()
-    clock = Clock()
+    clock = StepClock()
     for update in range(updates):
         chosen = [rows[order[(update * BATCH + at) % len(order)]] for at in range(BATCH)]
         width = max(len(one.ids) for one in chosen)
@@ -221,7 +221,7 @@ def _open(updates: int) -> Any:
 
 if __name__ == "__main__":
     ways = {"ours": train_ours, "trl": train_trl, "bare": train_bare}
-    from workbench.training.child.quiet import hush
+    from workbench.training.child.environment import hush
 
     hush()
     import torch

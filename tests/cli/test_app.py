@@ -10,12 +10,13 @@ import pytest
 
 from workbench import __version__
 from workbench.cli.app import COMMANDS
+from workbench.cli.commands import module_name
 from workbench.errors import BenchError
 
 
 @pytest.fixture
 def terminal(monkeypatch):
-    monkeypatch.setattr("workbench.cli.terminal.is_there", lambda: True)
+    monkeypatch.setattr("workbench.cli.terminal.is_interactive", lambda: True)
 
 
 def test_the_version_is_that_of_the_package(call):
@@ -39,7 +40,7 @@ def test_every_command_explains_itself(call, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_list_says_of_each_command_what_its_own_help_does(call, command):
-    own = import_module(f"workbench.cli.{command}").main.__doc__
+    own = import_module(f"workbench.cli.{module_name(command)}").main.__doc__
     assert own.partition("\n")[0] == COMMANDS[command]
     assert f" {COMMANDS[command]}\n" in call("--help")[1]
 
@@ -107,7 +108,7 @@ def test_no_models_says_where_it_looked(call, folder):
     (folder / "models").mkdir()
     code, out, err = call("models", "models")
     assert (code, out) == (0, "")
-    assert "Looked in:\n  models" in err
+    assert "Searched:\n  models" in err
 
 
 def test_prompts_lists_the_library_and_searches_it(call, folder):
@@ -119,7 +120,7 @@ def test_prompts_lists_the_library_and_searches_it(call, folder):
     table = call("prompts", "asks", "--library", folder)[1]
     assert "ask" in table
     assert "kind" not in table
-    assert "No prompt has" in call("prompts", "zzzzzz", "--library", folder)[2]
+    assert "No prompt matches" in call("prompts", "zzzzzz", "--library", folder)[2]
 
 
 def test_a_terminal_as_narrow_as_can_be_still_shows_the_table(start):

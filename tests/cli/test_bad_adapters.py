@@ -95,7 +95,7 @@ def test_keys_of_a_newer_peft_and_a_base_that_is_not_here_are_told_and_the_adapt
     code, out, err = call(*wanted, "--adapter", "./mine")
     assert code == 0
     assert out
-    assert "trained on somebody/Model-70B, and this is desk-q8_0" in err
+    assert "trained on somebody/Model-70B, not on desk-q8_0" in err
     code, listed, _ = call("models", adapter.parent)
     assert "use_quantum" in listed
-    assert "Its base, somebody/Model-70B, is not among the models" in " ".join(listed.split())
+    assert "Base model not found: somebody/Model-70B" in " ".join(listed.split())

@@ -22,10 +22,12 @@ def test_the_json_has_exactly_the_promised_keys(call):
         "scores",
         "prompt_tokens",
         "output_tokens",
+        "thinking_tokens",
         "seconds_to_first_token",
+        "seconds_to_first_answer_token",
         "tokens_per_second",
         "stop_reason",
-        "reproducible",
+        "deterministic",
         "notes",
         "error",
     ]
@@ -51,7 +53,7 @@ def test_cases_are_chosen_by_number_or_range(call, wanted, numbers):
     assert [cell["case"] for cell in json.loads(out)["cells"]] == numbers
 
 
-@pytest.mark.parametrize("wanted", ["0", "9", "3-9", "3-1", "x", "1-", "-1", "1,2"])
+@pytest.mark.parametrize("wanted", ["0", "9", "3-9", "3-1", "x", "1-", "-1", "1,"])
 def test_cases_that_are_not_there_are_refused(call, wanted):
     code, out, err = call("compare", "demo.bench.yaml", f"--case={wanted}")
     assert (code, out) == (2, "")
@@ -145,3 +147,11 @@ def test_an_interrupt_ends_it_with_130(start):
         told = process.stderr.read()
     assert process.returncode == 130
     assert b"Traceback" not in told
+
+
+def test_log_probabilities_are_in_the_json_where_they_are_asked_for(call):
+    _, out, _ = call("compare", "demo.bench.yaml", "--json", "--variant", "plain", "--logprobs", "2")
+    (cell,) = json.loads(out)["cells"]
+    assert "".join(token["text"] for token in cell["tokens"]).strip() == cell["text"].strip()
+    assert {len(token["top_logprobs"]) for token in cell["tokens"]} == {2}
+    assert all(token["logprob"] <= 0 for token in cell["tokens"])

@@ -4,8 +4,8 @@ import peft  # noqa: TID253
 import pytest
 from hf_fixture import LINEAR, write_adapter, write_hf
 
-from workbench.models.adapter import inspect_adapter
-from workbench.models.inspect import inspect_gguf
+from workbench.models.adapter_info import inspect_adapter
+from workbench.models.model_info import inspect_gguf
 from workbench.models.reference import Adapter
 
 
@@ -23,7 +23,7 @@ def lora(hf, tmp_path_factory):
 def test_a_folder_becomes_a_file_that_answers_alike(call, hf, tmp_path):
     code, out, err = call("convert", hf, tmp_path / "tiny.gguf", "--type", "q8_0", "--check", 2)
     assert (code, out) == (0, "")
-    assert "of 2 answers are the same before and after" in err
+    assert "of 2 answers are identical before and after" in err
     assert inspect_gguf(tmp_path / "tiny.gguf").quantization == "Q8_0"
 
 
@@ -47,28 +47,25 @@ def test_an_adapter_is_merged_inside_gguf_and_the_result_answers_as_both_did(cal
     assert call("convert", lora, tmp_path / "mine.gguf", "--base", tmp_path / "tiny.gguf", "--check", 0)[0] == 0
     for name, adapter in (("one.gguf", lora), ("two.gguf", tmp_path / "mine.gguf")):
         code, _, err = call("convert", tmp_path / "tiny.gguf", tmp_path / name, "--merge", adapter, "--check", 2)
-        assert (code, "2 of 2 answers are the same" in err) == (0, True)
+        assert (code, "2 of 2 answers are identical" in err) == (0, True)
     assert inspect_gguf(tmp_path / "one.gguf").quantization == "F32"
 
 
-def test_a_packed_model_is_merged_into_only_when_a_type_is_named(call, hf, lora, tmp_path):
-    assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "q8_0", "--check", 0)[0] == 0
-    code, _, err = call("convert", tmp_path / "tiny.gguf", tmp_path / "new.gguf", "--merge", lora)
-    assert code == 2
-    assert "--type q8_0" in err
-    assert not (tmp_path / "new.gguf").exists()
-    wanted = ("convert", tmp_path / "tiny.gguf", tmp_path / "new.gguf", "--merge", lora, "--type", "q8_0")
-    code, _, err = call(*wanted, "--check", 0)
-    assert code == 0
-    assert "unpacked from Q8_0" in err
+def test_a_merge_is_quantized_afterwards_and_a_quantized_model_is_not_merged_into(call, hf, lora, tmp_path):
+    assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "f16", "--check", 0)[0] == 0
+    wanted = (tmp_path / "new.gguf", "--merge", lora, "--type", "q8_0", "--check", 0)
+    assert call("convert", tmp_path / "tiny.gguf", *wanted)[0] == 0
     assert inspect_gguf(tmp_path / "new.gguf").quantization == "Q8_0"
+    code, _, err = call("convert", tmp_path / "new.gguf", tmp_path / "again.gguf", "--merge", lora)
+    assert (code, "is quantized (Q8_0)" in err) == (2, True)
+    assert not (tmp_path / "again.gguf").exists()
 
 
 def test_the_check_may_ask_a_dataset_of_ones_own(call, tiny_gguf, folder, tmp_path):
     wanted = ("convert", tiny_gguf(context_tokens=1000), tmp_path / "new.gguf", "--type", "bf16")
     code, _, err = call(*wanted, "--dataset", "cases.jsonl", "--prompt", "queues/plain", "--check", 3)
     assert code == 0
-    assert "of 3 answers are the same" in err
+    assert "of 3 answers are identical" in err
     code, _, err = call("convert", tiny_gguf(), tmp_path / "other.gguf", "--dataset", "gone.jsonl")
     assert code == 2
     assert "gone.jsonl" in err
@@ -78,12 +75,12 @@ def test_the_check_may_ask_a_dataset_of_ones_own(call, tiny_gguf, folder, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("{hf}", "there.gguf"), "already there"),
-        (("{lora}", "new.gguf"), "for a model"),
-        (("{lora}", "new.gguf", "--base", "{hf}"), "no GGUF model"),
-        (("{hf}", "new"), "no .gguf file"),
+        (("{hf}", "there.gguf"), "already exists"),
+        (("{lora}", "new.gguf"), "a base model to convert"),
+        (("{lora}", "new.gguf", "--base", "{hf}"), "not a GGUF model"),
+        (("{hf}", "new"), "not a .gguf file"),
         (("{hf}", "new.gguf", "--type", "q9"), "no quantization 'q9'"),
-        (("{hf}", "new", "--merge", "unknown"), "No adapter is called 'unknown'"),
+        (("{hf}", "new", "--merge", "unknown"), "No such adapter: 'unknown'"),
     ],
 )
 def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, lora, arguments, expected):
@@ -96,12 +93,12 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, 
 
 
 def test_parity_tells_whether_two_forms_read_the_same(call, hf, tmp_path):
-    from workbench.models.convert import convert_hf_to_gguf
+    from workbench.models.hf_to_gguf import convert_hf_to_gguf
 
     convert_hf_to_gguf(hf, tmp_path / "tiny.gguf", "f32")
     code, out, _ = call("parity", hf, tmp_path / "tiny.gguf", "--system", "Be kind.", "--answer", "Of  course 12.")
     assert code == 0
-    assert out.startswith("The same ")
+    assert out.startswith("Identical: ")
 
 
 def test_parity_shows_every_token_that_differs(call, hf, tmp_path, tiny_gguf):
@@ -115,8 +112,8 @@ def test_parity_sets_a_server_beside_the_files(call, tiny_gguf):
     """The server reads what the file reads, and then forgets the token that begins an answer."""
     from http_fixture import serve
 
-    from workbench.engines.engine import Request
-    from workbench.engines.llamacpp.engine import LlamaEngine
+    from workbench.inference.llamacpp.engine import LlamaEngine
+    from workbench.inference.types import GenerateRequest
     from workbench.models.reference import Model
     from workbench.prompting.prompt import Message
 
@@ -125,21 +122,27 @@ def test_parity_sets_a_server_beside_the_files(call, tiny_gguf):
     lost = 0
 
     def answer(path, body):
+        if path == "/v1/models":
+            return 200, {"data": [{"id": "one", "owned_by": "llamacpp"}]}
+        if body is None:
+            return {"/props": (200, {"default_generation_settings": {}}), "/lora-adapters": (200, [])}.get(
+                path, (404, "")
+            )
         if path == "/apply-template":
             messages = tuple(Message(turn["role"], turn["content"]) for turn in body["messages"])
-            return 200, {"prompt": engine.tokenize(Request(0, messages)).text}
+            return 200, {"prompt": engine.tokenize(GenerateRequest(0, messages)).text}
         ids = engine._vocabulary.tokenize(body["content"], body["parse_special"])
         pieces = [{"id": token, "piece": engine._vocabulary.text(token)} for token in ids]
         return 200, {"tokens": pieces[: len(pieces) - lost]}
 
     with serve(answer) as (address, _):
         code, out, _ = call("parity", one, address)
-        assert (code, out[:9]) == (0, "The same ")
+        assert (code, out[:9]) == (0, "Identical")
         lost = 1
         code, out, _ = call("parity", one, two, address)
     engine.close()
     assert code == 1
-    assert "two.gguf\nThe same " in out
+    assert "two.gguf\nIdentical: " in out
     assert "left  '<|assistant|>'" in out
     assert "right nothing" in out
 
@@ -161,12 +164,12 @@ def test_pickled_weights_are_written_anew_only_when_asked(call, lora, tmp_path):
 
 def test_a_result_that_differs_is_set_aside_and_says_so(call, hf, tmp_path, monkeypatch):
     """The converter forgets the order in which llama's heads are turned."""
-    from workbench.models import convert
+    from workbench.models import hf_to_gguf
 
-    monkeypatch.setattr(convert, "change_weights", lambda name, array, config: array)
+    monkeypatch.setattr(hf_to_gguf, "change_weights", lambda name, array, config: array)
     code, _, err = call("convert", hf, tmp_path / "tiny.gguf", "--type", "f32", "--check", 0)
     assert code == 1
-    assert "not the same model" in err
+    assert "not equivalent to its source" in err
     assert "log-probabilities differ by" in err
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tiny")] == ["tiny.differs.gguf"]
 
@@ -196,7 +199,7 @@ def test_a_missing_folder_is_made_and_goes_again_where_nothing_is_written(call, 
     assert (code, "log-probabilities of" in err) == (0, True)
     assert (tmp_path / "new" / "deep" / "tiny.gguf").is_file()
     code, _, err = call("convert", hf, tmp_path / "other" / "deep" / "tiny", "--check", 0)
-    assert (code, "no .gguf file" in err) == (2, True)
+    assert (code, "not a .gguf file" in err) == (2, True)
     assert not (tmp_path / "other").exists()
 
 
@@ -206,6 +209,6 @@ def test_two_adapters_are_merged_and_both_count(call, hf, lora, tmp_path):
     code, _, err = call("convert", hf, tmp_path / "both", *both, "--scale", 1, "--scale", 0.5, "--check", 0)
     assert (code, "log-probabilities of" in err) == (0, True)
     code, _, err = call("convert", hf, tmp_path / "three", *both, "--scale", 1, "--scale", 2, "--scale", 3)
-    assert (code, "3 scales were given for 2 adapters" in err) == (2, True)
+    assert (code, "Found 3 scales for 2 adapters" in err) == (2, True)
     code, _, err = call("convert", hf, tmp_path / "none", "--merge", lora, "--scale", 0)
     assert (code, "scale of 0 merges nothing" in err) == (2, True)

@@ -43,7 +43,7 @@ def test_training_rows_among_the_cases_are_shown_and_are_exit_code_one(call, tab
     assert "where is it" in out
     (folder / "train.csv").write_text("id,body\n9,Nothing like that at all\n")
     code, out, _ = call("dataset", table, "--train", "train.csv")
-    assert (code, "No example or training row stands among the cases." in out) == (0, True)
+    assert (code, "No contamination: no example or training row is among the cases." in out) == (0, True)
 
 
 def test_what_was_decided_about_a_file_is_said(call, folder):
@@ -69,8 +69,8 @@ def test_what_is_wrong_is_told_and_is_exit_code_two(call, table):
     assert "csv" in out
     assert "line 5: 4 columns, but the header has 3" in err
     code, out, err = call("dataset", table, "--skip")
-    assert (code, "1 left out" in out) == (0, True)
-    assert "left out: line 5" in err
+    assert (code, "1 skipped" in out) == (0, True)
+    assert "skipped: line 5" in err
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_what_is_wrong_is_told_and_is_exit_code_two(call, table):
     [
         (["--where", "queue"], "--where queue is incomplete"),
         (["--column", "=x"], "--column =x is incomplete"),
-        (["--format", "exel"], "exel is no format"),
-        (["--layout", "exel"], "exel is no layout"),
+        (["--format", "exel"], "No such dataset format: exel"),
+        (["--layout", "exel"], "No such dataset layout: exel"),
     ],
 )
 def test_options_that_make_no_sense_say_what_is_expected(call, table, given, said):
@@ -96,4 +96,4 @@ def test_a_prompt_is_looked_for_where_the_bench_looks(call, folder):
     (mine / "my.bench.yaml").write_text(bench)
     code, out, err = call("dataset", mine / "my.bench.yaml", "--prompt", "ask")
     assert (code, err) == (0, "")
-    assert "No example or training row stands among the cases." in out
+    assert "No contamination: no example or training row is among the cases." in out

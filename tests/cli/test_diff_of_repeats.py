@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stored_run import answer, make_cases, plain_variants, store_run
 
+from workbench.analysis.baseline import compare_runs
 from workbench.cli.diff import _print
-from workbench.evaluation.changes import compare_runs
 
 
 def test_repeated_cases_are_told_by_their_rates(tmp_path, capsys):

@@ -27,7 +27,7 @@ def test_a_model_compares_the_answers_of_a_run(judged):
 def test_every_verdict_can_be_had_as_json(judged):
     code, out, _ = judged("judge", "last", "--model", "judge.script.json", "--against", "kind", "--json")
     told = json.loads(out)
-    assert [bout["score"]["value"] for bout in told["bouts"]] == [1, 1]
+    assert [match["score"]["value"] for match in told["matches"]] == [1, 1]
     assert told["result"]["ratings"][0]["variant"] == "plain"
     assert code == 0
 

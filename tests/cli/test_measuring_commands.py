@@ -7,10 +7,10 @@ import json
 import pytest
 
 from workbench import paths
+from workbench.analysis.summary import Estimate
+from workbench.analysis.votes import Votes
 from workbench.cli.scale import draw_track
-from workbench.evaluation.summary import Estimate
-from workbench.evaluation.view import RunView
-from workbench.evaluation.votes import Votes
+from workbench.runs.view import RunView
 from workbench.store.store import Store
 
 BENCH = """\
@@ -71,8 +71,8 @@ def test_effects_as_json_is_one_object(bench, call):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "Say which variant"),
-        (("--variant", "nobody"), "No variant is called nobody"),
+        ((), "Expected a variant"),
+        (("--variant", "nobody"), "No such variant: nobody"),
         (("--variant", "plain"), "shows no example"),
     ],
 )
@@ -85,7 +85,7 @@ def test_scale_says_what_is_wrong_before_anything_runs(bench, call):
     code, _, err = call("scale", "demo.bench.yaml", "--variant", "plain")
     assert code == 2 and "does not have an adapter" in err
     code, _, err = call("scale", "demo.bench.yaml", "--variant", "plain", "--scales", "a,b")
-    assert code == 2 and "expected numbers with commas between" in err
+    assert code == 2 and "expected comma-separated numbers" in err
 
 
 def test_a_value_is_a_dot_on_its_interval():
@@ -102,7 +102,7 @@ def test_a_value_is_a_dot_on_its_interval():
 def test_votes_tells_when_nobody_has_voted(bench, call):
     call("eval", "demo.bench.yaml", "--variant", "plain", "--variant", "kind")
     code, out, err = call("votes")
-    assert (code, out) == (0, "") and "Nobody has voted" in err
+    assert (code, out) == (0, "") and "No votes on run" in err
 
 
 def test_votes_shows_ratings_lists_votes_and_exports_pairs(bench, call):
@@ -124,7 +124,7 @@ def test_votes_of_an_unknown_run_or_prompt_say_so(bench, call):
     assert code == 2 and "nothing" in err
     call("eval", "demo.bench.yaml", "--variant", "plain", "--variant", "kind")
     code, _, err = call("votes", "--export", "--prompt-of", "nobody")
-    assert code == 2 and "No variant is called nobody" in err
+    assert code == 2 and "No such variant: nobody" in err
 
 
 def test_drift_shows_each_run_and_fails_when_a_score_fell(bench, call):
@@ -135,6 +135,6 @@ def test_drift_shows_each_run_and_fails_when_a_score_fell(bench, call):
     (bench / "desk.script.json").write_text(json.dumps({**script, "rules": [{"reply": "nonsense"}]}))
     call("eval", "demo.bench.yaml", "--variant", "plain")
     code, out, _ = call("drift")
-    assert code == 1 and "Fell beyond chance since the baseline: plain." in out
+    assert code == 1 and "Worse than the baseline, beyond chance: plain." in out
     code, out, _ = call("drift", "--json")
     assert [point["values"]["plain"]["value"] for point in json.loads(out)["points"]] == [1.0, 0.0]

@@ -7,6 +7,10 @@ import pty
 
 import pytest
 
+from workbench.cli.sampling_options import read_sampling
+from workbench.inference.sampling_fields import find_sampling_field, with_seeds
+from workbench.inference.types import Sampling
+
 MODEL = ("--model", "desk.script.json")
 
 
@@ -68,6 +72,14 @@ def test_all_missing_variables_are_told_together(call, tmp_path):
         (["--text", "{% if %}", *MODEL], "line 1"),
         (["ask.prompty", *MODEL, "--max-tokens", "0"], "--max-tokens"),
         (["ask.prompty", *MODEL, "--temperatur", "0"], "--temperatur"),
+        (["--text", "x", *MODEL, "--top-p", "0"], "--top-p is 0.0, expected above 0, and 1 at most"),
+        (
+            ["--text", "x", *MODEL, "--mirostat", "3", "--min-p", "2"],
+            "--min-p is 2.0, expected 0 to 1; --mirostat is 3",
+        ),
+        (["--text", "x", *MODEL, "--logit-bias", "yes"], "expected TEXT=NUMBER"),
+        (["--text", "x", *MODEL, "--json-schema", "[1]"], "--json-schema is not an object"),
+        (["--text", "x", *MODEL, "--thinking", "maybe"], "--thinking is 'maybe', expected one of default, off, on"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_exit_code_2(call, arguments, said):
@@ -86,6 +98,34 @@ def test_a_model_that_fails_ends_it_with_1(call):
 def test_sampling_comes_from_the_options(call):
     assert call("run", "--text", "please", *MODEL, "--max-tokens", "1")[1] == "Lantern"
     assert call("run", "--text", "please", *MODEL, "--stop", "of")[1] == "Lantern, "
+
+
+def test_every_field_of_sampling_is_an_option(tmp_path):
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    given = {"top_k": 3, "ignore_eos": True, "stop": ["a", "b"], "logit_bias": ["yes=2", "id:7=-1.5"]}
+    fields = {find_sampling_field(name): value for name, value in given.items()}
+    found = read_sampling({**fields, find_sampling_field("json_schema"): f"@{tmp_path / 'schema.json'}"})
+    assert found == Sampling(
+        top_k=3,
+        ignore_eos=True,
+        stop=("a", "b"),
+        logit_bias={"yes": 2.0, "id:7": -1.5},
+        json_schema={"type": "object"},
+    )
+
+
+def test_several_answers_and_the_prompt_that_the_model_reads(call):
+    code, out, err = call("run", "--text", "Say please", *MODEL, "-n", "2", "--show-prompt")
+    assert (code, out) == (0, "Lantern, of course" * 2)
+    assert "Say please" in err
+    assert "[2/2]" in err
+    assert [one.seed for one in with_seeds(Sampling(seed=4), 3)] == [4, 5, 6]
+    assert [one.seed for one in with_seeds(Sampling(seed=None), 2)] == [None, None]
+
+
+def test_log_probabilities_are_shown_with_their_alternatives(call):
+    err = call("run", "--text", "please", *MODEL, "--logprobs", "2")[2]
+    assert "of '" in err
 
 
 def test_adapters_are_laid_over_the_model(call, folder):

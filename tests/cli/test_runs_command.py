@@ -32,6 +32,17 @@ def test_runs_are_listed_with_the_newest_first(call, runs):
     assert [line.split()[0] for line in out.splitlines() if line.split() and line.split()[0] in runs] == runs[::-1]
     assert "other rules" in out
     assert "finished" in out
+    assert out.count("plain 1.00") == 2
+    assert out.count("plain 0.00") == 1
+
+
+def test_scores_are_read_for_the_latest_runs_and_that_is_said(call, runs, monkeypatch):
+    monkeypatch.setattr("workbench.cli.runs._SCORED", 1)
+    _, out, err = call("runs")
+    assert (out.count("plain 1.00"), out.count("plain 0.00")) == (0, 1)
+    assert "Scores are shown for the latest 1 runs" in err
+    scores = [run["scores"] for run in json.loads(call("runs", "--json")[1])["runs"]]
+    assert scores == [{"plain": 0.0}, {}, {}]
 
 
 def test_a_run_is_shown_by_id_and_by_age_in_every_form(call, runs):
@@ -77,7 +88,7 @@ def test_a_deleted_run_lies_in_the_trash_until_that_is_emptied(call, runs):
 def test_a_change_needs_a_run(call, runs):
     code, _, err = call("runs", "--delete")
     assert code == 2
-    assert "Say which run" in err
+    assert "Expected a run" in err
 
 
 def test_nothing_was_run_yet(call):

@@ -15,14 +15,21 @@ def test_scorers_are_listed_with_an_example(capsys):
 def test_one_scorer_is_told_in_full(capsys):
     assert run(["scorers", "judge"], None) == 0
     told = capsys.readouterr().out
-    for part in ("Krippendorff", "(has to be given)", "extract_expected", "{after: 'Answer:'}", "points: 5"):
+    for part in ("Krippendorff", "(required)", "extract_expected", "{after: 'Answer:'}", "points: 5"):
         assert part in told
 
 
 def test_scorers_are_told_to_machines(capsys):
     assert run(["scorers", "regex", "--json"], None) == 0
     (entry,) = json.loads(capsys.readouterr().out)["scorers"]
-    assert entry["options"][0] == {"name": "pattern", "default": "", "meaning": ""}
+    option = {
+        "name": "timeout_seconds",
+        "type": "number",
+        "default": "1.0",
+        "range": "> 0",
+        "help": "Time limit per answer",
+    }
+    assert option in entry["options"]
 
 
 def test_an_unknown_scorer_is_guessed_at(capsys):

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from stored_run import answer, make_cases, plain_variants, store_run
 
+from workbench.analysis.summary import Summary, summarize
 from workbench.cli import summary_table
-from workbench.evaluation.summary import Summary, summarize
 
 CASES = make_cases(60)
 

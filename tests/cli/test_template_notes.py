@@ -41,7 +41,7 @@ def test_text_without_roles_is_the_users(call, dropping):
 
 
 def test_the_plan_says_it_before_anything_runs(call, dropping):
-    code, out, err = call("eval", "ruled.bench.yaml", "--plan")
+    code, out, err = call("eval", "ruled.bench.yaml", "--dry-run")
     assert code == 0
     assert f"Warning: ruled: {MOVED}" in " ".join((out + err).split())
 
@@ -51,7 +51,7 @@ def test_the_plan_says_what_a_template_refuses(call, folder, tiny_gguf):
     (folder / "no.bench.yaml").write_text(
         f"variants:\n  - {{name: no, prompt: ask, model: '{model}'}}\ndataset: {{path: cases.jsonl}}\n"
     )
-    _, out, err = call("eval", "no.bench.yaml", "--plan")
+    _, out, err = call("eval", "no.bench.yaml", "--dry-run")
     assert "only on Sundays" in out + err
 
 
@@ -75,10 +75,10 @@ def test_variables_of_a_template_are_part_of_the_question(call, folder, dropping
     call("eval", "ruled.bench.yaml", "--json")
     varied = bench.replace("max_tokens: 2}", "max_tokens: 2}, chat_template_kwargs: {thinks: long}")
     (folder / "ruled.bench.yaml").write_text(varied)
-    _, _, err = call("eval", "ruled.bench.yaml", "--plan")
-    assert "have an answer already" not in err
+    _, _, err = call("eval", "ruled.bench.yaml", "--dry-run")
+    assert "cached" not in err
     call("eval", "ruled.bench.yaml", "--json")
-    assert "4 have an answer already" in " ".join("".join(call("eval", "ruled.bench.yaml", "--plan")[1:]).split())
+    assert "4 cached" in " ".join("".join(call("eval", "ruled.bench.yaml", "--dry-run")[1:]).split())
 
 
 def test_variables_of_a_template_are_given_on_the_command_line(call, dropping):

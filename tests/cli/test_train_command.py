@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench.training.journal import Journal
+from workbench.training.events import JobEnded, JobEvaluated, JobStarted, JobStep, Journal
+from workbench.training.job_dir import create_job_dir
 from workbench.training.manifest import Manifest, write_manifest
-from workbench.training.place import make_place
-from workbench.training.progress import JobBegan, JobEnded, JobExamined, JobStep
+from workbench.training.sampled_answers import SampledAnswer, append_answers
 
 BENCH = Path(__file__).parents[2] / "prompts" / "demo.bench.yaml"
 
@@ -19,12 +19,12 @@ BENCH = Path(__file__).parents[2] / "prompts" / "demo.bench.yaml"
 @pytest.fixture
 def job(folder):
     """A job whose process is gone, with what it told."""
-    place = make_place("mine", "base: desk\nprompt: ask\ntrain: {path: cases.jsonl}\n", folder, datetime.now())
-    journal = Journal(place.events)
-    journal.write(JobBegan(1.0, 1, 0, 2, 1.0, 4, 2, 10, 100, "cpu", "float32", 0.1, 1))
+    job_dir = create_job_dir("mine", "base: desk\nprompt: ask\ntrain: {path: cases.jsonl}\n", folder, datetime.now())
+    journal = Journal(job_dir.events)
+    journal.write(JobStarted(1.0, 1, 0, 2, 1.0, 4, 2, 10, 100, "cpu", "float32", 0.1, 1))
     journal.write(JobStep(1.0, 1, 0.5, 2.5, 0.1, 1.0, 10, 5.0, 1, 1.0, 1.0))
-    journal.write(JobExamined(1.0, 1, 2.0, 2.5, {"exact_match": 0.5}, 2, "exact_match", True))
-    yield place, journal
+    journal.write(JobEvaluated(1.0, 1, 2.0, 2.5, {"exact_match": 0.5}, 2, "exact_match", True))
+    yield job_dir, journal
     journal.close()
 
 
@@ -42,7 +42,7 @@ def test_a_bench_becomes_a_recipe_that_can_be_kept(call, folder):
     text = (folder / "my.recipe.yaml").read_text()
     assert "variant: plain" in text
     code, _, err = call("train", "--bench", BENCH, "--out", "my.recipe.yaml")
-    assert (code, "already there" in err) == (2, True)
+    assert (code, "already exists" in err) == (2, True)
 
 
 def test_what_is_missing_is_said_before_a_job_is_made(call, folder):
@@ -86,21 +86,23 @@ def test_events_can_be_had_as_json(call, job):
     journal.write(JobEnded(time.time(), "done", "It came to its end."))
     code, out, _ = call("train", "--follow", "--json")
     assert code == 0
-    assert [json.loads(line)["event"] for line in out.splitlines()] == ["began", "step", "examined", "ended"]
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["started", "step", "evaluated", "ended"]
 
 
 def test_a_job_that_does_not_run_cannot_be_steered(call, job):
     code, _, err = call("train", "--pause")
-    assert (code, "does not run" in err) == (2, True)
+    assert (code, "is not running" in err) == (2, True)
 
 
-def test_a_job_that_runs_gets_the_wish(call, job):
-    place, _ = job
-    place.note_process(os.getpid())
+def test_a_running_job_is_stopped_paused_and_resumed(call, job):
+    job_dir, _ = job
+    job_dir.record_process(os.getpid())
     assert call("train", "--stop")[0] == 0
-    assert (place.control.wish, place.control.keep) == ("stop", True)
-    call("train", "--go-on")
-    assert place.control.wish == "run"
+    assert (job_dir.control.command, job_dir.control.keep) == ("stop", True)
+    call("train", "--pause")
+    assert job_dir.control.command == "pause"
+    call("train", "--resume", "--detach")
+    assert job_dir.control.command == "run"
     code, _, err = call("train", "--resume")
     assert (code, "is running" in err) == (2, True)
 
@@ -127,7 +129,7 @@ def test_adapters_are_listed_shown_noted_and_deleted(call, adapter):
 def test_an_adapter_that_is_not_there_is_told(call, adapter):
     code, _, err = call("adapters", "promote", "other")
     assert code == 2
-    assert "There are: mine." in err
+    assert "Known adapters: mine." in err
     assert call("adapters", "praise", "mine")[0] == 2
     assert call("adapters", "promote")[0] == 2
 
@@ -139,7 +141,7 @@ def test_a_deleted_adapter_can_be_put_back_and_beside_a_newer_one_of_its_name(ca
     assert call("adapters", "trash")[1].startswith("mine  deleted ")
     adapter.mkdir()
     write_manifest(adapter, held)
-    assert "mine-2 is back" in call("adapters", "restore", "mine")[2]
+    assert "Restored mine-2" in call("adapters", "restore", "mine")[2]
     assert [one["name"] for one in json.loads(call("adapters", "--json")[1])] == ["mine", "mine-2"]
     assert call("adapters", "restore", "mine")[0] == 2
 
@@ -161,3 +163,20 @@ def test_a_standing_can_be_taken_back(call, adapter):
     call("adapters", "retire", "mine")
     call("adapters", "reinstate", "mine")
     assert json.loads(call("adapters", "show", "mine", "--json")[1]).get("rank", "candidate") == "candidate"
+
+
+def test_samples_of_a_job_and_how_its_rewards_moved(call, job):
+    job_dir, journal = job
+    code, _, err = call("train", "--samples")
+    assert (code, "has sampled no answers" in err) == (2, True)
+    metrics = {"reward": 0.75, "sampled style": 0.5}
+    journal.write(JobStep(2.0, 2, 1.0, 0.1, 0.1, 1.0, 20, 5.0, 1, 2.0, 0.0, metrics))
+    append_answers(job_dir.folder, [SampledAnswer(2, 3, "Where?", "Lantern", "Abacus", 0.75, {"style": 0.5})])
+    code, out, err = call("train", "--samples")
+    assert code == 0, err
+    assert all(word in out for word in ("reward", "style", "0.750", "Lantern", "Abacus", "update 2"))
+    code, out, _ = call("train", "--samples", "--step", "2", "--json")
+    found = json.loads(out)
+    assert (found["samples"][0]["answer"], found["movements"][0]["last"]) == ("Abacus", 0.75)
+    code, _, err = call("train", "--samples", "--step", "9")
+    assert (code, "no samples of update 9" in err) == (2, True)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from workbench import paths
-from workbench.evaluation.scoring import probe
-from workbench.evaluation.view import RunView
+from workbench.runs.view import RunView
+from workbench.scoring import confinement_probe
 from workbench.store.cells import read_cells
 from workbench.store.store import Store
 
@@ -64,6 +64,15 @@ def test_without_a_terminal_nothing_runs_that_nobody_trusts(call, coded, name):
     assert not (coded / "ran").exists()
 
 
+def test_tools_in_a_file_are_asked_about_as_scorers_are(call, coded):
+    text = (coded / "demo.bench.yaml").read_text() + "tools:\n  python: {file: judge.py, network: true}\n"
+    (coded / "coded.bench.yaml").write_text(text)
+    code, out, err = call("eval", "coded.bench.yaml")
+    assert (code, out) == (2, "")
+    assert f"{coded / 'judge.py'}\n    may use the network" in err
+    assert not (coded / "ran").exists()
+
+
 @pytest.mark.parametrize("name", ["eval", "compare", "effects", "scale", "verdict", "adapters"])
 def test_the_help_says_so(call, name):
     _, out, _ = call(name, "--help")
@@ -83,7 +92,7 @@ def test_trust_on_the_command_line_runs_it_and_is_remembered(call, coded, name):
 
 
 def test_what_the_system_cannot_take_away_is_said_once(call, coded, monkeypatch):
-    monkeypatch.setattr(probe, "find_unconfined", lambda: ("the network (Operation not permitted)",))
+    monkeypatch.setattr(confinement_probe, "find_unconfined", lambda: ("the network (Operation not permitted)",))
     told = "This system cannot take away from it: the network (Operation not permitted)."
     assert told in call("compare", "coded.bench.yaml", "--case", "1", "--trust")[2]
     assert told not in call("compare", "coded.bench.yaml", "--case", "1")[2]
@@ -188,7 +197,7 @@ def test_going_on_scores_what_was_lost_without_asking_the_model_again(call, code
     code, _, err = call("eval", again, "last")
     assert code == 0, err
     after = read_run()
-    assert [cell.answer for cell in after] == [cell.answer for cell in before]  # the same, to the last second
+    assert [cell.stored for cell in after] == [cell.stored for cell in before]  # the same, to the last second
     assert [cell.cached for cell in after] == [cell.cached for cell in before]
     assert {score.unscored for cell in before for score in cell.scores} == {"", "lost"}
     assert {(score.applies, score.value) for cell in after for score in cell.scores} == {(True, 1.0)}
@@ -217,7 +226,7 @@ def test_a_scorer_killed_in_the_middle_of_a_run_costs_no_score(coded):
     while not killed:
         for child in psutil.Process(process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):  # such as one that has just tried what can be taken away
-                if any("scoring.child" in word for word in child.cmdline()):
+                if any("scoring.server" in word for word in child.cmdline()):
                     child.send_signal(signal.SIGKILL)
                     killed.add(child.pid)
         waited.wait(0.01)

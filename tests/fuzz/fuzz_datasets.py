@@ -14,20 +14,20 @@ import openpyxl
 import pyarrow as pa
 from pyarrow import parquet
 
-from workbench.evaluation.bench import Dataset
-from workbench.evaluation.datasets import describe, load_cases
-from workbench.evaluation.datasets.native.process import Hold
+from workbench.datasets import describe, load_cases
+from workbench.datasets.native.worker import KeepAlive
+from workbench.datasets.spec import Dataset
 
 from .kinds import kind
 
 READ = 200  # cases of one input; a mutant may claim billions
-_HOLDS: list[Hold] = []
+_HOLDS: list[KeepAlive] = []
 
 
 def read_dataset(path: Path) -> object:
     """A dataset as the command line looks at it and a run reads it, with rows that are left out."""
     if not _HOLDS:
-        _HOLDS.append(Hold())  # one reading process for all inputs
+        _HOLDS.append(KeepAlive())  # one reading process for all inputs
     dataset = Dataset(str(path), on_error="skip", limit=READ)
     seen = describe(dataset, path.parent)
     if seen.split:

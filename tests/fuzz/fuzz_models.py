@@ -21,10 +21,10 @@ def make_gguf(folder: Path) -> list[Path]:
 @kind("gguf", make_gguf)
 def read_gguf(path: Path) -> object:
     from workbench.cli.models import _describe, _describe_adapter
-    from workbench.models.adapter import check_values, inspect_adapter
-    from workbench.models.base import read_base
-    from workbench.models.discover import discover_adapters, discover_models
-    from workbench.models.estimate import estimate_pane
+    from workbench.models.adapter_info import check_values, inspect_adapter
+    from workbench.models.base_shape import read_base_shape
+    from workbench.models.discovery import discover_adapters, discover_models
+    from workbench.models.memory_estimate import estimate_pane
     from workbench.models.reference import Adapter, Model, model_at
 
     models = discover_models([path.parent])
@@ -36,7 +36,7 @@ def read_gguf(path: Path) -> object:
         return check_values(adapter), rows
     model = model_at(path)
     assert isinstance(model, Model)
-    return read_base(model), estimate_pane(model, (), 4096), rows
+    return read_base_shape(model), estimate_pane(model, (), 4096), rows
 
 
 def make_hf(folder: Path) -> list[Path]:
@@ -68,14 +68,14 @@ def _split(folder: Path) -> None:
 @kind("hf-folder", make_hf)
 def read_hf(path: Path) -> object:
     from workbench.cli.models import _describe
-    from workbench.models.base import read_base
-    from workbench.models.discover import discover_models
-    from workbench.models.estimate import estimate_pane
+    from workbench.models.base_shape import read_base_shape
+    from workbench.models.discovery import discover_models
+    from workbench.models.memory_estimate import estimate_pane
     from workbench.models.reference import model_at
 
     rows = [_describe(model) for model in discover_models([path.parent])]
     model = model_at(path)
-    return read_base(model), estimate_pane(model, (), 4096), rows
+    return read_base_shape(model), estimate_pane(model, (), 4096), rows
 
 
 def make_peft(folder: Path) -> list[Path]:
@@ -93,9 +93,9 @@ def make_peft(folder: Path) -> list[Path]:
 @kind("peft-folder", make_peft)
 def read_peft(path: Path) -> object:
     from workbench.cli.models import _describe_adapter
-    from workbench.models.adapter import check_values, inspect_adapter
+    from workbench.models.adapter_info import check_values, inspect_adapter
     from workbench.models.compatibility import check_compatible
-    from workbench.models.discover import discover_adapters, discover_models
+    from workbench.models.discovery import discover_adapters, discover_models
     from workbench.models.reference import adapter_at
 
     models = discover_models([path.parent])

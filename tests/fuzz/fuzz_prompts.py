@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from workbench.files import read_text
 from workbench.library.formats import prompty
-from workbench.prompting.budget import Measure
-from workbench.prompting.chat import ChatTemplate
+from workbench.prompting.chat_template import ChatTemplate
 from workbench.prompting.prompt import Message, Prompt
+from workbench.prompting.prompt_parts import render_prompt
 from workbench.prompting.render import find_sections, find_variables, render
 from workbench.prompting.values import JsonText, read_json
 
@@ -108,7 +108,7 @@ def read_template(path: Path) -> object:
     find_sections(prompt.body)
     find_variables(prompt)
     render(replace(prompt, mode="completion"), {name: JsonText("[1]") for name in VALUES} | VALUES)
-    return Measure(prompt, VALUES, ())
+    return render_prompt(prompt, VALUES, ())
 
 
 @kind("chat-template", lambda folder: _write(folder, CHAT), mutate_chat_template)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.evaluation.bench import load_bench, save_bench
-from workbench.evaluation.scorers.registry import make_scorers
 from workbench.files import read_text
-from workbench.library.drafts import Drafts
+from workbench.library.autosave import AutosaveStore
 from workbench.library.library import Library
 from workbench.library.workspace import Workspace
-from workbench.measures import read_bytes, read_seconds
-from workbench.models.ollama import find_in_ollama
+from workbench.models.discovery import find_in_ollama
 from workbench.prompting.prompt import Prompt
+from workbench.runs.bench import load_bench, save_bench
+from workbench.scoring.factory import make_scorers
 from workbench.settings import load_settings
+from workbench.units import read_bytes, read_seconds
 
 from .grammars import mutate_yaml
 from .kinds import kind
@@ -46,7 +46,7 @@ repeats: 2
 SETTINGS = """theme = "workbench-dark"
 model_folders = ["~/models", "/srv"]
 live_delay_ms = 300
-parked_memory = "1 GiB"
+prompt_cache_ram = "1 GiB"
 step_seconds = "50 ms"
 threads = 0
 [keymap]
@@ -84,7 +84,7 @@ def make_drafts(folder: Path) -> list[Path]:
 
 def _open(drafts: Path) -> Workspace:
     folder = Path("/nonexistent")
-    return Workspace(Library(folder, trash=folder / "trash"), Drafts(drafts))
+    return Workspace(Library(folder, trash=folder / "trash"), AutosaveStore(drafts))
 
 
 @kind("drafts", make_drafts)
@@ -92,7 +92,7 @@ def read_drafts(path: Path) -> object:
     problems = _open(path).recover(["queues/new"])
     if problems:
         raise problems[0]
-    return Drafts(path).all()
+    return AutosaveStore(path).all()
 
 
 @kind("amounts", lambda folder: _write(folder, "amounts.txt", "512 MiB\n1.5 GB\n50 ms\n0.05 s\n2e3\n7"))

@@ -10,9 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import workbench.evaluation.summarizing  # what is imported at the first reading would count as its time
-import workbench.evaluation.whole  # noqa: F401
-
 from .kinds import kind
 
 sys.path.append(str(Path(__file__).parents[1]))  # where the fixture that writes a run lies
@@ -50,8 +47,8 @@ def make_seeds(folder: Path) -> list[Path]:
     """A store with two runs that have all kinds of rows, and copies of it to be damaged through SQL."""
     from stored_run import answer, make_cases, plain_variants, store_run
 
-    from workbench.evaluation.scorers.scorer import Score
     from workbench.prompting.prompt import Prompt
+    from workbench.scoring.scorer import Score
     from workbench.store.votes import VoteRecord, add_vote
 
     path = folder / "workbench.sqlite"
@@ -149,10 +146,10 @@ def _read_all(store: object, folder: Path) -> list[str]:
     from workbench.cli import diff, drift, runs, votes
     from workbench.cli.results import Formats
     from workbench.store.runs import list_runs
-    from workbench.tui.run_list import list_choices
+    from workbench.tui.run_text import describe_run
 
     told = [
-        _attempt(list_choices, store),
+        _attempt(lambda: [describe_run(run) for run in list_runs(store)]),
         _attempt(runs._list, store, False, True),
         _attempt(runs._list, store, True, False),
     ]
@@ -162,11 +159,11 @@ def _read_all(store: object, folder: Path) -> list[str]:
     forms = (
         Formats(),
         Formats(json=True),
-        Formats(csv=True, html=folder / "a.html", parquet=folder / "a.parquet"),
+        Formats(csv=True, files=(folder / "a.html", folder / "a.parquet")),
         Formats(markdown=True),
     )
     for run in [one.id for one in list_runs(store)] or ["last"]:
-        told += [_attempt(runs._show, store, run, one) for one in forms]
+        told += [_attempt(runs._show, store, run, one, ()) for one in forms]
         told.append(_attempt(_look, store, run))
         lists = ((False, False), (True, False), (False, True))
         told += [_attempt(votes.main, run, every, export, "", False) for every, export in lists]
@@ -178,8 +175,9 @@ def _read_all(store: object, folder: Path) -> list[str]:
 
 def _look(store: object, run: str) -> None:
     """What the screens read of a run."""
-    from workbench.evaluation.view import Filter, RunView, Sort
-    from workbench.evaluation.votes import Votes
+    from workbench.analysis.votes import Votes
+    from workbench.runs.matrix_rows import Filter, Sort
+    from workbench.runs.view import RunView
 
     view = RunView(store, run)
     _ = view.warnings, view.left_out, view.answers, view.metrics, view.damage()

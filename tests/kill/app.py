@@ -18,13 +18,13 @@ from unittest.mock import patch
 import psutil
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.session import Session
-from workbench.library.drafts import Drafts
+from workbench.library.autosave import AutosaveStore
+from workbench.runs.session import Session
 from workbench.settings import Settings
-from workbench.training.leftovers import sweep_leftovers
+from workbench.training.cleanup import remove_leftovers
 
 from .terminal import PseudoTerminal
-from .trial import PATIENCE, Cells, Kill, Trial, compare_cells
+from .trial import PATIENCE, Cells, Kill, KillTrial, compare_cells
 
 STAGES = ("opening", "typing", "matrix")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGSTOP", "closed")
@@ -35,7 +35,7 @@ _MARK = "ж"
 """typed last: once it is drawn, all that was typed before it has been taken"""
 _AWAKE = "щ"
 """typed once the app goes on after a SIGSTOP"""
-_END, _EVALUATE, _SAVE = "\x1b[1;5F", "\x05", "\x13"
+_END, _EVALUATE, _SAVE = "\x1b[1;5F", "\x1b[17~", "\x13"
 _WORDS = 8
 _SCRIPT = {
     "pace": "real",
@@ -61,7 +61,7 @@ def write_project(folder: Path) -> None:
     (folder / "demo.bench.yaml").write_text(_BENCH)
 
 
-class AppTrial(Trial):
+class AppTrial(KillTrial):
     """One session of the app, with a home and a project of its own, for prompts are saved."""
 
     def __init__(self, project: Path, home: Path) -> None:
@@ -88,7 +88,7 @@ class AppTrial(Trial):
         faults += self._check_run(expected) if kill.kind == "app matrix" else self._check_prompt(typed)
         if kill.signal == "SIGKILL":
             with patch.dict(os.environ, self.environment):
-                sweep_leftovers()  # as each start of the app does
+                remove_leftovers()  # as each start of the app does
         return replace(kill, faults=(*faults, *self.check()))
 
     # --- until the kill ------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class AppTrial(Trial):
     def _read_kept(self) -> str:
         """What is kept as drafts now."""
         try:
-            return "\n".join(Drafts(self.home / "data" / "drafts").all().values())
+            return "\n".join(AutosaveStore(self.home / "data" / "drafts").all().values())
         except (WorkbenchError, OSError):  # while it is written
             return ""
 

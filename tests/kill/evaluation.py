@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from .trial import PATIENCE, Cells, Kill, Trial, compare_cells
+from .trial import PATIENCE, Cells, Kill, KillTrial, compare_cells
 
 VICTIMS = ("command", "engine", "scorer")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGSTOP")
@@ -38,17 +38,17 @@ def write_project(folder: Path, gguf: Path) -> None:
     (folder / "demo.bench.yaml").write_text(_BENCH)
 
 
-class EvaluationTrial(Trial):
+class EvaluationTrial(KillTrial):
     """One evaluation with a home of its own."""
 
     def run_undisturbed(self) -> Cells:
-        code = self.start("eval", "demo.bench.yaml", "--reproducible", "--trust").wait(PATIENCE)
+        code = self.start("eval", "demo.bench.yaml", "--deterministic", "--trust").wait(PATIENCE)
         assert code == 0, f"an undisturbed run ended with {code}"
         return self.read_cells()
 
     def run_with(self, kill: Kill, expected: Cells) -> Kill:
         """Carry it out with a kill, go on until all is done, and hold it against what an undisturbed one gave."""
-        process = self.start("eval", "demo.bench.yaml", "--reproducible", "--trust", "--at-once", "4")
+        process = self.start("eval", "demo.bench.yaml", "--deterministic", "--trust", "--concurrency", "4")
         self._kill(process, kill)
         process.wait(PATIENCE)
         early = self.read_cells()

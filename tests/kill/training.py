@@ -16,12 +16,11 @@ from pathlib import Path
 import psutil
 
 from workbench.training.checkpoints import find_checkpoints
-from workbench.training.journal import read_events
-from workbench.training.place import Place
-from workbench.training.progress import JobEnded, JobSaved, JobStep
+from workbench.training.events import JobEnded, JobSaved, JobStep, read_events
+from workbench.training.job_dir import JobDir
 from workbench.training.registry import Registry
 
-from .trial import PATIENCE, Kill, Trial
+from .trial import PATIENCE, Kill, KillTrial
 
 VICTIMS = ("command", "job")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGSTOP")
@@ -33,9 +32,9 @@ prompt: ask
 library: .
 train: {path: train.jsonl}
 validation: {path: validation.jsonl}
-training: {steps: 8, batch: 2, learning_rate: 0.01, device: cpu}
+training: {max_steps: 8, batch_size: 2, learning_rate: 0.01, device: cpu}
 method: {dropout: 0.1}
-evaluation: {every: 2, cases: 2, samples: 2, max_tokens: 4}
+evaluation: {eval_steps: 2, cases: 2, samples: 2, max_tokens: 4}
 """
 
 Adapters = dict[str, str]
@@ -53,7 +52,7 @@ def write_project(folder: Path, base: Path) -> None:
     (folder / "my.recipe.yaml").write_text(_RECIPE)
 
 
-class TrainingTrial(Trial):
+class TrainingTrial(KillTrial):
     """One training with a home of its own."""
 
     @property
@@ -75,7 +74,7 @@ class TrainingTrial(Trial):
         faults = list(self._check_saved())
         codes = [code]
         while not self._is_done() and len(codes) < MOST_ATTEMPTS:
-            arguments = ["train", "--resume"] if self._places() else ["train", "my.recipe.yaml"]
+            arguments = ["train", "--resume"] if self._job_dirs() else ["train", "my.recipe.yaml"]
             codes.append(self.start(*arguments).wait(PATIENCE))
         if not self._is_done():
             faults.append(f"it never ended well: exit codes {codes}")
@@ -107,28 +106,28 @@ class TrainingTrial(Trial):
 
     def _check_saved(self) -> Iterator[str]:
         """The last state that was told to be saved must be there and whole, or a newer one."""
-        for place in self._places():
-            saved = [event.step for event in read_events(place.events).events if isinstance(event, JobSaved)]
-            held = [found.step for found in find_checkpoints(place.checkpoints)]
+        for job_dir in self._job_dirs():
+            saved = [event.step for event in read_events(job_dir.events).events if isinstance(event, JobSaved)]
+            held = [found.step for found in find_checkpoints(job_dir.checkpoints)]
             if saved and max(held, default=0) < saved[-1] and not self._is_done():
                 yield f"the state of update {saved[-1]} is lost; there are {held}"
 
     def _count_steps(self) -> int:
         """Updates that were told; -1 before there is a job."""
-        places = self._places()
-        if not places:
+        job_dirs = self._job_dirs()
+        if not job_dirs:
             return -1
-        return sum(isinstance(event, JobStep) for event in read_events(places[0].events).events)
+        return sum(isinstance(event, JobStep) for event in read_events(job_dirs[0].events).events)
 
     def _is_done(self) -> bool:
-        events = [event for place in self._places() for event in read_events(place.events).events]
+        events = [event for job_dir in self._job_dirs() for event in read_events(job_dir.events).events]
         return any(isinstance(event, JobEnded) and event.outcome == "done" for event in events)
 
-    def _places(self) -> list[Place]:
+    def _job_dirs(self) -> list[JobDir]:
         folder = self.home / "data" / "training"
         if not folder.is_dir():
             return []
-        return [Place(path) for path in sorted(folder.iterdir()) if (path / "job.json").is_file()]
+        return [JobDir(path) for path in sorted(folder.iterdir()) if (path / "job.json").is_file()]
 
 
 def draw_kill(number: int, seed: int, pause: float = 1.0) -> Kill:

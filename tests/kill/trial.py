@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from workbench.evaluation.view import RunView
+from workbench.runs.view import RunView
 from workbench.store.cells import read_cells
 from workbench.store.store import Store
 
@@ -25,8 +25,8 @@ PATIENCE = 240
 """seconds until something that is waited for must have happened, on a busy machine"""
 
 MODULES = {
-    "engine": "workbench.hosting.child",
-    "scorer": "workbench.evaluation.scoring.child",
+    "engine": "workbench.inference.worker.main",
+    "scorer": "workbench.scoring.server",
     "job": "workbench.training.child.__main__",
 }
 """victim -> the module that its process runs"""
@@ -53,7 +53,7 @@ class Kill:
     faults: tuple[str, ...] = ()
 
 
-class Trial:
+class KillTrial:
     """Commands of one home, in one project."""
 
     def __init__(self, project: Path, home: Path) -> None:
@@ -154,7 +154,7 @@ class Trial:
             run = RunView(store, "last").run.key
             return {
                 (cell.number, cell.variant): (
-                    "" if cell.failed else cell.answer.text,
+                    "" if cell.failed else cell.stored.completion.text,
                     cell.scores[0].value if cell.scores else -1.0,
                     bool(cell.scores) and cell.scores[0].applies,
                 )

@@ -44,11 +44,11 @@ def test_every_wrong_line_is_reported_with_its_number() -> None:
     with pytest.raises(PromptError) as caught:
         load_examples(text, PATH)
     assert caught.value.message.split("\n") == [
-        f"{PATH}:2: `id` is not a text, there is no `answer`",
+        f"{PATH}:2: `id` is not a string, `answer` is missing",
         f"{PATH}:3: not JSON at column 1: Expecting value",
-        f"{PATH}:5: an example is an object in braces",
+        f"{PATH}:5: expected a JSON object",
         f"{PATH}:6: the id `e1` is also that of line 1",
-        f"{PATH}:7: `a` is there twice",
+        f"{PATH}:7: the key `a` is duplicated",
     ]
 
 

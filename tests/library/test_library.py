@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from workbench import paths
 from workbench.errors import FileChangedError, FileError, PromptError
 from workbench.library.library import Library
+from workbench.library.search import parse_query
 from workbench.prompting.prompt import Example, Prompt
 from workbench.prompting.render import render
 
@@ -54,7 +57,7 @@ def own(tmp_path: Path, shipped: Path) -> Library:
 
 
 def names(library: Library, query: str = "") -> list[str]:
-    return [entry.name for entry in library.entries(query)]
+    return [entry.name for entry in library.entries() if parse_query(query).matches(entry)]
 
 
 def list_files(folder: Path) -> list[str]:
@@ -77,6 +80,16 @@ def test_the_search_looks_at_names_descriptions_and_texts(library: Library) -> N
     assert names(library, "answered way") == ["queues/few-shot"]
     assert names(library, "message") == ["queues/few-shot", "queues/plain"]
     assert names(library, "message nowhere") == []
+
+
+def test_the_line_with_the_most_words_of_a_search_is_found(library: Library) -> None:
+    query = parse_query("few-shot way answered metadata")
+    (entry,) = filter(query.matches, library.entries())
+    assert query.find_line(entry) == (
+        2,
+        "description: Answered messages show the way.  # seen in the list",
+    )
+    assert parse_query("few-shot").find_line(entry) is None
 
 
 def test_a_broken_prompt_is_listed_with_its_problem(library: Library) -> None:
@@ -294,7 +307,7 @@ def test_a_prompt_deleted_by_another_program_can_be_saved_under_its_name_again(o
 def test_a_name_that_is_taken_is_refused(own: Library, act: str) -> None:
     opened = own.open("queues/plain")
     before = opened.source
-    with pytest.raises(PromptError, match="already a prompt"):
+    with pytest.raises(PromptError, match="already exists"):
         if act == "save_as":
             own.save_as(Prompt("", "x"), "queues/plain")
         elif act == "restore":
@@ -371,3 +384,15 @@ def test_every_shipped_prompt_opens_renders_and_is_written_back_byte_for_byte(tm
         variables = dict.fromkeys(("message", "question"), "x")
         assert render(opened.prompt, variables, opened.prompt.examples)[-1].role == "user"
         assert library.duplicate(entry.name, f"copies/{entry.name}").source == opened.source
+
+
+def test_opening_a_prompt_clears_what_a_killed_save_left(own: Library) -> None:
+    path = own.open(own.entries()[0].name).path
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left = path.parent / f".{path.name}.{int(gone.stdout)}.0a1b2c3d.tmp"
+    alive = path.parent / f".{path.name}.{os.getppid()}.0a1b2c3d.tmp"
+    left.write_text("torn")
+    alive.write_text("half")
+    own.open(own.entries()[0].name)
+    assert not left.exists()
+    assert alive.read_text() == "half"

@@ -15,11 +15,11 @@ from hf_fixture import LINEAR, write_adapter, write_hf
 from safetensors.numpy import load_file, save_file
 
 from workbench.errors import ModelError
-from workbench.models.adapter import inspect_adapter
 from workbench.models.adapter_config import read_adapter_config
+from workbench.models.adapter_info import inspect_adapter
 from workbench.models.compatibility import check_compatible
-from workbench.models.inspect import inspect_gguf
 from workbench.models.merge_gguf import merge_gguf
+from workbench.models.model_info import inspect_gguf
 from workbench.models.reference import Adapter, Applied, Model
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of peft and transformers

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.models import adapter_cache
-from workbench.models.adapter_cache import LONGEST_IDLE_SECONDS, SAFE_SECONDS, clean, fetch
+from workbench.models import lora_to_gguf
+from workbench.models.lora_to_gguf import LONGEST_IDLE_SECONDS, SAFE_SECONDS, clean, fetch
 
 NOW = 2_000_000_000.0
 DAY = 24 * 3600.0
@@ -33,7 +33,7 @@ def test_what_nobody_used_for_long_goes(tmp_path):
 
 
 def test_beyond_the_limit_the_least_recently_used_go_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(adapter_cache, "MOST_BYTES", 25)
+    monkeypatch.setattr(lora_to_gguf, "MOST_BYTES", 25)
     for days, name in enumerate("abcd"):
         put(tmp_path, name, (days + 1) * DAY)
     clean(tmp_path, NOW)
@@ -41,7 +41,7 @@ def test_beyond_the_limit_the_least_recently_used_go_first(tmp_path, monkeypatch
 
 
 def test_what_was_used_just_now_stays_whatever_the_limit_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(adapter_cache, "MOST_BYTES", 0)
+    monkeypatch.setattr(lora_to_gguf, "MOST_BYTES", 0)
     put(tmp_path, "fresh", SAFE_SECONDS / 2)
     put(tmp_path, "idle", SAFE_SECONDS * 2)
     clean(tmp_path, NOW)
@@ -65,7 +65,7 @@ def test_a_file_that_is_not_there_is_made_and_the_others_are_looked_through(tmp_
 
 def test_a_file_that_another_process_takes_up_or_deletes_meanwhile_is_passed_over(tmp_path, monkeypatch):
     taken, gone = (put(tmp_path, name, LONGEST_IDLE_SECONDS + 1) for name in ("taken", "gone"))
-    own = adapter_cache._list
+    own = lora_to_gguf._list
 
     def listed(folder):
         found = own(folder)
@@ -73,7 +73,7 @@ def test_a_file_that_another_process_takes_up_or_deletes_meanwhile_is_passed_ove
         gone.unlink()
         return found
 
-    monkeypatch.setattr(adapter_cache, "_list", listed)
+    monkeypatch.setattr(lora_to_gguf, "_list", listed)
     clean(tmp_path, NOW)
     assert left(tmp_path) == ["taken"]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from workbench.errors import ModelError
-from workbench.models.adapter import check_values, inspect_adapter
+from workbench.models.adapter_info import check_values, inspect_adapter
 from workbench.models.compatibility import check_compatible
 from workbench.models.reference import Adapter, Model
 
@@ -83,7 +83,7 @@ def test_keys_of_a_newer_peft_are_left_aside_with_a_note(adapter: Adapter, hf: P
 
 
 def test_an_adapter_fits_its_own_base_in_both_forms(adapter: Adapter, hf: Path, tmp_path: Path) -> None:
-    from workbench.models.convert import convert_hf_to_gguf
+    from workbench.models.hf_to_gguf import convert_hf_to_gguf
 
     convert_hf_to_gguf(hf, tmp_path / "tiny.gguf", "f16")
     assert check_compatible(adapter, Model("tiny", hf, "hf")) == ()

@@ -20,10 +20,10 @@ from hf_fixture import write_hf
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: TID253 - the yardstick
 
+from workbench.analysis.equivalence_texts import list_special_texts, list_texts
 from workbench.errors import ModelError
-from workbench.evaluation.equivalence_texts import list_special_texts, list_texts
-from workbench.models.convert import convert_hf_to_gguf
-from workbench.models.gguf_ends import BY_TEXT
+from workbench.models.gguf_tokenizer import BY_TEXT
+from workbench.models.hf_to_gguf import convert_hf_to_gguf
 
 ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Phi3")
 SHAPES: dict[str, dict[str, Any]] = {
@@ -285,7 +285,7 @@ def check_tokens(folder: Path, made: llama_cpp.Llama) -> None:
 def test_templates_are_kept_by_name_and_taken_from_a_processor(
     write_base: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    from workbench.models.header import read_header
+    from workbench.models.gguf_header import read_header
 
     for quirk in ("named templates", "a processor's template"):
         folder = copy_of(write_base("Llama"), tmp_path / quirk)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.models.lineage import find_base, is_base
+from workbench.models.adapter_info import find_base, matches_base
 from workbench.models.reference import Model
 
 FILE = Model("desk-q8_0", Path("/models/desk-q8_0.gguf"))
@@ -22,7 +22,7 @@ CACHED = Model("ada/Tiny-LM-1B", Path("/hub/models--ada--Tiny-LM-1B/snapshots/01
     ],
 )
 def test_a_base_is_known_by_its_name_in_any_form(named, model, expected):
-    assert is_base(named, model) is expected
+    assert matches_base(named, model) is expected
 
 
 def test_the_base_is_looked_for_among_what_is_there():

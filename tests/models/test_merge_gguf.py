@@ -11,9 +11,9 @@ import pytest
 from gguf.quants import dequantize  # noqa: TID253 - the yardstick
 from gguf_fixture import write_gguf_adapter
 
-from workbench.engines.llamacpp.quantize import quantize
 from workbench.errors import ModelError
-from workbench.models.merge_gguf import find_packed, merge_gguf
+from workbench.inference.llamacpp.quantize import quantize
+from workbench.models.merge_gguf import find_quantized, merge_gguf
 from workbench.models.reference import Adapter, Applied, Model
 
 ALPHA, RANK = 8.0, 4
@@ -37,12 +37,10 @@ def base(tiny_gguf: Callable[..., Path]) -> Path:
     return tiny_gguf()
 
 
-def merged(
-    base: Path, out: Path, scale: float = 1.0, unpack: bool = False, whole: Path | None = None
-) -> tuple[dict[str, np.ndarray], Path]:
+def merged(base: Path, out: Path, scale: float = 1.0, whole: Path | None = None) -> tuple[dict[str, np.ndarray], Path]:
     """What the merged weights must be, and the file that was written. whole: the base in 32 bits."""
     adapter = write_gguf_adapter(out.with_name("adapter.gguf"), whole or base, rank=RANK, alpha=ALPHA)
-    merge_gguf(Model("base", base), [Applied(Adapter("mine", adapter, "gguf"), scale)], out, unpack)
+    merge_gguf(Model("base", base), [Applied(Adapter("mine", adapter, "gguf"), scale)], out)
     expected, pairs = weights(base), weights(adapter)
     for name in expected:
         if f"{name}.lora_a" in pairs:
@@ -73,16 +71,12 @@ def test_half_precision_stays_half_precision_but_for_the_last_bit(
     assert types(out) == types(tmp_path / "half.gguf")
 
 
-def test_a_packed_base_is_refused_unless_it_may_be_unpacked(base: Path, tmp_path: Path) -> None:
+def test_a_quantized_base_is_refused(base: Path, tmp_path: Path) -> None:
     quantize(base, tmp_path / "packed.gguf", "q8_0")
-    assert find_packed(Model("base", tmp_path / "packed.gguf")) == ("Q8_0",)
-    with pytest.raises(ModelError, match=r"packed \(Q8_0\)"):
+    assert find_quantized(Model("base", tmp_path / "packed.gguf")) == ("Q8_0",)
+    with pytest.raises(ModelError, match=r"quantized \(Q8_0\)"):
         merged(tmp_path / "packed.gguf", tmp_path / "new.gguf", whole=base)
     assert not (tmp_path / "new.gguf").exists()
-    expected, out = merged(tmp_path / "packed.gguf", tmp_path / "new.gguf", unpack=True, whole=base)
-    assert set(types(out).values()) == {0}
-    for name, array in weights(out).items():
-        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6)
 
 
 def test_what_half_precision_cannot_hold_is_refused(base: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from hf_fixture import write_adapter, write_hf
 from safetensors.torch import load_file
 
 from workbench.errors import ModelError
-from workbench.models.adapter import inspect_adapter
-from workbench.models.folder import inspect_folder
+from workbench.models.adapter_info import inspect_adapter
+from workbench.models.hf_folder import inspect_folder
 from workbench.models.pickled import rewrite
 from workbench.models.reference import Adapter
 

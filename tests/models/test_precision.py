@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import ModelError
-from workbench.models import precision
-from workbench.models.inspect import inspect
-from workbench.models.precision import expect_in_memory
+from workbench.models import memory_estimate
+from workbench.models.memory_estimate import expect_in_memory
+from workbench.models.model_info import inspect_model
 from workbench.models.reference import Model, with_precision
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -23,7 +23,7 @@ def test_half_precision_takes_half_the_memory():
     whole, half = expect_in_memory(DESK), expect_in_memory(with_precision(DESK, "bfloat16", ""))
     assert (whole.dtype, half.dtype) == ("float32", "bfloat16")
     assert half.file_bytes == whole.file_bytes // 2
-    assert half.cell_bytes == whole.cell_bytes // 2
+    assert half.kv_bytes_per_token == whole.kv_bytes_per_token // 2
     assert half.memory_bytes == whole.memory_bytes // 2
 
 
@@ -39,12 +39,12 @@ def test_a_checkpoint_in_bfloat16_is_computed_in_it_where_the_processor_can(monk
 
     folder = write_hf(tmp_path / "half", dtype=torch.bfloat16)
     for computes, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(precision, "computes_bfloat16", lambda answer=computes: answer)
+        monkeypatch.setattr(memory_estimate, "computes_bfloat16", lambda answer=computes: answer)
         assert expect_in_memory(Model("half", folder, "hf")).dtype == expected
 
 
 def test_a_file_keeps_what_it_says():
-    assert expect_in_memory(FILE) == inspect(FILE)
+    assert expect_in_memory(FILE) == inspect_model(FILE)
 
 
 @given(st.sampled_from(["float32", "float16", "bfloat16"]), st.sampled_from(["", "8bit", "4bit"]))
@@ -56,5 +56,5 @@ def test_only_a_folder_takes_a_precision(dtype, quantization):
 
 
 def test_unknown_precisions_are_named_together():
-    with pytest.raises(ModelError, match=r"dtype 'float8' is none of .* and quantization '3bit' is none of 8bit, 4bit"):
+    with pytest.raises(ModelError, match=r"dtype: .*found 'float8' and quantization: expected one of 8bit, 4bit"):
         with_precision(DESK, "float8", "3bit")

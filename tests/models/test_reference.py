@@ -5,7 +5,6 @@ import json
 import pytest
 
 from workbench.errors import ModelError
-from workbench.evaluation.bench import AdapterChoice, ModelChoice
 from workbench.models.reference import (
     Adapter,
     Applied,
@@ -16,6 +15,7 @@ from workbench.models.reference import (
     resolve_model,
     with_template_kwargs,
 )
+from workbench.runs.bench import AdapterChoice, ModelChoice
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_an_unknown_name_among_no_models_says_so(tmp_path):
 def test_what_is_no_model_is_refused(tmp_path, name):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="no model at"):
+    with pytest.raises(ModelError, match="No model at"):
         resolve_model(name, {}, tmp_path, ())
 
 

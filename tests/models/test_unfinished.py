@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import ModelError
-from workbench.models.adapter import inspect_adapter
-from workbench.models.discover import discover_models
-from workbench.models.inspect import inspect
+from workbench.models.adapter_info import inspect_adapter
+from workbench.models.discovery import discover_models
+from workbench.models.model_info import inspect_model
 from workbench.models.reference import Adapter, adapter_at, model_at
-from workbench.models.unfinished import finished_name
+from workbench.models.untrusted_files import finished_name
 
 NAMES = [
     *("tiny.gguf.part", "tiny.gguf.partial", "tiny.gguf.incomplete", "tiny.gguf.crdownload", "tiny.gguf.download"),
@@ -26,7 +26,7 @@ def test_a_file_under_the_name_of_a_download_is_listed_and_refused(name, tmp_pat
     (found,) = discover_models([tmp_path])
     assert found.path.name == name
     with pytest.raises(ModelError, match="download that has not finished"):
-        inspect(found)
+        inspect_model(found)
     assert finished_name(name) == "tiny.gguf"
 
 
@@ -42,12 +42,12 @@ def test_a_file_with_a_control_file_beside_it_is_not_whole(control, tmp_path, ti
     path = tmp_path / "tiny.gguf"
     path.write_bytes(tiny_gguf().read_bytes())
     (found,) = discover_models([tmp_path])
-    assert inspect(found).architecture == "llama"
+    assert inspect_model(found).architecture == "llama"
     (tmp_path / control).touch()
     with pytest.raises(ModelError, match=rf"not finished \({control} says so\)"):
-        inspect(found)
+        inspect_model(found)
     (tmp_path / control).unlink()
-    assert inspect(found).architecture == "llama"
+    assert inspect_model(found).architecture == "llama"
 
 
 def test_a_file_inside_the_bundle_of_a_browser_is_not_whole(tmp_path):
@@ -55,7 +55,7 @@ def test_a_file_inside_the_bundle_of_a_browser_is_not_whole(tmp_path):
     (tmp_path / "tiny.gguf.download" / "tiny.gguf").write_bytes(b"GGUF and some more")
     (found,) = discover_models([tmp_path])
     with pytest.raises(ModelError, match="download says so"):
-        inspect(found)
+        inspect_model(found)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_folder_whose_weights_are_on_their_way_is_listed_and_says_so(weights, 
         (tmp_path / "new" / name).write_text(text)
     (found,) = discover_models([tmp_path])
     with pytest.raises(ModelError, match=said):
-        inspect(found)
+        inspect_model(found)
 
 
 def test_a_cached_repository_whose_weights_are_on_their_way_says_so(tmp_path):
@@ -84,7 +84,7 @@ def test_a_cached_repository_whose_weights_are_on_their_way_says_so(tmp_path):
     (found,) = discover_models([tmp_path])
     assert found.name == "ada/tiny"
     with pytest.raises(ModelError, match=r"a download has not finished \(0a1b.incomplete\)"):
-        inspect(found)
+        inspect_model(found)
 
 
 def test_an_adapter_whose_weights_are_on_their_way_says_so(tmp_path):

@@ -16,9 +16,9 @@ def _talk(*roles: Role) -> tuple[Message, ...]:
     used: dict[str, int] = {}
     messages = []
     for role in roles:
-        place = used.setdefault(role, 0)
+        index = used.setdefault(role, 0)
         used[role] += 1
-        messages.append(Message(role, _TEXTS[role][place % len(_TEXTS[role])]))
+        messages.append(Message(role, _TEXTS[role][index % len(_TEXTS[role])]))
     return tuple(messages)
 
 

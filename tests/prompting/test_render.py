@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import MissingVariablesError, PromptError, TemplateError
 from workbench.prompting.prompt import Example, Message, Mode, Placement, Prompt
-from workbench.prompting.render import find_sections, find_variables, place_turns, render, render_turns
+from workbench.prompting.render import find_sections, find_variables, insert_turns, render, render_turns
 
 ANY = st.text()
 HOSTILE = st.one_of(
@@ -234,7 +234,7 @@ def test_completion_leaves_markers_as_text_and_takes_examples_inline() -> None:
 def test_turns_can_be_rendered_alone_and_placed_later() -> None:
     prompt = chat("user:\n{{ message }}", "turns")
     whole = render(prompt, {"message": "m"}, (E1, E2))
-    assert place_turns(render(prompt, {"message": "m"}), render_turns(prompt, (E1, E2))) == whole
+    assert insert_turns(render(prompt, {"message": "m"}), render_turns(prompt, (E1, E2))) == whole
 
 
 @given(st.lists(st.sampled_from(["user:", "# System:\r", "assistant:", "text", "", " "])).map("\n".join))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.datasets import Case
 from workbench.errors import MissingVariablesError, PromptError
-from workbench.evaluation.datasets import Case
 from workbench.prompting.prompt import Example, Prompt
 from workbench.prompting.render import find_variables, render
 from workbench.prompting.values import JsonText, Kind, read_json, write_json, write_value

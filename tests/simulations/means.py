@@ -6,37 +6,39 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from workbench.evaluation.statistics.interval import mean_interval, rate_difference_interval, rate_interval, wilson
-from workbench.evaluation.statistics.paired import contrast
-from workbench.evaluation.statistics.power import cases_for_rates, needed_for_rates
+from workbench.statistics.interval import mean_interval, rate_difference_interval, rate_interval, wilson
+from workbench.statistics.paired import compare_pairs
+from workbench.statistics.power import cases_for_rates, needed_for_rates
 
-from .results import Result, cover
-from .shapes import DIFFERENCES, SCORES, Shape
+from .results import SimulationResult, cover
+from .shapes import DIFFERENCES, SCORES, ScoreShape
 
 NO_BAND = "no interval of a rate can: Brown, Cai and DasGupta 2001"
 NEEDED = "as wide as the interval of the difference"
 
 
-def simulate_means(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_means(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     for shape in SCORES:
         for n in sizes:
             drawn = shape.draw(random, (datasets, n))
             yield cover("mean", shape.name, n, (mean_interval(row, shape.bounded)[0] for row in drawn), shape.mean)
 
 
-def simulate_differences(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_differences(
+    random: np.random.Generator, sizes: tuple[int, ...], datasets: int
+) -> Iterator[SimulationResult]:
     for shape in DIFFERENCES:
         for n in sizes:
             yield _simulate_pair(shape, n, shape.draw(random, (datasets, n)))
 
 
-def _simulate_pair(shape: Shape, n: int, drawn: np.ndarray) -> Result:
-    found = [contrast(np.stack([np.zeros(n), row], axis=1), [(0, 1)], bounded=shape.bounded)[0] for row in drawn]
+def _simulate_pair(shape: ScoreShape, n: int, drawn: np.ndarray) -> SimulationResult:
+    found = [compare_pairs(np.stack([np.zeros(n), row], axis=1), [(0, 1)], bounded=shape.bounded)[0] for row in drawn]
     false = float(np.mean([one.verdict != "not distinguishable" for one in found]))
     return cover("paired difference", shape.name, n, (one.interval for one in found), shape.mean, false)
 
 
-def simulate_rates(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_rates(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """Over many true rates, since for a single one the coverage of any interval jumps with every case."""
     for n in sizes:
         for low, high in ((0.5, 0.98), (0.9, 0.98)):
@@ -49,7 +51,7 @@ def simulate_rates(random: np.random.Generator, sizes: tuple[int, ...], datasets
             yield cover("rate", f"true rate {rate}", n, ends, rate, remark=NO_BAND)
 
 
-def simulate_repeats(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_repeats(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """Three repeats of each case, which agree always, half of the time or only by chance."""
     for agreement in (0.0, 0.5, 1.0):
         for n in sizes:
@@ -66,7 +68,9 @@ def simulate_repeats(random: np.random.Generator, sizes: tuple[int, ...], datase
 _DISCORDANT = ((0.1, 0.1), (0.05, 0.05), (0.02, 0.02), (0.02, 0.1), (0.1, 0.3), (0.0, 0.1))
 
 
-def simulate_rate_differences(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_rate_differences(
+    random: np.random.Generator, sizes: tuple[int, ...], datasets: int
+) -> Iterator[SimulationResult]:
     for a_only, b_only in _DISCORDANT:
         for n in sizes:
             drawn = random.multinomial(n, [a_only, b_only, 1 - a_only - b_only], datasets)
@@ -89,11 +93,11 @@ def _count_false(drawn: np.ndarray, n: int) -> float:
         values = np.zeros((n, 2))
         values[:a, 0] = 1.0
         values[a : a + b, 1] = 1.0
-        false += int(count) * (contrast(values, [(0, 1)], binary=True)[0].verdict != "not distinguishable")
+        false += int(count) * (compare_pairs(values, [(0, 1)], binary=True)[0].verdict != "not distinguishable")
     return false / len(drawn)
 
 
-def simulate_families(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_families(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """Four variants that are alike: six pairs, and in how many runs any of them has a verdict."""
     pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
     for n in sizes:
@@ -105,12 +109,12 @@ def simulate_families(random: np.random.Generator, sizes: tuple[int, ...], datas
                     values = (random.random((n, 4)) < hard).astype(float)
                 else:
                     values = np.where(random.random((n, 4)) < 0.4 * hard, random.random((n, 4)), 1.0)
-                found = contrast(values, pairs, binary, bounded=True)
+                found = compare_pairs(values, pairs, binary, bounded=True)
                 false += any(one.verdict != "not distinguishable" for one in found)
-            yield Result("any of six pairs", name, n, datasets, 1.0, false=false / datasets)
+            yield SimulationResult("any of six pairs", name, n, datasets, 1.0, false=false / datasets)
 
 
-def simulate_needed(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_needed(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """How often the range of the cases needed holds the number that the true rates ask for."""
     a_only, b_only = 0.1, 0.25
     truth = cases_for_rates(a_only, b_only)

@@ -16,7 +16,7 @@ ALWAYS = 0.95
 do are not drawn at random."""
 
 
-class Result(NamedTuple):
+class SimulationResult(NamedTuple):
     """One line of the table. shown: share of the data sets with an interval. covered: of those, that hold the truth.
 
     below, above: those that lie wholly below and above it. false: share of all data sets with a verdict where nothing
@@ -56,7 +56,7 @@ def cover(
     truth: float,
     false: float = float("nan"),
     remark: str = "",
-) -> Result:
+) -> SimulationResult:
     """intervals: of each data set, NaN where there is none."""
     ends = np.array([(low, high) for low, high in intervals])
     known = ends[~np.isnan(ends[:, 0])]
@@ -64,13 +64,15 @@ def cover(
     slack = 1e-12
     below, above = high < truth - slack, low > truth + slack
     if not len(known):
-        return Result(what, shape, n, len(ends), 0.0, false=false, remark=remark)
+        return SimulationResult(what, shape, n, len(ends), 0.0, false=false, remark=remark)
     covered = float(1 - below.mean() - above.mean())
     shown = len(known) / len(ends)
-    return Result(what, shape, n, len(ends), shown, covered, float(below.mean()), float(above.mean()), false, remark)
+    return SimulationResult(
+        what, shape, n, len(ends), shown, covered, float(below.mean()), float(above.mean()), false, remark
+    )
 
 
-def lay_table(results: Iterable[Result]) -> str:
+def lay_table(results: Iterable[SimulationResult]) -> str:
     """The table as Markdown."""
     head = "| what | shape | cases | shown | coverage | too low | too high | false verdicts | |"
     lines = [head, "|---|---|---:|---:|---:|---:|---:|---:|---|"]
@@ -82,7 +84,7 @@ def lay_table(results: Iterable[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _judge(one: Result) -> str:
+def _judge(one: SimulationResult) -> str:
     if not one.shown:
         return "too few cases"
     return "" if one.is_within(ERRORS) else "**outside**"

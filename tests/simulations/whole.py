@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.measurements import Table
-from workbench.evaluation.scale import compare_scales
-from workbench.evaluation.scorers.registry import make_scorers
-from workbench.evaluation.scorers.scorer import Judged
-from workbench.evaluation.statistics.classification import score_f1, score_repeated_f1
-from workbench.evaluation.statistics.corpus import corpus_interval
-from workbench.evaluation.statistics.interval import LEVEL
-from workbench.evaluation.statistics.rating import rate_cases
-from workbench.evaluation.summarizing import estimate
-from workbench.evaluation.view import Metric
+from workbench.analysis.adapter_scales import compare_with_best
+from workbench.analysis.measurements import MetricTable, estimate
+from workbench.analysis.variant_family import VariantFamily
+from workbench.datasets import Case
+from workbench.runs.matrix_rows import Metric
+from workbench.scoring.factory import make_scorers
+from workbench.scoring.scorer import ScoredSample
+from workbench.statistics.bradley_terry import rate_cases
+from workbench.statistics.f1 import score_f1, score_repeated_f1
+from workbench.statistics.interval import LEVEL
+from workbench.statistics.jackknife import jackknife_interval
 
-from .results import Result, cover
+from .results import SimulationResult, cover
 
 _REPEATS = 3
 JOINT = "all seven at once: at least 95%"
@@ -57,7 +57,7 @@ def _macro(chances: NDArray[np.float64]) -> float:
     return score_f1((chances * 10**9).astype(np.int64)).macro
 
 
-def simulate_f1(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_f1(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     for name, chances in LABELS:
         truth = _macro(chances)
         for n in sizes:
@@ -65,7 +65,9 @@ def simulate_f1(random: np.random.Generator, sizes: tuple[int, ...], datasets: i
             yield cover("macro F1", name, n, (score_f1(one).macro_bounds[0] for one in drawn), truth)
 
 
-def simulate_repeated_f1(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_repeated_f1(
+    random: np.random.Generator, sizes: tuple[int, ...], datasets: int
+) -> Iterator[SimulationResult]:
     """Three repeats of each case, of which each says the first one's answer two times in three."""
     name, chances = LABELS[0]
     labels, columns = chances.shape
@@ -107,10 +109,10 @@ _WORDS = (
 )
 
 
-def _write_answers(random: np.random.Generator, count: int) -> list[Judged]:
+def _write_answers(random: np.random.Generator, count: int) -> list[ScoredSample]:
     """Answers that keep most words of their references, some of them hardly any; some references are two."""
     scorer = make_scorers(["exact_match"])[0]
-    judged = []
+    samples = []
     for number in range(count):
         reference = list(random.choice(_WORDS, random.integers(4, 18)))
         kept = random.beta(6, 1.2)
@@ -119,15 +121,15 @@ def _write_answers(random: np.random.Generator, count: int) -> list[Judged]:
         other = tuple([" ".join(random.permutation(reference))] if random.random() < 0.3 else [])
         expected, text = " ".join(reference), " ".join(said)
         score = scorer.score(text, Case(number, {}, expected, number, other))
-        judged.append(Judged(text, expected, score, other, number))
-    return judged
+        samples.append(ScoredSample(text, expected, score, other, number))
+    return samples
 
 
-def simulate_corpus(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_corpus(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """BLEU and chrF of data sets drawn from 4,000 answers, whose value is the truth."""
     pool = _write_answers(random, 4_000)
     for scorer in make_scorers(["bleu", "chrf"]):
-        sums = scorer.sums(pool)["corpus"]
+        sums = scorer.corpus_sums(pool)["corpus"]
         truth = sums.value(sums.rows.sum(axis=0))
         for n in sizes:
             for repeats in (1, _REPEATS):
@@ -135,12 +137,12 @@ def simulate_corpus(random: np.random.Generator, sizes: tuple[int, ...], dataset
                 ends = []
                 for _ in range(datasets):
                     rows = sums.rows[np.repeat(random.integers(len(pool), size=n), repeats)]
-                    ends.append(corpus_interval(rows, cases.tolist(), sums.value, sums.ends)[0])
+                    ends.append(jackknife_interval(rows, cases.tolist(), sums.value, sums.ends)[0])
                 told = "answers kept to 83%" + (", three equal repeats" if repeats > 1 else "")
                 yield cover(f"corpus {scorer.name}", told, n, ends, truth)
 
 
-def simulate_ratings(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_ratings(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """Three variants, each case judged for every pair in both orders, which count once."""
     strengths = np.array([-0.6, 0.0, 0.6])
     pairs = np.array([(0, 1), (0, 2), (1, 2)])
@@ -165,7 +167,7 @@ def _rate(
     return rate_cases(np.tile(pairs, (n, 1)), shares.ravel(), cases, 3)
 
 
-def simulate_scale(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[Result]:
+def simulate_scale(random: np.random.Generator, sizes: tuple[int, ...], datasets: int) -> Iterator[SimulationResult]:
     """Seven scales that are alike: whether any is called worse than the one that happens to be best, and whether all
     seven intervals, that of the best one among them, hold the truth at once."""
     columns = {scale: at for at, scale in enumerate((0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5))}
@@ -177,9 +179,9 @@ def simulate_scale(random: np.random.Generator, sizes: tuple[int, ...], datasets
                 means = np.where(random.random((n, 7)) < 0.6 * hard, random.random((n, 7)), 1.0)
                 if metric.binary:
                     means = (random.random((n, 7)) > 0.5 * hard).astype(float)
-                table = Table(np.arange(n), means, np.ones((n, 7), dtype=np.int64))
+                table = MetricTable(np.arange(n), means, np.ones((n, 7), dtype=np.int64))
                 best = max(columns, key=lambda scale: means[:, columns[scale]].mean())
-                false += "worse" in compare_scales(table, metric, columns, best).values()
+                false += "worse" in compare_with_best(VariantFamily(metric, {}, columns, table), best).values()
                 found = estimate(table, metric, 1 - (1 - LEVEL) / 7)
                 ends.append((float(np.max([one.low for one in found])), float(np.min([one.high for one in found]))))
             yield cover("best of seven scales", name, n, ends, truth, false / datasets, JOINT)

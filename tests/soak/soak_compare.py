@@ -1,4 +1,4 @@
-"""Whether an answer is the one that the reproducible mode gives, and how near the choice was where it is not.
+"""Whether an answer is the one that the deterministic mode gives, and how near the choice was where it is not.
 
 A margin is the difference of the two likeliest tokens' logits where two answers part; for a drawn answer the distance
 of the draw to the border of its token, in probability. Knows nothing of what else ran.
@@ -14,8 +14,17 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from workbench.engines.engine import Chunk, Engine, Likelihood, Request, Sampling, TokenChoice, Weighed, Weighing
-from workbench.engines.sampler import PENALTY_TOKENS, find_candidates
+from workbench.inference.candidates import find_candidates
+from workbench.inference.types import (
+    Chunk,
+    Engine,
+    GenerateRequest,
+    Likelihood,
+    LoglikelihoodRequest,
+    LoglikelihoodResult,
+    Sampling,
+    TokenLogprob,
+)
 
 
 class Tolerance(NamedTuple):
@@ -39,21 +48,21 @@ class Parting(NamedTuple):
     found: str
 
 
-def answer_alone(engine: Engine, request: Request) -> list[Chunk]:
-    """The reproducible answer."""
-    engine.submit(replace(request, reproducible=True, priority=0))
+def answer_alone(engine: Engine, request: GenerateRequest) -> list[Chunk]:
+    """The deterministic answer."""
+    engine.submit(replace(request, deterministic=True, priority=0))
     chunks: list[Chunk] = []
     while engine.busy:
         chunks += [event for event in engine.step() if isinstance(event, Chunk)]
     return chunks
 
 
-def weigh_alone(engine: Engine, weighing: Weighing) -> tuple[Likelihood, ...]:
-    engine.weigh(replace(weighing, reproducible=True, priority=0))
+def weigh_alone(engine: Engine, weighing: LoglikelihoodRequest) -> tuple[Likelihood, ...]:
+    engine.loglikelihood(replace(weighing, deterministic=True, priority=0))
     found: tuple[Likelihood, ...] = ()
     while engine.busy:
         for event in engine.step():
-            found = event.likelihoods if isinstance(event, Weighed) else found
+            found = event.likelihoods if isinstance(event, LoglikelihoodResult) else found
     return found
 
 
@@ -65,10 +74,10 @@ def distance(found: Sequence[Likelihood], alone: Sequence[Likelihood]) -> float:
     return max((abs(one.logprob - other.logprob) / max(1, one.tokens) for one, other in pairs), default=0.0)
 
 
-def part(engine: Engine, request: Request, expected: str, found: str, biases: Mapping[str, float]) -> Parting:
-    """Look at the choice where an answer parts from the reproducible one. biases: the request's, by tokens' texts."""
-    chunks = answer_alone(engine, replace(request, guesses=engine.info.vocabulary))
-    written: list[TokenChoice] = []
+def part(engine: Engine, request: GenerateRequest, expected: str, found: str, biases: Mapping[str, float]) -> Parting:
+    """Look at the choice where an answer parts from the deterministic one. biases: the request's, by tokens' texts."""
+    chunks = answer_alone(engine, replace(request, top_logprobs=engine.info.vocabulary))
+    written: list[TokenLogprob] = []
     text, choices = "", chunks[-1].tokens
     for chunk in chunks:
         text, choices = text + chunk.text, chunk.tokens or choices
@@ -94,7 +103,7 @@ def part(engine: Engine, request: Request, expected: str, found: str, biases: Ma
 
 
 def _crossed(
-    engine: Engine, request: Request, written: Sequence[TokenChoice], found: str, biases: Mapping[str, float]
+    engine: Engine, request: GenerateRequest, written: Sequence[TokenLogprob], found: str, biases: Mapping[str, float]
 ) -> list[float]:
     """The margins where another token would have spelled what was found as well.
 
@@ -104,7 +113,9 @@ def _crossed(
     margins, before = [], 0
     for place, choice in enumerate(written):
         rest = found[before:]
-        if any(guess.text and guess.text != choice.text and rest.startswith(guess.text) for guess in choice.guesses):
+        if any(
+            guess.text and guess.text != choice.text and rest.startswith(guess.text) for guess in choice.top_logprobs
+        ):
             if request.sampling.temperature:
                 margins.append(_drawn(choice, request.sampling, place))
             else:
@@ -115,26 +126,26 @@ def _crossed(
 
 
 def _greedy(
-    choice: TokenChoice, sampling: Sampling, biases: Mapping[str, float], recent: Sequence[str], rest: str | None
+    choice: TokenLogprob, sampling: Sampling, biases: Mapping[str, float], recent: Sequence[str], rest: str | None
 ) -> float:
     """The gap between the likeliest two. rest: where a grammar ruled, only tokens that go on so are compared."""
-    counts = Counter(recent[-PENALTY_TOKENS:])
+    counts = Counter(recent[-sampling.repeat_last_n :])
 
     def value(text: str, logprob: float) -> float:
         seen = counts[text]
         penalty = sampling.frequency_penalty * seen + sampling.presence_penalty * bool(seen)
         return logprob + biases.get(text, 0.0) - penalty
 
-    others = [guess for guess in choice.guesses if guess.text != choice.text]
+    others = [guess for guess in choice.top_logprobs if guess.text != choice.text]
     if rest is not None:
         others = [guess for guess in others if guess.text and rest.startswith(guess.text)]
     best = max((value(guess.text, guess.logprob) for guess in others), default=-math.inf)
     return abs(value(choice.text, choice.logprob) - best)
 
 
-def _drawn(choice: TokenChoice, sampling: Sampling, place: int) -> float:
+def _drawn(choice: TokenLogprob, sampling: Sampling, place: int) -> float:
     """How far the draw was from another token, and how far that token from changing places with the next."""
-    logits = np.array([guess.logprob for guess in choice.guesses], np.float32)
+    logits = np.array([guess.logprob for guess in choice.top_logprobs], np.float32)
     _, values = find_candidates(logits, sampling)
     chances = np.cumsum(np.exp((values - values.max()) / sampling.temperature))
     assert sampling.seed is not None

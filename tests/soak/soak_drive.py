@@ -6,9 +6,18 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from workbench.engines.engine import Chunk, Engine, Failure, Likelihood, Progress, TokenChoice, Weighed, Weighing
+from workbench.inference.types import (
+    Chunk,
+    Engine,
+    Failure,
+    Likelihood,
+    LoglikelihoodRequest,
+    LoglikelihoodResult,
+    Progress,
+    TokenLogprob,
+)
 
-from .soak_plan import Asked
+from .soak_plan import SoakRequest
 
 MOST_WAITING = 160
 """Wishes under way at the same time."""
@@ -25,7 +34,7 @@ class Fate:
     ends: int = 0
     text: str = ""
     reason: str = ""
-    tokens: list[TokenChoice] = field(default_factory=list)
+    tokens: list[TokenLogprob] = field(default_factory=list)
     likelihoods: tuple[Likelihood, ...] = ()
 
 
@@ -39,7 +48,7 @@ class Drive:
         self._under_way: set[int] = set()
         self._called_off: dict[int, list[tuple[int, bool]]] = {}
 
-    def run(self, asked: Iterable[Asked]) -> None:
+    def run(self, asked: Iterable[SoakRequest]) -> None:
         """Ask in order, and go on until all has ended."""
         waiting, pause, lull = deque(asked), 0, False
         while waiting or self.engine.busy:
@@ -51,16 +60,16 @@ class Drive:
             pause = max(0, pause - 1)
             lull = lull and self.engine.busy
 
-    def _ask(self, one: Asked) -> None:
+    def _ask(self, one: SoakRequest) -> None:
         wish = one.wish
-        self.fates[wish.id] = Fate(self.steps, wish.reproducible)
+        self.fates[wish.id] = Fate(self.steps, wish.deterministic)
         self._under_way.add(wish.id)
         if wish.priority == 0 and self.engine.busy:  # as the process's reader does, while a step is under way
-            self.engine.make_way(wish.id)
+            self.engine.preempt(wish.id)
             self._take(self.engine.step())
-            self.engine.go_on(wish.id)
-        if isinstance(wish, Weighing):
-            self.engine.weigh(wish)
+            self.engine.resume(wish.id)
+        if isinstance(wish, LoglikelihoodRequest):
+            self.engine.loglikelihood(wish)
         else:
             self.engine.submit(wish)
         if one.cancel_after is not None:
@@ -70,7 +79,7 @@ class Drive:
         called_off = [one for one in self._called_off.pop(self.steps, ()) if one[0] in self._under_way]
         for number, interrupts in called_off:
             if interrupts:  # as the process's reader does, while a step is under way
-                self.engine.interrupt(number)
+                self.engine.abort(number)
         if called_off:
             self._take(self.engine.step())
         for number, _ in called_off:
@@ -81,11 +90,11 @@ class Drive:
     def _take(self, events: Sequence[object]) -> None:
         for event in events:
             match event:
-                case Progress(number, "running"):
+                case Progress(number, "running") if self.fates[number].begun is None:
                     self.fates[number].begun = self.steps
                 case Chunk():
                     self._hear(event)
-                case Weighed(number, likelihoods):
+                case LoglikelihoodResult(number, likelihoods):
                     self.fates[number].likelihoods = likelihoods
                     self._end(number, "weighed")
                 case Failure(number, message):

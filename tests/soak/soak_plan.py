@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.engines.engine import Request, Sampling, Weighing
+from workbench.inference.types import GenerateRequest, LoglikelihoodRequest, Sampling
 from workbench.models.reference import Applied
 from workbench.prompting.prompt import Message
 
@@ -26,13 +26,13 @@ PATIENCE = 40
 """Steps after which a request is called off at the latest, where it is at all."""
 
 
-class Asked(NamedTuple):
+class SoakRequest(NamedTuple):
     """wish: with an id of its own. cancel_after: steps behind its submit; None lets it end. interrupts: also in a step.
 
     pause: steps before the next one is asked. lull: whether everything is let end before that.
     """
 
-    wish: Request | Weighing
+    wish: GenerateRequest | LoglikelihoodRequest
     cancel_after: int | None = None
     interrupts: bool = False
     pause: int = 0
@@ -53,28 +53,30 @@ class Material(NamedTuple):
     ends: Sequence[int]
 
 
-def plan(count: int, seed: int, material: Material) -> list[Asked]:
+def plan(count: int, seed: int, material: Material) -> list[SoakRequest]:
     """So many wishes."""
     chance = random.Random(seed)
     return [_ask(chance, number, material) for number in range(1, count + 1)]
 
 
-def _ask(chance: random.Random, number: int, material: Material) -> Asked:
+def _ask(chance: random.Random, number: int, material: Material) -> SoakRequest:
     messages = _converse(chance, material.known)
     adapters = material.sets[min(int(chance.expovariate(0.35)), len(material.sets) - 1)]
     live = chance.random() < 0.3
-    reproducible = chance.random() < 0.04
+    deterministic = chance.random() < 0.04
     if chance.random() < 0.12:
-        wish: Request | Weighing = Weighing(
-            number, messages, _answers(chance), "chat", adapters, 0 if live else 1, reproducible
+        wish: GenerateRequest | LoglikelihoodRequest = LoglikelihoodRequest(
+            number, messages, _answers(chance), "chat", adapters, 0 if live else 1, deterministic
         )
     else:
-        guesses = chance.choice((0, 0, 0, 1, 5))
-        sampling = _sample(chance, {str(token): -1000.0 for token in material.ends})
-        wish = Request(number, messages, sampling, "chat", adapters, guesses, 0 if live else 1, reproducible)
+        top_logprobs = chance.choice((0, 0, 0, 1, 5))
+        sampling = _sample(chance, {f"id:{token}": -1000.0 for token in material.ends})
+        wish = GenerateRequest(
+            number, messages, sampling, "chat", adapters, top_logprobs, 0 if live else 1, deterministic
+        )
     called_off = chance.randrange(PATIENCE) if chance.random() < 0.15 else None
     pause = chance.choice((0, 0, 0, 0, 1, 2, 6))
-    return Asked(wish, called_off, chance.random() < 0.5, pause, chance.random() < 0.004)
+    return SoakRequest(wish, called_off, chance.random() < 0.5, pause, chance.random() < 0.004)
 
 
 def _converse(chance: random.Random, known: Sequence[tuple[str, str]]) -> tuple[Message, ...]:

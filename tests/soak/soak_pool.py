@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from workbench.engines.engine import Chunk, Event, Failure, Likelihood, Request, Weighing
+from tests.inference.listener import Handle, loglikelihood, submit
 from workbench.errors import WorkbenchError
-from workbench.hosting.pool import Pool, Ticket
+from workbench.inference.pool import Pool
+from workbench.inference.types import Chunk, Event, Failure, GenerateRequest, Likelihood, LoglikelihoodRequest
 from workbench.models.reference import Model
 
 from .soak_compare import distance
-from .soak_plan import Asked
+from .soak_plan import SoakRequest
 
 PATIENCE = 120.0
 """Seconds for which nothing ends, after which it is given up."""
@@ -58,19 +59,19 @@ class Story:
 
 @dataclass
 class Account:
-    """What a soak found. apart: requests whose text is another one than the reproducible; weighed: see distance.
+    """What a soak found. apart: requests whose text is another one than the deterministic; weighed: see distance.
 
     memory: of the engine's process, before and after.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
     odd: list[str] = field(default_factory=list)
-    apart: list[tuple[Request, str, str]] = field(default_factory=list)
+    apart: list[tuple[GenerateRequest, str, str]] = field(default_factory=list)
     weighed: float = 0.0
     memory: list[int] = field(default_factory=list)
 
 
-def soak_pool(asked: Sequence[Asked], pool: Pool, model: Model) -> Account:
+def soak_pool(asked: Sequence[SoakRequest], pool: Pool, model: Model) -> Account:
     """Ask for all of a plan, and again reproducibly for all that was not called off."""
     account = Account()
     _run(asked[: len(asked) // 4], pool, model)
@@ -86,43 +87,45 @@ def soak_pool(asked: Sequence[Asked], pool: Pool, model: Model) -> Account:
             account.odd.append(f"{one.wish.id}: {story.ends}")
         if usual:
             left.append((one, story))
-    alone = [Asked(replace(one.wish, reproducible=True, priority=1)) for one, _ in left]
+    alone = [SoakRequest(replace(one.wish, deterministic=True, priority=1)) for one, _ in left]
     for (one, story), again in zip(left, _run(alone, pool, model), strict=True):
-        if isinstance(one.wish, Weighing):
+        if isinstance(one.wish, LoglikelihoodRequest):
             account.weighed = max(account.weighed, distance(story.likelihoods, again.likelihoods))
         elif story.text != again.text:
             account.apart.append((one.wish, again.text, story.text))
     return account
 
 
-def _run(asked: Sequence[Asked], pool: Pool, model: Model) -> list[Story]:
+def _run(asked: Sequence[SoakRequest], pool: Pool, model: Model) -> list[Story]:
     """Every story, when all have ended. A request is called off when so many others have been asked behind it."""
     stories: list[Story] = []
-    tickets: dict[int, list[Ticket]] = {}
+    handles: dict[int, list[Handle]] = {}
     for place, one in enumerate(asked):
         if place >= SIDE_BY_SIDE:
             _wait(stories[place - SIDE_BY_SIDE])
         story = Story()
         stories.append(story)
-        ticket = _ask(one.wish, pool, model, story)
+        handle = _ask(one.wish, pool, model, story)
         if one.cancel_after is not None:
-            tickets.setdefault(place + one.cancel_after, []).append(ticket)
-        for other in tickets.pop(place, ()):
+            handles.setdefault(place + one.cancel_after, []).append(handle)
+        for other in handles.pop(place, ()):
             other.cancel()
-    for ticket in (ticket for late in tickets.values() for ticket in late):
-        ticket.cancel()
+    for handle in (handle for late in handles.values() for handle in late):
+        handle.cancel()
     for story in stories:
         _wait(story)
     return stories
 
 
-def _ask(wish: Request | Weighing, pool: Pool, model: Model, story: Story) -> Ticket:
-    more = {"adapters": wish.adapters, "priority": wish.priority, "reproducible": wish.reproducible}
-    if isinstance(wish, Weighing):
-        weighing = pool.weigh(model, wish.messages, wish.answers, wish.mode, **more)
+def _ask(wish: GenerateRequest | LoglikelihoodRequest, pool: Pool, model: Model, story: Story) -> Handle:
+    more = {"adapters": wish.adapters, "priority": wish.priority, "deterministic": wish.deterministic}
+    if isinstance(wish, LoglikelihoodRequest):
+        weighing = loglikelihood(pool, model, wish.messages, wish.answers, wish.mode, **more)
         weighing.likelihoods.add_done_callback(story.settle)
-        return weighing.ticket
-    return pool.submit(model, wish.messages, wish.sampling, wish.mode, story.take, guesses=wish.guesses, **more)
+        return weighing.handle
+    return submit(
+        pool, model, wish.messages, wish.sampling, wish.mode, story.take, top_logprobs=wish.top_logprobs, **more
+    )
 
 
 def _wait(story: Story) -> None:
@@ -130,4 +133,4 @@ def _wait(story: Story) -> None:
 
 
 def _memory(pool: Pool) -> int:
-    return max((resident.memory_bytes for resident in pool.residents()), default=math.inf)
+    return max((resident.memory_bytes for resident in pool.loaded_models()), default=math.inf)

@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 
 from workbench import paths
-from workbench.engines.engine import Chunk, Progress, Request, Sampling
-from workbench.engines.llamacpp.engine import LlamaEngine
+from workbench.inference.llamacpp.engine import LlamaEngine
+from workbench.inference.types import Chunk, GenerateRequest, Progress, Sampling
 from workbench.models.reference import Adapter, Applied, Model
 from workbench.prompting.prompt import Message
 
 from .soak_compare import TOLERANCES
 from .soak_drive import Drive
-from .soak_plan import Asked, Material, plan, read_messages
+from .soak_plan import Material, SoakRequest, plan, read_messages
 from .soak_report import Report, Soak
 
 CONTEXT = 448
@@ -71,7 +71,7 @@ def make_sets(folder: Path) -> list[tuple[Applied, ...]]:
     return sets + [(Applied(shipped, 0.1 * step),) for step in range(2, 9) if step != 5]
 
 
-def fill(engine: LlamaEngine, known: Sequence[tuple[str, str]], asked: Sequence[Asked]) -> int:
+def fill(engine: LlamaEngine, known: Sequence[tuple[str, str]], asked: Sequence[SoakRequest]) -> int:
     """Use every sequence and every cell of every set's context at once: what is lost would be missed now.
 
     Returns how many of a hundred requests to the bare model began in the first step.
@@ -86,7 +86,7 @@ def fill(engine: LlamaEngine, known: Sequence[tuple[str, str]], asked: Sequence[
         failures = [event for event in _drain(engine) if getattr(event, "message", "")]
         assert not failures, failures
     for number in range(100):
-        engine.submit(Request(2 * NUMBERS + number, (Message("user", "x"),), Sampling(max_tokens=2)))
+        engine.submit(GenerateRequest(2 * NUMBERS + number, (Message("user", "x"),), Sampling(max_tokens=2)))
     started = sum(isinstance(event, Progress) for event in engine.step())
     _drain(engine)
     return started
@@ -96,12 +96,12 @@ def _look(report: Report, engine: LlamaEngine) -> None:
     """Note the memory now."""
     gc.collect()
     report.memory.append(int(psutil.Process().memory_info().rss))
-    endings = sum(scheduler._endings.bytes for scheduler in engine._contexts.schedulers)
-    report.kept.append(engine.status.parked_bytes + endings)
+    logits = sum(scheduler._prefixes._logits.bytes for scheduler in engine._contexts.schedulers)
+    report.kept.append(engine.status.prompt_cache_bytes + logits)
 
 
-def _long(number: int, text: str, adapters: tuple[Applied, ...] = ()) -> Request:
-    return Request(number, (Message("user", text),), Sampling(max_tokens=CONTEXT), adapters=adapters)
+def _long(number: int, text: str, adapters: tuple[Applied, ...] = ()) -> GenerateRequest:
+    return GenerateRequest(number, (Message("user", text),), Sampling(max_tokens=CONTEXT), adapters=adapters)
 
 
 def _drain(engine: LlamaEngine) -> list[object]:
@@ -112,4 +112,4 @@ def _drain(engine: LlamaEngine) -> list[object]:
 
 
 def _used(engine: LlamaEngine) -> int:
-    return engine.status.used_cells
+    return engine.status.used_kv_tokens

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.inference.types import Completion
+from workbench.store.cell_records import CellRecord, InputRecord, ScoreRecord, StoredCompletion
 from workbench.store.cells import (
-    Answer,
-    CellRecord,
-    InputRecord,
-    ScoreRecord,
     add_cells,
     add_inputs,
-    count_answers,
-    find_answer,
+    count_completions,
+    find_completions,
     get_cell,
     get_input,
     read_cells,
+    read_finished,
     read_inputs,
     read_numbers,
-    read_places,
 )
 from workbench.store.fingerprints import fingerprint
 from workbench.store.runs import MetricRecord, Run, create_run, get_run
@@ -50,17 +49,18 @@ def begin(store: Store) -> int:
 def test_a_cell_comes_back_as_it_was_written(shared, text, thinking, error, scores):
     run = begin(shared)
     judged = tuple(ScoreRecord(place, value, True, said, said, said) for place, (value, said) in enumerate(scores))
-    answer = Answer(text, thinking, 3, 2, 1, 0.5, 9.0, 0.75, 0.25, "eos", b"\0digest" + text.encode())
-    cell = CellRecord(4, 1, 2, answer, bool(error), False, 1.5, error, error, judged)
+    done = Completion(text, thinking, 3, 2, 9, 4, 0.5, 0.6, 9.0, 0.75, "eos", True, ("one note", "another"))
+    stored = StoredCompletion(done, 0.25, b"\0digest" + text.encode())
+    cell = CellRecord(4, 1, 2, stored, bool(error), False, 1.5, error, error, judged)
     add_cells(shared, run, [cell])
     (found,) = read_cells(shared, run)
     assert found == get_cell(shared, run, 4, 1, 2)
-    assert found.answer.key > 0
+    assert found.stored.key > 0
     assert found == CellRecord(
         4,
         1,
         2,
-        Answer(**{**{n: getattr(answer, n) for n in answer.__struct_fields__}, "key": found.answer.key}),
+        msgspec.structs.replace(stored, key=found.stored.key),
         bool(error),
         False,
         1.5,
@@ -72,9 +72,13 @@ def test_a_cell_comes_back_as_it_was_written(shared, text, thinking, error, scor
 
 def test_counts_follow_the_cells_also_when_one_is_replaced(store):
     run = begin(store)
-    failed = CellRecord(1, 0, 0, Answer(), failed=True, error="It fell.")
-    assert add_cells(store, run, [failed, CellRecord(2, 0, 0, Answer("x"), cached=True)]) == (2, 1, 1)
-    again = CellRecord(1, 0, 0, Answer("y"), scores=(ScoreRecord(0, 1.0),))
+    failed = CellRecord(1, 0, 0, StoredCompletion(), failed=True, error="It fell.")
+    assert add_cells(store, run, [failed, CellRecord(2, 0, 0, StoredCompletion(Completion("x")), cached=True)]) == (
+        2,
+        1,
+        1,
+    )
+    again = CellRecord(1, 0, 0, StoredCompletion(Completion("y")), scores=(ScoreRecord(0, 1.0),))
     assert add_cells(store, run, [again]) == (0, -1, 0)
     assert add_cells(store, run, [again]) == (0, 0, 0)
     now = get_run(store, run)
@@ -84,25 +88,25 @@ def test_counts_follow_the_cells_also_when_one_is_replaced(store):
 
 def test_a_known_answer_is_found_by_its_digest_and_kept_once(store):
     run = begin(store)
-    answer = Answer("Lantern", digest=b"one", kept=True, stop_reason="eos")
+    answer = StoredCompletion(Completion("Lantern", stop_reason="eos"), digest=b"one", reusable=True)
     add_cells(store, run, [CellRecord(1, 0, 0, answer)])
-    known = find_answer(store, b"one")
-    assert known.text == "Lantern"
+    known = find_completions(store, [b"one"]).get(b"one")
+    assert known.completion.text == "Lantern"
     add_cells(store, run, [CellRecord(1, 1, 0, known, cached=True)])
     assert store.read("SELECT count(*) FROM completions")[0][0] == 1
-    assert get_cell(store, run, 1, 1, 0).answer.text == "Lantern"
-    assert find_answer(store, b"two") is None
+    assert get_cell(store, run, 1, 1, 0).stored.completion.text == "Lantern"
+    assert find_completions(store, [b"two"]).get(b"two") is None
     others = [(b"%d" % n, 100) for n in range(1200)]
-    assert count_answers(store, [(b"one", 100), (b"two", 100), *others]) == 1
-    assert count_answers(store, [(b"one", known.output_tokens - 1)]) == 0
+    assert count_completions(store, [(b"one", 100), (b"two", 100), *others]) == 1
+    assert count_completions(store, [(b"one", known.completion.output_tokens - 1)]) == 0
 
 
 def test_another_answer_to_a_known_question_stays_with_its_own_cell(store):
     run = begin(store)
-    add_cells(store, run, [CellRecord(1, 0, 0, Answer("first", digest=b"one", kept=True))])
-    add_cells(store, run, [CellRecord(2, 0, 0, Answer("second", digest=b"one", kept=True))])
-    assert find_answer(store, b"one").text == "first"
-    assert get_cell(store, run, 2, 0, 0).answer.text == "second"
+    add_cells(store, run, [CellRecord(1, 0, 0, StoredCompletion(Completion("first"), digest=b"one", reusable=True))])
+    add_cells(store, run, [CellRecord(2, 0, 0, StoredCompletion(Completion("second"), digest=b"one", reusable=True))])
+    assert find_completions(store, [b"one"]).get(b"one").completion.text == "first"
+    assert get_cell(store, run, 2, 0, 0).stored.completion.text == "second"
 
 
 def test_equal_cases_are_kept_once_and_read_in_order(store):
@@ -121,10 +125,10 @@ def test_equal_cases_are_kept_once_and_read_in_order(store):
 
 def test_places_tell_what_is_done_with_failures_or_without(store):
     run = begin(store)
-    cells = [CellRecord(n, 0, r, Answer(), failed=n == 2) for n in (1, 2) for r in (0, 1)]
-    add_cells(store, run, [*cells, CellRecord(1, 1, 0, Answer())])
-    assert sorted(read_places(store, run, 0)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    assert sorted(read_places(store, run, 0, failed=False)) == [(1, 0), (1, 1)]
+    cells = [CellRecord(n, 0, r, StoredCompletion(), failed=n == 2) for n in (1, 2) for r in (0, 1)]
+    add_cells(store, run, [*cells, CellRecord(1, 1, 0, StoredCompletion())])
+    assert sorted(read_finished(store, run, 0)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert sorted(read_finished(store, run, 0, failed=False)) == [(1, 0), (1, 1)]
 
 
 def test_a_fingerprint_follows_the_content_and_is_remembered(store, tmp_path):

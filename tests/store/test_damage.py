@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 from stored_run import answer, make_cases, plain_variants, store_run
 
+from workbench.analysis.baseline import read_series
+from workbench.analysis.summary import summarize
+from workbench.analysis.votes import Votes
 from workbench.errors import StoreError
-from workbench.evaluation.drift import read_drift
-from workbench.evaluation.summary import summarize
-from workbench.evaluation.view import Filter, RunView
-from workbench.evaluation.votes import Votes
 from workbench.prompting.prompt import Prompt
-from workbench.store.cells import find_answer, get_cell
+from workbench.runs.matrix_rows import Filter
+from workbench.runs.provenance import Provenance
+from workbench.runs.serialisation import read_config
+from workbench.runs.view import RunView
+from workbench.store.cells import find_completions, get_cell
 from workbench.store.damage import describe_damaged_runs
+from workbench.store.recovery import recover
 from workbench.store.runs import find_run, list_runs
 from workbench.store.schema import MIGRATIONS
 from workbench.store.store import Store
@@ -26,6 +30,7 @@ from workbench.store.votes import VoteRecord, add_vote
 
 CASES = make_cases(4)
 VERSION_3 = Path(__file__).with_name("store_version_3.sql")
+VERSION_6 = Path(__file__).with_name("store_version_6.sql")
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ HIDDEN = [
     ("UPDATE completions SET text = X'41' WHERE key = 1", "1 cell cannot be read", "case 1, A"),
     ("UPDATE completions SET output_tokens = 'many' WHERE key = 5", "1 cell cannot be read", "case 1, B"),
     ("UPDATE completions SET stop_reason = 'bored' WHERE key = 5", "1 cell cannot be read", "case 1, B"),
-    ("UPDATE completions SET seconds = 1e999 WHERE key = 5", "1 cell cannot be read", "case 1, B"),
+    ("UPDATE completions SET elapsed_seconds = 1e999 WHERE key = 5", "1 cell cannot be read", "case 1, B"),
     ("DELETE FROM cells WHERE number = 4 AND variant = 1", "1 finished cell is missing", ""),
 ]
 
@@ -103,7 +108,7 @@ def test_a_damaged_score_hides_and_counts_as_none(opened):
 
 
 def test_details_of_a_score_that_are_no_json_leave_its_value(opened):
-    view = opened("UPDATE scores SET more = '[[[' WHERE number = 2 AND variant = 1")
+    view = opened("UPDATE scores SET details = '[[[' WHERE number = 2 AND variant = 1")
     assert view.cell("B", 2).scores[0].value == 1.0
     assert view.damage() == ("Damaged: 1 score has lost its details (case 2, B, exact_match).",)
 
@@ -133,23 +138,23 @@ def test_a_case_whose_input_is_gone_is_left_out_of_the_rows(opened):
 
 @pytest.mark.parametrize("text", ["X'EDA080'", "X'4CFF'", "X'C3'"], ids=["surrogate", "no utf-8", "cut"])
 def test_broken_bytes_of_a_text_show_as_signs_and_are_named(opened, text):
-    view = opened(f"UPDATE completions SET text = CAST({text} AS TEXT), digest = X'07', kept = 1 WHERE key = 2")
+    view = opened(f"UPDATE completions SET text = CAST({text} AS TEXT), digest = X'07', reusable = 1 WHERE key = 2")
     shown = view.cell("A", 2).completion.text
     assert "\ufffd" in shown
     shown.encode()
     assert view.damage() == ("Damaged: 1 answer holds damaged text (case 2, A).",)
     assert [row.number for row in view.rows(Filter(text="message 2"))] == [2]
-    assert find_answer(view.store, b"\x07") is None  # never taken for an answer that is known
+    assert find_completions(view.store, [b"\x07"]).get(b"\x07") is None  # never taken for an answer that is known
 
 
 def test_a_variant_that_lost_its_name_keeps_its_place(opened):
-    view = opened("UPDATE variants SET name = X'00' WHERE place = 0")
+    view = opened("UPDATE variants SET name = X'00' WHERE position = 0")
     assert view.variants == ("variant 1 (unreadable)", "B")
     assert view.cell("B", 1).completion.text == "Lantern"
     assert "1 variant has lost its name" in view.damage()[0]
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM variants WHERE place = 1", "UPDATE variants SET name = 'C'"])
+@pytest.mark.parametrize("statement", ["DELETE FROM variants WHERE position = 1", "UPDATE variants SET name = 'C'"])
 def test_variants_that_are_not_those_of_the_bench_are_told_and_the_rest_is_summarized(opened, statement):
     view = opened(statement)
     summary = summarize(view)
@@ -203,7 +208,7 @@ def test_a_run_that_lacks_the_metric_of_its_bench_has_no_point_and_the_others_do
     cells = [answer(one.name, case, "Abacus") for one in variants for case in CASES]
     view = store_run(path, variants, CASES, cells, started=1_795_000_500.0)
     change(path, "UPDATE metrics SET name = X'00' WHERE run = 2")
-    drift = read_drift(view.store, "demo", "exact_match")
+    drift = read_series(view.store, "demo", "exact_match")
     assert [sorted(point.values) for point in drift.points] == [["A", "B"], []]
     view.store.close()
 
@@ -271,9 +276,12 @@ def test_damaged_bytes_in_a_message_of_sqlite_are_no_traceback(path, broken):
     store.close()
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 100), (2000, 3000), (0, 4096)], ids=["header", "schema", "first page"])
-def test_a_damaged_first_page_takes_no_table_along(path, start, end):
+@pytest.mark.parametrize(("start", "end"), [(0, 100), (-1, -1), (0, 4096)], ids=["header", "schema", "first page"])
+def test_a_damaged_schema_takes_no_table_along(path, start, end):
     whole = path.read_bytes()
+    if start < 0:  # a page of the schema of which the first holds but the places
+        start = whole.rindex(b"CREATE TABLE cells") // 4096 * 4096
+        end = start + 4096
     data = whole[:start] + b"\xcc" * (end - start) + whole[end:]
     path.write_bytes(data)
     store = Store(path)
@@ -342,3 +350,47 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_all_that_is_in
     assert summarize(view).variant("few-shot").scores["exact_match"].n == 4
     assert get_cell(store, view.run.key, 4, 0, 0).cached
     store.close()
+
+
+def test_the_columns_keys_and_options_of_version_6_have_their_names_of_today(tmp_path):
+    path = tmp_path / "workbench.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_6.read_text())
+    store = Store(path)
+    assert store.notice == ""
+    check_version_6(store)
+    store.close()
+    assert Store(path).read("PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
+def test_a_damaged_store_of_version_6_is_recovered_under_the_names_of_today(tmp_path):
+    path = tmp_path / "workbench.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_6.read_text())
+    assert recover(path, sure=True) is not None
+    store = Store(path)
+    check_version_6(store)
+    store.close()
+
+
+def check_version_6(store: Store) -> None:
+    view = RunView(store, "last")
+    assert view.damage() == ()
+    assert [variant.deterministic for variant in view.bench.variants] == [True, False, False]
+    assert Provenance.decode(view.provenance("A")).variant.deterministic
+    assert read_config(view.run).concurrency == 32
+    cell = view.cell("A", 1)
+    assert (cell.completion.text, cell.completion.deterministic, cell.completion.elapsed_seconds) == (
+        "label1",
+        True,
+        0.02,
+    )
+    assert [(score.scorer, score.value, score.parts) for score in cell.scores] == [
+        ("exact_match", 1.0, {}),
+        ("judge", 0.75, {"judge": 0.75}),
+    ]
+    assert view.cell("C", 3, 1).error.startswith("Variables are missing")
+    assert (view.run.done, view.run.failed) == (18, 6)
+    assert [vote.choice for vote in Votes(store, view).list()] == ["left"]
+    digest = bytes.fromhex(view.cell("B", 2).prompt_digest)
+    assert find_completions(store, [digest]).get(digest).completion.text == "something"

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from workbench.errors import StoreError
-from workbench.store.cells import Answer, CellRecord, InputRecord, add_cells, add_inputs, find_answer
+from workbench.inference.types import Completion
+from workbench.store.cell_records import CellRecord, InputRecord, StoredCompletion
+from workbench.store.cells import add_cells, add_inputs, find_completions
 from workbench.store.runs import (
     MetricRecord,
     Run,
@@ -87,12 +89,16 @@ def test_erasing_takes_only_what_no_other_run_has_and_keeps_known_answers(store)
     gone, left = begin(store, "gone", 1_790_000_000), begin(store, "left", 1_790_000_100)
     for run in (gone, left):
         add_inputs(store, run.key, [InputRecord(1, "shared", "x"), InputRecord(2, f"own of {run.bench}")])
-        known = Answer("known", digest=run.bench.encode(), kept=True)
-        add_cells(store, run.key, [CellRecord(1, 0, 0, known), CellRecord(2, 0, 0, Answer(f"{run.bench} only"))])
+        known = StoredCompletion(Completion("known"), digest=run.bench.encode(), reusable=True)
+        add_cells(
+            store,
+            run.key,
+            [CellRecord(1, 0, 0, known), CellRecord(2, 0, 0, StoredCompletion(Completion(f"{run.bench} only")))],
+        )
     remove_run(store, gone.key)
     assert erase_removed(store) == (gone.id,)
     assert [body for (body,) in store.read("SELECT body FROM inputs ORDER BY body")] == ["own of left", "shared"]
     assert store.read("SELECT count(*) FROM cells")[0][0] == 2
-    assert find_answer(store, b"gone").text == "known"
+    assert find_completions(store, [b"gone"]).get(b"gone").completion.text == "known"
     assert store.read("SELECT count(*) FROM completions WHERE text = 'gone only'")[0][0] == 0
     assert store.read("SELECT count(*) FROM completions WHERE text = 'left only'")[0][0] == 1

@@ -8,17 +8,9 @@ import threading
 import pytest
 
 from workbench.errors import StoreError
-from workbench.store.cells import (
-    Answer,
-    CellRecord,
-    InputRecord,
-    ScoreRecord,
-    add_cells,
-    add_inputs,
-    find_answer,
-    find_reply,
-    get_cell,
-)
+from workbench.inference.types import Completion
+from workbench.store.cell_records import CellRecord, InputRecord, ScoreRecord, StoredCompletion
+from workbench.store.cells import add_cells, add_inputs, find_completions, find_reply, get_cell
 from workbench.store.runs import MetricRecord, Run, create_run, get_run, list_runs
 from workbench.store.schema import MIGRATIONS
 from workbench.store.store import Store
@@ -37,7 +29,7 @@ def begin(store: Store, **values) -> Run:
 
 
 def cell(number: int, text: str = "Lantern", **values) -> CellRecord:
-    return CellRecord(number, 0, 0, Answer(text, output_tokens=1, stop_reason="eos"), **values)
+    return CellRecord(number, 0, 0, StoredCompletion(Completion(text, output_tokens=1, stop_reason="eos")), **values)
 
 
 def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path):
@@ -48,7 +40,7 @@ def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path):
     first.close()
     second = Store(tmp_path / "w.sqlite")
     found = get_cell(second, run.key, 1, 0, 0)
-    assert found.answer.text == "Lantern"
+    assert found.stored.completion.text == "Lantern"
     assert found.scores == (ScoreRecord(0, 1.0, True, "Lantern", "The same."),)
     assert get_run(second, run.key).done == 1
     second.close()
@@ -106,6 +98,60 @@ def test_a_transaction_that_fails_leaves_nothing_behind(store):
     assert get_run(store, run.key).note == ""
 
 
+def test_closing_waits_for_a_transaction_of_another_thread(tmp_path):
+    """A connection that is closed while its thread works with it ends the process."""
+    store, begun, go_on = Store(tmp_path / "s.sqlite"), threading.Event(), threading.Event()
+    failures = []
+
+    def work():
+        try:
+            with store.write() as connection:
+                connection.execute("CREATE TABLE kept (value)")
+                begun.set()
+                assert go_on.wait(30)
+                connection.execute("INSERT INTO kept VALUES (7)")
+        except StoreError as error:
+            failures.append(error)
+
+    worker, closing = threading.Thread(target=work), threading.Thread(target=store.close)
+    worker.start()
+    assert begun.wait(30)
+    closing.start()
+    while store._connections:  # from here on it is being closed
+        threading.Event().wait(0.001)
+    go_on.set()
+    worker.join(30)
+    closing.join(30)
+    assert not failures
+    again = Store(tmp_path / "s.sqlite")
+    assert again.read("SELECT value FROM kept") == [(7,)]
+    again.close()
+
+
+def test_closing_stops_what_another_thread_reads(tmp_path):
+    store, begun = Store(tmp_path / "s.sqlite"), threading.Event()
+    told = []
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+    def work():
+        try:
+            begun.set()
+            store.read(endless)
+        except StoreError as error:
+            told.append(error)
+
+    worker = threading.Thread(target=work)
+    store.read("SELECT 1")
+    worker.start()
+    assert begun.wait(30)
+    while len(store._connections) < 2:  # the thread has a connection of its own
+        threading.Event().wait(0.001)
+    store.close()
+    worker.join(30)
+    assert not worker.is_alive()
+    assert len(told) == 1
+
+
 def test_waiting_for_another_writer_ends_with_a_word_about_it(tmp_path):
     first, second = Store(tmp_path / "w.sqlite"), Store(tmp_path / "w.sqlite", busy_seconds=0.05)
     run = begin(first)
@@ -122,11 +168,12 @@ import sys
 from pathlib import Path
 from workbench.store.store import Store
 from workbench.store.runs import Run, create_run
-from workbench.store.cells import Answer, CellRecord, add_cells
+from workbench.inference.types import Completion
+from workbench.store.cells import CellRecord, StoredCompletion, add_cells
 store = Store(Path(sys.argv[1]))
 run = create_run(store, Run("", sys.argv[2], "", started=1_800_000_000, total=200), ["A"], [])
 for number in range(1, 201):
-    add_cells(store, run.key, [CellRecord(number, 0, 0, Answer(f"{sys.argv[2]} {number}"))])
+    add_cells(store, run.key, [CellRecord(number, 0, 0, StoredCompletion(Completion(f"{sys.argv[2]} {number}")))])
 store.close()
 """
 
@@ -140,7 +187,7 @@ def test_two_processes_write_into_one_new_store_at_once(tmp_path):
     assert {run.bench: run.done for run in runs} == {"one": 200, "two": 200}
     assert len({run.id for run in runs}) == 2
     for run in runs:
-        assert get_cell(store, run.key, 200, 0, 0).answer.text == f"{run.bench} 200"
+        assert get_cell(store, run.key, 200, 0, 0).stored.completion.text == f"{run.bench} 200"
     store.close()
 
 
@@ -182,7 +229,8 @@ def test_answers_of_hugging_face_models_that_an_adapter_may_have_changed_are_no_
     connection.commit()
     connection.close()
     store = Store(path)
-    assert [bool(find_answer(store, bytes([place]))) for place in range(5)] == [True, False, True, False, False]
+    known = find_completions(store, [bytes([place]) for place in range(5)])
+    assert sorted(known) == [bytes([0]), bytes([2])]
     assert find_reply(store, b"q") is None
-    assert get_cell(store, 1, 1, 1, 0).answer.text == "text"
+    assert get_cell(store, 1, 1, 1, 0).stored.completion.text == "text"
     store.close()

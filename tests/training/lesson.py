@@ -6,9 +6,9 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from workbench.evaluation import document
+from workbench import yaml_document
 from workbench.settings import Settings
-from workbench.training.place import Place, make_place
+from workbench.training.job_dir import JobDir, create_job_dir
 from workbench.training.recipe import Recipe, parse_recipe
 from workbench.training.task import Task, open_task
 
@@ -19,8 +19,8 @@ prompt: ask
 library: .
 train: {path: train.jsonl}
 validation: {path: validation.jsonl}
-training: {steps: 4, batch: 2, learning_rate: 0.01, device: cpu}
-evaluation: {every: 2, cases: 2, samples: 2, max_tokens: 4}
+training: {max_steps: 4, batch_size: 2, learning_rate: 0.01, device: cpu}
+evaluation: {eval_steps: 2, cases: 2, samples: 2, max_tokens: 4}
 """
 WORDS = ("parcel", "kettle", "house", "here")
 
@@ -44,6 +44,6 @@ def open_lesson(folder: Path, changes: str = "") -> Task:
     return open_task(read(changes), folder, Settings(), "lesson")
 
 
-def place_of(folder: Path, changes: str = "", name: str = "lesson") -> Place:
+def job_dir_of(folder: Path, changes: str = "", name: str = "lesson") -> JobDir:
     """A new job that nobody carries out yet."""
-    return make_place(name, document.encode(read(changes)), folder, datetime.now())
+    return create_job_dir(name, yaml_document.encode(read(changes)), folder, datetime.now())

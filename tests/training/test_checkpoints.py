@@ -1,19 +1,27 @@
 from __future__ import annotations
 
-from workbench.training.checkpoints import MANIFEST, SAVING, Bookmark, find_checkpoints, prune, seal, sweep
+from workbench.training.checkpoints import (
+    MANIFEST,
+    SAVING,
+    TrainerState,
+    commit_checkpoint,
+    find_checkpoints,
+    prune,
+    remove_partial,
+)
 
 
 def write_state(folder, step, content=b"weights"):
     written = folder / SAVING / f"checkpoint-{step}"
     written.mkdir(parents=True)
     (written / "model.bin").write_bytes(content)
-    return seal(folder, written.name, Bookmark(step, tokens=step * 10))
+    return commit_checkpoint(folder, written.name, TrainerState(step, tokens=step * 10))
 
 
 def test_a_sealed_state_is_found_with_its_bookmark(tmp_path):
     write_state(tmp_path, 4)
     write_state(tmp_path, 12)
-    assert [(found.step, found.bookmark.tokens) for found in find_checkpoints(tmp_path)] == [(4, 40), (12, 120)]
+    assert [(found.step, found.trainer_state.tokens) for found in find_checkpoints(tmp_path)] == [(4, 40), (12, 120)]
 
 
 def test_a_state_that_was_being_written_is_not_there(tmp_path):
@@ -22,7 +30,7 @@ def test_a_state_that_was_being_written_is_not_there(tmp_path):
     half.mkdir(parents=True)
     (half / "model.bin").write_bytes(b"wei")
     assert [found.step for found in find_checkpoints(tmp_path)] == [4]
-    sweep(tmp_path)
+    remove_partial(tmp_path)
     assert not (tmp_path / SAVING).exists()
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.training.job import curve
-from workbench.training.journal import Journal, follow_events, read_events
-from workbench.training.progress import JobBegan, JobNotice, JobStep
+from workbench.training.events import JobNotice, JobStarted, JobStep, Journal, follow_events, read_events
+from workbench.training.job import merge_steps
 
 
 def notice(text: str) -> JobNotice:
@@ -55,10 +54,10 @@ def test_following_ends_when_nobody_writes_and_misses_nothing(tmp_path):
 
 
 def test_updates_made_again_after_a_kill_replace_those_that_were_lost():
-    began = JobBegan(1.0, 1, 0, 4, 1.0, 8, 2, 1, 2, "cpu", "float32", 0.1, 2)
-    again = JobBegan(1.0, 2, 2, 4, 1.0, 8, 2, 1, 2, "cpu", "float32", 0.1, 2)
+    began = JobStarted(1.0, 1, 0, 4, 1.0, 8, 2, 1, 2, "cpu", "float32", 0.1, 2)
+    again = JobStarted(1.0, 2, 2, 4, 1.0, 8, 2, 1, 2, "cpu", "float32", 0.1, 2)
     events = (began, step(1, 3.0), step(2, 2.0), step(3, 9.0), again, step(3, 1.5), step(4, 1.0))
-    assert [(made.step, made.loss) for made in curve(events)] == [(1, 3.0), (2, 2.0), (3, 1.5), (4, 1.0)]
+    assert [(made.step, made.loss) for made in merge_steps(events)] == [(1, 3.0), (2, 2.0), (3, 1.5), (4, 1.0)]
 
 
 @given(st.lists(st.text()))

@@ -13,12 +13,12 @@ from lesson import RECIPE
 
 import workbench
 from workbench.training.checkpoints import SAVING, find_checkpoints
+from workbench.training.events import JobEvaluated, JobNotice, JobStarted, JobStep
 from workbench.training.job import find_job
-from workbench.training.progress import JobBegan, JobExamined, JobStep
 from workbench.training.registry import Registry
 
-LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-"""two processes side by side; the recipe says that they compute on the CPU"""
+EXAMPLES = Path(workbench.__file__).parents[1] / "docs" / "accelerate"
+"""Each for two processes side by side; the recipe says that they compute on the CPU."""
 
 
 def has_gloo() -> bool:
@@ -31,10 +31,12 @@ def has_gloo() -> bool:
     importlib.util.find_spec("accelerate") is None or not has_gloo(),
     reason="accelerate cannot start processes that talk to each other on this machine",
 )
-def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson, tmp_path):
+@pytest.mark.parametrize("example", ["ddp.yaml", "fsdp.yaml"])
+def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson, tmp_path, example):
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
-    command = [sys.executable, *LAUNCH, "--main_process_port", "0", "-m", "workbench.training.child", "my.recipe.yaml"]
+    launch = ["-m", "accelerate.commands.launch", "--config_file", str(EXAMPLES / example)]
+    command = [sys.executable, *launch, "-m", "workbench.training.child", "my.recipe.yaml"]
     done = subprocess.run(
         command,
         env={
@@ -50,11 +52,13 @@ def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson, tmp_pa
     assert (lesson / "my.recipe.yaml").read_text() == RECIPE
     job = find_job()
     events = list(job.events(follow=False))
-    began = [event for event in events if isinstance(event, JobBegan)]
+    began = [event for event in events if isinstance(event, JobStarted)]
     assert [(one.processes, one.steps) for one in began] == [(2, 4)]
     assert [event.step for event in events if isinstance(event, JobStep)] == [1, 2, 3, 4]
-    assert [event.step for event in events if isinstance(event, JobExamined)] == [0, 2, 4]
+    assert [event.step for event in events if isinstance(event, JobEvaluated)] == [0, 2, 4]
+    told = [event.text for event in events if isinstance(event, JobNotice) and "shards on graphics cards" in event.text]
+    assert len(told) == (example == "fsdp.yaml"), "accelerate has no FSDP on a CPU, which is said"
     assert [entry.name for entry in Registry().entries()] == ["my"]
-    assert [state.step for state in find_checkpoints(job.place.checkpoints)][-1] == 4
-    assert not (job.place.checkpoints / SAVING).exists()
-    assert not list(runtime.rglob("*.claim"))
+    assert [state.step for state in find_checkpoints(job.job_dir.checkpoints)][-1] == 4
+    assert not (job.job_dir.checkpoints / SAVING).exists()
+    assert not list(runtime.rglob("*.reservation"))

@@ -5,9 +5,10 @@ from lesson import RECIPE, open_lesson, read
 
 from workbench.errors import ModelError, TrainingError, WorkbenchError
 from workbench.settings import Settings
-from workbench.training.fields import list_fields, list_sections
-from workbench.training.recipe import Method, Recipe, load_recipe, parse_recipe, save_recipe
-from workbench.training.task import open_task, recipe_of
+from workbench.training.method import Method
+from workbench.training.recipe import Recipe, load_recipe, parse_recipe, save_recipe
+from workbench.training.recipe_fields import list_fields, list_sections
+from workbench.training.task import open_task, recipe_from_bench
 
 
 def test_saving_keeps_comments_and_order(lesson):
@@ -30,8 +31,15 @@ def test_everything_wrong_is_told_at_once_with_its_line():
 
 def test_values_that_cannot_be_are_told_at_once():
     with pytest.raises(TrainingError) as caught:
-        parse_recipe("base: x\nmethod: {rank: 0, dropout: 2}\ntraining: {batch: 0, learning_rate: -1}\n", "it")
-    for words in ("prompt:", "train:", "method.rank", "method.dropout", "training.batch", "training.learning_rate"):
+        parse_recipe("base: x\nmethod: {rank: 0, dropout: 2}\ntraining: {batch_size: 0, learning_rate: -1}\n", "it")
+    for words in (
+        "prompt:",
+        "train:",
+        "method.rank",
+        "method.dropout",
+        "training.batch_size",
+        "training.learning_rate",
+    ):
         assert words in caught.value.message
 
 
@@ -53,7 +61,7 @@ def test_a_gguf_base_is_refused_with_what_to_name_instead(lesson, desk_gguf):
 
 def test_missing_rows_say_which_rows_are_meant(lesson):
     (lesson / "empty.jsonl").write_text("")
-    with pytest.raises(WorkbenchError, match="There are no rows to learn from"):
+    with pytest.raises(WorkbenchError, match="No rows to train on"):
         open_lesson(lesson, "train: {path: empty.jsonl}")
 
 
@@ -66,7 +74,7 @@ def test_a_file_with_splits_beside_it_is_examined_on_its_validation_split(lesson
 
 def test_a_bench_brings_its_own_train_split_prompt_and_scorers(lesson, desk_hf):
     bench = desk_hf.parents[1] / "prompts" / "demo.bench.yaml"
-    recipe = recipe_of(bench, "plain", Settings())
+    recipe = recipe_from_bench(bench, "plain", Settings())
     assert recipe.base == str(desk_hf)
     task = open_task(recipe, lesson, Settings())
     assert task.train is not None
@@ -79,7 +87,7 @@ def test_a_bench_brings_its_own_train_split_prompt_and_scorers(lesson, desk_hf):
 
 def test_a_variant_that_is_not_there_is_told_with_those_that_are(lesson, desk_hf):
     with pytest.raises(TrainingError) as caught:
-        recipe_of(desk_hf.parents[1] / "prompts" / "demo.bench.yaml", "plane", Settings())
+        recipe_from_bench(desk_hf.parents[1] / "prompts" / "demo.bench.yaml", "plane", Settings())
     assert "few-shot, warm" in caught.value.hint
 
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from workbench.errors import FileError, TrainingError
-from workbench.models.discover import default_folders, discover_adapters
+from workbench.models.discovery import default_folders, discover_adapters
 from workbench.settings import Settings
-from workbench.training.manifest import Manifest, Measured, read_manifest
+from workbench.training.manifest import DatasetScores, Manifest, read_manifest
 from workbench.training.registry import Registry
 
 
@@ -73,7 +73,7 @@ def test_notes_tags_and_measurements_stay_with_a_folder_that_moves(registry, sta
     registry.note("queues", "the good one")
     assert registry.tag("queues", add=["friday", "mine"]) == ("friday", "mine")
     assert registry.tag("queues", remove=["mine"]) == ("friday",)
-    registry.measured("queues", Measured({"exact_match": 0.5}, 10))
+    registry.measured("queues", DatasetScores({"exact_match": 0.5}, 10))
     shutil.move(path, tmp_path / "elsewhere")
     held = registry.find(str(tmp_path / "elsewhere")).manifest
     assert held is not None

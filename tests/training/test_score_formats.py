@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from workbench.evaluation.words import format_score
-from workbench.training.judge import Judge
-from workbench.training.progress import MARGIN, is_share
+from workbench.training.child.evaluator import ValidationScorers
+from workbench.training.events import REWARD_MARGIN, is_share
 from workbench.training.sweep import _estimate
+from workbench.units import format_score
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_only_a_share_is_a_percentage(value, share, said):
 
 
 def test_a_reward_margin_is_no_share_also_where_nobody_says_so():
-    assert not is_share(MARGIN, ())
+    assert not is_share(REWARD_MARGIN, ())
     assert is_share("reward accuracy", ())
     assert not is_share("bleu", ("bleu",))
 
 
 def test_scorers_whose_values_go_beyond_1_are_known_as_such(tmp_path):
-    assert Judge(("exact_match", "edit_distance"), tmp_path).free == ("edit_distance",)
+    assert ValidationScorers(("exact_match", "edit_distance"), tmp_path).free == ("edit_distance",)
 
 
 def test_a_sweep_gives_an_interval_to_rates_alone():

@@ -12,13 +12,12 @@ from lesson import read
 import workbench
 from workbench.errors import TrainingError
 from workbench.training import sweep
-from workbench.training.job import Job
-from workbench.training.journal import Journal
+from workbench.training.events import JobEnded, JobEvaluated, Journal
+from workbench.training.job import TrainingJob
+from workbench.training.job_dir import create_job_dir
 from workbench.training.manifest import Manifest, write_manifest
-from workbench.training.place import make_place
-from workbench.training.progress import JobEnded, JobExamined
 from workbench.training.registry import Registry
-from workbench.training.space import Range, read_values, set_values, write_values
+from workbench.training.search_space import Range, format_values, parse_values, set_values
 from workbench.training.sweep import Sweep
 
 
@@ -29,10 +28,10 @@ def trained(lesson, monkeypatch):
 
     def start(recipe, folder, name="", path=None):
         begun.append(recipe)
-        place = make_place(recipe.name, "", folder, datetime.now())
+        job_dir = create_job_dir(recipe.name, "", folder, datetime.now())
         score = min(recipe.method.rank / 20, 1.0)
-        journal = Journal(place.events)
-        journal.write(JobExamined(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
+        journal = Journal(job_dir.events)
+        journal.write(JobEvaluated(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
         if recipe.training.learning_rate > 1:
             journal.write(JobEnded(2.0, "failed", "It blew up."))
         else:
@@ -41,9 +40,9 @@ def trained(lesson, monkeypatch):
             write_manifest(adapter, Manifest(recipe.name, 1, 1.0, "lora", "b", "d", ""))
             journal.write(JobEnded(2.0, "done", "Done.", adapter=str(adapter), best_step=2))
         journal.close()
-        return Job(place)
+        return TrainingJob(job_dir)
 
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(sweep, "start_job", start)
     return begun
 
 
@@ -90,28 +89,28 @@ def test_a_value_that_no_recipe_has_is_told(lesson):
 
 
 def test_values_and_ranges_are_read_from_the_command_line():
-    assert read_values("method.rank=4,8") == ("method.rank", (4, 8))
-    assert read_values("training.learning_rate=1e-4..1e-2") == ("training.learning_rate", Range(1e-4, 1e-2, True))
-    assert read_values("method.dropout=0..0.5") == ("method.dropout", Range(0.0, 0.5, False))
-    assert read_values("method.dora=true,false") == ("method.dora", (True, False))
+    assert parse_values("method.rank=4,8") == ("method.rank", (4, 8))
+    assert parse_values("training.learning_rate=1e-4..1e-2") == ("training.learning_rate", Range(1e-4, 1e-2, True))
+    assert parse_values("method.dropout=0..0.5") == ("method.dropout", Range(0.0, 0.5, False))
+    assert parse_values("method.use_dora=true,false") == ("method.use_dora", (True, False))
     for wrong in ("method.rank", "method.rank=", "x=a..b", "x=5..1"):
         with pytest.raises(TrainingError):
-            read_values(wrong)
+            parse_values(wrong)
 
 
-class Learning(Job):
+class Learning(TrainingJob):
     """A job that is examined four times, as long as nobody ends it."""
 
-    def __init__(self, place, scores, ended):
-        super().__init__(place)
+    def __init__(self, job_dir, scores, ended):
+        super().__init__(job_dir)
         self._scores, self._ended = scores, ended
         self._at, self._stopped = 0, False
-        place.is_alive = lambda: True
+        job_dir.is_alive = lambda: True
 
     def events(self, follow=True):
         for step, score in enumerate(self._scores, 1):
             self._at = step
-            yield JobExamined(1.0, step, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", step == 1)
+            yield JobEvaluated(1.0, step, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", step == 1)
             if self._stopped:
                 self._ended.append(self._at)
                 yield JobEnded(2.0, "stopped", "It was stopped.")
@@ -132,29 +131,29 @@ from datetime import datetime
 from pathlib import Path
 
 from workbench.training import sweep
-from workbench.training.job import Job
-from workbench.training.journal import Journal
+from workbench.training.job import TrainingJob
+from workbench.training.events import Journal
 from workbench.training.manifest import Manifest, write_manifest
-from workbench.training.place import make_place
-from workbench.training.progress import JobEnded, JobExamined
+from workbench.training.job_dir import create_job_dir
+from workbench.training.events import JobEnded, JobEvaluated
 from workbench.training.recipe import load_recipe
 from workbench.training.registry import Registry
 
 
 def start(recipe, folder, name="", path=None):
-    place = make_place(recipe.name, "", folder, datetime.now())
-    journal = Journal(place.events)
+    job_dir = create_job_dir(recipe.name, "", folder, datetime.now())
+    journal = Journal(job_dir.events)
     score = recipe.method.rank / 20
-    journal.write(JobExamined(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
+    journal.write(JobEvaluated(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
     adapter = Registry().folder / recipe.name
     adapter.mkdir(parents=True)
     write_manifest(adapter, Manifest(recipe.name, 1, 1.0, "lora", "b", "d", ""))
     journal.write(JobEnded(2.0, "done", "Done.", adapter=str(adapter), best_step=2))
     journal.close()
-    return Job(place)
+    return TrainingJob(job_dir)
 
 
-sweep.start = start
+sweep.start_job = start
 study = sweep.Sweep(load_recipe(Path("my.recipe.yaml")), Path.cwd(), "study", {"method.rank": (2, 8, 16)})
 study.run(3, lambda _: None)
 """
@@ -167,18 +166,18 @@ def test_a_hopeless_trial_is_ended_before_its_last_examination(lesson, monkeypat
 
     def start(recipe, folder, name="", path=None):
         good = recipe.method.rank != 2
-        place = make_place(recipe.name, "", folder, datetime.now())
-        return Learning(place, [0.9] * 4 if good else [0.1] * 4, ended)
+        job_dir = create_job_dir(recipe.name, "", folder, datetime.now())
+        return Learning(job_dir, [0.9] * 4 if good else [0.1] * 4, ended)
 
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(sweep, "start_job", start)
     study = Sweep(read(), lesson, "study", {"method.rank": (8,)})
     study.run(4, lambda _: None)
     said: list[str] = []
-    ranking = Sweep(read("method: {rank: 2}"), lesson, "study", {"training.batch": (2,)}).run(1, said.append)
+    ranking = Sweep(read("method: {rank: 2}"), lesson, "study", {"training.batch_size": (2,)}).run(1, said.append)
     hopeless = next(trial for trial in ranking.trials if trial.number == 4)
     assert hopeless.outcome == "pruned"
     assert ended == [1]
-    assert any("ended early" in text for text in said)
+    assert any("pruned" in text for text in said)
     assert ranking.best is not None and ranking.best.number != 4
 
 
@@ -213,9 +212,9 @@ def test_a_search_that_is_stopped_ends_its_trial_and_tries_no_more(lesson, monke
     def start(recipe, folder, name="", path=None):
         begun.append(recipe)
         study.cancel()
-        return Learning(make_place(recipe.name, "", folder, datetime.now()), [0.9] * 4, ended)
+        return Learning(create_job_dir(recipe.name, "", folder, datetime.now()), [0.9] * 4, ended)
 
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(sweep, "start_job", start)
     study = make(lesson, method__rank=(2, 8))
     ranking = study.run(5, lambda _: None)
     assert len(begun) == 1
@@ -223,6 +222,8 @@ def test_a_search_that_is_stopped_ends_its_trial_and_tries_no_more(lesson, monke
     assert [(trial.outcome, trial.reason) for trial in ranking.trials] == [("failed", "It was stopped.")]
 
 
-@pytest.mark.parametrize("text", ["method.rank=4,8", "training.learning_rate=0.0001..0.005", "method.dora=true,false"])
+@pytest.mark.parametrize(
+    "text", ["method.rank=4,8", "training.learning_rate=0.0001..0.005", "method.use_dora=true,false"]
+)
 def test_what_is_tried_is_written_as_it_is_read(text):
-    assert read_values(write_values(*read_values(text))) == read_values(text)
+    assert parse_values(format_values(*parse_values(text))) == parse_values(text)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch  # noqa: TID253
-from lesson import open_lesson, place_of
+from lesson import job_dir_of, open_lesson
 from stored_run import answer, make_cases, plain_variants, store_run
 
 from workbench import paths
+from workbench.analysis.votes import Votes
 from workbench.errors import TrainingError
-from workbench.evaluation.votes import Votes
 from workbench.prompting.prompt import Prompt
 from workbench.store.store import Store
-from workbench.training.journal import read_events
-from workbench.training.pairs import read_pairs
-from workbench.training.progress import JobExamined
+from workbench.training.events import JobEvaluated, read_events
+from workbench.training.preference_pairs import read_pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -54,25 +53,26 @@ def test_votes_become_rows_of_a_preferred_and_a_rejected_answer(lesson, run):
 
 
 def test_a_dry_run_counts_them_and_shows_what_the_model_reads(lesson, run):
-    from workbench.training.child.preview import look
+    from workbench.training.child.preview import preview_training
 
-    found = look(place_of(lesson, changes(run)))
+    found = preview_training(job_dir_of(lesson, changes(run)))
     assert (found.rows, found.validation_rows) == (18, 2)
     assert "".join(piece.text for piece in found.previews[0].pieces if piece.learned) == "parcel here<|end|>"
 
 
 def test_learning_from_votes_raises_the_margin_on_those_held_out(lesson, run):
-    from workbench.training.child.run import carry_out
+    from workbench.training.child.run import run_job
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    more = "training: {steps: 6, batch: 4, learning_rate: 0.01, device: cpu}\nevaluation: {every: 3, cases: 0}"
-    place = place_of(lesson, changes(run, more))
-    ended = carry_out(place)
+    more = "training: {max_steps: 6, batch_size: 4, learning_rate: 0.01, device: cpu}\n"
+    more += "evaluation: {eval_steps: 3, cases: 0}"
+    job_dir = job_dir_of(lesson, changes(run, more))
+    ended = run_job(job_dir)
     torch.set_num_threads(threads)
     assert ended.outcome == "done", ended
-    examined = [event for event in read_events(place.events).events if isinstance(event, JobExamined)]
-    margins = [found.scores["reward margin"] for found in examined]
+    evaluated = [event for event in read_events(job_dir.events).events if isinstance(event, JobEvaluated)]
+    margins = [found.scores["reward margin"] for found in evaluated]
     assert margins[0] == pytest.approx(0, abs=1e-4)
     assert margins[-1] > 0.1
 
@@ -81,6 +81,6 @@ def test_a_run_nobody_voted_on_says_what_to_do(lesson, run):
     store = Store(paths.data_folder() / "workbench.sqlite")
     with store.write() as connection:
         connection.execute("DELETE FROM votes")
-    with pytest.raises(TrainingError, match="holds no pair") as caught:
+    with pytest.raises(TrainingError, match="No preference pairs") as caught:
         read_pairs(open_lesson(lesson, changes(run)))
     assert "Vote on a run first" in caught.value.hint

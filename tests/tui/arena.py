@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.training.manifest import DataTrace, Manifest, Measured, Rank, write_manifest
+from workbench.training.manifest import DatasetScores, DataTrace, Manifest, Rank, write_manifest
 from workbench.training.registry import Registry
 
 RULES = [
@@ -48,7 +48,7 @@ def add_adapter(name: str, created: float, score: float, rank: Rank = "candidate
     traces = (DataTrace("train", "data/train.jsonl", "d" * 20, 400), DataTrace("validation", "v", "e" * 20, 100))
     made = Manifest(
         name, 1, created, "lora", "/models/desk", "abcdef0123456789", RECIPE.format(rank=width), prompt="plain",
-        data=traces, metrics=Measured({"exact_match": score}, 100, "v", "dv"), baseline={"exact_match": 0.1},
+        data=traces, metrics=DatasetScores({"exact_match": score}, 100, "v", "dv"), baseline={"exact_match": 0.1},
         tokens=500, seconds=9.0, rank=rank,
     )  # fmt: skip
     write_manifest(folder, made)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
+from workbench.inference.pool import Pool
+from workbench.runs.session import Session
 from workbench.settings import Settings
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.desk import Desk
+from workbench.tui.app_state import AppState
 from workbench.tui.screens.bench import BenchScreen
 
 SCRIPT = {
@@ -72,9 +72,9 @@ Wait = Callable[[Pilot[None], Callable[[], bool]], Awaitable[None]]
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Let the app work until a condition holds; the test fails when it never does."""
+    """Let the app work until a condition holds and the screen on top has its widgets; fails when it never does."""
     for _ in range(12000):
-        if condition():
+        if condition() and (not pilot.app.screen_stack or pilot.app.screen.is_mounted):
             return
         await pilot.pause(0.005)
     raise AssertionError(f"never came true: {condition}")
@@ -103,7 +103,7 @@ def make_app(folder: Path):
 
     def make(settings: Settings = Settings(live_delay_ms=1), bench: str = "demo.bench.yaml") -> WorkbenchApp:
         pools.append(Pool())
-        app = WorkbenchApp(settings, lambda: Desk(Session(folder / bench, settings), pools[-1], (), complete=True))
+        app = WorkbenchApp(settings, lambda: AppState(Session(folder / bench, settings), pools[-1], (), complete=True))
         apps.append(app)
         return app
 

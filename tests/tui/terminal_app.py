@@ -19,8 +19,8 @@ _START = f"""
 import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 sys.path.append({str(_ROOT)!r})
-from workbench.tui.screens import bench
-bench.KEEP_SECONDS = float(sys.argv.pop(1))
+from workbench.tui import typed_text
+typed_text.KEEP_SECONDS = float(sys.argv.pop(1))
 from workbench.__main__ import main
 sys.exit(main())
 """

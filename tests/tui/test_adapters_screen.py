@@ -9,10 +9,10 @@ from textual.widgets import Input, Static
 
 from workbench.training.manifest import read_manifest
 from workbench.training.registry import Registry
+from workbench.tui.dialogs.confirm import ConfirmDialog
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Picker
-from workbench.tui.dialogs.question import Question
 from workbench.tui.screens.adapters import AdaptersScreen
+from workbench.tui.widgets.picker import Picker
 
 WIDE, NARROW = (160, 45), (80, 24)
 
@@ -71,7 +71,9 @@ async def test_notes_tags_and_standing_are_kept(arena):
         await until(pilot, lambda: read_manifest(registry.folder / "worn").tags == ("mine",))
         for key, rank in (("p", "promoted"), ("p", "candidate"), ("r", "retired"), ("r", "candidate")):
             await pilot.press(key)
-            await until(pilot, lambda rank=rank: screen.standing is not None and screen.standing.rank == rank)
+            await until(
+                pilot, lambda rank=rank: screen.highlighted_entry is not None and screen.highlighted_entry.rank == rank
+            )
         assert read_manifest(registry.folder / "worn").notes == "the good [b]one[/b]"
 
 
@@ -79,11 +81,11 @@ async def test_two_are_held_side_by_side(arena):
     async with arena.run_test(size=WIDE) as pilot:
         screen = await open_adapters(pilot)
         await pilot.press("space", "down", "c")
-        await until(pilot, lambda: "the recipes differ in" in page(screen))
+        await until(pilot, lambda: "differences of the recipes" in page(screen))
         told = page(screen)
         line = next(line for line in told.splitlines() if line.startswith("method.rank"))
         assert line.split() == ["method.rank", "16", "8"]
-        assert "may be chance" in told
+        assert "not significant" in told
         await pilot.press("escape")
         await until(pilot, lambda: page(screen).startswith("mine"))
 
@@ -93,7 +95,7 @@ async def test_an_adapter_that_fell_beyond_noise_is_told_and_what_it_scored_reco
         screen = await open_adapters(pilot)
         await pilot.press("f")
         await answer(pilot, "arena.bench.yaml")
-        await until(pilot, lambda: "has fallen beyond noise" in page(screen))
+        await until(pilot, lambda: "has regressed" in page(screen))
         assert read_manifest(Registry().folder / "worn").later[0].scores["exact_match"] == pytest.approx(0.2)
 
 
@@ -101,12 +103,12 @@ async def test_a_deleted_one_can_be_put_back(arena):
     async with arena.run_test(size=NARROW) as pilot:
         screen = await open_adapters(pilot)
         await pilot.press("x")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await pilot.press("enter")  # a stray one
         await until(pilot, lambda: pilot.app.screen is screen)
         assert [entry.name for entry in screen.entries] == ["worn", "mine"]
         await pilot.press("x")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await pilot.click("#answer-delete")
         await until(pilot, lambda: [entry.name for entry in screen.entries] == ["mine"])
         await pilot.press("u")
@@ -136,17 +138,18 @@ async def test_one_opens_as_a_pane(arena):
 async def test_without_any_it_says_how_to_train_one(app):
     async with app.run_test(size=NARROW) as pilot:
         screen = await open_adapters(pilot)
-        await until(pilot, lambda: "f9 trains one" in page(screen))
+        await until(pilot, lambda: "trains one" in page(screen))
         assert "registry.delete" not in {one.binding.id for one in screen.active_bindings.values()}
 
 
 async def test_both_screens_are_reached_by_their_names(arena):
     from workbench.tui.actions.palette import ACTIONS
+    from workbench.tui.commands import list_commands
 
     async with arena.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+        titles = [entry.title for entry in list_commands(pilot.app)]
         assert {ACTIONS["judge"].title, ACTIONS["registry"].title} <= set(titles)
-        screen = await open_adapters(pilot)
-        titles = [command.title for command in pilot.app.get_system_commands(screen)]
-        assert {"Compare", "Still good?", "Put back"} <= set(titles)
+        await open_adapters(pilot)
+        titles = [entry.title for entry in list_commands(pilot.app)]
+        assert {"Compare", "Check", "Restore"} <= set(titles)

@@ -10,25 +10,25 @@ import pytest
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static, TextArea
 
-from workbench.engines.engine import Likelihood
-from workbench.evaluation.bench import AdapterChoice, load_bench
+from workbench.inference.types import Likelihood
 from workbench.models.reference import Adapter, Model
+from workbench.runs.bench import AdapterChoice, ModelChoice, load_bench
 from workbench.settings import Settings
 from workbench.tui.dialogs.adapter_panel import AdapterPanel
-from workbench.tui.dialogs.difference import Difference, mark_differences
+from workbench.tui.dialogs.confirm import ConfirmDialog
+from workbench.tui.dialogs.difference import DifferenceView, mark_differences
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
 from workbench.tui.dialogs.help import Help
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.pane_settings import PaneSettings
-from workbench.tui.dialogs.picker import Picker
-from workbench.tui.dialogs.question import Question
-from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.dialogs.token_view import TokenView
-from workbench.tui.review import Review
+from workbench.tui.score_tracker import ScoreTracker
 from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.widgets.case_view import CaseField
+from workbench.tui.widgets.picker import Picker
 
 WIDE = (160, 45)
 
@@ -98,7 +98,7 @@ async def test_missing_variables_are_named_together(app):
 async def test_space_switches_an_example_off_and_moves_the_meter(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(screen.panes[1])
+        await screen.controller.choose(screen.panes[1])
         await until(pilot, lambda: screen.edit.meter._budget is not None and screen.edit.meter._budget.examples > 0)
         before = screen.edit.meter._budget.examples
         screen.edit.examples.focus()
@@ -114,7 +114,7 @@ async def test_space_switches_an_example_off_and_moves_the_meter(app):
 async def test_an_example_is_edited_added_and_removed(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(screen.panes[1])
+        await screen.controller.choose(screen.panes[1])
         screen.edit.examples.focus()
         await pilot.press("enter")
         editor = await dialog(pilot, ExampleEditor)
@@ -137,14 +137,14 @@ async def test_an_example_is_edited_added_and_removed(app):
 async def test_the_case_moves_forth_and_back_and_by_number(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: answers(screen)[0] == "Abacus")
         assert screen.panes[0].completion.thinking == "Money was taken."
-        await pilot.press("ctrl+p")
+        await pilot.press("ctrl+up")
         await until(pilot, lambda: answers(screen)[0] == "Refunds")
-        await pilot.press("ctrl+p")
+        await pilot.press("ctrl+up")
         assert screen.session.bench.case == 1
-        await pilot.press("ctrl+g")
+        await pilot.press("escape", "g")
         (await dialog(pilot, NameInput)).query_one(Input).value = "3"
         await pilot.press("enter")
         await until(pilot, lambda: answers(screen)[0] == "I do not know.")
@@ -156,7 +156,7 @@ async def test_what_is_typed_over_a_case_runs_and_is_still_there_after_moving_on
         field = screen.query(CaseField).first()
         field.load_text("You charged me")
         await until(pilot, lambda: answers(screen)[0] == "Abacus")
-        await pilot.press("ctrl+n", "ctrl+p")
+        await pilot.press("ctrl+down", "ctrl+up")
         assert screen.query(CaseField).first().text == "You charged me"
         assert screen.session.case_is_typed
 
@@ -195,28 +195,28 @@ async def test_number_keys_and_arrows_choose_panes(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         await pilot.press("escape", "2")
-        await until(pilot, lambda: screen.chosen == 1)
+        await until(pilot, lambda: screen.controller.chosen == 1)
         assert app.focused is screen.panes[1]
         assert "queues/listed" in str(screen.edit.editor.border_title)
         await pilot.press("right")
-        await until(pilot, lambda: screen.chosen == 2)
+        await until(pilot, lambda: screen.controller.chosen == 2)
         await pilot.press("left", "left")
-        await until(pilot, lambda: screen.chosen == 0)
+        await until(pilot, lambda: screen.controller.chosen == 0)
         screen.edit.editor.focus()
         await pilot.press("f7")
-        await until(pilot, lambda: screen.chosen == 3)
+        await until(pilot, lambda: screen.controller.chosen == 3)
         assert app.focused is screen.edit.editor
         await pilot.press("f8")
-        await until(pilot, lambda: screen.chosen == 0)
+        await until(pilot, lambda: screen.controller.chosen == 0)
 
 
 async def test_duplicating_gives_the_copy_a_prompt_of_its_own(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await pilot.press("ctrl+d")
+        await pilot.press("escape", "D")
         await until(pilot, lambda: len(screen.panes) == 5 and screen.panes[1].state == "done")
         assert screen.session.variants[1].prompt == "queues/plain-2"
-        assert screen.chosen == 1
+        assert screen.controller.chosen == 1
         screen.edit.editor.focus()
         screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
@@ -233,9 +233,9 @@ async def test_panes_are_added_up_to_eight_and_closed_down_to_one(app):
         await pilot.press("enter")
         await until(pilot, lambda: len(screen.panes) == 5 and app.screen is screen)
         for count in (6, 7, 8):
-            await pilot.press("ctrl+d")
+            await pilot.press("D")
             await until(pilot, lambda count=count: len(screen.panes) == count)
-        await pilot.press("ctrl+d")
+        await pilot.press("D")
         await until(pilot, lambda: "at most 8" in notices(app))
         screen.session.prompts.revert_all()
         for count in range(7, 0, -1):
@@ -253,16 +253,16 @@ def notices(app) -> str:
 async def test_closing_a_pane_with_an_unsaved_prompt_asks(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await pilot.press("ctrl+d")
+        await pilot.press("escape", "D")
         await until(pilot, lambda: len(screen.panes) == 5)
         screen.panes[1].focus()
         await pilot.press("x")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         assert len(screen.panes) == 5
         await pilot.press("x")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.click("#answer-drop")
         await until(pilot, lambda: len(screen.panes) == 4)
 
@@ -339,7 +339,7 @@ async def test_a_terminal_that_cannot_be_lent_says_so(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
         await pilot.press("f4")
-        await until(pilot, lambda: "cannot make room" in notices(app))
+        await until(pilot, lambda: "cannot run another program" in notices(app))
 
 
 async def test_a_long_answer_is_scrolled_by_keys(make_app, folder: Path):
@@ -369,7 +369,7 @@ async def test_explain_shows_the_scores_and_for_a_failure_its_reason(app):
         await until(pilot, lambda: screen.panes[0].state == "failed")
         screen.panes[0].focus()
         await pilot.press("e")
-        await dialog(pilot, Reader)
+        await dialog(pilot, TextViewer)
 
 
 @pytest.fixture
@@ -383,7 +383,7 @@ def adapter(folder: Path) -> Adapter:
 async def test_an_adapter_is_laid_over_scaled_and_switched_while_the_pane_answers(app, adapter):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.take_models((), (adapter,))
+        screen.controller.know((), (adapter,))
         await pilot.press("escape", "p")
         await dialog(pilot, AdapterPanel)
         await pilot.press("a")
@@ -413,27 +413,30 @@ async def test_the_browser_shows_what_is_wrong_with_a_file_and_hands_a_choice_to
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         models = (Model("cut", folder / "cut.gguf"), screen.session.model(0))
-        screen.take_models(models, (adapter,))
-        await pilot.press("ctrl+b")
+        screen.controller.know(models, (adapter,))
+        await pilot.press("escape", "M")
         browser = await dialog(pilot, ModelsScreen)
         details = browser.query_one("#models-text", Static)
-        browser.bases.stand_on("cut")
+        browser.bases.select("cut")
         await until(pilot, lambda: "cut.gguf" in str(details.visual) and "cut" in str(details.visual))
         await pilot.press("f1")
-        assert "models.unload" in (await dialog(pilot, Help))._page().plain
+        assert "models.unload" in {option.id for option in (await dialog(pilot, Help)).options.options}
         await pilot.press("escape", "tab")
         await until(pilot, lambda: "routes" in str(details.visual))
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)
         assert [choice.adapter for choice in screen.session.variants[0].adapters] == ["routes"]
         await until(pilot, lambda: answers(screen)[0] == "Lantern routes 1")
-        await pilot.press("ctrl+b")
+        await settled(pilot)  # while a pane runs, escape stops it and stays in the field
+        await pilot.press("escape", "M")
         browser = await dialog(pilot, ModelsScreen)
-        browser.bases.stand_on("desk.script")
+        browser.bases.select("desk.script")
+        shown = browser.query_one("#models-text", Static)
+        await until(pilot, lambda: "desk.script" in str(shown.visual))
         await pilot.press("f8")
-        await until(pilot, lambda: screen.pool.residents() == ())
+        await until(pilot, lambda: screen.controller.pool.loaded_models() == ())
         await pilot.press("f7")
-        await until(pilot, lambda: [resident.state for resident in screen.pool.residents()] == ["ready"])
+        await until(pilot, lambda: [resident.state for resident in screen.controller.pool.loaded_models()] == ["ready"])
         await pilot.press("enter")
         await until(pilot, lambda: screen.session.variants[0].model == "desk.script")
 
@@ -461,7 +464,7 @@ async def test_the_difference_between_two_answers_is_shown_word_by_word(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
         await pilot.press("escape", "d")
-        shown = await dialog(pilot, Difference)
+        shown = await dialog(pilot, DifferenceView)
         assert "[-Refunds-]" in str(shown.query_one("#difference-text").visual)
         assert "{+Lantern+}" in str(shown.query_one("#difference-text").visual)
         await pilot.press("left")
@@ -473,6 +476,7 @@ async def test_the_tokens_of_an_answer_show_their_probability_and_alternatives(a
         screen = await settled(pilot)
         screen.edit.case.query(CaseField).first().load_text("Good morning.")
         await until(pilot, lambda: answers(screen)[0] == "I do not know.")
+        await settled(pilot)  # while a pane runs, escape stops it and stays in the field
         await pilot.press("escape", "t")
         view = await dialog(pilot, TokenView)
         text, guesses = view.query_one("#tokens-text", Static), view.query_one("#tokens-guesses", Static)
@@ -503,7 +507,7 @@ async def test_view_shows_the_whole_answer(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
         await pilot.press("escape", "v")
-        assert (await dialog(pilot, Reader)).query_one(TextArea).text == "Refunds"
+        assert (await dialog(pilot, TextViewer)).query_one(TextArea).text == "Refunds"
 
 
 async def test_ctrl_t_shows_exactly_what_is_sent(app):
@@ -532,17 +536,19 @@ async def test_the_library_is_changed_from_the_picker(app, folder: Path):
         screen = await settled(pilot)
         await pilot.press("ctrl+o")
         await dialog(pilot, Picker)
-        await pilot.press("ctrl+d")
+        await pilot.press("f5")
         (await dialog(pilot, NameInput)).query_one(Input).value = "queues/copy"
         await pilot.press("enter")
         await dialog(pilot, Picker)
         assert (folder / "queues/copy.prompty").read_bytes() == (folder / "queues/plain.prompty").read_bytes()
-        await pilot.press(*"queues/copy", "ctrl+e")
+        await pilot.press(*"queues/copy", "f2")
         (await dialog(pilot, NameInput)).query_one(Input).value = "queues/other"
         await pilot.press("enter")
+        await dialog(pilot, ConfirmDialog)
+        await pilot.press("enter")
         await dialog(pilot, Picker)
-        await pilot.press(*"queues/other", "ctrl+x")
-        await dialog(pilot, Question)
+        await pilot.press(*"queues/other", "f8")
+        await dialog(pilot, ConfirmDialog)
         await pilot.click("#answer-delete")
         await until(pilot, lambda: not (folder / "queues/other.prompty").exists())
         await dialog(pilot, Picker)
@@ -554,11 +560,46 @@ async def test_the_library_is_changed_from_the_picker(app, folder: Path):
         await until(pilot, lambda: (folder / "queues/other.prompty").exists())
 
 
+async def test_a_renaming_shows_what_changes_and_changes_other_benches_too(app, folder: Path):
+    (folder / "other.bench.yaml").write_text("variants:\n  - {name: x, prompt: 'queues/plain', model: m}\n")
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("ctrl+o")
+        await dialog(pilot, Picker)
+        await pilot.press(*"queues/plain", "f2")
+        (await dialog(pilot, NameInput)).query_one(Input).value = "queues/short"
+        await pilot.press("enter")
+        shown = str((await dialog(pilot, ConfirmDialog)).query_one(".question-text Label", Static).content)
+        assert "+ - {name: x, prompt: 'queues/short', model: m}" in shown
+        assert "+ prompt: queues/short" in shown
+        await pilot.press("enter")
+        await dialog(pilot, Picker)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert screen.session.variants[0].prompt == "queues/short"
+        assert screen.session.unsaved == ()
+        assert "queues/short" in str(screen.edit.editor.border_title)
+        assert "'queues/short'" in (folder / "other.bench.yaml").read_text()
+        assert "prompt: queues/short" in (folder / "demo.bench.yaml").read_text()
+
+
+async def test_the_list_of_prompts_finds_texts_and_shows_the_line(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        picker = await dialog(pilot, Picker)
+        await pilot.press(*"{% lantern,")
+        await until(pilot, lambda: picker.options.option_count == 1)
+        row = picker.options.get_option_at_index(0)
+        assert row.id == "queues/listed"
+        assert "… {% for e in examples %}" in str(row.prompt)
+
+
 async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(screen.panes[1])
-        screen.action_do("place_examples")
+        await screen.controller.choose(screen.panes[1])
+        screen.action_do("set_placement")
         await dialog(pilot, Picker)
         await pilot.press(*"turns", "enter")
         await until(pilot, lambda: screen.session.prompt("queues/listed").placement == "turns")
@@ -571,11 +612,24 @@ async def test_examples_are_placed_and_the_mode_is_set_from_the_palette(app):
 async def test_another_model_is_chosen_and_remembered(app, folder: Path):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        app.bench_screen.take_models((screen.session.model(0),), ())
+        app.bench_screen.controller.know((screen.session.model(0),), ())
         await pilot.press("escape", "m")
         await dialog(pilot, Picker)
         await pilot.press("enter")
         await until(pilot, lambda: screen.session.variants[0].model == "desk.script")
+
+
+async def test_a_servers_model_is_named_by_its_address_and_kept_in_the_bench(app, folder: Path):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await pilot.press("escape", "m")
+        await dialog(pilot, Picker)
+        await pilot.press("f7")
+        await dialog(pilot, NameInput)
+        await pilot.press(*"http://127.0.0.1:9/v1#tiny", "enter")
+        await until(pilot, lambda: screen.session.variants[0].model == "tiny")
+        assert screen.session.bench.models["tiny"] == ModelChoice(remote="http://127.0.0.1:9", model="tiny")
+        await until(pilot, lambda: "does not answer" in screen.panes[0].output.text)
 
 
 async def test_everything_is_found_again_after_saving_and_reopening(make_app, folder: Path):
@@ -584,7 +638,7 @@ async def test_everything_is_found_again_after_saving_and_reopening(make_app, fo
         screen = await settled(pilot)
         screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:")
-        await pilot.press("ctrl+n", "f8")
+        await pilot.press("ctrl+down", "f8")
         screen.edit.examples.focus()
         await pilot.press("space", "ctrl+l", "ctrl+s")
         await until(pilot, lambda: not screen.session.unsaved)
@@ -624,12 +678,12 @@ async def test_a_file_changed_by_another_program_is_not_overwritten_silently(app
         other = (folder / "queues/plain.prompty").read_text() + "theirs\n"
         (folder / "queues/plain.prompty").write_text(other)
         await pilot.press("ctrl+s")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         assert (folder / "queues/plain.prompty").read_text() == other
         await pilot.press("ctrl+s")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.click("#answer-reload")
         await until(pilot, lambda: screen.edit.editor.text.endswith("theirs\n"))
         assert not screen.session.unsaved
@@ -641,12 +695,12 @@ async def test_a_change_from_outside_is_shown_when_nothing_was_typed_and_announc
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\n{{ message }} Queues:\n")
-        screen._look_at_files()
+        screen._watch_files()
         await until(pilot, lambda: answers(screen)[0] == "Lantern" and "Queues" in screen.edit.editor.text)
         screen.edit.editor.insert("x")
         await until(pilot, lambda: "queues/plain" in screen.session.prompts.edited)
         (folder / "queues/plain.prompty").write_text("---\nname: plain\n---\nuser:\ntheirs\n")
-        screen._look_at_files()
+        screen._watch_files()
         await until(pilot, lambda: "saving will ask" in notices(app))
         assert "x" in screen.edit.editor.text and "theirs" not in screen.edit.editor.text
 
@@ -656,15 +710,15 @@ async def test_quitting_with_unsaved_changes_asks(app, folder: Path):
         screen = await settled(pilot)
         await pilot.press("x")
         await pilot.press("ctrl+q")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         await pilot.press("ctrl+q")
-        await dialog(pilot, Question)
+        await dialog(pilot, ConfirmDialog)
         await pilot.click("#answer-save")
         await until(pilot, lambda: not app.is_running)
     assert (folder / "queues/plain.prompty").read_text().startswith("---")
-    assert "xsystem:" in (folder / "queues/plain.prompty").read_text()
+    assert "\nxRoute" in (folder / "queues/plain.prompty").read_text()
 
 
 async def test_quitting_without_changes_just_quits(app):
@@ -691,13 +745,18 @@ async def test_f2_hides_the_editor_and_the_brackets_move_the_split(app):
         assert app.focused is screen.edit.editor
 
 
-async def test_f1_lists_every_key_with_its_id(app):
+async def test_f1_lists_every_key_in_words_and_says_the_id_of_the_highlighted_one(app):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
         await pilot.press("f1")
-        page = (await dialog(pilot, Help))._page().plain
-        for id in ("bench.run", "bench.save", "pane.settings", "examples.toggle", "app.palette"):
-            assert id in page
+        page = await dialog(pilot, Help)
+        ids = {option.id for option in page.options.options}
+        assert {"bench.run", "bench.save", "pane.settings", "examples.toggle", "app.palette"} <= ids
+        await pilot.press(*"sampling")
+        await until(pilot, lambda: [option.id for option in page.options.options] == ["pane.settings"])
+        await until(pilot, lambda: "pane.settings" in str(page.footnote.visual))
+        await pilot.press("f1")
+        await until(pilot, lambda: app.screen is app.bench_screen)
 
 
 async def test_a_key_can_be_moved_in_the_settings(make_app):
@@ -720,7 +779,7 @@ async def test_on_a_narrow_terminal_one_pane_shows_and_the_others_are_tabs(app):
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot)
         assert [pane.display for pane in screen.panes] == [True, False, False, False]
-        await until(pilot, lambda: "B ✓" in str(screen.row.tabs.visual))
+        await until(pilot, lambda: "B ✓" in str(screen.controller.row.tabs.visual))
         await pilot.press("escape", "2")
         await until(pilot, lambda: [pane.display for pane in screen.panes] == [False, True, False, False])
 
@@ -785,10 +844,12 @@ async def test_a_likelihood_that_comes_too_late_is_not_shown(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         pane = screen.panes[0]
-        old = screen.runner.shown(pane)
-        await pilot.press("ctrl+n")
-        await until(pilot, lambda: screen.runner.shown(pane) != old and pane.state == "done" and bool(pane.scores))
-        screen.post_message(Review.Weighed(pane, old, Likelihood(-0.5, 1, 7, True)))
+        old = screen.controller.runner.shown(pane)
+        await pilot.press("ctrl+down")
+        await until(
+            pilot, lambda: screen.controller.runner.shown(pane) != old and pane.state == "done" and bool(pane.scores)
+        )
+        screen.post_message(ScoreTracker.ExpectedProbed(pane, old, Likelihood(-0.5, 1, 7, True)))
         await pilot.pause()
         assert pane.expected is None
 
@@ -800,4 +861,4 @@ async def test_a_pane_says_that_an_example_of_its_prompt_is_the_case(make_app, f
         panes = pilot.app.screen.panes
         await until(pilot, lambda: all(pane.scores for pane in panes))
         assert [pane.seen for pane in panes] == ["", "seen as an example", "", ""]
-        assert "seen as an example" in str(panes[1].query_one("#pane-badge").visual)
+        assert "seen as an example" in str(panes[1].query_one("#pane-meta").visual)

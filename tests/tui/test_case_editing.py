@@ -8,9 +8,8 @@ from conftest import bench_of, settled, until
 from textual.widgets import Input, Label, Static
 
 from workbench.tui.actions.bench import ask_for_trust
-from workbench.tui.actions.palette import ACTIONS
+from workbench.tui.dialogs.confirm import ConfirmDialog
 from workbench.tui.dialogs.dataset_view import DatasetView, read_fields, write_fields
-from workbench.tui.dialogs.question import Question
 from workbench.tui.widgets.case_view import CaseField
 
 WIDE = (160, 45)
@@ -22,8 +21,8 @@ def rows(folder) -> list[dict[str, str]]:
 
 async def answer(pilot, action: str, key: str) -> None:
     """Start an action and answer its question: enter takes the first answer, escape the safe one."""
-    ACTIONS[action].start(bench_of(pilot.app))
-    await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+    bench_of(pilot.app).action_do(action)
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
     await until(pilot, lambda: pilot.app.focused is not None)
     await pilot.press(key)
 
@@ -69,8 +68,8 @@ async def test_typing_is_written_into_its_row(app, folder):
 async def test_how_a_dataset_is_read_can_be_changed_with_a_preview(app, folder):
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        ACTIONS["choose_dataset"].start(screen)
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        screen.action_do("choose_dataset")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await until(pilot, lambda: pilot.app.focused is not None)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, DatasetView))
@@ -87,7 +86,7 @@ async def test_how_a_dataset_is_read_can_be_changed_with_a_preview(app, folder):
 
 
 async def test_the_fields_say_the_dataset_back():
-    from workbench.evaluation.bench import Dataset
+    from workbench.datasets.spec import Dataset
 
     dataset = Dataset(
         "a.csv", columns={"message": "body"}, expected="queue", where={"language": ("en", "de")}, sample=5, limit=3
@@ -104,14 +103,27 @@ async def test_code_of_a_bench_runs_only_when_a_person_agrees(make_app, folder):
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         assert [score.scorer for score in screen.panes[0].scores] == ["exact_match"]
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert not (folder / "ran").exists()
-        ask_for_trust(screen)
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        screen.ui.start(ask_for_trust(screen.controller, screen.ui))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await until(pilot, lambda: pilot.app.focused is not None)
         await pilot.press("right", "enter")
         await until(pilot, lambda: [score.scorer for score in screen.panes[0].scores] == ["exact_match", "python"])
         assert (folder / "ran").exists()
+
+
+async def test_tools_in_a_file_are_asked_about_and_run_only_then(make_app, folder):
+    (folder / "tools.py").write_text("from pathlib import Path\nPath(__file__).with_name('ran').touch()\n")
+    text = (folder / "demo.bench.yaml").read_text() + "tools:\n  python: {file: tools.py}\n"
+    (folder / "demo.bench.yaml").write_text(text)
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await settled(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
+        shown = " ".join(str(one.content) for one in pilot.app.screen.query(Static))
+        assert str(folder / "tools.py") in shown
+        assert not (folder / "ran").exists()

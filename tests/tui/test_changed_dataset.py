@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from conftest import settled, until
 from textual.widgets import Static
 
-from workbench.evaluation.bench import Dataset
+from workbench.datasets.spec import Dataset
 from workbench.tui.dialogs.dataset_view import DatasetView
 from workbench.tui.screens.matrix import MatrixScreen
 from workbench.tui.widgets.case_view import CaseField
@@ -31,7 +30,7 @@ async def test_the_next_case_is_that_of_the_file_as_it_is_now(app, folder, size)
     async with app.run_test(size=size) as pilot:
         screen = await settled(pilot)
         write(folder, NEW)
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: screen.query(CaseField).first().text == "new 1")
         await until(
             pilot, lambda: "cases.jsonl was changed by another program, and is read anew: 5 cases." in told(app)
@@ -42,12 +41,12 @@ async def test_a_dataset_that_is_gone_bad_leaves_a_bench_without_cases(app, fold
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         (folder / "cases.jsonl").write_text("no rows at all")
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: "cannot be read any more" in told(app))
         assert len(screen.session.cases) == 0
         write(folder, NEW)
         screen.session.reload_cases()
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: screen.query(CaseField).first().text.startswith("new"))
 
 
@@ -55,7 +54,7 @@ async def test_a_run_is_one_over_the_file_as_it_is_now(app, folder):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
         write(folder, NEW)
-        await pilot.press("ctrl+e")
+        await pilot.press("f6")
         await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
         await until(pilot, lambda: pilot.app.screen.table.count == 5)
 
@@ -68,7 +67,7 @@ async def test_what_was_decided_and_what_cannot_be_read_stands_in_the_preview(ap
         view = pilot.app.screen
         await until(
             pilot,
-            lambda: "1 of those looked at cannot be read" in str(view.query_one("#dataset-preview", Static).visual),
+            lambda: "1 of the sampled rows are unreadable" in str(view.query_one("#dataset-preview", Static).visual),
         )
         assert "Fields are separated by semicolons." in str(view.query_one("#dataset-preview", Static).visual)
 
@@ -79,15 +78,14 @@ async def test_a_long_field_shows_its_beginning_and_is_sent_whole(app, folder, l
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         field = screen.query(CaseField).first()
-        began = time.monotonic()
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: "600,000 characters; the first 20,000 are shown" in field.text)
-        assert time.monotonic() - began < 3  # with the whole text in the field it was eight seconds and more
+        assert len(field.text) < 21_000  # with the whole text in the field the screen would stand for seconds
         field.focus()
         await pilot.press("a", "b")
         assert (field.value, field.read_only, screen.session.case.variables["message"]) == (long, True, long)
         assert not screen.session.case_is_typed
-        await pilot.press("ctrl+p")
+        await pilot.press("ctrl+up")
         await until(pilot, lambda: (field.text, field.read_only) == ("short", False))
 
 

@@ -154,3 +154,35 @@ async def test_a_shorter_text_is_loaded_with_the_cursor_at_the_end():
 
 def test_a_row_of_the_screen_is_safe():
     assert sanitize_line("a\x1b\n\t\u202e") == "a␛␤ \ufffd"
+
+
+async def test_what_is_typed_into_a_line_is_undone_and_redone():
+    app = Editors("first")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.field.focus()
+        await pilot.press("end", "x", "ctrl+u", "y")
+        assert app.field.value == "y"
+        await pilot.press("ctrl+z", "ctrl+z")
+        assert app.field.value == "firstx"
+        await pilot.press("ctrl+z", "ctrl+z", "ctrl+z")
+        assert app.field.value == "first"
+        await pilot.press("ctrl+y", "ctrl+y")
+        assert app.field.value == ""
+        await pilot.press("z", "ctrl+y")
+        assert app.field.value == "z"
+
+
+async def test_lines_that_a_field_cannot_hold_are_counted():
+    app = Editors("")
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.field.focus()
+        app.post_message(Paste("\none\ntwo\r\nthree\n"))
+        await pilot.pause()
+        assert app.field.value == "one"
+        (notice,) = app._notifications
+        assert "2 more are left out" in notice.message
+        app.clear_notifications()
+        app.post_message(Paste("four\n"))
+        await pilot.pause()
+        assert app.field.value == "onefour"
+        assert not list(app._notifications)

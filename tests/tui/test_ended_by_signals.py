@@ -12,7 +12,7 @@ import pytest
 from pseudo_terminal import Terminal
 from terminal_app import TerminalApp, wait_until
 
-from workbench.evaluation.session import Session
+from workbench.runs.session import Session
 from workbench.settings import Settings
 
 NEVER = 600.0
@@ -39,7 +39,9 @@ def start(folder: Path, tmp_path: Path) -> Iterator[object]:
 
 
 def typed(folder: Path) -> str:
-    return Session(folder / "demo.bench.yaml", Settings()).prompt("queues/plain").body
+    """The text below the first header, where the cursor starts."""
+    body = Session(folder / "demo.bench.yaml", Settings()).prompt("queues/plain").body
+    return body.removeprefix("system:\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

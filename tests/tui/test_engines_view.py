@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 from conftest import settled, until
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.app import App
 from textual.containers import VerticalScroll
 
-from workbench.engines.engine import EngineStatus
+from workbench.inference.types import EngineStatus
+from workbench.models.device_share import Device, DeviceShare
 from workbench.models.reference import ModelInfo
 from workbench.tui.dialogs.engines import EngineCard, EnginesView
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine, draw_minute, split_bar
@@ -19,9 +21,9 @@ from workbench.tui.widgets.title_bar import Title
 from workbench.tui.widgets.title_bar import describe_engine as describe_title
 
 STATUS = EngineStatus(
-    tokens_per_second=212.4, running=3, waiting=1, read_tokens=100, cached_tokens=300, written_tokens=1234,
-    cells=1000, used_cells=250, contexts=2, weights_bytes=5_000_000, cache_bytes=2_000_000, parked_bytes=1000,
-    parked=4, threads=2, cores=8, bandwidth_share=0.74,
+    tokens_per_second=212.4, running=3, waiting=1, prefill_tokens=100, cached_tokens=300, completion_tokens=1234,
+    kv_tokens=1000, used_kv_tokens=250, contexts=2, weights_bytes=5_000_000, kv_cache_bytes=2_000_000,
+    prompt_cache_bytes=1000, offloaded_prefixes=4, threads=2, cores=8, bandwidth_share=0.74,
 )  # fmt: skip
 INFO = ModelInfo("llama", "Q8_0", 1, 1, 1, 1, False, engine="llama.cpp", device="cpu")
 
@@ -30,20 +32,26 @@ def facts(status: EngineStatus | None = STATUS, state: str = "ready", speeds: tu
     return EngineFacts("desk", state, 9_000_000, status, INFO, speeds)
 
 
+def test_a_servers_threads_are_not_known() -> None:
+    text = describe_engine(EngineFacts("gpu", "ready", 0, EngineStatus(running=1, threads=0, cores=0))).plain
+    assert "core" not in text
+    assert "1 running" in text
+
+
 @pytest.mark.parametrize(
     "told",
     [
-        "llama.cpp on cpu  ·  Q8_0  ·  2 of 8 cores  ·  process 9.0 MB",
+        "llama.cpp on cpu  ·  Q8_0  ·  2 of 8 cores  ·  process 8.6 MiB",
         "212 tok/s   74% of the memory bandwidth",
         "3 running, 1 waiting\n",
-        "caches       2, by set of adapters, spare ones included",
-        "100 tokens read, 300 taken over   75% cached",
-        "1,234 tokens written",
+        "contexts     2, one per set of adapters",
+        "100 prompt tokens, 300 from the prefix cache   75%",
+        "1,234 completion tokens",
         "250 of 1,000 tokens",
-        "weights 5.0 MB",
-        "live cache 2.0 MB",
-        "4 parked prefixes 1.0 kB",
-        "7.0 MB\n",
+        "weights 4.8 MiB",
+        "KV cache 1.9 MiB",
+        "4 offloaded prefixes 1.0 KiB",
+        "6.7 MiB\n",
     ],
 )
 def test_an_engines_figures_are_told_with_their_units(told):
@@ -53,19 +61,19 @@ def test_an_engines_figures_are_told_with_their_units(told):
 def test_what_an_engine_does_not_know_is_left_out():
     text = describe_engine(EngineFacts("desk", "ready", 0, EngineStatus(running=1, tokens_per_second=9))).plain
     assert "9 tok/s\n" in text
-    assert not any(word in text for word in ("%", "bandwidth", "memory", "live cache", "last minute", "caches"))
+    assert not any(word in text for word in ("%", "bandwidth", "memory", "KV cache", "last minute", "contexts"))
 
 
 @pytest.mark.parametrize(
     ("engine", "word", "sentence"),
     [
-        (facts(), "writing", "212 tok/s"),
-        (facts(EngineStatus(running=1)), "reading the prompt", "prompts come first"),
+        (facts(), "decoding", "212 tok/s"),
+        (facts(EngineStatus(running=1)), "prefill", "prefill first"),
         (facts(EngineStatus(waiting=2)), "waiting", "0 running, 2 waiting"),
-        (facts(EngineStatus(bandwidth_share=0.5)), "idle", "until the next answer is asked for"),
-        (facts(None, "loading"), "loading", "It is being loaded"),
-        (facts(None), "ready", "tells nothing more of itself"),
-        (facts(STATUS, "failed"), "failed", "The next answer starts it again"),
+        (facts(EngineStatus(bandwidth_share=0.5)), "idle", "no requests"),
+        (facts(None, "loading"), "loading", "Loading"),
+        (facts(None), "ready", "reports no figures"),
+        (facts(STATUS, "failed"), "failed", "The next request restarts it"),
     ],
 )
 def test_every_state_is_said_in_words(engine, word, sentence):
@@ -81,8 +89,26 @@ def test_an_idle_engine_boasts_of_no_bandwidth():
 def test_the_lines_fit_their_card(width):
     lines = describe_engine(facts(speeds=(1.0, 400.0, 212.0)), width).plain.splitlines()
     assert max(map(cell_len, lines)) <= width
-    bars = [line for line in lines if line.startswith(("live cache", "memory", "last minute"))]
+    bars = [line for line in lines if line.startswith(("KV cache", "memory", "last minute"))]
     assert len(bars) == 3
+
+
+def test_what_is_on_each_device_and_what_did_not_fit_is_shown():
+    shares = (
+        DeviceShare(Device("CUDA0", free_bytes=8 * 2**30), 20, 3 * 2**30, 2**30, 2**20),
+        DeviceShare(Device("CPU"), 5, 2**30, 0, 2**20),
+    )
+    info = replace(INFO, placement=shares, load_notes=("25 of 25 layers offloaded: no memory. Tried 20 instead.",))
+    text = describe_engine(facts()._replace(info=info)).plain
+    assert "CUDA0        20 layers, weights 3.0 GiB, KV 1.0 GiB, buffers 1.0 MiB" in text
+    assert "CPU          5 layers, weights 1.0 GiB" in text
+    assert text.endswith("Tried 20 instead.")
+    assert "CUDA0" not in describe_engine(facts()).plain
+
+
+def test_a_model_that_waits_says_for_what():
+    waiting = facts(None, "loading")._replace(note="b waits until a is idle: both do not fit.")
+    assert "b waits until a is idle" in describe_engine(waiting).plain
 
 
 def test_a_bar_shows_what_is_little_and_never_grows():
@@ -117,23 +143,23 @@ def test_the_title_tells_what_fits():
 async def test_the_engines_say_what_they_do(app):
     async with app.run_test(size=(160, 45)) as pilot:
         await settled(pilot)
-        await pilot.press("f6")
+        await pilot.press("escape", "E")
         await until(pilot, lambda: isinstance(pilot.app.screen, EnginesView))
         await until(pilot, lambda: bool(pilot.app.screen.query(EngineCard)))
         card = pilot.app.screen.query_one(EngineCard)
-        await until(pilot, lambda: "It is ready" in str(card.visual))
+        await until(pilot, lambda: "Ready" in str(card.visual))
         assert card.border_title == "desk.script"
 
 
 async def test_the_bench_keeps_the_last_minute_of_an_engine_that_tells(app, monkeypatch):
     async with app.run_test(size=(160, 45)) as pilot:
         screen = await settled(pilot)
-        monkeypatch.setattr(screen.pool, "status", lambda _model: STATUS)
-        model = screen.pool.residents()[0].model
-        await until(pilot, lambda: screen.speeds.of(model)[-1:] == (212.4,))
-        await pilot.press("f6")
+        monkeypatch.setattr(screen.controller.pool, "status", lambda _model: STATUS)
+        model = screen.controller.pool.loaded_models()[0].model
+        await until(pilot, lambda: screen.controller.speeds.of(model)[-1:] == (212.4,))
+        await pilot.press("escape", "E")
         await until(pilot, lambda: isinstance(pilot.app.screen, EnginesView))
-        await until(pilot, lambda: "212 tok/s at most" in str(pilot.app.screen.query(EngineCard).first().visual))
+        await until(pilot, lambda: "212 tok/s peak" in str(pilot.app.screen.query(EngineCard).first().visual))
 
 
 async def test_a_small_terminal_scrolls_and_shows_a_whole_card(app):

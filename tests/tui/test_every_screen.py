@@ -69,7 +69,7 @@ async def test_what_comes_once_a_screen_was_left_ends_nothing(tmp_path, monkeypa
             for look in ("look", "_look", "_show_residents", "_fill"):
                 if hasattr(screen, look) and (kind, look) != (ModelsScreen, "_fill"):
                     getattr(screen, look)()
-            app.bench_screen.evaluations.close()
+            app.bench_screen.state.runs.close()
     finally:
         app.close_engines()
         every.pool.close()

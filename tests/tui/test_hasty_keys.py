@@ -7,7 +7,7 @@ from conftest import settled, until
 
 from workbench.tui.screens.bench import BenchScreen
 
-DIALOGS = ["s", "e", "t", "n", "m", "p", "d", "v", "ctrl+o", "ctrl+t", "f1", "f6"]
+DIALOGS = ["s", "e", "t", "n", "m", "p", "d", "v", "ctrl+o", "ctrl+t", "f1", "E"]
 
 
 @pytest.mark.parametrize("after", [("escape",), ("up", "enter"), ("z", "escape"), ("down", "z", "tab", "escape")])

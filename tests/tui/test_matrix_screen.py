@@ -11,11 +11,11 @@ from textual.widgets import Input, Static, TextArea
 from workbench.tui.dialogs.cell_view import CellView
 from workbench.tui.dialogs.confusion import ConfusionView
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Picker
 from workbench.tui.dialogs.plots import Plots
-from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.screens.matrix import MatrixScreen
 from workbench.tui.screens.votes import VoteScreen
+from workbench.tui.widgets.picker import Picker
 
 WIDE, NARROW = (160, 45), (80, 24)
 
@@ -23,31 +23,31 @@ WIDE, NARROW = (160, 45), (80, 24)
 async def matrix(pilot) -> MatrixScreen:
     """The matrix of a finished run of the whole dataset."""
     await settled(pilot)
-    await pilot.press("ctrl+e")
+    await pilot.press("f6")
     await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
     screen = pilot.app.screen
-    await until(pilot, lambda: screen.evaluations.current is not None and not screen.evaluations.current.running)
-    await until(pilot, lambda: screen.table.count == 3 and screen.row_at(0) is not None)
+    await until(pilot, lambda: screen.runs.current is not None and not screen.runs.current.running)
+    await until(pilot, lambda: screen.table.count == 3 and screen.browser.row_at(0) is not None)
     return screen
 
 
 def signs(screen) -> list[str]:
     """The signs of each row, such as ✗✓✓✗."""
-    return ["".join(mark.sign for mark in screen._line(index).marks) for index in range(screen.table.count)]
+    return ["".join(mark.sign for mark in screen.browser.line_at(index).marks) for index in range(screen.table.count)]
 
 
 async def test_one_key_runs_every_case_against_every_variant(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
         await until(pilot, lambda: signs(screen) == ["✗✓✓✗", "✓✗✓✓", "✗✗✗✗"])
-        assert screen.names == ("plain", "listed", "bare", "warm")
+        assert screen.browser.names == ("plain", "listed", "bare", "warm")
 
 
 async def test_the_figures_come_from_a_process_of_their_own(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[1].n == 3)
-        assert screen.summary.best == "bare"
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[1].n == 3)
+        assert screen.browser.summary.best == "bare"
         assert "0.67" in str(screen.strip.visual)
 
 
@@ -55,9 +55,11 @@ async def test_filters_search_and_classes_narrow_the_rows(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
         await pilot.press("f")
-        await until(pilot, lambda: screen.filter.show == "failures" and screen.table.count == 3)
-        await pilot.press("f", "f")
-        await until(pilot, lambda: screen.filter.show == "different" and screen.table.count == 3)
+        await until(pilot, lambda: screen.browser.filter.show == "failures" and screen.table.count == 3)
+        await pilot.press("f")
+        await until(pilot, lambda: screen.browser.filter.show == "different" and screen.table.count == 3)
+        await pilot.press("f")
+        await until(pilot, lambda: screen.browser.filter.show == "errors" and screen.table.count == 0)
         await pilot.press("f")
         await until(pilot, lambda: screen.table.count == 3)
         await pilot.press("slash", *"morning")
@@ -68,7 +70,51 @@ async def test_filters_search_and_classes_narrow_the_rows(app):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
         await pilot.press(*"Abacus", "enter")
-        await until(pilot, lambda: screen.table.count == 1 and screen.filter.expected == "Abacus")
+        await until(pilot, lambda: screen.table.count == 1 and screen.browser.filter.expected == "Abacus")
+
+
+async def test_chips_show_every_filter_with_its_count_and_escape_takes_back_one_thing(app):
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        shown = "[all 3]  failures 3   differ 3   errors 0"
+        await until(pilot, lambda: shown in str(screen.chips.visual))
+        assert "metric ‹exact match›" in str(screen.chips.visual)
+        await pilot.press("f")
+        await until(pilot, lambda: "[failures 3]" in str(screen.chips.visual))
+        await pilot.press("slash", *"morning", "enter")
+        await until(pilot, lambda: "[failures 1]" in str(screen.chips.visual))
+        assert "“morning”" in str(screen.chips.visual)
+        await pilot.press("escape")
+        await until(pilot, lambda: "[failures 3]" in str(screen.chips.visual))
+        await pilot.press("escape")
+        await until(pilot, lambda: "[all 3]" in str(screen.chips.visual))
+        await pilot.click(screen.chips, offset=(12, 0))
+        await until(pilot, lambda: screen.browser.filter.show == "failures")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
+        assert bench_of(pilot.app).controller.is_on_pane
+
+
+async def test_the_metric_is_stepped_and_failures_go_by_it(app, folder):
+    with (folder / "demo.bench.yaml").open("a") as file:
+        file.write("scorers: [exact_match, contains]\n")
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await matrix(pilot)
+        await until(pilot, lambda: "metric ‹exact match› 1/2" in str(screen.chips.visual))
+        await pilot.press("m")
+        await until(pilot, lambda: "metric ‹contains› 2/2" in str(screen.chips.visual))
+        assert screen.browser.filter.metric == "contains"
+        await until(pilot, lambda: str(screen.strip.visual).lstrip().startswith("contains"))
+        await pilot.press("m")
+        await until(pilot, lambda: "1/2" in str(screen.chips.visual))
+
+
+async def test_the_list_of_runs_shows_their_scores(app):
+    async with app.run_test(size=WIDE) as pilot:
+        await matrix(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
+        assert "plain 0.33, listed 0.33, bare 0.67" in pilot.app.screen._choices[0].note
 
 
 async def test_the_order_can_be_changed(app):
@@ -77,7 +123,7 @@ async def test_the_order_can_be_changed(app):
         await pilot.press("s")
         await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
         await pilot.press(*"listed lowest", "enter")
-        await until(pilot, lambda: screen.row_at(0) is not None and screen.row_at(0).number == 2)
+        await until(pilot, lambda: screen.browser.row_at(0) is not None and screen.browser.row_at(0).number == 2)
 
 
 async def test_a_cell_tells_everything_and_opens_on_the_bench(app):
@@ -92,13 +138,13 @@ async def test_a_cell_tells_everything_and_opens_on_the_bench(app):
         await pilot.press("o")
         await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
         await until(pilot, lambda: bench_of(pilot.app).session.bench.case == 2)
-        await until(pilot, lambda: bench_of(pilot.app).chosen == 1)
+        await until(pilot, lambda: bench_of(pilot.app).controller.chosen == 1)
 
 
 async def test_plots_open_and_labels_that_do_not_repeat_have_no_confusion_matrix(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[3].n == 3)
         await pilot.press("p")
         await until(pilot, lambda: isinstance(pilot.app.screen, Plots))
         await pilot.press("right", "escape")
@@ -115,10 +161,10 @@ async def test_the_confusion_matrix_counts_what_was_answered_for_what(app, folde
     (folder / "cases.jsonl").write_text("\n".join(rows))
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("ctrl+e")
+        await pilot.press("f6")
         await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
         screen = pilot.app.screen
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 4)
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[3].n == 4)
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfusionView))
         text = str(pilot.app.screen.query_one("#confusion-text", Static).visual)
@@ -131,17 +177,17 @@ async def test_the_confusion_matrix_counts_what_was_answered_for_what(app, folde
 async def test_a_second_look_shows_the_run_that_was_and_answers_come_from_the_cache(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        first = screen.run
+        first = screen.browser.run
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
-        await pilot.press("ctrl+e")
+        await pilot.press("f6")
         await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
         screen = pilot.app.screen
-        await until(pilot, lambda: screen.run == first)
+        await until(pilot, lambda: screen.browser.run == first)
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.run not in ("", first))
-        await until(pilot, lambda: not screen.evaluations.current.running)
-        assert screen.evaluations.current.progress.cached == 12
+        await until(pilot, lambda: screen.browser.run not in ("", first))
+        await until(pilot, lambda: not screen.runs.current.running)
+        assert screen.runs.current.progress.cached == 12
 
 
 async def test_a_run_can_be_stopped_and_gone_on_with(app, folder):
@@ -150,23 +196,23 @@ async def test_a_run_can_be_stopped_and_gone_on_with(app, folder):
     (folder / "desk.script.json").write_text(json.dumps(script))
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        await pilot.press("ctrl+e")
+        await pilot.press("f6")
         await until(pilot, lambda: isinstance(pilot.app.screen, MatrixScreen))
         screen = pilot.app.screen
-        evaluations = screen.evaluations
-        await until(pilot, lambda: evaluations.current is not None and evaluations.current.version == 8)
+        runs = screen.runs
+        await until(pilot, lambda: runs.current is not None and runs.current.version == 8)
         await pilot.press("x")
-        await until(pilot, lambda: not evaluations.current.running)
-        run = evaluations.current.run
-        assert screen.view.run.state == "stopped"
-        assert screen.view.run.done == 8
+        await until(pilot, lambda: not runs.current.running and screen.browser.view is not None)
+        run = runs.current.run
+        assert screen.browser.view.run.state == "stopped"
+        assert screen.browser.view.run.done == 8
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: evaluations.current.running)
-        assert evaluations.current.plan.done == 8
-        await until(pilot, lambda: evaluations.current.run == run)
+        await until(pilot, lambda: runs.current.running)
+        assert runs.current.plan.done == 8
+        await until(pilot, lambda: runs.current.run == run)
         await pilot.press("x")
-        await until(pilot, lambda: not evaluations.current.running)
-        assert screen.view.run.done == 8
+        await until(pilot, lambda: not runs.current.running)
+        assert screen.browser.view.run.done == 8
 
 
 async def test_a_bench_without_a_dataset_says_how_to_get_one(make_app, folder):
@@ -176,11 +222,12 @@ async def test_a_bench_without_a_dataset_says_how_to_get_one(make_app, folder):
     app = make_app(bench="bare.bench.yaml")
     async with app.run_test(size=NARROW) as pilot:
         await until(pilot, lambda: pilot.app.bench_screen is not None and bool(pilot.app.bench_screen.panes))
-        await pilot.press("ctrl+e")
+        await pilot.press("f6")
         await until(pilot, lambda: any("no dataset" in notice.title for notice in pilot.app._notifications))
 
 
-async def test_votes_are_cast_without_names_and_come_to_ratings(app):
+async def test_votes_are_cast_without_names_and_come_to_ratings(app, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
         await pilot.press("v")
@@ -188,7 +235,7 @@ async def test_votes_are_cast_without_names_and_come_to_ratings(app):
         votes = pilot.app.screen
         await until(pilot, lambda: votes.ballot is not None)
         shown = " ".join(str(widget.visual) for widget in votes.query(Static))
-        assert not any(name in shown for name in screen.names)
+        assert not any(name in shown for name in screen.browser.names)
         ballot = votes.ballot
         await pilot.press("1")
         await until(pilot, lambda: votes.ballot is not ballot and votes._count == 1)
@@ -199,6 +246,10 @@ async def test_votes_are_cast_without_names_and_come_to_ratings(app):
         await until(pilot, lambda: votes._count == 1)
         await pilot.press("r")
         await until(pilot, lambda: ballot.right_variant in str(votes.query_one("#vote-ratings", Static).visual))
+        await pilot.press("p")
+        await until(pilot, lambda: any("1 pair" in notice.title for notice in pilot.app._notifications))
+        (written,) = tmp_path.glob("preferences-*.jsonl")
+        assert '"chosen"' in written.read_text()
 
 
 async def test_a_cell_is_asked_again_and_compared_with_what_it_said(app):
@@ -207,48 +258,51 @@ async def test_a_cell_is_asked_again_and_compared_with_what_it_said(app):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, CellView))
         await pilot.press("r")
-        await until(pilot, lambda: any("same answer" in notice.message for notice in pilot.app._notifications))
+        await until(pilot, lambda: any("answer is the same" in notice.message for notice in pilot.app._notifications))
 
 
 async def test_runs_are_compared_and_noted(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        first = screen.run
+        first = screen.browser.run
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.run not in ("", first) and not screen.evaluations.current.running)
-        await until(pilot, lambda: screen.view is not None and screen.view.id == screen.run)
+        await until(pilot, lambda: screen.browser.run not in ("", first) and not screen.runs.current.running)
+        await until(pilot, lambda: screen.browser.view is not None and screen.browser.view.id == screen.browser.run)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
         await pilot.press(*"again", "enter")
-        await until(pilot, lambda: screen.view.run.note == "again")
+        await until(pilot, lambda: screen.browser.view.run.note == "again")
         await pilot.press("d")
         await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
         await pilot.press(*first, "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Reader))
+        await until(pilot, lambda: isinstance(pilot.app.screen, TextViewer))
         assert "0 fixed, 0 broken, 3 unchanged" in pilot.app.screen.query_one(TextArea).text
 
 
 async def test_the_figures_are_told_in_words(app):
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[3].n == 3)
         await pilot.press("i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Reader))
+        await until(pilot, lambda: isinstance(pilot.app.screen, TextViewer))
         assert "bare" in pilot.app.screen.query_one(TextArea).text
 
 
-async def test_a_report_is_written_beside_the_bench(app, folder):
+async def test_a_report_is_written_to_the_folder_of_the_program(app, folder, tmp_path, monkeypatch):
+    folder = tmp_path / "standing"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     async with app.run_test(size=WIDE) as pilot:
         screen = await matrix(pilot)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[3].n == 3)
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[3].n == 3)
         for form in ("HTML", "Markdown", "JSON", "CSV", "Parquet"):
             await pilot.press("w")
             await until(pilot, lambda: isinstance(pilot.app.screen, Picker))
             await pilot.press(*form, "enter")
             await until(pilot, lambda: pilot.app.screen is screen)
         endings = {"html", "md", "json", "csv", "parquet"}
-        await until(pilot, lambda: {path.suffix[1:] for path in folder.glob(f"demo-{screen.run}.*")} == endings)
-        assert "The parcel never came." in (folder / f"demo-{screen.run}.html").read_text()
+        await until(pilot, lambda: {path.suffix[1:] for path in folder.glob(f"demo-{screen.browser.run}.*")} == endings)
+        assert "The parcel never came." in (folder / f"demo-{screen.browser.run}.html").read_text()
 
 
 async def test_answers_that_were_cut_off_are_run_again_with_a_higher_limit(app):
@@ -258,16 +312,18 @@ async def test_answers_that_were_cut_off_are_run_again_with_a_higher_limit(app):
         sampling = session.variants[0].sampling
         session.change_variant(0, sampling=msgspec.structs.replace(sampling, max_tokens=2))
         screen = await matrix(pilot)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.variants[0].cut == 2)
-        first = screen.run
+        await until(pilot, lambda: screen.browser.summary is not None and screen.browser.summary.variants[0].cut == 2)
+        first = screen.browser.run
         await pilot.press("a")
         await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
         assert pilot.app.screen.query_one(Input).value == "8"
         await pilot.press("enter")
-        await until(pilot, lambda: screen.run not in ("", first) and not screen.evaluations.current.running)
-        await until(pilot, lambda: screen.summary is not None and screen.summary.run == screen.run)
-        await until(pilot, lambda: screen.summary.variants[0].n == 3)
-        plain = screen.summary.variants[0]
+        await until(pilot, lambda: screen.browser.run not in ("", first) and not screen.runs.current.running)
+        await until(
+            pilot, lambda: screen.browser.summary is not None and screen.browser.summary.run == screen.browser.run
+        )
+        await until(pilot, lambda: screen.browser.summary.variants[0].n == 3)
+        plain = screen.browser.summary.variants[0]
         assert (plain.cut, plain.cached) == (0, 1)
         assert session.variants[0].sampling.max_tokens == 8
 

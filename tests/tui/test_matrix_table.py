@@ -9,15 +9,15 @@ import pytest
 from conftest import until
 from textual.app import App, ComposeResult
 
-from workbench.tui.pages import KEPT, PAGE, Pages
-from workbench.tui.widgets.matrix_table import NARROWEST, Line, Mark, MatrixTable, share_width
+from workbench.tui.paginated_source import KEPT, PAGE, PaginatedSource
+from workbench.tui.widgets.matrix_table import NARROWEST, CellMark, MatrixLine, MatrixTable, share_width
 
 NAMES = ("plain", "described", "few-shot")
 
 
-def line(index: int) -> Line:
-    marks = (Mark("✗", "Refunds", "bad"), Mark("✓", "Lantern", "good"), Mark("!", "out of ink", "error"))
-    return Line(index + 1, f"message {index + 1}", "Lantern", marks)
+def line(index: int) -> MatrixLine:
+    marks = (CellMark("✗", "Refunds", "bad"), CellMark("✓", "Lantern", "good"), CellMark("!", "out of ink", "error"))
+    return MatrixLine(index + 1, f"message {index + 1}", "Lantern", marks)
 
 
 class Frame(App[None]):
@@ -34,7 +34,7 @@ class Frame(App[None]):
         self.table.show(NAMES, self._count)
         self.table.focus()
 
-    def on_matrix_table_opened(self, event: MatrixTable.Opened) -> None:
+    def on_matrix_table_cell_opened(self, event: MatrixTable.CellOpened) -> None:
         self.opened.append((event.row, event.column))
 
 
@@ -104,21 +104,21 @@ def test_pages_fetch_what_is_asked_for_once_and_forget_the_oldest():
     came, gate = Event(), Event()
 
     def fetch(offset: int, limit: int) -> list[int]:
-        assert gate.wait(5)
+        assert gate.wait(120)
         asked.append(offset)
         return list(range(offset, offset + limit))
 
-    pages = Pages(fetch, came.set, lambda error: None)
+    pages = PaginatedSource(fetch, came.set, lambda error: None)
     assert pages.get(3) is None
     assert pages.get(4) is None
     gate.set()
-    assert came.wait(5)
+    assert came.wait(120)
     assert (pages.get(3), pages.get(4)) == (3, 4)
     assert asked == [0]
     for number in range(1, KEPT + 2):
         came.clear()
         pages.get(number * PAGE)
-        assert came.wait(5)
+        assert came.wait(120)
     assert pages.get(3) is None
     pages.close()
 
@@ -127,15 +127,15 @@ def test_refreshed_pages_show_the_old_rows_until_the_new_ones_come():
     answers: list[Future[list[str]]] = [Future(), Future()]
     came = Event()
     calls = iter(answers)
-    pages = Pages(lambda offset, limit: next(calls).result(5), came.set, lambda error: None)
+    pages = PaginatedSource(lambda offset, limit: next(calls).result(120), came.set, lambda error: None)
     pages.get(0)
     answers[0].set_result(["old"])
-    assert came.wait(5)
+    assert came.wait(120)
     came.clear()
     pages.refresh()
     assert pages.get(0) == "old"
     answers[1].set_result(["new"])
-    assert came.wait(5)
+    assert came.wait(120)
     assert pages.get(0) == "new"
     pages.close()
 
@@ -147,8 +147,8 @@ def test_a_page_that_cannot_be_fetched_is_told():
     def fetch(offset: int, limit: int) -> list[str]:
         raise OSError("the disk is gone")
 
-    pages = Pages(fetch, heard.set, lambda error: (told.append(error), heard.set()))
+    pages = PaginatedSource(fetch, heard.set, lambda error: (told.append(error), heard.set()))
     pages.get(0)
-    assert heard.wait(5)
+    assert heard.wait(120)
     assert str(told[0]) == "the disk is gone"
     pages.close()

@@ -11,13 +11,13 @@ import pytest
 from conftest import settled, until
 from textual.widgets import OptionList
 
-from workbench.evaluation.bench import load_bench
+from workbench.runs.bench import load_bench
 from workbench.settings import Settings
 from workbench.tui.actions import bench as bench_actions
 from workbench.tui.actions import cases as case_actions
 from workbench.tui.actions import panes as pane_actions
+from workbench.tui.dialogs.confirm import ConfirmDialog
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.question import Question
 from workbench.tui.widgets.case_view import CaseField
 from workbench.tui.widgets.output_pane import OutputPane
 
@@ -46,7 +46,7 @@ def check(screen) -> None:
     for variant in screen.session.variants:
         body = screen.session.prompt(variant.prompt).body
         assert f"prompt {variant.prompt.removeprefix('p')[0]}:" in body, (variant.prompt, body)
-    assert screen.edit.editor.prompt == screen.session.variants[screen.chosen].prompt
+    assert screen.edit.editor.prompt == screen.session.variants[screen.controller.chosen].prompt
     assert screen.edit.editor.text == screen.session.prompt(screen.edit.editor.prompt).body
 
 
@@ -77,8 +77,8 @@ async def test_what_was_typed_just_before_goes_with_its_prompt(make_app, eight):
         screen = await settled(pilot)
         screen.edit.editor.focus()
         await pilot.press("M", "I", "N", "E", "escape", "3")
-        await until(pilot, lambda: screen.chosen == 2)
-        assert screen.session.prompt("p0").body.startswith("MINE")
+        await until(pilot, lambda: screen.controller.chosen == 2)
+        assert screen.session.prompt("p0").body.startswith("user:\nMINE")
         assert screen.session.prompts.edited == ("p0",)
         assert "MINE" not in screen.edit.editor.text
 
@@ -91,15 +91,16 @@ async def test_a_pane_that_comes_by_itself_takes_no_key(make_app, eight):
         screen = await settled(pilot)
         screen.edit.editor.focus()
         await pilot.press("a", "b")
-        coming = asyncio.ensure_future(bench_actions.open_adapter(screen, eight / "routes", choose=False))
+        adding = bench_actions.add_adapter_pane(screen.controller, screen.ui, eight / "routes", choose=False)
+        coming = asyncio.ensure_future(adding)
         await pilot.press("c", "d")
         await coming
         await pilot.press("e")
         await until(pilot, lambda: len(screen.panes) == 3)
-        screen.gather()
-        assert screen.session.prompt("p0").body.startswith("abcde")
+        screen.controller.typed.commit()
+        assert screen.session.prompt("p0").body.startswith("user:\nabcde")
         assert screen.session.prompts.edited == ("p0",)
-        assert screen.chosen == 0
+        assert screen.controller.chosen == 0
         assert screen.focused is screen.edit.editor
 
 
@@ -108,13 +109,15 @@ async def test_an_action_acts_on_the_pane_it_was_started_for(make_app, eight):
     app = make_app(QUIET, "eight.bench.yaml")
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(screen.panes[4])
-        pane_actions.rename(screen)
+        await screen.controller.choose(screen.panes[4])
+        screen.ui.start(pane_actions.rename(screen.controller, screen.ui))
         await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
         dialog = pilot.app.screen
         first = screen.panes[0]
         screen.session.close_variant(0)
-        screen.lay_out_panes([pane for pane in screen.panes if pane is not first], screen.chosen_pane)
+        screen.controller.lay_out_panes(
+            [pane for pane in screen.panes if pane is not first], screen.controller.chosen_pane
+        )
         dialog.dismiss("renamed")
         await quiet(pilot, screen)
         assert [variant.name for variant in screen.session.variants] == [
@@ -127,12 +130,12 @@ async def test_an_action_for_a_pane_that_was_closed_says_so(make_app, eight):
     app = make_app(QUIET, "eight.bench.yaml")
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await screen.choose(screen.panes[7])
-        pane_actions.rename(screen)
+        await screen.controller.choose(screen.panes[7])
+        screen.ui.start(pane_actions.rename(screen.controller, screen.ui))
         await until(pilot, lambda: isinstance(pilot.app.screen, NameInput))
         dialog, last = pilot.app.screen, screen.panes[7]
         screen.session.close_variant(7)
-        screen.lay_out_panes(screen.panes[:7], screen.panes[0])
+        screen.controller.lay_out_panes(screen.panes[:7], screen.panes[0])
         assert last not in screen.panes
         dialog.dismiss("renamed")
         await quiet(pilot, screen)
@@ -146,14 +149,14 @@ async def test_a_field_belongs_to_the_case_it_was_typed_into(make_app, folder):
         screen = await settled(pilot)
         field = screen.query(CaseField).first()
         field.focus()
-        await pilot.press("O", "N", "E", "ctrl+n", "T", "W", "O", "ctrl+n")
-        screen.gather()
+        await pilot.press("O", "N", "E", "ctrl+down", "T", "W", "O", "ctrl+down")
+        screen.controller.typed.commit()
         assert screen.session.number == 3
-        await screen.go_to_case(1)
+        await screen.controller.go_to_case(1)
         assert screen.session.case.variables["message"].startswith("ONE")
-        await screen.go_to_case(2)
+        await screen.controller.go_to_case(2)
         assert screen.session.case.variables["message"].startswith("TWO")
-        await screen.go_to_case(3)
+        await screen.controller.go_to_case(3)
         assert screen.session.case.variables["message"] == "Good morning."
 
 
@@ -168,20 +171,20 @@ async def test_another_dataset_gets_nothing_of_what_was_typed_into_the_old_one(m
 
         def slow(*arguments):
             reading.set()
-            go_on.wait(20)
+            go_on.wait(120)
             return real(*arguments)
 
         monkeypatch.setattr(case_actions, "load_cases", slow)
-        monkeypatch.setattr(case_actions, "ask", lambda *_: asyncio.sleep(0, "edit"))
+        monkeypatch.setattr(screen.ui, "ask", lambda *_: asyncio.sleep(0, "edit"))
         chosen = screen.session.bench.dataset.__class__("other.jsonl")
         monkeypatch.setattr(type(pilot.app), "push_screen_wait", lambda *_: asyncio.sleep(0, chosen))
-        case_actions.choose_dataset(screen)
+        screen.ui.start(case_actions.choose_dataset(screen.controller, screen.ui))
         await until(pilot, reading.is_set)
         screen.query(CaseField).first().focus()
         await pilot.press("O", "L", "D")
         go_on.set()
+        await until(pilot, lambda: screen.session.case.variables["message"] == "Other one.")
         await quiet(pilot, screen)
-        assert screen.session.case.variables["message"] == "Other one."
         assert not screen.session.case_is_typed
         assert screen.query(CaseField).first().text == "Other one."
 
@@ -196,12 +199,12 @@ async def test_a_reloaded_bench_keeps_each_pane_with_its_variant(make_app, eight
         other = "dataset: {path: cases.jsonl}\n" + lines[0] + lines[6] + lines[3] + lines[3].replace("v2", "new")
         (eight / "eight.bench.yaml").write_text(other)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert len(screen.panes) == 8
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         pilot.app.screen.dismiss("reload")
         await until(pilot, lambda: len(screen.panes) == 3)
         await quiet(pilot, screen)
@@ -214,14 +217,14 @@ KEYS = [
     *map(str, range(1, 9)),
     "x",
     "x",
-    "ctrl+d",
+    "D",
     "left",
     "right",
     "tab",
     "f7",
     "f8",
-    "ctrl+n",
-    "ctrl+p",
+    "ctrl+down",
+    "ctrl+up",
     "z",
 ]
 
@@ -239,12 +242,12 @@ async def test_random_keys_never_mix_prompts(make_app, eight, seed):
                 screen.edit.editor.insert("z")  # typed, and not gathered yet
             elif pressed != "z" and (len(pressed) > 1 or isinstance(screen.focused, OutputPane)):
                 await pilot.press(pressed)
-            if isinstance(pilot.app.screen, Question):
+            if isinstance(pilot.app.screen, ConfirmDialog):
                 await pilot.press("escape")
             if keys.random() < 0.3:
                 await pilot.pause()
         await quiet(pilot, screen)
-        screen.gather()
+        screen.controller.typed.commit()
         check(screen)
 
 
@@ -253,7 +256,7 @@ async def test_saving_afterwards_writes_each_prompt_into_its_own_file(make_app, 
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
         for number in (6, 2):
-            await screen.choose(screen.panes[number])
+            await screen.controller.choose(screen.panes[number])
             screen.edit.editor.insert(f"typed {number} ")
         await pilot.press("escape", "1", "x")
         await until(pilot, lambda: len(screen.panes) == 7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.tui.widgets.pane_tabs import write_tabs
+from workbench.tui.widgets.pane_row import write_tabs
 
 
 @pytest.mark.parametrize("width", [8, 16, 24, 32, 39, 40, 47, 80])

@@ -8,12 +8,13 @@ import pytest
 from conftest import settled, until
 from textual.widgets import TextArea
 
-from workbench.evaluation.session import Session
+from workbench.runs.session import Session
 from workbench.settings import Settings
+from workbench.tui import typed_text
+from workbench.tui.dialogs.confirm import ConfirmDialog
 from workbench.tui.dialogs.example_editor import ExampleEditor
-from workbench.tui.dialogs.question import Question
-from workbench.tui.heading import tell_time
 from workbench.tui.screens import bench as bench_module
+from workbench.tui.status_line import format_moment
 from workbench.tui.widgets.case_view import CaseField
 
 WIDE = (160, 45)
@@ -22,7 +23,7 @@ NEVER_RESTS = Settings(live_delay_ms=600_000)
 
 def kept(screen) -> str:
     """Every draft on the disk, in one text."""
-    return "\n".join(screen.session.drafts.all().values())
+    return "\n".join(screen.session.autosaves.all().values())
 
 
 def notices(app) -> str:
@@ -30,11 +31,11 @@ def notices(app) -> str:
 
 
 def test_typing_is_kept_at_least_every_two_seconds():
-    assert bench_module.KEEP_SECONDS < 2
+    assert typed_text.KEEP_SECONDS < 2
 
 
 async def test_what_is_typed_is_kept_before_the_keyboard_rests(make_app, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bench_module, "KEEP_SECONDS", 0.01)
+    monkeypatch.setattr(typed_text, "KEEP_SECONDS", 0.01)
     app = make_app(NEVER_RESTS)
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
@@ -45,7 +46,7 @@ async def test_what_is_typed_is_kept_before_the_keyboard_rests(make_app, monkeyp
         screen.query(CaseField).first().load_text("My parcel is wet.")
         await until(pilot, lambda: "My parcel is wet." in kept(screen))
         assert screen.panes[0].chunks is answered  # nothing runs before the keyboard rests
-        assert screen._rest is not None
+        assert screen.controller.typed.waiting
 
 
 async def test_an_example_is_kept_while_it_is_typed_and_dropped_when_it_is_left(make_app, monkeypatch):
@@ -56,18 +57,18 @@ async def test_an_example_is_kept_while_it_is_typed_and_dropped_when_it_is_left(
         screen.edit.examples.focus()
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, ExampleEditor) and app.screen.is_mounted)
-        assert not screen.session.drafts.all()
+        assert not screen.session.autosaves.all()
         app.screen.query_one("#answer", TextArea).load_text("Half an answer")
         await until(pilot, lambda: "Half an answer" in kept(screen))
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is screen and not screen.session.drafts.all())
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen is screen and not screen.session.autosaves.all())
 
 
 async def test_a_changed_bench_is_restored_and_discarded_by_one_key(make_app):
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await pilot.press("ctrl+d")
+        await pilot.press("escape", "D")
         await until(pilot, lambda: len(screen.panes) == 5)
         screen.edit.editor.focus()
         screen.edit.editor.move_cursor(screen.edit.editor.document.end)
@@ -81,9 +82,9 @@ async def test_a_changed_bench_is_restored_and_discarded_by_one_key(make_app):
         assert re.search(r"Restored unsaved changes from \d\d:\d\d", notices(again))
         await pilot.press("f11")
         await until(pilot, lambda: len(screen.panes) == 4 and not screen.session.unsaved)
-        assert not screen.session.drafts.all()
+        assert not screen.session.autosaves.all()
         await pilot.press("f11")
-        await until(pilot, lambda: "No restored changes" in notices(again))
+        await until(pilot, lambda: "no restored changes" in notices(again))
 
 
 async def test_discarding_asks_where_something_was_changed_since(make_app):
@@ -95,13 +96,13 @@ async def test_discarding_asks_where_something_was_changed_since(make_app):
         screen = await settled(pilot)
         screen.edit.editor.move_cursor(screen.edit.editor.document.end)
         await pilot.press(*"Queues:", "f11")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
         assert screen.edit.editor.text.endswith("Queues:")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: not screen.session.unsaved)
-        assert not screen.session.drafts.all()
+        assert not screen.session.autosaves.all()
 
 
 async def test_a_restored_template_that_computes_for_ever_is_refused_where_it_stands(make_app, folder):
@@ -119,13 +120,13 @@ async def test_quitting_without_saving_leaves_no_draft(make_app):
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        await pilot.press("ctrl+d")
+        await pilot.press("escape", "D")
         await until(pilot, lambda: len(screen.panes) == 5)
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.click("#answer-quit")
-        await until(pilot, lambda: not app.is_running or not screen.session.drafts.all())
-    assert not screen.session.drafts.all()
+        await until(pilot, lambda: not app.is_running or not screen.session.autosaves.all())
+    assert not screen.session.autosaves.all()
 
 
 async def test_a_draft_that_cannot_be_written_is_told(make_app, folder, monkeypatch):
@@ -133,7 +134,7 @@ async def test_a_draft_that_cannot_be_written_is_told(make_app, folder, monkeypa
     app = make_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await settled(pilot)
-        screen.session.drafts.folder.write_text("in the way")
+        screen.session.autosaves.folder.write_text("in the way")
         await pilot.press("ctrl+l")
         await until(pilot, lambda: "Unsaved changes are not kept" in notices(app))
 
@@ -141,5 +142,5 @@ async def test_a_draft_that_cannot_be_written_is_told(make_app, folder, monkeypa
 def test_a_time_names_its_day_where_that_is_not_today():
     import time
 
-    assert re.fullmatch(r"\d\d:\d\d", tell_time(time.time()))
-    assert re.fullmatch(r"9 Sep 0\d:\d\d|8 Sep \d\d:\d\d|9 Sep \d\d:\d\d", tell_time(1_000_000_000))
+    assert re.fullmatch(r"\d\d:\d\d", format_moment(time.time()))
+    assert re.fullmatch(r"9 Sep 0\d:\d\d|8 Sep \d\d:\d\d|9 Sep \d\d:\d\d", format_moment(1_000_000_000))

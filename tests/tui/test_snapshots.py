@@ -12,19 +12,20 @@ import pytest
 from conftest import BENCH, SCRIPT, settled, until
 from textual.widgets import Input, TextArea
 
+from workbench import paths
 from workbench.tui.dialogs.adapter_panel import AdapterPanel
-from workbench.tui.dialogs.difference import Difference
+from workbench.tui.dialogs.confirm import ConfirmDialog
+from workbench.tui.dialogs.difference import DifferenceView
 from workbench.tui.dialogs.example_editor import ExampleEditor
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
 from workbench.tui.dialogs.help import Help
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.pane_settings import PaneSettings
-from workbench.tui.dialogs.picker import Picker
-from workbench.tui.dialogs.question import Question
-from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.dialogs.token_view import TokenView
 from workbench.tui.widgets.case_view import CaseField
+from workbench.tui.widgets.picker import Picker
 
 WIDE, NARROW = (160, 45), (80, 24)
 HOSTILE = (
@@ -65,10 +66,13 @@ def compare(snap_compare, app):
 
 
 def measured(app) -> bool:
-    """Whether the meter shows the prompt that stands in the editor, or cannot."""
+    """Whether the meter shows the prompt that stands in the editor, or cannot, and every curve is complete."""
     screen = app.bench_screen
     loading = all(pane.state == "loading" for pane in screen.panes)
-    return loading or screen.edit.meter.known or screen.edit.editor.has_class("-problem")
+    probed = all(probability is not None for pane in screen.panes for _, probability in pane._curve)
+    curves = [pane._curve for pane in screen.panes if pane.has_class("-adapted") and pane.state == "done"]
+    known = screen.edit.meter.known or screen.edit.editor.has_class("-problem")
+    return loading or (known and probed and all(curves))
 
 
 async def type_case(pilot, text: str) -> None:
@@ -103,7 +107,7 @@ def test_light(compare):
 def test_narrow_with_the_second_pane_and_no_editor(compare):
     async def act(pilot):
         await pilot.press("escape", "2", "f2")
-        await until(pilot, lambda: pilot.app.bench_screen.chosen == 1)
+        await until(pilot, lambda: pilot.app.bench_screen.controller.chosen == 1)
 
     assert compare(act, size=NARROW)
 
@@ -122,7 +126,7 @@ def test_examples_and_their_cost(compare):
 
 def test_thinking_is_told_from_the_answer(compare):
     async def act(pilot):
-        await pilot.press("ctrl+n")
+        await pilot.press("ctrl+down")
         await until(pilot, lambda: all(pane.scores for pane in pilot.app.bench_screen.panes))
 
     assert compare(act)
@@ -234,7 +238,7 @@ def test_example_editor(compare):
 
 
 def test_quitting_with_unsaved_changes(compare):
-    assert compare(opens("x", "ctrl+q", dialog=Question))
+    assert compare(opens("x", "ctrl+q", dialog=ConfirmDialog))
 
 
 def test_rename(compare):
@@ -242,7 +246,7 @@ def test_rename(compare):
 
 
 def test_view(compare):
-    assert compare(opens("escape", "v", dialog=Reader))
+    assert compare(opens("escape", "v", dialog=TextViewer))
 
 
 def test_adapters_of_a_pane(compare, folder: Path):
@@ -252,7 +256,7 @@ def test_adapters_of_a_pane(compare, folder: Path):
         screen.session.add_adapter(0, "tone")
         screen.session.step_scale(0, 1, -5)
         screen.session.toggle_adapter(0, 1)
-        await screen.refresh_after_change()
+        await screen.controller.refresh()
         await until(pilot, lambda: screen.panes[0].completion.text == "Lantern routes 1")
         await opens("escape", "p", dialog=AdapterPanel)(pilot)
 
@@ -262,12 +266,13 @@ def test_adapters_of_a_pane(compare, folder: Path):
 
 
 def test_difference(compare):
-    assert compare(opens("escape", "d", dialog=Difference))
+    assert compare(opens("escape", "d", dialog=DifferenceView))
 
 
 def test_tokens(compare):
     assert compare(opens("escape", "t", dialog=TokenView))
 
 
-def test_help(compare):
+def test_help(compare, monkeypatch):
+    monkeypatch.setattr(paths, "settings_file", lambda: Path("~/.config/workbench/settings.toml"))
     assert compare(opens("f1", dialog=Help))

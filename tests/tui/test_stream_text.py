@@ -7,7 +7,7 @@ from textual.app import App
 from workbench.tui.widgets.stream_text import StreamText
 
 
-class Host(App[None]):
+class TextHost(App[None]):
     def compose(self):
         yield StreamText()
 
@@ -18,7 +18,7 @@ def shown(text: StreamText) -> list[str]:
 
 
 async def test_pieces_add_up_whatever_the_cuts():
-    app = Host()
+    app = TextHost()
     async with app.run_test(size=(12, 6)) as pilot:
         text = app.query_one(StreamText)
         for piece in "one two three\nfour  five":
@@ -29,7 +29,7 @@ async def test_pieces_add_up_whatever_the_cuts():
 
 
 async def test_a_resize_wraps_anew():
-    app = Host()
+    app = TextHost()
     async with app.run_test(size=(12, 6)) as pilot:
         text = app.query_one(StreamText)
         text.append("one two three four")
@@ -39,7 +39,7 @@ async def test_a_resize_wraps_anew():
 
 
 async def test_the_view_follows_the_end_until_a_person_scrolls_up():
-    app = Host()
+    app = TextHost()
     async with app.run_test(size=(12, 4)) as pilot:
         text = app.query_one(StreamText)
         text.append("".join(f"{number}\n" for number in range(20)))
@@ -53,7 +53,7 @@ async def test_the_view_follows_the_end_until_a_person_scrolls_up():
 
 
 async def test_escapes_and_markup_are_shown_not_obeyed():
-    app = Host()
+    app = TextHost()
     async with app.run_test(size=(40, 4)) as pilot:
         text = app.query_one(StreamText)
         text.append("\x1b[31mred [bold]b[/bold] \x07")
@@ -62,7 +62,7 @@ async def test_escapes_and_markup_are_shown_not_obeyed():
 
 
 async def test_clearing_empties_it():
-    app = Host()
+    app = TextHost()
     async with app.run_test(size=(12, 4)) as pilot:
         text = app.query_one(StreamText)
         text.append("gone")

@@ -9,13 +9,12 @@ from conftest import settled, until
 from test_training_screen import RECIPE
 from textual.widgets import Input, Static
 
-from workbench.evaluation.summary import Estimate
+from workbench.analysis.summary import Estimate
 from workbench.training import sweep
-from workbench.training.job import Job
-from workbench.training.journal import Journal
+from workbench.training.events import JobEnded, JobEvaluated, Journal
+from workbench.training.job import TrainingJob
+from workbench.training.job_dir import create_job_dir
 from workbench.training.manifest import Manifest, write_manifest
-from workbench.training.place import make_place
-from workbench.training.progress import JobEnded, JobExamined
 from workbench.training.recipe import Recipe
 from workbench.training.registry import Registry
 from workbench.training.sweep import Ranking, Trial
@@ -31,18 +30,18 @@ def trained(monkeypatch):
     """Trials that end at once: the higher the rank, the better."""
 
     def start(recipe, folder, name="", path=None):
-        place = make_place(recipe.name, "", folder, datetime.now())
+        place = create_job_dir(recipe.name, "", folder, datetime.now())
         journal = Journal(place.events)
         score = recipe.method.rank / 40
-        journal.write(JobExamined(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
+        journal.write(JobEvaluated(1.0, 2, 1.0, 1.0, {"exact_match": score}, 50, "exact_match", True))
         adapter = Registry().folder / recipe.name
         adapter.mkdir(parents=True)
         write_manifest(adapter, Manifest(recipe.name, 1, 1.0, "lora", "b", "d", ""))
         journal.write(JobEnded(2.0, "done", "Done.", adapter=str(adapter), best_step=2))
         journal.close()
-        return Job(place)
+        return TrainingJob(place)
 
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(sweep, "start_job", start)
     monkeypatch.setattr(actions, "open_task", lambda *_: None)
 
 
@@ -53,7 +52,7 @@ async def test_trials_are_ranked_and_the_best_is_gone_on_with(app, folder, train
         await settled(pilot)
 
         async def search() -> None:
-            taken.append(await app.show_sweep(RECIPE, folder))
+            taken.append(await app.open_sweep(RECIPE, folder))
 
         app.run_worker(search())
         await until(pilot, lambda: isinstance(app.screen, SweepScreen))
@@ -64,12 +63,12 @@ async def test_trials_are_ranked_and_the_best_is_gone_on_with(app, folder, train
         for place in (1, 2):
             screen.query_one(f"#sweep-{place}", Input).value = ""
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.sweeping.version > 0 and not screen.sweeping.running)
-        screen.look()
+        await until(pilot, lambda: screen.sweeps.current is not None and not screen.sweeps.running)
+        screen.poll()
         table = str(screen.query_one("#sweep-table", Static).visual)
         assert "complete  best" in table
         assert "0.500" in table
-        await pilot.press("ctrl+d")
+        await pilot.press("f4")
         await until(pilot, lambda: bool(taken))
     assert taken[0] is not None
     assert taken[0].method.rank == 20
@@ -78,12 +77,12 @@ async def test_trials_are_ranked_and_the_best_is_gone_on_with(app, folder, train
 async def test_what_cannot_be_tried_is_told_and_nothing_begins(app, folder, trained):
     async with app.run_test(size=WIDE) as pilot:
         await settled(pilot)
-        app.run_worker(app.show_sweep(RECIPE, folder))
+        app.run_worker(app.open_sweep(RECIPE, folder))
         await until(pilot, lambda: isinstance(app.screen, SweepScreen))
         app.screen.query_one("#sweep-0", Input).value = "method.rank=9..4"
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: any("ends before it begins" in one.title for one in app._notifications))
-        assert not app.screen.sweeping.running
+        await until(pilot, lambda: any("expected low < high" in one.title for one in app._notifications))
+        assert not app.screen.sweeps.running
 
 
 def test_trials_that_may_be_as_good_as_the_best_are_marked():

@@ -18,6 +18,7 @@ ESCAPE = re.compile(
     r"|\x1b\[[<>=]\d*u|\x1b\[\?u|\x1b\[>\d*[qu]"  # kitty's keyboard
     r"|\x1b\[[cn]|\x1b\[\d*[ABCDGJK]|\x1b\[\d+ q|\x1b\[\d*t|\x1b\[6n"
     r"|\x1b\]22;[a-z-]*\x07"  # the shape of the pointer
+    r"|\x1b\]11;\?\x1b\\"  # the question for the background
     r"|\x1b[78=>]|\x1bP[^\x1b]*\x1b\\|\x1b_G[^\x1b]*\x1b\\"
 )
 """what Textual 8.2.8's driver and compositor write"""
@@ -38,8 +39,8 @@ def open_terminal(tmp_path):
 
 
 SCREENS = {
-    "help": "\x1bOP", "palette": "\x0b", "tokens": "\x14", "matrix": "\x05", "models": "\x02", "engines": "\x1b[17~",
-    "prompts": "\x0f", "training": "\x1b[20~", "verdict": "\x1b[21~", "adapters": "\x1b[24~", "next case": "\x0e",
+    "help": "\x1bOP", "palette": "\x1c", "tokens": "\x14", "matrix": "\x1b[17~", "models": "M", "engines": "E",
+    "prompts": "\x0f", "training": "\x1b[20~", "verdict": "\x1b[21~", "adapters": "\x1b[24~", "next case": "\x1b[1;5B",
 }  # fmt: skip
 DIALOGS = "senptdmvy"
 
@@ -49,6 +50,7 @@ def test_nothing_foreign_reaches_the_terminal(open_terminal, tmp_path):
     terminal = open_terminal("-m", "workbench", "hostile.bench.yaml")
     terminal.wait_for("reply")
     for keys in SCREENS.values():
+        terminal.press("\x1b")  # to the panes, where a letter is a key
         terminal.press(keys)
         terminal.press("\x1b")
     for pane, dialogs in (("1", DIALOGS), ("3", "en")):
@@ -56,7 +58,7 @@ def test_nothing_foreign_reaches_the_terminal(open_terminal, tmp_path):
             terminal.press("\x1b")
             terminal.press(f"{pane}{key}")
             terminal.press("\x1b")
-    terminal.press("\x05")  # the matrix, a run, a cell, an order, a class, a plot, words
+    terminal.press("\x1b[17~")  # the matrix, a run, a cell, an order, a class, a plot, words
     terminal.press("\x12")
     for key in ("\r", "\x1b", "s", "\x1b", "c", "\x1b", "g", "\x1b", "w", "\x1b", "\x1b"):
         terminal.press(key)
@@ -99,7 +101,7 @@ def test_names_that_read_as_markup_open_every_dialog(open_terminal, tmp_path, na
         terminal.press("\x1b")
         terminal.press(f"1{key}")
         terminal.press("\x1b")
-    for keys in ("\x14", "\x0f", "\x02", "\x05"):
+    for keys in ("\x14", "\x0f", "M", "\x1b[17~"):
         terminal.press(keys)
         terminal.press("\x1b")
     assert terminal.process.poll() is None, terminal.text[-3000:]

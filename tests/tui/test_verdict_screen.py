@@ -1,4 +1,4 @@
-"""The verdict screen: what is weighed, the verdict beside the screen, the page it comes to, the files it writes."""
+"""The verdict screen: its form, the verdict in the background, the page it shows, the files it writes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from arena import add_adapter, build_arena
 from conftest import bench_of, settled, until
 from textual.widgets import Input, Static
 
-from workbench.evaluation.summary import Estimate
-from workbench.evaluation.view import Metric
-from workbench.training.verdict import BreakEven, CurvePoint, Recommendation, Standing, TrainingCost, Verdict
+from workbench.analysis.summary import Estimate
+from workbench.runs.matrix_rows import Metric
+from workbench.training.verdict import BreakEven, ConditionResult, CurvePoint, Recommendation, TrainingCost, Verdict
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Picker
 from workbench.tui.screens.verdict import VerdictScreen
 from workbench.tui.verdict_text import describe_cost, lay_table
+from workbench.tui.widgets.picker import Picker
 
 WIDE, NARROW = (160, 45), (80, 24)
 METRIC = Metric("exact_match", binary=True, main=True)
@@ -40,7 +40,7 @@ async def open_verdict(pilot) -> VerdictScreen:
 async def judged(pilot, screen: VerdictScreen) -> None:
     await pilot.press("ctrl+r")
     await until(pilot, lambda: screen.current is not None and not screen.current.running)
-    screen.look()
+    screen.poll()
 
 
 def shown(screen, id: str) -> str:
@@ -48,7 +48,11 @@ def shown(screen, id: str) -> str:
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
-async def test_an_adapter_is_weighed_and_the_verdict_written(arena, folder, size):
+async def test_an_adapter_is_weighed_and_the_verdict_written(arena, tmp_path, monkeypatch, size):
+    """It is written where the person stands."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     async with arena.run_test(size=size) as pilot:
         screen = await open_verdict(pilot)
         await judged(pilot, screen)
@@ -59,7 +63,7 @@ async def test_an_adapter_is_weighed_and_the_verdict_written(arena, folder, size
         assert "better" in table and "worse" in table
         assert "400 rows" in shown(screen, "#verdict-cost")
         assert "Adapter is better than best prompt (wordy)" in shown(screen, "#verdict-why")
-        assert "test split was kept" in shown(screen, "#verdict-caveats")
+        assert "not on the test split" in shown(screen, "#verdict-caveats")
         assert screen.metric == "exact_match"
         await pilot.press("m")
         assert screen.metric == "token_f1"
@@ -81,7 +85,7 @@ async def test_the_adapter_that_was_weighed_opens_as_a_pane(arena):
     async with arena.run_test(size=WIDE) as pilot:
         screen = await open_verdict(pilot)
         await judged(pilot, screen)
-        await pilot.press("ctrl+d")
+        await pilot.press("f4")
         await until(pilot, lambda: pilot.app.screen is bench_of(pilot.app))
         await until(pilot, lambda: len(bench_of(pilot.app).panes) == 4)
         assert any(variant.name.endswith("mine") for variant in bench_of(pilot.app).session.variants)
@@ -109,7 +113,7 @@ async def test_everything_that_cannot_be_understood_is_told_at_once_and_nothing_
         title = next(iter(pilot.app._notifications)).title
         assert "cases: expected" in title
         assert "numbers of rows" in title
-        assert "price, tokens in" in title
+        assert "price, input" in title
         assert screen.current is None
 
 
@@ -118,8 +122,8 @@ async def test_a_verdict_that_cannot_be_reached_says_why_where_it_would_stand(fo
     async with make_app(bench="arena.bench.yaml").run_test(size=NARROW) as pilot:
         screen = await open_verdict(pilot)
         await judged(pilot, screen)
-        assert "No adapter that was trained here suits" in shown(screen, "#verdict-told")
-        assert "workbench train --bench" in shown(screen, "#verdict-told")
+        assert "No trained adapter fits" in shown(screen, "#verdict-note")
+        assert "workbench train --bench" in shown(screen, "#verdict-note")
 
 
 async def test_a_verdict_goes_on_elsewhere_and_can_be_stopped(folder, make_app):
@@ -137,11 +141,11 @@ async def test_a_verdict_goes_on_elsewhere_and_can_be_stopped(folder, make_app):
         await until(pilot, lambda: isinstance(pilot.app.screen, VerdictScreen))
         again = pilot.app.screen
         assert again.current is current and current.running
-        await pilot.press("ctrl+x")
+        await pilot.press("f7")
         await until(pilot, lambda: not current.running)
-        again.look()
-        assert current.verdict is None
-        assert "It was stopped" in shown(again, "#verdict-told")
+        again.poll()
+        assert current.result is None
+        assert "Stopped" in shown(again, "#verdict-note")
 
 
 async def test_keys_that_would_do_nothing_are_not_in_the_footer(arena):
@@ -154,19 +158,23 @@ async def test_keys_that_would_do_nothing_are_not_in_the_footer(arena):
         assert "verdict.stop" not in {one.binding.id for one in screen.active_bindings.values()}
 
 
-def standing(arm: str, value: float) -> Standing:
+def highlighted_entry(condition: str, value: float) -> ConditionResult:
     score = {"exact_match": Estimate(value, value - 0.05, value, 200)}
-    return Standing(arm, f"a {arm} of a very long name", "queues/a-prompt-of-a-long-name", "desk", "mine", score,
+    name, prompt = f"a {condition} of a very long name", "queues/a-prompt-of-a-long-name"
+    return ConditionResult(condition, name, prompt, "desk", "mine", score,
                     1234.0, 56.0, 0.123, 12.5, 0.0123, 200, 3)  # type: ignore[arg-type]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [76, 112, 158])
 def test_a_table_is_never_wider_than_its_screen_and_its_columns_line_up(width):
-    arms = tuple(standing(arm, 0.5) for arm in ("zero-shot", "few-shot", "best prompt", "adapter", "adapter, few-shot"))
+    conditions = tuple(
+        highlighted_entry(condition, 0.5)
+        for condition in ("zero-shot", "few-shot", "best prompt", "adapter", "adapter, few-shot")
+    )
     told = Recommendation("adapter", "Use it.")
     cost = TrainingCost("mine", 74.0, 68_000, 400, 0.5)
     even = (BreakEven("money", 0.5, 0.0, None), BreakEven("tokens", 68_000.0, 5.0, 13_600))
-    verdict = Verdict("b", "r", "test.jsonl", METRIC, 200, arms, (), cost, even, told, metrics=(METRIC,))
+    verdict = Verdict("b", "r", "test.jsonl", METRIC, 200, conditions, (), cost, even, told, metrics=(METRIC,))
     lines = lay_table(verdict, METRIC, width).plain.split("\n")
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(lines[0]) <= width
@@ -181,9 +189,9 @@ async def test_a_curve_of_rows_stands_beside_one_of_shots(arena):
         assert screen.view.query_one("#verdict-no-curve").display
         score = Estimate(0.5, 0.4, 0.6, 100)
         points = (CurvePoint("rows", 10, score), CurvePoint("rows", 400, score), CurvePoint("shots", 0, score))
-        screen.current.verdict = msgspec.structs.replace(screen.verdict, curve=points)
+        screen.current.result = msgspec.structs.replace(screen.verdict, curve=points)
         screen.current.version += 1
-        screen.look()
+        screen.poll()
         await until(pilot, lambda: screen.view.query_one("#verdict-rows").display)
         assert screen.view.query_one("#verdict-shots").display
         assert not screen.view.query_one("#verdict-no-curve").display

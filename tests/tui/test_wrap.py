@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from workbench.tui.wrap import wrap_line
+from workbench.tui.widgets.stream_text import wrap_line
 
 TEXT = st.text(alphabet="ab é漢🙂 -\u0301", max_size=80)
 

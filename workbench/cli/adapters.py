@@ -1,7 +1,4 @@
-"""`workbench adapters`: the adapters that were trained here, where they come from, and what becomes of them.
-
-Knows nothing of how they are kept (training/registry.py).
-"""
+"""`workbench adapters`: the registry of trained adapters."""
 
 from __future__ import annotations
 
@@ -11,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.consent import TRUST, settle_trust
-from workbench.cli.tools import open_tools
+from workbench.cli.options import Json, Trust
+from workbench.cli.services import open_services
+from workbench.cli.trust import confirm_trust
 from workbench.errors import TrainingError
+from workbench.units import format_number, format_score
 
 if TYPE_CHECKING:
     from workbench.training.manifest import Manifest
-    from workbench.training.registry import Entry, Registry
+    from workbench.training.registry import Registry, RegistryEntry
 
 _ACTIONS = (
     "list", "show", "note", "tag", "untag", "promote", "retire", "reinstate", "compare", "drift", "delete", "trash",
@@ -26,39 +25,37 @@ _ACTIONS = (
 
 
 def main(
-    action: Annotated[str, typer.Argument(metavar="[ACTION]", help=f"One of {', '.join(_ACTIONS)}.")] = "list",
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The adapter.")] = "",
+    action: Annotated[str, typer.Argument(metavar="ACTION", help=f"One of {', '.join(_ACTIONS)}.")] = "list",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the adapter.")] = "",
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="The note, the tags, or a bench.")
+        list[str] | None, typer.Argument(metavar="TEXT", help="The note, the tags, another adapter, or a bench.")
     ] = None,
-    trust: Annotated[bool, TRUST] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
-    """The adapters that were trained here.
+    """Manage the adapters trained on this machine.
 
     \b
       workbench adapters
       workbench adapters show demo-plain
       workbench adapters note demo-plain "the one with the new rows"
       workbench adapters tag demo-plain friday
-      workbench adapters promote demo-plain    the one to use of its kind
-      workbench adapters retire demo-plain     kept, but out of the way
-      workbench adapters reinstate demo-plain  neither promoted nor retired
+      workbench adapters promote demo-plain    the version to use
+      workbench adapters retire demo-plain     keep it, but hide it
+      workbench adapters reinstate demo-plain  back to candidate
       workbench adapters compare demo-plain demo-plain-2   recipes and scores
-      workbench adapters drift demo-plain new.bench.yaml   is it still as good on these cases
-      workbench adapters delete demo-plain     into the trash
-      workbench adapters trash                 what can be put back
+      workbench adapters drift demo-plain new.bench.yaml   check for a regression on new cases
+      workbench adapters delete demo-plain     move it to the trash
+      workbench adapters trash                 list the trash
       workbench adapters restore demo-plain
 
     \b
-    Exit codes: 0 done; 1 (drift) it has fallen; 2 there is no such adapter.
+    Exit codes: 0 success; 1 (drift) it regressed; 2 no such adapter.
     """
     from workbench.training.registry import Registry
 
     if action not in _ACTIONS:
-        raise TrainingError(
-            f"{action!r} is nothing that can be done with adapters.", f"Expected {', '.join(_ACTIONS)}."
-        )
+        raise TrainingError(f"No such action: {action}.", f"Expected one of {', '.join(_ACTIONS)}.")
     registry = Registry()
     if action in ("list", "trash"):
         (_list if action == "list" else _list_trash)(registry, json)
@@ -72,24 +69,25 @@ def main(
     elif action == "drift":
         raise typer.Exit(_drift(name, text or [], trust, json))
     else:
-        terminal.say(_change(registry, action, name, text or []))
+        terminal.log(_change(registry, action, name, text or []))
 
 
 def _drift(name: str, words: list[str], trusted: bool, json: bool) -> int:
-    """Say whether it fell; the exit code."""
+    """Check for a regression on new cases; the exit code."""
     from pathlib import Path
 
     import msgspec
 
-    from workbench.evaluation.bench import load_bench
-    from workbench.training.fall import Asking, measure_fall
+    from workbench.runs.bench import load_bench
+    from workbench.runs.tool_file import list_code
+    from workbench.training.regression_check import CheckContext, check_regression
 
     if len(words) != 1:
         raise TrainingError("Expected a bench with the new cases.", f"workbench adapters drift {name} new.bench.yaml")
     bench = Path(words[0])
-    settle_trust(load_bench(bench).scorers, bench.absolute().parent, trusted)
-    with open_tools() as tools:
-        found = measure_fall(name, bench, Asking(*tools, lambda _: None))
+    confirm_trust(list_code(load_bench(bench)), bench.absolute().parent, trusted)
+    with open_services() as services:
+        found = check_regression(name, bench, CheckContext(*services, lambda _: None))
     if json:
         terminal.write_json(msgspec.json.encode(found).decode() + "\n")
     else:
@@ -98,28 +96,28 @@ def _drift(name: str, words: list[str], trusted: bool, json: bool) -> int:
 
 
 def _change(registry: Registry, action: str, name: str, words: list[str]) -> str:
-    """Do it; what was done, in a sentence."""
+    """Change the registry; what was done, in a sentence."""
     match action:
         case "note":
             registry.note(name, " ".join(words))
-            return f"Noted beside {name}."
+            return f"Note of {name} saved."
         case "tag":
-            return f"{name} has the tags: {', '.join(registry.tag(name, add=words)) or 'none'}."
+            return f"Tags of {name}: {', '.join(registry.tag(name, add=words)) or 'none'}."
         case "untag":
-            return f"{name} has the tags: {', '.join(registry.tag(name, remove=words)) or 'none'}."
+            return f"Tags of {name}: {', '.join(registry.tag(name, remove=words)) or 'none'}."
         case "promote":
             replaced = registry.promote(name)
-            return f"{name} is promoted" + (f" in place of {', '.join(replaced)}." if replaced else ".")
+            return f"Promoted {name}" + (f", replacing {', '.join(replaced)}." if replaced else ".")
         case "retire":
             registry.retire(name)
-            return f"{name} is retired."
+            return f"Retired {name}."
         case "reinstate":
             registry.reinstate(name)
             return f"{name} is a candidate again."
         case "restore":
-            return f"{registry.restore(name)} is back."
+            return f"Restored {registry.restore(name)}."
         case _:
-            return f"{name} lies in the trash: {registry.delete(name)}"
+            return f"Moved {name} to the trash: {registry.delete(name)}"
 
 
 def _list(registry: Registry, json: bool) -> None:
@@ -133,9 +131,9 @@ def _list(registry: Registry, json: bool) -> None:
         terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
     if not entries:
-        terminal.say("No adapter was trained here yet. Train one: workbench train FILE.recipe.yaml")
+        terminal.log("No trained adapters yet. Train one with: workbench train FILE.recipe.yaml")
         return
-    table = make_table(["adapter", "standing", "base", "method", "rows", "score", "made", "tags"], right=["rows"])
+    table = make_table(["adapter", "status", "base", "method", "rows", "score", "trained", "tags"], right=["rows"])
     for entry in entries:
         table.add_row(*map(show, _row(entry)))
     console().print(table)
@@ -149,7 +147,7 @@ def _list_trash(registry: Registry, json: bool) -> None:
         rows = [{"name": one.name, "path": str(one.path), "when": one.when} for one in found]
         terminal.write_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n")
     elif not found:
-        terminal.say("The trash is empty.")
+        terminal.log("The trash is empty.")
     for one in found if not json else ():
         terminal.write(f"{one.name}  deleted {one.when}  {one.path}\n")
 
@@ -158,15 +156,15 @@ def _compare(registry: Registry, name: str, words: list[str], json: bool) -> Non
     import msgspec
 
     from workbench.cli.table import console, make_table, show
-    from workbench.training.contrast import contrast
+    from workbench.training.adapter_comparison import compare_adapters
     from workbench.training.manifest import read_manifest
 
     if len(words) != 1:
         raise TrainingError("Expected two adapters to compare.", f"workbench adapters compare {name} OTHER")
     left, right = (read_manifest(registry.find(one).path) for one in (name, words[0]))
-    found = contrast(left, right)
+    found = compare_adapters(left, right)
     if json:
-        from workbench.evaluation.reports.json import encode
+        from workbench.reports.json import encode
 
         terminal.write_json(encode(found))
         return
@@ -181,7 +179,7 @@ def _compare(registry: Registry, name: str, words: list[str], json: bool) -> Non
     console().print(table)
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: RegistryEntry) -> tuple[str, ...]:
     made = entry.manifest
     if made is None:
         return entry.name, "unreadable", entry.problem, "", "", "", "", ""
@@ -191,13 +189,12 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _score(made: Manifest) -> str:
-    from workbench.evaluation.words import format_score
-    from workbench.training.progress import is_share
+    from workbench.training.events import is_share
 
     if made.metrics and made.metrics.scores:
         name, value = next(iter(made.metrics.scores.items()))
         return f"{name} {format_score(value, is_share(name, made.metrics.free))}"
-    return "–" if made.validation_loss is None else f"loss {made.validation_loss:.4f}"
+    return f"loss {format_number(made.validation_loss, 4)}"
 
 
 def _show(registry: Registry, name: str, json: bool) -> None:
@@ -218,12 +215,11 @@ def _show(registry: Registry, name: str, json: bool) -> None:
     terminal.write(made.recipe)
 
 
-def _describe(registry: Registry, entry: Entry, made: Manifest) -> list[tuple[str, str]]:
-    from workbench.evaluation.words import format_score
-    from workbench.training.progress import is_share
+def _describe(registry: Registry, entry: RegistryEntry, made: Manifest) -> list[tuple[str, str]]:
+    from workbench.training.events import is_share
 
     scores, free = (made.metrics.scores, made.metrics.free) if made.metrics else ({}, ())
-    told = [
+    scores_text = [
         f"{key} {format_score(value, is_share(key, free))}"
         + (f" (base {format_score(made.baseline[key], is_share(key, free))})" if key in made.baseline else "")
         for key, value in scores.items()
@@ -231,19 +227,19 @@ def _describe(registry: Registry, entry: Entry, made: Manifest) -> list[tuple[st
     return [
         ("folder", str(entry.path)),
         (
-            "standing",
-            f"{made.rank}, version {made.version}, made {datetime.fromtimestamp(made.created):%Y-%m-%d %H:%M}",
+            "status",
+            f"{made.rank}, version {made.version}, trained {datetime.fromtimestamp(made.created):%Y-%m-%d %H:%M}",
         ),
         ("base", f"{made.base}  {made.base_digest[:12]}"),
         ("prompt", f"{made.prompt}  {made.prompt_digest[:12]}"),
         *((trace.role, f"{trace.path}  {trace.digest[:12]}  {trace.rows} rows") for trace in made.data),
-        ("method", f"{made.method}, {made.parameters:,} numbers"),
+        ("method", f"{made.method}, {made.parameters:,} parameters"),
         ("lineage", " ← ".join(registry.lineage(entry.name))),
-        ("validation", "; ".join(told) or "–"),
-        ("loss", "–" if made.validation_loss is None else f"{made.validation_loss:.4f}"),
-        ("training", f"update {made.best_step} of {made.steps}, {made.tokens:,} tokens, {made.seconds:.0f} s"),
-        ("made with", ", ".join(f"{key} {value}" for key, value in made.libraries.items())),
-        *(("later", f"{one.scores} on {one.cases} cases of {one.dataset}") for one in made.later),
+        ("validation", "; ".join(scores_text) or "–"),
+        ("loss", format_number(made.validation_loss, 4)),
+        ("training", f"step {made.best_step} of {made.steps}, {made.tokens:,} tokens, {made.seconds:.0f} s"),
+        ("libraries", ", ".join(f"{key} {value}" for key, value in made.libraries.items())),
+        *(("later check", f"{one.scores} on {one.cases} cases of {one.dataset}") for one in made.later),
         ("tags", " ".join(made.tags) or "–"),
         ("notes", made.notes or "–"),
     ]

@@ -1,46 +1,42 @@
-"""`workbench compare`: a bench carried out and shown as a table, or as JSON.
-
-Knows nothing of how cells are run (evaluation/run.py) or drawn (table.py).
-"""
+"""`workbench compare`: a few cases of a bench, as a table or as JSON."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.consent import TRUST, settle_trust
-from workbench.errors import BenchError
+from workbench.cli.options import BenchFile, Deterministic, Trust, Variants
+from workbench.cli.selection import BenchSelection, apply_selection, load_bench_cases, select_cases
+from workbench.cli.trust import confirm_trust
 
 if TYPE_CHECKING:
-    from workbench.evaluation.bench import Bench, Variant
-    from workbench.evaluation.cell import Cell
-    from workbench.evaluation.datasets import Case, Cases
+    from workbench.datasets import Case
+    from workbench.runs.bench import Bench
+    from workbench.runs.cell import Cell, CellFinished
+    from workbench.runs.cell_step import CellStep
 
 
 def main(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE.bench.yaml", help="The comparison; else the one of this folder.")
-    ] = None,
-    case: Annotated[str, typer.Option(metavar="N|N-M|all", help="Which cases; else the one the bench stands on.")] = "",
-    variant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
-    ] = None,
-    reproducible: Annotated[
-        bool, typer.Option("--reproducible", help="Compute each answer by itself: slower, the same from run to run.")
-    ] = False,
-    trust: Annotated[bool, TRUST] = False,
+    file: BenchFile = None,
+    case: Annotated[
+        str, typer.Option(metavar="N|N-M|N,M|all", help="Which cases. Default: the one the bench has selected.")
+    ] = "",
+    variant: Variants = None,
+    deterministic: Deterministic = False,
+    trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
+    logprobs: Annotated[
+        int, typer.Option(min=0, max=100, help="With --json: each token with this many alternatives.")
+    ] = 0,
 ) -> None:
     """Run a comparison without the screen.
 
-    The table goes to stdout, progress to stderr. Python files that the bench
-    names as scorers run only where you trust them: on a terminal you are asked,
-    elsewhere --trust says so. Any change to them, or to what they import, asks
-    again.
+    The table goes to stdout, progress to stderr. If the bench has Python scorers of its own, you are asked before they
+    run; in CI, pass --trust. You are asked again when a scorer, or anything it imports, has changed.
 
     \b
       workbench compare prompts/demo.bench.yaml
@@ -48,108 +44,134 @@ def main(
       workbench compare prompts/demo.bench.yaml --case all --json > cells.json
 
     \b
-    Exit codes: 0 every cell has an answer; 1 some have an error instead, or a
-    scorer failed on more than 5% of the answers, lost one or applies to none;
-    2 the bench cannot be used, or its code is not trusted; 130 interrupted.
+    Exit codes: 0 every cell has an answer; 1 some failed, or a scorer failed on
+    more than 5% of the answers, lost one or applies to none; 2 the bench cannot be
+    used, or its scorers are not trusted; 130 interrupted.
     """
 
-    from workbench.evaluation.bench import load_bench, with_variants
-    from workbench.evaluation.opening import choose_bench
+    from workbench.runs.bench import load_bench
+    from workbench.runs.opening import choose_bench
+    from workbench.runs.tool_file import list_code
 
     file = file or choose_bench(Path.cwd())
-    bench = load_bench(file)
-    settle_trust(bench.scorers, file.absolute().parent, trust)
-    bench = with_variants(bench, _choose_variants(bench, variant or []))
-    cells = _run(bench, file, _choose_cases(bench, _load_cases(bench, file), case), reproducible)
+    bench = apply_selection(load_bench(file), BenchSelection(variant or (), deterministic=deterministic))
+    confirm_trust(list_code(bench), file.absolute().parent, trust)
+    finished = _run(bench, file, _choose_cases(bench, file, case), deterministic, logprobs)
+    cells = [one.cell for one in finished]
     if json:
-        from workbench.cli.report import encode_cells
-
-        terminal.write_json(encode_cells(cells))
+        terminal.write_json(_encode_cells(finished))
     else:
         from workbench.cli.table import print_cells
 
         print_cells(cells)
-    unscored = _say_unscored(cells, needed=bench.dataset is not None)
+    unscored = _log_unscored(cells, needed=bench.dataset is not None)
     raise typer.Exit(terminal.FAILED if unscored or any(cell.error for cell in cells) else terminal.OK)
 
 
-def _say_unscored(cells: list[Cell], needed: bool) -> bool:
-    """Tell of scorers that gave no score where they should have; whether that makes the command fail.
+def _log_unscored(cells: list[Cell], needed: bool) -> bool:
+    """Log the scorers that gave no score where they should have; whether that makes the command fail.
 
     needed: a scorer without anything to judge is a failure too; what a person types has no expected answer.
     """
-    from workbench.evaluation.unscored import count_outcomes, tell_outcome
+    from workbench.scoring.unscored import count_outcomes, describe_outcome
 
     found = count_outcomes(score for cell in cells for score in cell.scores)
     for outcome in found:
-        if outcome.is_told:
-            terminal.say(tell_outcome(outcome))
+        if outcome.is_reported:
+            terminal.log(describe_outcome(outcome))
     return any(outcome.fails or (needed and outcome.idle) for outcome in found)
 
 
-def _run(bench: Bench, file: Path, cases: list[Case], reproducible: bool) -> list[Cell]:
-    from workbench.evaluation.cell import CellFinished
-    from workbench.evaluation.comparison import compare
-    from workbench.evaluation.sources import find_sources
-    from workbench.hosting.pool import Pool
+def _run(bench: Bench, file: Path, cases: list[Case], deterministic: bool, logprobs: int) -> list[CellFinished]:
+    from workbench.inference.pool import Pool
+    from workbench.runs.cell import CellFinished
+    from workbench.runs.comparison import compare
+    from workbench.runs.sources import find_sources
     from workbench.settings import load_settings
 
     settings = load_settings()
     sources = find_sources(bench, file.parent, settings)
     strategy = bench.context_strategy or settings.context_strategy
-    pool = Pool.configured(settings, reproducible)
-    cells: list[Cell] = []
+    pool = Pool.configured(settings, deterministic)
+    finished: list[CellFinished] = []
     try:
-        for event in compare(bench, cases, pool, sources, strategy, folder=file.parent):
+        for event in compare(bench, cases, pool, sources, strategy, folder=file.parent, top_logprobs=logprobs):
             if isinstance(event, CellFinished):
-                cells.append(event.cell)
-                _tell(event.cell, len(cells), len(cases) * len(bench.variants))
+                finished.append(event)
+                _log_cell(event.cell, len(finished), len(cases) * len(bench.variants))
     finally:
         pool.close()
-    order = {variant.name: place for place, variant in enumerate(bench.variants)}
-    return sorted(cells, key=lambda cell: (cell.case, order[cell.variant]))
+    order = {variant.name: index for index, variant in enumerate(bench.variants)}
+    return sorted(finished, key=lambda one: (one.cell.case, order[one.cell.variant]))
 
 
-def _tell(cell: Cell, done: int, total: int) -> None:
+def _log_cell(cell: Cell, done: int, total: int) -> None:
     scores = "  ".join(f"{score.scorer} {score.value:.2f}" for score in cell.scores if score.applies)
     outcome = f"error: {cell.error.splitlines()[0]}" if cell.error else scores
-    terminal.say(f"[{done}/{total}] case {cell.case}, {cell.variant}: {outcome or 'done'}")
+    terminal.log(f"[{done}/{total}] case {cell.case}, {cell.variant}: {outcome or 'done'}")
     for note in cell.completion.notes:
-        terminal.say(f"  Note: {note}")
+        terminal.log(f"  Note: {note}")
 
 
-def _load_cases(bench: Bench, file: Path) -> Cases | None:
-    from workbench.evaluation.datasets import load_cases
+def _choose_cases(bench: Bench, file: Path, wanted: str) -> list[Case]:
+    """The wanted cases; the bench's selected one as it was edited. Without a dataset, the one that was typed."""
+    from workbench.datasets import with_inputs
 
-    return load_cases(bench.dataset, file.parent) if bench.dataset else None
-
-
-def _choose_cases(bench: Bench, cases: Cases | None, wanted: str) -> list[Case]:
-    """The wanted cases, with what a person typed over one of them; without a dataset the one that was typed."""
-    from workbench.evaluation.datasets import Case, overlay
-
-    if cases is None:
-        return [overlay(Case(1, {}), bench.inputs)]
-    chosen = cases if wanted == "all" else _find_cases(bench, cases, wanted)
-    return [overlay(case, bench.inputs) if case.number == bench.case else case for case in chosen]
+    cases = load_bench_cases(bench, file)
+    if bench.dataset is None:
+        return list(cases)
+    chosen = select_cases(cases, wanted or str(bench.case))
+    return [with_inputs(case, bench.inputs) if case.number == bench.case else case for case in chosen]
 
 
-def _find_cases(bench: Bench, cases: Cases, wanted: str) -> Cases:
-    asked = re.fullmatch(r"(\d+)(?:-(\d+))?", wanted or str(bench.case))
-    if not asked:
-        raise BenchError(f"--case {wanted} names no case.", "Expected a number (3), a range (1-20), or all.")
-    low, high = int(asked[1]), int(asked[2] or asked[1])
-    chosen = cases[cases.place(low) : cases.place(high + 1)]
-    first, last = cases.numbers[0], cases.numbers[-1]
-    if low < 1 or high > last or not chosen:
-        named = f"--case {wanted}" if wanted else f"The bench's case {bench.case}"
-        raise BenchError(f"{named} does not exist.", f"The dataset has the cases {first} to {last}.")
-    return chosen
+def _encode_cells(cells: Sequence[CellFinished]) -> str:
+    """The cells as one JSON object; a score that does not apply is left out."""
+    import msgspec
+
+    encoded = msgspec.json.encode({"cells": [_describe(cell) for cell in cells]})
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
-def _choose_variants(bench: Bench, wanted: list[str]) -> tuple[Variant, ...]:
-    names = [variant.name for variant in bench.variants]
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise BenchError(f"No variant is called {' or '.join(unknown)}.", f"The bench has: {', '.join(names)}.")
-    return tuple(variant for variant in bench.variants if not wanted or variant.name in wanted)
+def _describe_call(step: CellStep) -> dict[str, Any]:
+    """One call of a chain, or why it was not made."""
+    done = step.completion
+    return {
+        "step": step.name,
+        "kind": step.kind,
+        "state": step.state,
+        "item": step.index or None,
+        "sample": step.sample or None,
+        "attempt": step.attempt or None,
+        "answers": step.answers,
+        "model": step.model,
+        "text": done.text,
+        "prompt_tokens": done.prompt_tokens,
+        "output_tokens": done.output_tokens,
+        "elapsed_seconds": done.elapsed_seconds,
+        "stop_reason": done.stop_reason,
+        "note": step.note or None,
+        "error": step.error or None,
+    }
+
+
+def _describe(finished: CellFinished) -> dict[str, Any]:
+    cell, completion = finished.cell, finished.cell.completion
+    return {
+        "variant": cell.variant,
+        "case": cell.case,
+        "text": completion.text,
+        "scores": {score.scorer: score.value for score in cell.scores if score.applies},
+        "prompt_tokens": completion.prompt_tokens,
+        "output_tokens": completion.output_tokens,
+        "thinking_tokens": completion.thinking_tokens,
+        "seconds_to_first_token": completion.seconds_to_first_token,
+        "seconds_to_first_answer_token": completion.seconds_to_first_answer_token,
+        "tokens_per_second": completion.tokens_per_second,
+        "stop_reason": completion.stop_reason,
+        **({"server": completion.server} if completion.server else {}),
+        "deterministic": completion.deterministic,
+        "notes": list(completion.notes),
+        "error": cell.error or None,
+        **({"steps": [_describe_call(step) for step in cell.steps]} if cell.steps else {}),
+        **({"tokens": finished.tokens} if finished.tokens else {}),
+    }

@@ -1,7 +1,4 @@
-"""The end of a conversion: the result is compared with its source, and set aside where it is another model.
-
-Knows nothing of how it was made (cli/convert.py) or of how two models are compared (evaluation/equivalence.py).
-"""
+"""The end of a conversion: the result is compared with its source, and renamed where it is not equivalent."""
 
 from __future__ import annotations
 
@@ -16,18 +13,18 @@ from workbench.cli import terminal
 from workbench.errors import EngineError, ModelError, WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.evaluation.agreement import Side
-    from workbench.evaluation.datasets.case import Case
-    from workbench.evaluation.equivalence import Vocabulary
-    from workbench.hosting.pool import Pool
+    from workbench.analysis.agreement import Side
+    from workbench.analysis.equivalence import VocabularySample
+    from workbench.datasets.case import Case
+    from workbench.inference.pool import Pool
     from workbench.models.hf_tokenizer import HfTokenizer
     from workbench.models.reference import Model
     from workbench.prompting.prompt import Prompt
     from workbench.settings import Settings
 
 
-class Questions(NamedTuple):
-    """What both forms are asked besides, when a person wants to see answers."""
+class CheckPrompts(NamedTuple):
+    """What both forms answer for a look at the differences."""
 
     prompt: Prompt
     cases: Sequence[Case]
@@ -42,10 +39,10 @@ class CheckedPair(NamedTuple):
     before: Side
     after: Side
     bound: float | None
-    vocabulary: Vocabulary | None = None
+    vocabulary: VocabularySample | None = None
 
 
-class Made(NamedTuple):
+class ConversionResult(NamedTuple):
     """What was made, before anybody may use it. changes: what is wrong with the file itself. notes: what to know."""
 
     path: Path
@@ -57,7 +54,7 @@ class Made(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_workplace(out: Path) -> Iterator[Path]:
+def open_staging_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` for what is being made. Folders above it that are made for it go again if it fails."""
     missing = [folder for folder in (out.absolute().parent, *out.absolute().parent.parents) if not folder.exists()]
     try:
@@ -74,38 +71,38 @@ def open_workplace(out: Path) -> Iterator[Path]:
                 folder.rmdir()  # only where it is empty
 
 
-def settle(made: Made, out: Path, asked: Questions, settings: Settings) -> int:
+def check_result(made: ConversionResult, out: Path, asked: CheckPrompts, settings: Settings) -> int:
     """Compare what was made with what it was made from and put it in its place, or aside; the exit code."""
     for note in made.notes:
-        terminal.say(f"Note: {note}")
+        terminal.log(f"Note: {note}")
     try:
         found = [*made.changes, *_compare(made, asked, settings)]
     except WorkbenchError as error:
-        aside = _set_aside(made.path, out, "unchecked")
-        terminal.say(f"The result could not be checked, and lies at {aside}: {error.message}\n  {error.hint}")
+        aside = _rename(made.path, out, "unchecked")
+        terminal.log(f"The result could not be checked and is kept as {aside}: {error.message}\n  {error.hint}")
         return terminal.FAILED
     if found:
-        aside = _set_aside(made.path, out, "differs")
-        terminal.say(f"This is not the same model any more; it was set aside as {aside}:")
+        aside = _rename(made.path, out, "differs")
+        terminal.log(f"The result is not equivalent to its source and is kept as {aside}:")
         for one in found:
-            terminal.say(f"  {one}")
+            terminal.log(f"  {one}")
         return terminal.FAILED
     made.path.replace(out)
-    terminal.say(f"Wrote {out}.")
+    terminal.log(f"Wrote {out}.")
     if made.unchecked:
-        terminal.say(f"Not checked: {made.unchecked}")
+        terminal.log(f"Not checked: {made.unchecked}")
     return terminal.OK
 
 
-def know_vocabulary(tokenizer: HfTokenizer) -> Vocabulary:
+def tokenizer_vocabulary(tokenizer: HfTokenizer) -> VocabularySample:
     """What texts should be tried on a tokenizer and its converted form."""
-    from workbench.evaluation.equivalence import Vocabulary
+    from workbench.analysis.equivalence import VocabularySample
     from workbench.models.gguf_tokenizer import composes
 
     tree = tokenizer.tree
     specials = [token["content"] for token in tree.get("added_tokens", [])]
     decoded = _decode(tree, [text for text in tree["model"]["vocab"] if text not in specials])
-    return Vocabulary(sorted(decoded), specials[:40], composes(tokenizer))
+    return VocabularySample(sorted(decoded), specials[:40], composes(tokenizer))
 
 
 def _decode(tree: dict[str, object], tokens: Sequence[str]) -> list[str]:
@@ -119,18 +116,18 @@ def _decode(tree: dict[str, object], tokens: Sequence[str]) -> list[str]:
     return [text for text in texts if text.strip() and "\ufffd" not in text]
 
 
-def _compare(made: Made, asked: Questions, settings: Settings) -> list[str]:
-    from workbench.evaluation.equivalence import compare_forms
-    from workbench.hosting.pool import Pool
+def _compare(made: ConversionResult, asked: CheckPrompts, settings: Settings) -> list[str]:
+    from workbench.analysis.equivalence import compare_forms
+    from workbench.inference.pool import Pool
 
     differences: list[str] = []
     pool = Pool.configured(settings)
     try:
         for one in made.comparisons:
-            bound = one.bound if one.bound is not None else _bound(one, pool)
+            bound = one.bound if one.bound is not None else _tolerance(one, pool)
             found = compare_forms(one.before, one.after, pool, bound, one.vocabulary)
             if found.holds:
-                terminal.say(found.summary)
+                terminal.log(found.summary)
             differences += found.differences
         if made.comparisons and asked.cases and not differences:
             _show_answers(made.comparisons[-1], asked, pool)
@@ -139,38 +136,38 @@ def _compare(made: Made, asked: Questions, settings: Settings) -> list[str]:
     return differences
 
 
-def _bound(one: CheckedPair, pool: Pool) -> float:
+def _tolerance(one: CheckedPair, pool: Pool) -> float:
     """What two forms of a base differ in without an adapter, an adapter over them may differ in three times."""
-    from workbench.evaluation.equivalence import BOUNDS, measure_rounding
+    from workbench.analysis.equivalence import BOUNDS, measure_rounding
 
     bare = (one.before._replace(adapters=()), one.after._replace(adapters=()))
     return 3 * measure_rounding(*bare, pool) + BOUNDS["f16"]
 
 
-def _show_answers(one: CheckedPair, asked: Questions, pool: Pool) -> None:
-    from workbench.evaluation.agreement import measure_agreement
+def _show_answers(one: CheckedPair, asked: CheckPrompts, pool: Pool) -> None:
+    from workbench.analysis.agreement import measure_agreement
 
     try:
         found = measure_agreement(asked.prompt, asked.cases, one.before, one.after, pool)
     except EngineError as error:
         raise EngineError(f"The cases could not be answered: {error.message}", error.hint, error.details) from error
     same = found.cases - len(found.differences)
-    terminal.say(
-        f"{same} of {found.cases} answers are the same before and after ({found.share:.0%}); log-probabilities differ"
+    terminal.log(
+        f"{same} of {found.cases} answers are identical before and after ({found.share:.0%}); log-probabilities differ"
         f" by {found.logprob:.3g} at most."
     )
     for difference in found.differences[:10]:
-        terminal.say(f"  case {difference.case}: {difference.before!r} became {difference.after!r}")
+        terminal.log(f"  case {difference.case}: {difference.before!r} became {difference.after!r}")
 
 
-def _set_aside(made: Path, out: Path, why: str) -> Path:
+def _rename(made: Path, out: Path, why: str) -> Path:
     """Move it beside its place under a name that says what it is."""
     stem, suffix = (out.stem, out.suffix) if out.suffix == ".gguf" else (out.name, "")
-    place = out.with_name(f"{stem}.{why}{suffix}")
-    if place.is_dir():
-        shutil.rmtree(place)
-    made.replace(place)
-    return place
+    target = out.with_name(f"{stem}.{why}{suffix}")
+    if target.is_dir():
+        shutil.rmtree(target)
+    made.replace(target)
+    return target
 
 
 def in_32_bits(model: Model) -> Model:

@@ -1,7 +1,4 @@
-"""`workbench diff`: two runs of the same cases held against each other.
-
-Knows nothing of how changes are found and weighed (evaluation/changes.py).
-"""
+"""`workbench diff`: two runs of the same cases, compared case by case."""
 
 from __future__ import annotations
 
@@ -11,43 +8,43 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.tools import open_store
+from workbench.cli.options import Variants
+from workbench.cli.services import open_store
+from workbench.units import format_p
 
 if TYPE_CHECKING:
-    from workbench.evaluation.changes import Change, RunComparison, VariantChanges
-    from workbench.evaluation.view import Metric, RunView
+    from workbench.analysis.baseline import CaseChange, RunComparison, VariantComparison
+    from workbench.runs.matrix_rows import Metric
+    from workbench.runs.view import RunView
 
 _INPUT = 60
 
 
 def main(
     before: Annotated[
-        str, typer.Argument(metavar="RUN", help="The earlier run: an id or its beginning, last~1, or baseline.")
+        str, typer.Argument(metavar="RUN", help="The earlier run: an ID or a prefix of it, `last~1`, or `baseline`.")
     ] = "baseline",
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")] = "last",
-    metric: Annotated[str, typer.Option(metavar="NAME", help="By which metric; else the first they share.")] = "",
-    variant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
-    ] = None,
-    cases: Annotated[int, typer.Option(min=0, metavar="N", help="How many changed cases of each kind to list.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON with every changed case.")] = False,
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")] = "last",
+    metric: Annotated[str, typer.Option(metavar="NAME", help="Score to compare by. Default: the first in both.")] = "",
+    variant: Variants = None,
+    cases: Annotated[int, typer.Option(min=0, metavar="N", help="List up to N changed cases of each kind.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with every changed case.")] = False,
 ) -> None:
-    """Say what a later run has fixed and what it has broken.
+    """Show which cases a later run fixed and which it broke.
 
-    Cases are matched by what they hold, variants by their names. Whether a difference is more than chance is told
-    with its interval.
+    Cases are matched by content, variants by name. Each difference comes with its interval and a test against chance.
 
     \b
-      workbench diff                         the baseline against the last run
+      workbench diff                         the baseline against the latest run
       workbench diff last~1 last
       workbench diff 1ieuo0 1iev7i --metric token_f1 --cases 20
 
     \b
-    Exit codes: 0 no variant has become worse; 1 one has, beyond chance, or its
-    verdict is withheld; 2 the runs cannot be compared.
+    Exit codes: 0 no variant got worse; 1 one did, beyond chance, or its verdict is
+    withheld; 2 the runs cannot be compared.
     """
-    from workbench.evaluation.changes import compare_runs
-    from workbench.evaluation.view import RunView
+    from workbench.analysis.baseline import compare_runs
+    from workbench.runs.view import RunView
 
     with open_store() as store:
         views = RunView(store, before), RunView(store, after)
@@ -60,20 +57,19 @@ def main(
     raise typer.Exit(terminal.FAILED if any(one.verdict in ("worse", "withheld") for one in shown) else terminal.OK)
 
 
-def _print_json(found: RunComparison, shown: list[VariantChanges]) -> None:
+def _print_json(found: RunComparison, shown: list[VariantComparison]) -> None:
     import msgspec
 
-    from workbench.evaluation.reports.json import encode
+    from workbench.reports.json import encode
 
     terminal.write_json(encode(msgspec.structs.replace(found, variants=tuple(shown))))
 
 
-def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunView, RunView], most: int) -> None:
+def _print(found: RunComparison, shown: list[VariantComparison], views: tuple[RunView, RunView], most: int) -> None:
     import msgspec
 
+    from workbench.analysis.narrative import describe_comparison, format_value
     from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.changes import tell_changes
-    from workbench.evaluation.words import format_p, format_value
 
     fixed, broken = ("better", "worse") if any(one.repeated for one in shown) else ("fixed", "broken")
     numbers = ["before", "after", fixed, broken, "unchanged", "difference", "p"]
@@ -89,25 +85,27 @@ def _print(found: RunComparison, shown: list[VariantChanges], views: tuple[RunVi
                 for text in [*row, format_p(one.p_adjusted).removeprefix("p ").removeprefix("= "), one.verdict]
             )
         )
-    console().print(show(f"{found.a} → {found.b}, by {found.metric.name}, on {found.cases:,} cases that both have"))
+    console().print(show(f"{found.a} → {found.b}, by {found.metric.name}, on {found.cases:,} shared cases"))
     console().print(table)
-    console().print(show(tell_changes(msgspec.structs.replace(found, variants=tuple(shown)))))
+    console().print(show(describe_comparison(msgspec.structs.replace(found, variants=tuple(shown)))))
     for one in shown:
         for word, changes in ((fixed, one.fixed), (broken, one.broken)):
             for change in changes[:most]:
-                answers = _tell_rates(change, found.metric) if one.repeated else _tell_answers(one.name, change, views)
-                console().print(show(f"  {word} by {one.name}: {_tell_case(change, views)}: {answers}"))
+                answers = (
+                    _format_rates(change, found.metric) if one.repeated else _format_answers(one.name, change, views)
+                )
+                console().print(show(f"  {word} by {one.name}: {_format_case(change, views)}: {answers}"))
             if len(changes) > most > 0:
                 console().print(show(f"  … and {len(changes) - most:,} more {word} by {one.name}; --json has all"))
 
 
-def _tell_case(change: Change, views: tuple[RunView, RunView]) -> str:
+def _format_case(change: CaseChange, views: tuple[RunView, RunView]) -> str:
     case = views[1].case(change.case)
     asked = " ".join(next(iter(case.variables.values()), "").split())[:_INPUT]
     return f"case {change.case} ({asked})"
 
 
-def _tell_answers(variant: str, change: Change, views: tuple[RunView, RunView]) -> str:
+def _format_answers(variant: str, change: CaseChange, views: tuple[RunView, RunView]) -> str:
     """The one answer before and the one after."""
     before, after = views[0].cell(variant, change.was), views[1].cell(variant, change.case)
     case = views[1].case(change.case)
@@ -115,7 +113,7 @@ def _tell_answers(variant: str, change: Change, views: tuple[RunView, RunView]) 
     return f"{answers}{f', expected {case.expected!r}' if case.expected is not None else ''}"
 
 
-def _tell_rates(change: Change, metric: Metric) -> str:
+def _format_rates(change: CaseChange, metric: Metric) -> str:
     """How a case that was answered several times did; no single answer stands for them."""
     sides = (change.before, change.answers_before), (change.after, change.answers_after)
     if metric.binary:

@@ -1,51 +1,48 @@
-"""`workbench drift`: a bench over its runs.
-
-Knows nothing of how a change is judged (evaluation/drift.py).
-"""
+"""`workbench drift`: the scores of a bench over its runs."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.tools import open_store
+from workbench.cli.options import Json, Metric
+from workbench.cli.services import open_store
+from workbench.units import format_date
 
 if TYPE_CHECKING:
-    from workbench.evaluation.drift import Drift, DriftPoint
+    from workbench.analysis.baseline import BaselinePoint, BaselineSeries
 
 _SIGNS = {"better": "▲", "worse": "▼", "not distinguishable": "≈", "withheld": "?"}
 
 
 def main(
-    bench: Annotated[str, typer.Argument(metavar="[BENCH]", help="A bench's name, as `workbench runs` shows it.")] = "",
-    metric: Annotated[str, typer.Option(metavar="NAME", help="By which score; else the bench's first.")] = "",
-    last: Annotated[int, typer.Option(min=1, metavar="N", help="Only the newest so many runs.")] = 30,
-    json: Annotated[bool, typer.Option("--json", help="Print the series as JSON.")] = False,
+    bench: Annotated[str, typer.Argument(metavar="BENCH", help="Name of a bench, as listed by `workbench runs`.")] = "",
+    metric: Metric = "",
+    last: Annotated[int, typer.Option(min=1, metavar="N", help="Only the latest N runs.")] = 30,
+    json: Json = False,
 ) -> None:
-    """See how a bench's scores moved from run to run.
+    """See how a bench's scores changed from run to run.
 
-    Each run is compared, on the cases they share, with the pinned one (`workbench
-    runs RUN --pin`), else with the oldest shown: ▲ better, ▼ worse, ≈ no change
-    beyond chance.
+    Each run is compared, on the cases they share, with the pinned baseline (`workbench runs RUN --pin`), else with the
+    oldest run shown: ▲ better, ▼ worse, ≈ not distinguishable.
 
     \b
       workbench drift
       workbench drift demo --last 10
 
     \b
-    Exit codes: 0 no variant's newest score is worse than the baseline's beyond
-    chance; 1 one is; 2 there is no such run.
+    Exit codes: 0 no variant is now worse than the baseline beyond chance; 1 one
+    is; 2 no such run.
     """
-    from workbench.evaluation.drift import read_drift
+    from workbench.analysis.baseline import read_series
 
     with open_store() as store:
-        drift = read_drift(store, bench, metric, last)
+        drift = read_series(store, bench, metric, last)
     if json:
-        from workbench.evaluation.reports.json import encode
+        from workbench.reports.json import encode
 
         terminal.write_json(encode(drift))
     else:
@@ -53,25 +50,25 @@ def main(
     raise typer.Exit(terminal.FAILED if drift.fallen else terminal.OK)
 
 
-def _print(drift: Drift) -> None:
+def _print(drift: BaselineSeries) -> None:
+    from workbench.analysis.narrative import name_metric
     from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.words import name_metric
 
     names = list(dict.fromkeys(name for point in drift.points for name in point.values))
-    table = make_table(["run", "begun (UTC)", *names, "note"])
+    table = make_table(["run", "started", *names, "note"])
     for point in drift.points:
-        begun = datetime.fromtimestamp(point.started, UTC).strftime("%Y-%m-%d %H:%M")
+        begun = format_date(point.started)
         run = f"{point.run} (baseline)" if point.run == drift.baseline else point.run
         table.add_row(*map(show, [run, begun, *(_show(point, name, drift) for name in names), point.note]))
     out = console()
     out.print(show(f"{drift.bench}: {name_metric(drift.metric.name)}, each against {drift.baseline}"))
     out.print(table)
     if drift.fallen:
-        out.print(show(f"Fell beyond chance since the baseline: {', '.join(drift.fallen)}."))
+        out.print(show(f"Worse than the baseline, beyond chance: {', '.join(drift.fallen)}."))
 
 
-def _show(point: DriftPoint, name: str, drift: Drift) -> str:
-    from workbench.evaluation.words import format_value
+def _show(point: BaselinePoint, name: str, drift: BaselineSeries) -> str:
+    from workbench.analysis.narrative import format_value
 
     found = point.values.get(name)
     if found is None or math.isnan(found.value):

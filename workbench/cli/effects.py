@@ -1,7 +1,4 @@
-"""`workbench effects`: what each few-shot example of a variant is worth, by leaving it out.
-
-Knows nothing of how a change is judged (evaluation/effects.py).
-"""
+"""`workbench effects`: what each few-shot example of a variant contributes, measured by leaving it out."""
 
 from __future__ import annotations
 
@@ -11,44 +8,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.consent import TRUST
+from workbench.cli.options import BenchFile, Json, Limit, Metric, Sample, Seed, Trust
 
 if TYPE_CHECKING:
-    from workbench.evaluation.effects import ExampleEffects
+    from workbench.analysis.example_effects import ExampleEffects
 
 _SIGNS = {"helps": "▲ helps", "hurts": "▼ hurts", "not distinguishable": "≈ cannot tell"}
 
 
 def main(
-    file: Annotated[str, typer.Argument(metavar="[FILE.bench.yaml]", help="The bench; else that of this folder.")] = "",
-    variant: Annotated[str, typer.Option(metavar="NAME", help="The variant whose examples are meant.")] = "",
-    metric: Annotated[str, typer.Option(metavar="NAME", help="By which score; else the bench's first.")] = "",
-    sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
-    trust: Annotated[bool, TRUST] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the effects as JSON.")] = False,
+    file: BenchFile = None,
+    variant: Annotated[str, typer.Option(metavar="NAME", help="The variant whose examples to test.")] = "",
+    metric: Metric = "",
+    sample: Sample = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
-    """See which few-shot examples earn their place.
+    """See which few-shot examples help.
 
-    The variant runs with all its examples, and once without each of them, on the
-    same cases. For each example: the change in score that it makes, with a 95%
-    interval, and the tokens it adds to every prompt. Answers that are known
-    already are not asked for again; the run is kept like any other. Python
-    files that the bench names as scorers run only where you trust them.
+    A leave-one-out ablation: runs the variant with all its examples and once without each of them, on the same cases.
+    For each example: the change in score, with a 95% interval, and the tokens it adds to every prompt. Cached answers
+    are reused; the run is stored like any other. If the bench has Python scorers of its own, you are asked before they
+    run.
 
     \b
       workbench effects prompts/demo.bench.yaml --variant few-shot
       workbench effects prompts/demo.bench.yaml --variant few-shot --limit 50 --json
     """
-    from workbench.cli.part import Part
-    from workbench.cli.variation import run_forms
-    from workbench.evaluation.effects import leave_one_out, measure_effects
+    from workbench.analysis.example_effects import leave_one_out, measure_effects
+    from workbench.cli.selection import BenchSelection
+    from workbench.cli.variants import run_variants
 
-    part = Part(sample=sample, limit=limit)
-    forms = run_forms(
+    selection = BenchSelection(sample=sample, seed=seed, limit=limit)
+    forms = run_variants(
         file,
         variant,
-        part,
+        selection,
         "effects",
         trust,
         lambda chosen, sources: leave_one_out(chosen, sources.open_prompt(chosen.prompt)),
@@ -56,7 +53,7 @@ def main(
     with forms as (view, chosen):
         found = measure_effects(view, chosen.name, metric)
     if json:
-        from workbench.evaluation.reports.json import encode
+        from workbench.reports.json import encode
 
         terminal.write_json(encode(found))
     else:
@@ -64,9 +61,9 @@ def main(
 
 
 def _print(found: ExampleEffects) -> None:
+    from workbench.analysis.example_effects import describe_effects
+    from workbench.analysis.narrative import count_digits, format_value, name_metric
     from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.effects import tell_effects
-    from workbench.evaluation.words import count_digits, format_value, name_metric
 
     digits = count_digits(found.metric, found.value.n)
     value = format_value(found.value.value, found.metric, found.value.n)
@@ -79,7 +76,7 @@ def _print(found: ExampleEffects) -> None:
     out = console()
     out.print(show(f"{heading}, {found.value.n:,} cases"))
     out.print(table)
-    out.print(show(tell_effects(found)))
+    out.print(show(describe_effects(found)))
 
 
 def _cut(text: str) -> str:

@@ -1,25 +1,38 @@
-"""`workbench eval`: a bench on its whole dataset, into the store, and what came of it.
-
-Knows nothing of how cells are run (evaluation/run.py) or how results are laid out (results.py).
-"""
+"""`workbench eval`: run a bench on its whole dataset, store every cell, print the results."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.consent import TRUST, settle_trust
-from workbench.cli.part import Part, choose_cases, choose_part, load_bench_cases
-from workbench.cli.tools import Tools, open_tools
+from workbench.cli.options import (
+    Csv,
+    Deterministic,
+    Json,
+    Limit,
+    Markdown,
+    Ray,
+    Reports,
+    Sample,
+    Seed,
+    StoreFile,
+    Trust,
+    Variants,
+)
+from workbench.cli.selection import BenchSelection, apply_selection, load_bench_cases, select_cases
+from workbench.cli.services import Services, open_services
+from workbench.cli.trust import confirm_trust
 from workbench.errors import BenchError, StoreError
 
 if TYPE_CHECKING:
+    from workbench.cli.progress import ProgressLine
     from workbench.cli.results import Formats
-    from workbench.evaluation.run import Evaluation, Options
-    from workbench.evaluation.view import RunView
+    from workbench.runs.run import Evaluation, RunOptions
+    from workbench.runs.view import RunView
     from workbench.store.runs import Run
     from workbench.store.store import Store
 
@@ -28,147 +41,194 @@ def main(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="[FILE.bench.yaml | RUN]",
-            help="The bench, else the one of this folder; with --resume, --retry-failed and --again a run.",
+            metavar="FILE.bench.yaml | RUN",
+            help="Bench file (default: the one in this folder), or with --resume, --retry-failed and --rerun a run.",
         ),
     ] = "",
-    variant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this variant; may be given several times.")
-    ] = None,
-    case: Annotated[str, typer.Option(metavar="N|N-M|N,M", help="Only these cases, by their numbers.")] = "",
-    split: Annotated[str, typer.Option(metavar="NAME", help="Which part of the dataset, such as test.")] = "",
-    sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="So many cases, drawn by a seed.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="How often each cell is run.")] = None,
+    variant: Variants = None,
+    case: Annotated[str, typer.Option(metavar="N|N-M|N,M", help="Only these cases, by number.")] = "",
+    split: Annotated[str, typer.Option(metavar="NAME", help="Split of the dataset, such as test.")] = "",
+    sample: Sample = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run each cell N times.")] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also say each prompt a little differently; see `perturbations`.")
+        bool,
+        typer.Option("--robustness", help="Also run perturbed wordings of each prompt; see `perturbations` below."),
     ] = False,
-    reproducible: Annotated[
-        bool, typer.Option("--reproducible", help="Compute each answer by itself: slower, the same from run to run.")
+    deterministic: Deterministic = False,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Requests in flight per model, with --ray per node. Default: 32. Use 1 to measure latency.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "--plan", help="Print the plan: cells, cached answers, memory, time, tokens, cost."),
     ] = False,
-    name: Annotated[str, typer.Option(metavar="NAME", help="What the run is called; else as its bench.")] = "",
-    note: Annotated[str, typer.Option(metavar="TEXT", help="A word of your own, kept with the run.")] = "",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run, the last unfinished one if none is named.")
+        bool,
+        typer.Option("--resume", help="Continue a run. Default: the latest unfinished one; with --shard, that shard."),
     ] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="The same, and run its failed cells again.")
+        bool, typer.Option("--retry-failed", help="Like --resume, and retry failed cells.")
     ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Ask one cell of a run exactly as it was asked; see --case, --variant.")
+    rerun: Annotated[
+        bool,
+        typer.Option("--rerun", help="Send one cell's request again, unchanged, and compare; needs --case, --variant."),
     ] = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Ask every cell anew, also where the answer is known.")
-    ] = False,
-    trust: Annotated[bool, TRUST] = False,
-    at_once: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Cells in flight on one model, else 32; 1: true latencies.")
+    max_cost: Annotated[
+        float | None,
+        typer.Option(metavar="AMOUNT", help="Start no cell that may take the cost above this, by the models' prices."),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print every cell as CSV.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the results as Markdown.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report with charts, in one file.")] = None,
-    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every cell as Parquet.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Generate every answer, even if it is cached.")] = False,
+    shard: Annotated[
+        str,
+        typer.Option(metavar="N/M", help="Run part N of M, into a store of its own; see `workbench runs merge`."),
+    ] = "",
+    store: StoreFile = None,
+    ray: Ray = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the run. Default: the bench's name.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="A note to store with the run.")] = "",
+    trust: Trust = False,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    report: Reports = None,
 ) -> None:
     """Run every variant of a bench on its whole dataset.
 
-    Results go to stdout, progress to stderr. Each finished cell is kept at once: a run that was stopped, or killed,
-    goes on where it was. Answers that are known already are not asked for again.
-    Python files that the bench names as scorers run only where you trust them: on a terminal you are asked, elsewhere
-    --trust says so. Any change to them, or to what they import, asks again.
+    Results go to stdout, progress to stderr. Every finished cell is stored at once, so a run that was stopped or killed
+    can be resumed. Cached answers are reused.
+    If the bench has Python scorers or tools of its own, you are asked before they run; in CI, pass --trust. You are
+    asked again when one of them, or anything it imports, has changed.
 
     \b
       workbench eval prompts/demo.bench.yaml
       workbench eval prompts/demo.bench.yaml --limit 20 --variant plain
+      workbench eval prompts/demo.bench.yaml --sample 200 --seed 1 --concurrency 8
+      workbench eval prompts/demo.bench.yaml --dry-run
       workbench eval prompts/demo.bench.yaml --json > results.json
-      workbench eval prompts/demo.bench.yaml --html report.html
-      workbench eval prompts/demo.bench.yaml --robustness
+      workbench eval prompts/demo.bench.yaml --report report.html
+      workbench eval prompts/demo.bench.yaml --max-cost 0.50
       workbench eval --resume
+      workbench eval prompts/demo.bench.yaml --shard 3/8 --store shard-3.sqlite
+      workbench eval prompts/demo.bench.yaml --ray head-node:6379
       workbench eval --retry-failed 1ieuo0
-      workbench eval --again last --case 7 --variant plain
+      workbench eval --rerun last --case 7 --variant plain
 
     \b
-    A bench may hold more that this command goes by:
+    Keys of a bench that only this command uses:
       repeats: 3
       thresholds: {exact_match: {min: 0.9, variant: few-shot}}
       prices: {desk-q8_0: {hour: 1.20}, other: {input: 0.50, output: 1.50}}
       perturbations: [whitespace, casing, order]
 
     \b
-    Exit codes: 0 all went well; 1 a threshold of the bench was missed, some
-    cells failed, a scorer failed on more than 5% of the answers, lost one or
-    applies to none, or (--again) the answer is another one; 2 the bench cannot
-    be used, or its code is not trusted; 130 interrupted.
+    Exit codes: 0 success; 1 a threshold was missed, cells failed, a scorer failed
+    on more than 5% of the answers, lost one or applies to none, --max-cost was
+    reached, or (--rerun) the answer differs; 2 the bench cannot be used, or its scorers are not trusted;
+    130 interrupted.
     """
+    from workbench.cli.cluster import begin, open_cluster_pool
+    from workbench.cli.progress import ProgressLine
     from workbench.cli.results import Formats
-    from workbench.evaluation.run import Options
+    from workbench.cli.shard_store import default_store, has_runs
+    from workbench.runs.run import RunOptions
+    from workbench.runs.shard import parse_shard
 
-    formats = Formats(json, csv, markdown, html, parquet)
+    formats = Formats(json, csv, markdown, tuple(report or ()))
     formats.check()
-    part = Part(variant or [], case, split, sample, limit, repeats, robustness, reproducible)
-    with open_tools() as tools:
-        if again:
-            raise typer.Exit(_ask_again(file, part, tools))
-        options = Options(
-            strategy=tools.settings.context_strategy,
-            at_once=at_once or 0,
+    selection = BenchSelection(variant or [], case, split, sample, seed, limit, repeats, robustness, deterministic)
+    part = parse_shard(shard) if shard else None
+    line = ProgressLine()
+    with contextlib.ExitStack() as stack:
+        services = stack.enter_context(open_services(store or (default_store(file, part) if part else None)))
+        cluster = stack.enter_context(open_cluster_pool(services, ray, concurrency or 0, line.note)) if ray else None
+        services = services._replace(pool=cluster or services.pool)
+        if rerun:
+            raise typer.Exit(_rerun(file, selection, services))
+        options = RunOptions(
+            strategy=services.settings.context_strategy,
+            concurrency=concurrency or 0,
             cache=not no_cache,
             unload=True,
             retry_failed=retry_failed,
             name=name,
             note=note,
+            shard=part,
+            max_cost=max_cost,
         )
-        make = _go_on if resume or retry_failed else _begin
-        evaluation = make(file, part, options, tools, trust)
-        if plan:
-            _say_plan(evaluation)
+        make = _resume if (resume or retry_failed) and (not part or has_runs(services.store)) else _start
+        evaluation = make(file, selection, options, services, trust)
+        if dry_run:
+            _log_plan(evaluation)
             return
-        carry_out(evaluation)
-        raise typer.Exit(_conclude(evaluation.run, tools.store, formats))
+        if cluster:
+            begin(cluster, evaluation)
+        whole = run_to_end(evaluation, line)
+        if cluster and cluster.resent:
+            terminal.log(f"{cluster.resent:,} requests were answered by another node, since theirs was lost.")
+        code = conclude(evaluation.run, services.store, formats)
+        raise typer.Exit(code if whole else terminal.FAILED)
 
 
-def _begin(file: str, part: Part, options: Options, tools: Tools, trusted: bool) -> Evaluation:
+def _start(file: str, selection: BenchSelection, options: RunOptions, services: Services, trusted: bool) -> Evaluation:
     import msgspec
 
-    from workbench.evaluation.bench import load_bench
-    from workbench.evaluation.opening import choose_bench
-    from workbench.evaluation.perturbations import spread_out
-    from workbench.evaluation.run import USUAL, Evaluation
-    from workbench.evaluation.sources import find_sources
+    from workbench.runs.bench import load_bench
+    from workbench.runs.opening import choose_bench
+    from workbench.runs.perturbations import add_perturbations
+    from workbench.runs.run import DEFAULT_OPTIONS, Evaluation
+    from workbench.runs.sources import find_sources
+    from workbench.runs.tool_file import list_code
 
     path = Path(file) if file else choose_bench(Path.cwd())
-    bench = choose_part(load_bench(path), part)
-    settle_trust(bench.scorers, path.absolute().parent, trusted)
-    cases = choose_cases(load_bench_cases(bench, path), part.cases)
+    bench = apply_selection(load_bench(path), selection)
+    confirm_trust(list_code(bench), path.absolute().parent, trusted)
+    cases = select_cases(load_bench_cases(bench, path), selection.cases)
     strategy = bench.context_strategy or options.strategy
-    sources = find_sources(bench, path.absolute().parent, tools.settings)
-    if part.robustness:
-        bench = spread_out(bench, sources.open_prompt)
-    options = msgspec.structs.replace(options, strategy=strategy, at_once=options.at_once or USUAL.at_once)
-    return Evaluation(bench, path, cases, tools.pool, sources, tools.store, options)
+    sources = find_sources(bench, path.absolute().parent, services.settings)
+    if selection.robustness:
+        bench = add_perturbations(bench, sources.open_prompt)
+    options = msgspec.structs.replace(
+        options, strategy=strategy, concurrency=options.concurrency or DEFAULT_OPTIONS.concurrency
+    )
+    return Evaluation(bench, path, cases, services.pool, sources, services.store, options)
 
 
-def _go_on(wanted: str, part: Part, options: Options, tools: Tools, trusted: bool) -> Evaluation:
-    from workbench.evaluation.bench import parse_stored_bench
-    from workbench.evaluation.run import Evaluation
-    from workbench.evaluation.sources import find_sources
+def _resume(
+    wanted: str, selection: BenchSelection, options: RunOptions, services: Services, trusted: bool
+) -> Evaluation:
+    from workbench.cli.shard_store import find_shard_run
+    from workbench.runs.bench import parse_stored_bench
+    from workbench.runs.run import Evaluation
+    from workbench.runs.sources import find_sources
+    from workbench.runs.tool_file import list_code
 
-    if part._replace(variants=tuple(part.variants)) != Part():
+    if not options.shard and selection._replace(variants=tuple(selection.variants)) != BenchSelection():
         raise BenchError(
-            "A run is gone on with as it was begun: --variant, --case, --split, --sample, --limit, --repeats,"
-            " --robustness and --reproducible belong to a new one.",
+            "A resumed run keeps its selection: --variant, --case, --split, --sample, --seed, --limit, --repeats,"
+            " --robustness and --deterministic only apply to a new run.",
             "Leave them out.",
         )
-    run = _find_unfinished(wanted, options.retry_failed, tools.store)
+    shard = options.shard
+    run = (
+        find_shard_run(services.store, shard, wanted, selection)
+        if shard
+        else _find_unfinished(wanted, options.retry_failed, services.store)
+    )
     bench = parse_stored_bench(run.text, f"the bench of run {run.id}")
-    settle_trust(bench.scorers, Path(run.folder), trusted)
-    sources = find_sources(bench, Path(run.folder), tools.settings)
-    return Evaluation.resume(run.id, tools.pool, sources, tools.store, options)
+    confirm_trust(list_code(bench), Path(run.folder), trusted)
+    sources = find_sources(bench, Path(run.folder), services.settings)
+    return Evaluation.resume(run.id, services.pool, sources, services.store, options)
 
 
 def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
-    """The run that a person means to go on with."""
+    """The run to resume: the named one, else the latest with something left to do."""
     from workbench.store.cells import has_unscored
     from workbench.store.runs import find_run, list_runs
 
@@ -181,66 +241,71 @@ def _find_unfinished(wanted: str, retry_failed: bool, store: Store) -> Run:
     open_ones = [run for run in runs if run.state != "finished" or (retry_failed and run.failed)]
     open_ones = open_ones or [run for run in runs if has_unscored(store, run.key)]
     if not open_ones:
-        raise StoreError(
-            "Every run is finished.", "`workbench runs` lists them; name one to run its failed cells again."
-        )
+        raise StoreError("All runs are finished.", "`workbench runs` lists them; name one to retry its failed cells.")
     return open_ones[0]
 
 
-def _say_plan(evaluation: Evaluation) -> None:
+def _log_plan(evaluation: Evaluation) -> None:
     from workbench.cli.progress import describe_plan
 
     for line in describe_plan(evaluation.plan()):
-        terminal.say(line)
+        terminal.log(line)
 
 
-def carry_out(evaluation: Evaluation) -> None:
-    from workbench.cli.progress import ProgressLine
-    from workbench.evaluation.progress import RunProgress
+def run_to_end(evaluation: Evaluation, line: ProgressLine | None = None) -> bool:
+    """Carry a run out and show how far it is; whether all its cells are finished."""
+    from workbench.cli.progress import ProgressLine, describe_limit
+    from workbench.runs.progress import RunFinished, RunProgress
 
-    _say_plan(evaluation)
-    line = ProgressLine()
-    told: RunProgress | None = None
+    _log_plan(evaluation)
+    line = line or ProgressLine()
+    last: RunProgress | None = None
+    end: RunFinished | None = None
     try:
         for event in evaluation.events():
             if isinstance(event, RunProgress):
-                told = event
+                last = event
                 line.show(event)
+            elif isinstance(event, RunFinished):
+                end = event
     except BaseException as error:
         line.end()
         if evaluation.run:
-            kept = f" {told.done:,} of {told.total:,} cells are kept." if told else ""
+            stored = f" {last.done:,} of {last.total:,} cells are stored." if last else ""
             stopped = "Stopped." if isinstance(error, KeyboardInterrupt) else "The run ended early."
-            terminal.say(f"{stopped}{kept} Go on with: workbench eval --resume {evaluation.run}")
+            terminal.log(f"{stopped}{stored} Continue with: workbench eval --resume {evaluation.run}")
         raise
-    if told:
-        line.show(told, last=True)
+    if last:
+        line.show(last, last=True)
     line.end()
+    if end and end.limit_reached:
+        terminal.log(describe_limit(end, evaluation.unfinished()))
+    return end is not None and end.finished
 
 
-def _conclude(run: str, store: Store, formats: Formats) -> int:
+def conclude(run: str, store: Store, formats: Formats) -> int:
     """Show the results; the exit code."""
+    from workbench.analysis.summary import summarize
+    from workbench.analysis.thresholds import find_misses
     from workbench.cli.results import report
-    from workbench.evaluation.summary import summarize
-    from workbench.evaluation.thresholds import find_misses
-    from workbench.evaluation.view import RunView
+    from workbench.runs.view import RunView
 
     view = RunView(store, run)
     summary = summarize(view)
     report(view, summary, formats)
     misses = find_misses(view.bench, summary)
     for miss in misses:
-        terminal.say(f"Missed: {miss}" if miss.measured else f"Threshold: {miss}")
+        terminal.log(f"Threshold missed: {miss}" if miss.measured else f"Threshold: {miss}")
     failed = view.run.failed
     if failed:
-        terminal.say(f"{failed:,} cells failed. Run them again with: workbench eval --retry-failed {run}")
-    unscored = say_unscored(run, view, store)
+        terminal.log(f"{failed:,} cells failed. Retry them with: workbench eval --retry-failed {run}")
+    unscored = log_unscored(run, view, store)
     return terminal.FAILED if any(miss.measured for miss in misses) or failed or unscored else terminal.OK
 
 
-def say_unscored(run: str, view: RunView, store: Store) -> bool:
-    """Tell of scorers that gave no score where they should have; whether that makes the command fail."""
-    from workbench.evaluation.unscored import ScorerOutcome, tell_outcome
+def log_unscored(run: str, view: RunView, store: Store) -> bool:
+    """Log the scorers that gave no score where they should have; whether that makes the command fail."""
+    from workbench.scoring.unscored import ScorerOutcome, describe_outcome
     from workbench.store.cells import tally_scorers
 
     names = [metric.name for metric in view.metrics]
@@ -249,30 +314,30 @@ def say_unscored(run: str, view: RunView, store: Store) -> bool:
         for one in tally_scorers(store, view.run.key)
     ]
     for outcome in found:
-        if outcome.is_told:
-            terminal.say(tell_outcome(outcome))
+        if outcome.is_reported:
+            terminal.log(describe_outcome(outcome))
     if any(outcome.error or outcome.lost for outcome in found):
-        terminal.say(f"Score those answers again with: workbench eval --resume {run}")
+        terminal.log(f"Score these answers again with: workbench eval --resume {run}")
     return any(outcome.fails or outcome.idle for outcome in found)
 
 
-def _ask_again(wanted: str, part: Part, tools: Tools) -> int:
-    """Say whether the answer is the same as then; the exit code."""
-    from workbench.evaluation.again import run_again
-    from workbench.evaluation.view import RunView
+def _rerun(wanted: str, selection: BenchSelection, services: Services) -> int:
+    """Send one request again and compare the answers; the exit code."""
+    from workbench.runs.rerun import rerun_cell
+    from workbench.runs.view import RunView
 
-    view = RunView(tools.store, wanted or "last")
-    names = part.variants or (view.variants if len(view.variants) == 1 else ())
-    if len(names) != 1 or not part.cases.isdigit():
+    view = RunView(services.store, wanted or "last")
+    names = selection.variants or (view.variants if len(view.variants) == 1 else ())
+    if len(names) != 1 or not selection.cases.isdigit():
         raise BenchError(
-            "One cell is asked again: name its case and its variant.",
-            f"workbench eval --again {view.id} --case 1 --variant {view.variants[0]!r}",
+            "--rerun repeats one cell: expected a case and a variant.",
+            f"workbench eval --rerun {view.id} --case 1 --variant {view.variants[0]!r}",
         )
-    done = run_again(view, names[0], int(part.cases), 0, tools.pool)
+    done = rerun_cell(view, names[0], int(selection.cases), 0, services.pool)
     terminal.write_data(done.now.text + "\n")
     if done.engines[0] != done.engines[1]:
-        terminal.say(f"It was {done.engines[0]} that answered then, and {done.engines[1]} now.")
-    terminal.say(
+        terminal.log(f"It was {done.engines[0]} that answered then, and {done.engines[1]} now.")
+    terminal.log(
         "The same answer as then." if done.same else f"Another answer. Then it was:\n{done.before.completion.text}"
     )
     return terminal.OK if done.same else terminal.FAILED

@@ -1,10 +1,8 @@
-"""`workbench judge`: models compare the answers of a run, two by two.
-
-Knows nothing of how they are asked (evaluation/contest.py).
-"""
+"""`workbench judge`: models compare the answers of a run, pairwise."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,68 +10,82 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.tools import open_tools
+from workbench.cli.options import Limit, RunId
+from workbench.cli.services import open_services
 
 if TYPE_CHECKING:
-    from workbench.evaluation.contest import Bout, Result
+    from workbench.analysis.pairwise import Match, PairwiseResult
+    from workbench.inference.pool import Pool
+    from workbench.runs.sources import Sources
+    from workbench.runs.view import RunView
+    from workbench.scoring.scorers.pairwise import PairwiseJudge
 
-_EVERY = 20  # bouts between two words of progress
+_EVERY = 20  # matches between two lines of progress
 
 
 def main(
     model: Annotated[
         list[str],
-        typer.Option(metavar="MODEL", help="Who judges, as a bench names models; may be given several times."),
+        typer.Option(metavar="MODEL", help="The judge: a model's name or path. Repeat for a panel of judges."),
     ],
-    run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="An id or its beginning, last, last~1, or baseline.")
-    ] = "last",
-    rubric: Annotated[str, typer.Option(help="What the judge is asked.")] = "Which answer is better?",
-    prompt: Annotated[str, typer.Option(metavar="NAME", help="A prompt of your own for it.")] = "judge/pairwise",
-    against: Annotated[str, typer.Option(metavar="VARIANT", help="Compare each of the others with this one.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first so many cases.")] = None,
+    run: RunId = "last",
+    rubric: Annotated[str, typer.Option(help="The question for the judge.")] = "Which answer is better?",
+    prompt: Annotated[
+        str, typer.Option(metavar="NAME", help="Prompt of the judge, from the library.")
+    ] = "judge/pairwise",
+    against: Annotated[str, typer.Option(metavar="VARIANT", help="Compare all others with this variant only.")] = "",
+    limit: Limit = None,
     json: Annotated[bool, typer.Option("--json", help="Print every verdict and the ratings as JSON.")] = False,
 ) -> None:
-    """Let models compare the answers of a run, two by two.
+    """Let models judge the answers of a run, pairwise.
 
-    A judge sees two answers to one case without their names, twice, the second
-    time with the two swapped. Answers that are the same are not compared.
-    Ratings are Bradley and Terry's, on Elo's scale around 1000, with 95%
-    intervals; both orders count.
+    A judge sees two answers to one case without their names, twice, with the order swapped the second time. Identical
+    answers are skipped. Ratings are Bradley-Terry, on the Elo scale around 1000, with 95% intervals; both orders count.
 
     \b
       workbench judge --model ~/models/judge.gguf
       workbench judge 1ieuo0 --model a --model b --against plain --limit 50
     """
-    from workbench.evaluation.contest import RIVAL, choose_pairs, conclude, hold
-    from workbench.evaluation.scorers.pairwise import Pairwise
-    from workbench.evaluation.sources import find_sources
-    from workbench.evaluation.view import RunView
+    from workbench.analysis.pairwise import choose_pairs, rate_matches
+    from workbench.runs.sources import find_sources
+    from workbench.runs.view import RunView
+    from workbench.scoring.scorers.pairwise import PairwiseConfig
 
-    with open_tools() as tools:
-        view = RunView(tools.store, run)
+    with open_services() as services:
+        view = RunView(services.store, run)
         pairs = choose_pairs(view, against)
-        wanted = Pairwise(model=tuple(model), rubric=rubric, prompt=prompt, against=RIVAL)
-        judge = wanted.locate(Path(view.run.folder))
-        sources = find_sources(view.bench, Path(view.run.folder), tools.settings)
-        bouts = list(_tell(hold(view, judge, pairs, tools.pool, sources.find_model, limit)))
-        result = conclude(view, judge, bouts)
-        (_write_json if json else _show)(bouts, result)
-    raise typer.Exit(terminal.FAILED if bouts and result.unread == len(bouts) else terminal.OK)
+        wanted = PairwiseConfig(model=tuple(model), rubric=rubric, prompt=prompt)
+        judge = wanted.build(Path(view.run.folder))
+        sources = find_sources(view.bench, Path(view.run.folder), services.settings)
+        matches = asyncio.run(_run(view, judge, pairs, services.pool, sources, limit))
+        result = rate_matches(view, judge, matches)
+        (_write_json if json else _show)(matches, result)
+    raise typer.Exit(terminal.FAILED if matches and result.undecided == len(matches) else terminal.OK)
 
 
-def _tell(bouts: Iterator[Bout]) -> Iterator[Bout]:
-    for number, bout in enumerate(bouts, start=1):
-        if number % _EVERY == 0:
-            terminal.say(f"{number:,} pairs of answers compared")
-        yield bout
+async def _run(
+    view: RunView,
+    judge: PairwiseJudge,
+    pairs: Sequence[tuple[str, str]],
+    pool: Pool,
+    sources: Sources,
+    limit: int | None,
+) -> list[Match]:
+    from workbench.analysis.pairwise import run_matches
+
+    matches = []
+    async for match in run_matches(view, judge, pairs, pool, sources, limit):
+        matches.append(match)
+        if len(matches) % _EVERY == 0:
+            terminal.log(f"{len(matches):,} pairs of answers compared")
+    return matches
 
 
-def _show(bouts: Sequence[Bout], result: Result) -> None:
+def _show(matches: Sequence[Match], result: PairwiseResult) -> None:
     from workbench.cli.table import console, make_table, show
 
-    if not bouts:
-        terminal.say("No two answers differ: there is nothing to compare.")
+    if not matches:
+        terminal.log("All answers are identical: nothing to compare.")
         return
     numbers = ["rating", "95%", "won", "lost", "tied"]
     table = make_table(["variant", *numbers], right=numbers)
@@ -85,11 +97,11 @@ def _show(bouts: Sequence[Bout], result: Result) -> None:
         console().print(show(line))
 
 
-def _describe(result: Result) -> Iterator[str]:
-    """How far the judges can be trusted."""
-    yield f"{result.bouts:,} pairs of answers, each in both orders."
-    if result.unread:
-        yield f"{result.unread:,} of them were not decided: a judge's reply could not be read."
+def _describe(result: PairwiseResult) -> Iterator[str]:
+    """How far to trust the judges."""
+    yield f"{result.matches:,} pairs of answers, each in both orders."
+    if result.undecided:
+        yield f"{result.undecided:,} of them are undecided: a judge's reply could not be parsed."
     values = result.values
     if "same_in_both_orders" in values:
         yield (
@@ -101,11 +113,11 @@ def _describe(result: Result) -> Iterator[str]:
         yield f"The judges' agreement is {alpha:.2f} (Krippendorff's alpha: 1 is full, 0 as by chance)."
 
 
-def _write_json(bouts: Sequence[Bout], result: Result) -> None:
+def _write_json(matches: Sequence[Match], result: PairwiseResult) -> None:
     import msgspec
 
-    told = {
+    report = {
         "result": result,
-        "bouts": [{"case": one.case, "a": one.a, "b": one.b, "score": one.score} for one in bouts],
+        "matches": [{"case": one.case, "a": one.a, "b": one.b, "score": one.score} for one in matches],
     }
-    terminal.write_json(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
+    terminal.write_json(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")

@@ -1,8 +1,4 @@
-"""`workbench models`: what can answer and what can be laid over it, and where it lies.
-
-Knows nothing of how models are found (models/discover.py) or read (models/inspect.py,
-models/adapter.py).
-"""
+"""`workbench models`: the models and adapters on this machine, and those of its model servers."""
 
 from __future__ import annotations
 
@@ -13,88 +9,109 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.device_options import with_device_options
+from workbench.cli.options import Dtype, Json, Quantization
 from workbench.errors import ModelError
-from workbench.models.foreign_file import printable
+from workbench.models.model_options import DeviceChoice
+from workbench.models.untrusted_files import printable
+from workbench.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from workbench.models.reference import Adapter, Model
 
-_BYTES = ("B", "KiB", "MiB", "GiB")
+_ANY_DEVICE = DeviceChoice()
 
 
+@with_device_options
 def main(
     folder: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Look here instead of in the usual places.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Search these folders instead of the usual ones.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    about: Annotated[str, typer.Option(metavar="MODEL", help="Only this one, with all that is known of it.")] = "",
+    json: Json = False,
+    about: Annotated[str, typer.Option(metavar="MODEL|URL", help="Show everything about this model or server.")] = "",
     adapter: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="With --about: laid over it, and checked; may be given several times."),
+        typer.Option(metavar="NAME", help="With --about: check this adapter against it. Repeatable."),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="With --about: float32, float16 or bfloat16.")] = "",
-    quantization: Annotated[str, typer.Option(help="With --about: 8bit or 4bit, by bitsandbytes.")] = "",
-    load: Annotated[bool, typer.Option("--load", help="With --about: load it, and say how it was opened.")] = False,
+    key_env: Annotated[
+        str, typer.Option(metavar="VARIABLE", help="With --about URL: environment variable with the server's key.")
+    ] = "",
+    dtype: Dtype = "",
+    quantization: Quantization = "",
+    load: Annotated[bool, typer.Option("--load", help="With --about: load it, and show how it was loaded.")] = False,
+    devices: DeviceChoice = _ANY_DEVICE,
 ) -> None:
-    """List the models and adapters that can be seen.
+    """List the models and adapters of this machine and its servers.
 
-    GGUF files, Hugging Face folders and adapters are looked for in the settings' model_folders, ./models, the
-    shipped assets, and what Hugging Face, LM Studio, llama.cpp and Ollama have fetched. A broken file is listed
-    with what is wrong with it.
+    Searches the settings' model_folders, ./models, the shipped assets, and the caches of Hugging Face, LM Studio,
+    llama.cpp and Ollama for GGUF files, Hugging Face folders and adapters. A broken file is listed with its error.
+    Without FOLDER, servers on this machine's ports 11434, 1234, 8080, 8000 and 30000 are listed too.
+    --about with a server's address probes it and prints its capability card: which sampling fields act, what its
+    log-probabilities are, its context, and whether each adapter changes the answer. ADDRESS#NAME names one of several
+    models.
 
     \b
       workbench models ~/models
       workbench models --about desk --adapter queues-lora
       workbench models --about ~/models/Qwen2.5-0.5B --dtype bfloat16 --load
+      workbench models --about ~/models/big.gguf --gpu-layers 20 --load
+      workbench models --about http://127.0.0.1:8080
+      workbench models --about http://127.0.0.1:11434#qwen3:8b
 
     \b
-    Exit codes: 0 all went well; 2 the model of --about cannot be read, does not
-    fit into memory, or an adapter does not go with it.
+    Exit codes: 0 success; 2 with --about: the model cannot be read or does not fit
+    into memory, an adapter is not compatible with it, or one does not act on the server.
     """
-    from workbench.cli.about import Wish, tell
+    from workbench.cli.model_details import ModelQuery, print_details
 
-    wish = Wish(about, tuple(adapter or ()), dtype, quantization, load)
+    query = ModelQuery(about, tuple(adapter or ()), dtype, quantization, load, key_env, devices)
     if about:
-        raise typer.Exit(tell(wish, json))
-    if wish != Wish(""):
+        raise typer.Exit(print_details(query, json))
+    if query != ModelQuery(""):
         raise ModelError(
-            "--adapter, --dtype, --quantization and --load say more of one model.", "Name it with --about."
+            "--adapter, --dtype, --quantization, --load, --key-env and options of devices need a model.",
+            "Name one with --about.",
         )
-    from workbench.models.discover import default_folders, discover_adapters, discover_models
+    from workbench.cli.server_card import describe_servers, print_servers
+    from workbench.inference.remote.discovery import find_servers
+    from workbench.models.discovery import default_folders, discover_adapters, discover_models
     from workbench.settings import load_settings
 
     usual = default_folders(load_settings())
     folders = tuple(folder) if folder else usual
     models = discover_models(folders)
     rows = [_describe(model) for model in models]
-    laid = discover_adapters(folders)
-    bases = (*models, *discover_models(usual)) if laid and folder else models
-    adapters = [_describe_adapter(adapter, bases) for adapter in laid]
+    applied = discover_adapters(folders)
+    bases = (*models, *discover_models(usual)) if applied and folder else models
+    adapters = [_describe_adapter(adapter, bases) for adapter in applied]
+    servers = [] if folder else find_servers()
     if json:
         import msgspec
 
-        listed = {"models": rows, "adapters": adapters}
+        listed = {"models": rows, "adapters": adapters, "servers": describe_servers(servers)}
         terminal.write_json(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
         return
     if rows:
         _print(rows)
     if adapters:
         _print_adapters(adapters)
-    if not rows:
-        terminal.say("No model was found. Looked in:")
-        for place in folders:
-            terminal.say(f"  {place}")
-        terminal.say("Put a .gguf file into ./models, or name its folder in the settings' model_folders.")
+    if servers:
+        print_servers(servers)
+    if not rows and not any(server.models for server in servers):
+        terminal.log("No models found. Searched:")
+        for path in folders:
+            terminal.log(f"  {path}")
+        terminal.log("Put a .gguf file into ./models, or add its folder to model_folders in the settings.")
 
 
 def _describe(model: Model) -> dict[str, Any]:
     from workbench.errors import WorkbenchError
-    from workbench.models.inspect import inspect
+    from workbench.models.model_info import inspect_model
 
     row: dict[str, Any] = {"name": printable(model.name), "path": printable(str(model.path)), "format": model.format}
     row["error"] = None
     try:
-        info = inspect(model)
+        info = inspect_model(model)
     except WorkbenchError as error:
         return {**row, "error": error.message}
     return {
@@ -110,8 +127,7 @@ def _describe(model: Model) -> dict[str, Any]:
 
 def _describe_adapter(adapter: Adapter, models: Sequence[Model]) -> dict[str, Any]:
     from workbench.errors import WorkbenchError
-    from workbench.models.adapter import inspect_adapter
-    from workbench.models.lineage import find_base
+    from workbench.models.adapter_info import find_base, inspect_adapter
 
     row: dict[str, Any] = {"name": printable(adapter.name), "path": printable(str(adapter.path))}
     row |= {"format": adapter.format, "error": None}
@@ -139,15 +155,15 @@ def _print_adapters(rows: list[dict[str, Any]]) -> None:
     numbers = ["rank", "scale", "size"]
     table = make_table(["adapter", "type", *numbers, "trained on", "where"], right=numbers)
     for row in rows:
-        said = [row["error"]] if row["error"] else list(row["notes"])
+        lines = [row["error"]] if row["error"] else list(row["notes"])
         if not row["error"] and not row["base_found"]:
-            said.append(f"Its base, {row['base']}, is not among the models that were found.")
+            lines.append(f"Base model not found: {row['base']}")
         cells = [row["name"], f"{row['format']} {row.get('kind', '')}".strip()]
         if row["error"]:
             cells += ["–", "–", "–", "cannot be read"]
         else:
-            cells += [_join(row["ranks"]), _join(row["scales"]), _scale(row["file_bytes"], 1024, _BYTES), row["base"]]
-        table.add_row(*(show(cell) for cell in [*cells, "\n".join([row["path"], *said])]))
+            cells += [_join(row["ranks"]), _join(row["scales"]), format_bytes(row["file_bytes"]), row["base"]]
+        table.add_row(*(show(cell) for cell in [*cells, "\n".join([row["path"], *lines])]))
     console().print(table)
 
 
@@ -165,16 +181,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
         kind = f"{row['format']} {row['quantization']}" if known else row["format"]
         where = f"{row['path']}\n{row['error']}" if row["error"] else row["path"]
         cells = [row["name"], kind, row.get("architecture", "–" if not row["error"] else "cannot be read")]
-        cells += [_scale(row["parameters"], 1000, ("", "K", "M", "B")) if known else "–"]
-        cells += [_scale(row["file_bytes"], 1024, _BYTES) if known else "–"]
+        cells += [format_count(row["parameters"]) if known else "–"]
+        cells += [format_bytes(row["file_bytes"]) if known else "–"]
         cells += [str(row["context_trained_tokens"]) if known else "–", where]
         table.add_row(*(show(cell) for cell in cells))
     console().print(table)
-
-
-def _scale(value: float, step: int, units: tuple[str, ...]) -> str:
-    for unit in units[:-1]:
-        if value < step:
-            return f"{value:.3g} {unit}".strip()
-        value /= step
-    return f"{value:.3g} {units[-1]}"

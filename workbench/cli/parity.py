@@ -1,7 +1,4 @@
-"""`workbench parity`: one conversation, laid out and split into tokens by models and servers, and what differs.
-
-Knows nothing of how it is compared (evaluation/parity.py).
-"""
+"""`workbench parity`: one conversation, rendered and tokenized by several models and servers, and what differs."""
 
 from __future__ import annotations
 
@@ -14,28 +11,30 @@ from workbench.cli import terminal
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.engines.engine import Tokenized
-    from workbench.evaluation.parity import Parity
+    from workbench.analysis.parity import Parity
+    from workbench.inference.types import Tokenized
     from workbench.prompting.prompt import Message
 
 _MOST_SHOWN = 20
 
 
 def main(
-    left: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or path, or a server's address.")],
+    left: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or path, or a server's URL.")],
     others: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Other forms of the same model.")],
-    text: Annotated[str, typer.Option(help="What the user says.")] = "Where is my parcel?",
+    text: Annotated[str, typer.Option(help="The user message.")] = "Where is my parcel?",
     system: Annotated[str, typer.Option(help="A system message before it.")] = "",
-    answer: Annotated[str, typer.Option(help="An earlier answer, after which the user speaks again.")] = "",
+    answer: Annotated[
+        str, typer.Option(help="An assistant message after it, followed by the user message again.")
+    ] = "",
     key_env: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="The environment variable that holds a server's key.")
+        str, typer.Option(metavar="VARIABLE", help="Environment variable with the server's API key.")
     ] = "WORKBENCH_SERVER_KEY",
 ) -> None:
-    """Compare how several forms of a model read the same conversation.
+    """Compare how several forms of a model tokenize a conversation.
 
-    A Hugging Face folder, the GGUF file made from it and a server that runs it should agree in every token. Where they
-    do not, the template or the tokenizer was lost on the way, and answers get worse without a word. Each is compared
-    with the first one. Of a server nothing but the named host is contacted.
+    A Hugging Face folder, the GGUF file made from it and a server that runs it should agree on every token. If they do
+    not, the chat template or the tokenizer was lost in conversion, and answers get worse silently. Each is compared
+    with the first. Only the hosts you name are contacted.
 
     \b
       workbench parity assets/desk desk-q8_0
@@ -43,10 +42,10 @@ def main(
       workbench parity assets/desk desk-q8_0 http://127.0.0.1:8080
 
     \b
-    Exit codes: 0 they agree; 1 they differ; 2 a model cannot be used; 130
+    Exit codes: 0 identical; 1 different; 2 a model cannot be used; 130
     interrupted.
     """
-    from workbench.evaluation.parity import compare_tokens
+    from workbench.analysis.parity import compare_tokens
 
     names = [left, *others]
     try:
@@ -62,22 +61,27 @@ def main(
 
 
 def _read(names: list[str], messages: tuple[Message, ...], key_variable: str) -> list[Tokenized]:
-    """The conversation as each of the models and servers sees it."""
-    from workbench.engines.server import Server, is_server
-    from workbench.hosting.pool import Pool
-    from workbench.models.discover import default_folders, discover_models
-    from workbench.models.reference import resolve_model
+    """The conversation as each of the models and servers tokenizes it."""
+    from workbench.endpoint import is_address, make_endpoint
+    from workbench.inference.client import gather_now
+    from workbench.inference.pool import Pool
+    from workbench.inference.types import GenerateRequest
+    from workbench.models.discovery import find_known_models
+    from workbench.models.reference import Model, resolve_model
     from workbench.settings import load_settings
 
     settings = load_settings()
-    servers = {name: Server(name, key_variable) for name in names if is_server(name)}
-    known = discover_models(default_folders(settings))
-    models = {name: resolve_model(name, {}, Path.cwd(), known) for name in names if name not in servers}
+    known = find_known_models(settings)
+    models = [
+        Model(name, format="remote", remote=make_endpoint(name, key_env=key_variable))
+        if is_address(name)
+        else resolve_model(name, {}, Path.cwd(), known)
+        for name in names
+    ]
     pool = Pool.configured(settings)
     try:
-        shown = {name: pool.tokenize(model, messages, "chat") for name, model in models.items()}
-        told = {name: server.read(messages) for name, server in servers.items()}
-        return [told[name] if name in told else shown[name].result() for name in names]
+        request = GenerateRequest(0, messages)
+        return gather_now(pool.client(model).tokenize(request) for model in models)
     finally:
         pool.close()
 
@@ -94,9 +98,9 @@ def _conversation(system: str, text: str, answer: str) -> tuple[Message, ...]:
 
 def _show(found: Parity) -> None:
     if found.holds:
-        terminal.write(f"The same {found.tokens[0]} tokens.\n")
+        terminal.write(f"Identical: {found.tokens[0]} tokens.\n")
         return
-    texts = "The texts are the same" if found.same_text else "The texts differ"
+    texts = "The texts are identical" if found.same_text else "The texts differ"
     terminal.write(f"{texts}; {found.tokens[0]} tokens on the left, {found.tokens[1]} on the right.\n")
     for stretch in found.stretches[:_MOST_SHOWN]:
         terminal.write(f"  token {stretch.position}:\n")

@@ -1,52 +1,60 @@
-"""The progress of a run, on stderr: a line that moves on a terminal, a line now and then in a log.
-
-Knows nothing of how cells are run.
-"""
+"""The progress of a run on stderr: one updated line on a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 
 from workbench.cli import terminal
-from workbench.evaluation.plan import Plan, PlannedModel
-from workbench.evaluation.progress import RunProgress
+from workbench.runs.plan import Plan, PlannedModel
+from workbench.runs.progress import RunFinished, RunProgress
 from workbench.sanitize import sanitize_line
+from workbench.units import format_bytes, format_duration, format_money
 
 _BAR = 24
 _LOG_SECONDS = 10.0
 
 
 class ProgressLine:
-    """See the module."""
+    """The line; `end` it before anything else is written."""
 
     def __init__(self) -> None:
         self._moves = sys.stderr.isatty()
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
         self._shown = False
         self._problem = ""
 
     def show(self, progress: RunProgress, last: bool = False) -> None:
-        """Tell how far the run is; in a log not more than every ten seconds."""
-        now = time.monotonic()
+        """Show how far the run is; in a log at most every ten seconds."""
         if progress.problem != self._problem:
-            self._tell_problem(progress.problem)
+            self._log_problem(progress.problem)
+        self.show_text(_describe(progress, self._moves), last)
+
+    def show_text(self, text: str, last: bool = False) -> None:
+        """The same for a line in words."""
+        now = time.monotonic()
         if self._moves:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write("\r" + sanitize_line(_describe(progress, True))[:width].ljust(width))
+            sys.stderr.write("\r" + sanitize_line(text)[:width].ljust(width))
             sys.stderr.flush()
             self._shown = True
-        elif last or now - self._told >= _LOG_SECONDS:
-            self._told = now
-            terminal.say(_describe(progress, False))
+        elif last or now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            terminal.log(text)
 
-    def _tell_problem(self, problem: str) -> None:
-        """What the run waits for, and that it goes on, on a line that stays."""
+    def _log_problem(self, problem: str) -> None:
+        """What the run is waiting for, and that it continues, on lines of their own."""
         self._problem = problem
         self.end()
-        waits = f"Waiting: {problem} The run goes on by itself when the store can be written again."
-        terminal.say(waits if problem else "The store can be written again; the run goes on.")
+        waits = f"Waiting: {problem} The run continues by itself when that is over."
+        terminal.log(waits if problem else "The run continues.")
+
+    def note(self, text: str) -> None:
+        """Log a line of its own; from any thread."""
+        self.end()
+        terminal.log(text)
 
     def end(self) -> None:
         """Leave the line as it is; what follows begins on the next."""
@@ -56,45 +64,65 @@ class ProgressLine:
 
 
 def describe_plan(plan: Plan) -> list[str]:
-    """What is about to happen, a line each."""
+    """The plan of a run, a line each."""
     repeats = f" x {plan.repeats} repeats" if plan.repeats > 1 else ""
-    lines = [f"{plan.cells:,} cells: {plan.variants} variants x {plan.cases:,} cases{repeats}"]
+    variants = f"{plan.variants} variant{'s' if plan.variants != 1 else ''}"
+    cases = f"{plan.cases:,} case{'s' if plan.cases != 1 else ''}"
+    part = f"shard {plan.shard} of " if plan.shard else ""
+    lines = [f"{plan.cells:,} cells: {part}{variants} x {cases}{repeats}"]
     if plan.done:
-        lines[0] += f"; {plan.done:,} are done"
+        lines[0] += f"; {plan.done:,} done"
     if plan.cached:
-        lines[0] += f"; {'about ' if plan.estimated else ''}{plan.cached:,} have an answer already"
+        lines[0] += f"; {'about ' if plan.estimated else ''}{plan.cached:,} cached"
     lines += [_describe_model(model) for model in plan.models]
     if plan.judges:
         lines.append(f"  judged by {', '.join(plan.judges)}")
+    if plan.step_models:
+        lines.append(f"  steps of chains also load {', '.join(plan.step_models)}")
     if plan.memory_bytes:
-        free = "" if plan.memory_bytes <= plan.free_bytes else " - more than is free"
-        lines.append(f"memory: about {_size(plan.memory_bytes)} of {_size(plan.free_bytes)} that are free{free}")
+        free = "" if plan.memory_bytes <= plan.free_bytes else " - does not fit"
+        needed, left = format_bytes(plan.memory_bytes), format_bytes(plan.free_bytes)
+        lines.append(f"memory: about {needed} of {left} free{free}")
     if plan.seconds is not None and plan.seconds >= 1:
-        lines.append(f"time: about {format_duration(plan.seconds)}, by earlier runs")
+        lines.append(f"time: about {format_duration(plan.seconds)}, based on earlier runs")
+    lines += _describe_cost(plan)
     lines += [f"Warning: {warning}" for warning in plan.warnings]
     return lines
 
 
-def format_duration(seconds: float) -> str:
-    """Such as 42 s, 3:05 min or 2:10 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+def describe_limit(end: RunFinished, unfinished: Mapping[str, int]) -> str:
+    """That a run ended at its spending limit, what is left, and how to continue."""
+    left = ", ".join(f"{name} {count:,}" for name, count in unfinished.items() if count)
+    return (
+        f"Stopped at --max-cost: {format_money(end.spent)} spent, and one more cell might exceed it."
+        f" Unfinished cells: {left}.\nContinue with: workbench eval --resume {end.run} --max-cost AMOUNT"
+    )
+
+
+def _describe_cost(plan: Plan) -> list[str]:
+    """The tokens of what is left to do, and what they cost where a price is known."""
+    left = [model for model in plan.models if model.cells > model.cached]
+    read, written = (sum(getattr(one, name) for one in left) for name in ("prompt_tokens", "completion_tokens"))
+    if not read and not written:
+        return []
+    lines = [f"tokens: about {read:,} prompt tokens, at most {written:,} completion tokens"]
+    if any(one.price == "known" for one in left):
+        judged = "; judges not counted" if plan.judges else ""
+        lines.append(f"cost: at most {format_money(sum(one.most_cost for one in left))}{judged}")
+    lines += [f"cost: the price of {one.model} is unknown" for one in left if one.price == "unknown"]
+    return lines
 
 
 def _describe_model(model: PlannedModel) -> str:
-    told = [f"{model.cells:,} cells"]
+    parts = [f"{model.cells:,} cells"]
     if model.cached:
-        told.append(f"{model.cached:,} known")
+        parts.append(f"{model.cached:,} cached")
     if model.memory_bytes:
-        told.append(_size(model.memory_bytes))
+        parts.append(format_bytes(model.memory_bytes))
     if model.seconds is not None and model.seconds >= 1:
-        told.append(format_duration(model.seconds))
+        parts.append(format_duration(model.seconds))
     problem = f" - {model.problem}" if model.problem else ""
-    return f"  {model.model} ({', '.join(told)}): {', '.join(model.variants)}{problem}"
+    return f"  {model.model} ({', '.join(parts)}): {', '.join(model.variants)}{problem}"
 
 
 def _describe(progress: RunProgress, bar: bool) -> str:
@@ -106,7 +134,9 @@ def _describe(progress: RunProgress, bar: bool) -> str:
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
     if progress.cached:
-        parts.append(f"{progress.cached:,} known")
+        parts.append(f"{progress.cached:,} cached")
+    if progress.spent:
+        parts.append(f"cost {format_money(progress.spent)}")
     if progress.state != "running":
         parts.append(progress.state)
     elif progress.rate:
@@ -116,7 +146,3 @@ def _describe(progress: RunProgress, bar: bool) -> str:
     if progress.model and progress.done < progress.total:
         parts.append(progress.model)
     return "  ".join(parts)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,104 +1,137 @@
-"""`workbench run`: one prompt, one answer, streamed to stdout.
-
-Knows nothing of engines; whoever reads the answer from a pipe gets the model's text and nothing else.
-"""
+"""`workbench run`: one prompt, one answer, streamed to stdout: in a pipe, exactly the model's text."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench import paths
 from workbench.cli import terminal
-from workbench.errors import EngineError, ModelError, PromptError
+from workbench.cli.device_options import with_device_options
+from workbench.cli.options import Dtype, Quantization
+from workbench.cli.sampling_options import with_sampling
+from workbench.errors import ModelError, PromptError
+from workbench.inference.sampling_fields import DEFAULTS, with_seeds
+from workbench.inference.types import Sampling
+from workbench.models.model_options import DeviceChoice
 
 if TYPE_CHECKING:
-    from workbench.engines.engine import Chunk, Event
-    from workbench.evaluation.bench import AdapterChoice
-    from workbench.evaluation.launch import Draft
+    from workbench.inference.model_client import ModelClient
+    from workbench.inference.pool import Pool
+    from workbench.inference.types import Chunk, Completion, GenerateRequest, TokenLogprob
     from workbench.models.reference import Applied, Model
     from workbench.prompting.prompt import Prompt
+    from workbench.runs.bench import AdapterChoice
+    from workbench.runs.generation import GenerationSpec
     from workbench.settings import Settings
 
+_ANY_DEVICE = DeviceChoice()
 _EMBEDDED = "assets/desk-q8_0.gguf"
 
 
+@with_device_options
+@with_sampling
 def main(
     prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="A library name, a .prompty file, or - for a template on stdin.")
+        str, typer.Argument(metavar="PROMPT", help="A prompt in the library, a .prompty file, or - for stdin.")
     ] = "",
     text: Annotated[str | None, typer.Option(help="The template itself, instead of PROMPT.")] = None,
-    model: Annotated[str, typer.Option(help="A model's name or path; else the embedded one.")] = "",
+    model: Annotated[
+        str, typer.Option(help="A model's name or path, or a server's address. Default: the embedded model.")
+    ] = "",
     adapter: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=SCALE]", help="An adapter to lay over the model; may be given several times."),
+        list[str] | None, typer.Option(metavar="NAME[=SCALE]", help="Apply this adapter to the model. Repeatable.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Of a Hugging Face model: float32, float16 or bfloat16.")] = "",
-    quantization: Annotated[str, typer.Option(help="Of a Hugging Face model: 8bit or 4bit, by bitsandbytes.")] = "",
+    dtype: Dtype = "",
+    quantization: Quantization = "",
     chat_template_kwargs: Annotated[
         str,
         typer.Option(metavar="JSON", help="""Variables of the chat template, such as '{"enable_thinking": false}'."""),
     ] = "",
     var: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; may be given several times.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of a variable. Repeatable.")
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Repeats an answer drawn at a temperature above 0.")] = None,
-    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer; may be repeated.")] = None,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, max=128, help="Number of answers, each with the next seed.")
+    ] = 1,
+    logprobs: Annotated[int, typer.Option(min=0, max=100, help="Print each token with its N top alternatives.")] = 0,
+    show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Print the rendered prompt to stderr.")] = False,
+    sampling: Sampling = DEFAULTS,
+    devices: DeviceChoice = _ANY_DEVICE,
 ) -> None:
     """Answer one prompt.
 
-    The answer goes to stdout as it comes, everything else to stderr.
+    The answer is streamed to stdout, everything else goes to stderr.
 
     \b
       workbench run queues/plain --var message="Where is my parcel?"
       workbench run mine.prompty --model ~/models/other.gguf --var name=Ada
       workbench run mine.prompty --adapter runs/calm=0.5 --var name=Ada
       workbench run mine.prompty --model ~/models/Qwen2.5-0.5B --dtype bfloat16
+      workbench run mine.prompty --model ~/models/big.gguf --gpu-layers 20 --kv-type q8_0
+      workbench run mine.prompty --json-schema @order.json --thinking off
+      workbench run mine.prompty -n 3 --temperature 0.8 --top-p 0.95 --logprobs 5
       echo "Say hello to {{ name }}." | workbench run - --var name=Ada
 
     \b
     Exit codes: 0 answered; 1 the model failed; 2 the prompt, its variables or
     the model cannot be used; 130 interrupted.
     """
-    from workbench.engines.engine import Sampling
-    from workbench.evaluation.datasets import Case
-    from workbench.evaluation.launch import Draft
-    from workbench.models.compatibility import check_laid
-    from workbench.models.discover import default_folders, discover_adapters, discover_models
-    from workbench.models.reference import resolve_adapters, resolve_model, with_precision, with_template_kwargs
+    from workbench.datasets import Case
+    from workbench.models.compatibility import check_applied
+    from workbench.models.discovery import default_folders, discover_adapters, find_known_models
+    from workbench.models.reference import (
+        find_applied,
+        resolve_adapters,
+        resolve_model,
+        with_devices,
+        with_precision,
+        with_template_kwargs,
+    )
     from workbench.paths import find_shipped
+    from workbench.runs.chain import check_sampling, list_step_models
+    from workbench.runs.generation import GenerationSpec
     from workbench.settings import load_settings
 
     settings = load_settings()
     variables = _read_variables(var or [])
     opened = _open(prompt, text, settings)
     folders = default_folders(settings)
-    choices = _read_adapters(adapter or [])
-    known = discover_models(folders)
-    laid = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
+    choices = read_adapters(adapter or [])
+    known = find_known_models(settings)
     named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
-    chosen = with_template_kwargs(with_precision(named, dtype, quantization), _read_kwargs(chat_template_kwargs))
-    check_laid(laid, chosen)
-    _tell_lineage(laid, chosen)
-    sampling = Sampling(
-        temperature=temperature, max_tokens=max_tokens, seed=0 if seed is None else seed, stop=tuple(stop or [])
+    placed = with_devices(with_precision(named, dtype, quantization), devices)
+    chosen = with_template_kwargs(placed, _read_kwargs(chat_template_kwargs))
+    applied = find_applied(
+        chosen, choices, lambda given: resolve_adapters(given, Path.cwd(), discover_adapters(folders) if given else ())
     )
-    case = Case(1, variables)
-    _stream(Draft(opened, case, frozenset(), sampling, settings.context_strategy, chosen, laid), settings)
+    check_applied(applied, chosen)
+    note_lineage(applied, chosen)
+    case, strategy = Case(1, variables), settings.context_strategy
+    specs = [
+        GenerationSpec(opened, case, frozenset(), one, strategy, chosen, applied) for one in with_seeds(sampling, n)
+    ]
+    if opened.steps:
+        if logprobs:
+            raise PromptError("--logprobs shows the tokens of one call, and this prompt is a chain.", "Leave it out.")
+        check_sampling(opened, sampling)
+        models = tuple((name, resolve_model(name, {}, Path.cwd(), known)) for name in list_step_models(opened))
+        _stream_chains([replace(spec, step_models=models) for spec in specs], show_prompt, settings)
+        return
+    shown = specs[0].conversation() if show_prompt else None
+    _stream([spec.request(logprobs) for spec in specs], shown, chosen, settings)
 
 
 def _read_variables(pairs: list[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if not pair.partition("=")[1] or not pair.partition("=")[0].isidentifier()]
     if wrong:
         raise PromptError(
-            "Variables cannot be read: " + ", ".join(repr(pair) for pair in wrong), "Write --var name=value."
+            "Cannot parse --var: " + ", ".join(repr(pair) for pair in wrong), "Expected --var name=value."
         )
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
@@ -110,13 +143,14 @@ def _read_kwargs(text: str) -> dict[str, Any]:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise PromptError(
-            f"--chat-template-kwargs cannot be read: {error}.",
+            f"Cannot parse --chat-template-kwargs: {error}.",
             """Expected a JSON object, such as '{"enable_thinking": false}'.""",
         ) from error
 
 
-def _read_adapters(named: list[str]) -> list[AdapterChoice]:
-    from workbench.evaluation.bench import AdapterChoice
+def read_adapters(named: list[str]) -> list[AdapterChoice]:
+    """Adapters as the command line names them, NAME or NAME=SCALE. Raises ModelError."""
+    from workbench.runs.bench import AdapterChoice
 
     choices = []
     for text in named:
@@ -125,26 +159,29 @@ def _read_adapters(named: list[str]) -> list[AdapterChoice]:
             choices.append(AdapterChoice(name, float(number)) if given else AdapterChoice(text))
         except ValueError as error:
             raise ModelError(
-                f"--adapter {text}: expected a number behind the last =, found {number!r}.", "Write --adapter name=0.5."
+                f"--adapter {text}: expected a number after the last =, found {number!r}.",
+                "For example: --adapter name=0.5",
             ) from error
     return choices
 
 
-def _tell_lineage(laid: Sequence[Applied], model: Model) -> None:
-    """Say of each adapter that names another base that it does; where the shapes fit, that is no reason to refuse."""
-    from workbench.models.adapter import inspect_adapter
-    from workbench.models.lineage import is_base
+def note_lineage(applied: Sequence[Applied], model: Model) -> None:
+    """Log adapters that were trained on another base; where the shapes match, that is no reason to refuse them."""
+    from workbench.models.adapter_info import inspect_adapter, matches_base
 
-    for applied in laid if model.format != "scripted" else ():
-        base = inspect_adapter(applied.adapter).base
-        if not is_base(base, model):
-            terminal.say(f"Note: {applied.adapter.name} says that it was trained on {base}, and this is {model.name}.")
+    for one in applied if model.format not in ("scripted", "remote") else ():
+        base = inspect_adapter(one.adapter).base
+        if not matches_base(base, model):
+            terminal.log(f"Note: {one.adapter.name} was trained on {base}, not on {model.name}.")
 
 
 def _open(name: str, text: str | None, settings: Settings) -> Prompt:
-    from workbench.evaluation.opening import open_library
     from workbench.library.library import Library
+    from workbench.library.names import SUFFIXES
     from workbench.prompting.prompt import Prompt
+    from workbench.runs.chain import resolve_chain
+    from workbench.runs.opening import open_library
+    from workbench.runs.project import locate_prompt
 
     if bool(name) == (text is not None):
         raise PromptError("Expected either PROMPT or --text.", "`workbench prompts` lists the library.")
@@ -153,41 +190,95 @@ def _open(name: str, text: str | None, settings: Settings) -> Prompt:
     if name == "-":
         return Prompt("stdin", sys.stdin.read())
     path = paths.expand(name)
-    if name.endswith(".prompty") and paths.exists(path):
-        return Library(path.parent).open(path.stem).prompt
-    return open_library(settings).open(name).prompt
+    library, own = open_library(settings), name
+    if name.endswith(SUFFIXES) and paths.exists(path):
+        folder, own = locate_prompt(path.absolute())
+        library = Library(folder, shipped=library.shipped)
+    return resolve_chain(library.open(own).prompt, lambda step: library.open(step).prompt)
 
 
-def _stream(draft: Draft, settings: Settings) -> None:
-    from workbench.evaluation.launch import Launch
-    from workbench.hosting.pool import Pool
+def _stream_chains(specs: Sequence[GenerationSpec], show_prompt: bool, settings: Settings) -> None:
+    """Each step on stderr when it has ended, the chain's answer on stdout."""
+    import asyncio
+
+    from workbench.inference.pool import Pool
 
     pool = Pool.configured(settings)
-    events: SimpleQueue[Event] = SimpleQueue()
+
+    async def answer_all() -> None:
+        for number, spec in enumerate(specs, 1):
+            if len(specs) > 1:
+                terminal.log(f"[{number}/{len(specs)}]")
+            await _show_chain(pool, spec, show_prompt)
+
     try:
-        pool.load(draft.model).result()  # what is wrong with the model is told as such, not as a failed answer
-        launch = Launch(pool, draft, events.put)
-        try:
-            _show(events)
-        finally:
-            launch.cancel()
+        asyncio.run(answer_all())
     finally:
         pool.close()
 
 
-def _show(events: SimpleQueue[Event]) -> None:
-    from workbench.engines.engine import Chunk, Failure
+async def _show_chain(pool: Pool, spec: GenerationSpec, show_prompt: bool) -> None:
+    from workbench.inference.types import Admitted, Event
+    from workbench.runs.cell_step import CellStep, describe_step
+    from workbench.runs.chain import StepCall
+    from workbench.runs.chain_client import ask_chain
+
+    def show_sent(_: StepCall, asked: GenerationSpec, event: Event) -> None:
+        if show_prompt and isinstance(event, Admitted):
+            for message in asked.conversation().messages:
+                terminal.log(f"{message.role}: {message.content}")
+
+    def show_step(_: int, step: CellStep) -> None:
+        terminal.log(f"{step.label}: {describe_step(step)}")
+        if step.completion.text:
+            terminal.log(step.completion.text)
+
+    await pool.client(spec.model).load()
+    outcome = await ask_chain(pool, spec, 0, show_sent, show_step)
+    if outcome.error:
+        raise outcome.error
+    terminal.write_data(outcome.completion.text)
+    if sys.stdout.isatty() and not outcome.completion.text.endswith("\n"):
+        terminal.write("\n")
+    terminal.log(f"{len(outcome.steps)} steps: {_summarize(outcome.completion)}")
+
+
+def _stream(
+    requests: Sequence[GenerateRequest], shown: GenerateRequest | None, model: Model, settings: Settings
+) -> None:
+    import asyncio
+
+    from workbench.inference.pool import Pool
+
+    pool = Pool.configured(settings)
+    try:
+        asyncio.run(_show_all(pool.client(model), requests, shown))
+    finally:
+        pool.close()
+
+
+async def _show_all(client: ModelClient, requests: Sequence[GenerateRequest], shown: GenerateRequest | None) -> None:
+    await client.load()  # what is wrong with the model is told as such, not as a failed answer
+    if shown:
+        terminal.log((await client.tokenize(shown)).text)
+    for number, request in enumerate(requests, 1):
+        if len(requests) > 1:
+            terminal.log(f"[{number}/{len(requests)}]")
+        await _show(client, request)
+
+
+async def _show(client: ModelClient, request: GenerateRequest) -> None:
+    from workbench.inference.types import Chunk
 
     last, thought = "\n", ""
-    while True:
-        event = events.get()
-        if isinstance(event, Failure):
-            raise EngineError(event.message, event.hint, event.details)
+    tokens: list[TokenLogprob] = []
+    async for event in client.generate(request):
         if not isinstance(event, Chunk):
             continue
+        tokens += event.tokens
         if event.thinking:
             thought += event.text
-            terminal.say(event.text, end="")
+            terminal.log(event.text, end="")
         elif event.text:
             terminal.write_data(event.text)
             last = event.text[-1]
@@ -198,14 +289,36 @@ def _show(events: SimpleQueue[Event]) -> None:
             if sys.stdout.isatty() and last != "\n":
                 terminal.write("\n")
             for note in event.notes:
-                terminal.say(f"Note: {note}")
-            terminal.say(_summarize(event))
-            return
+                terminal.log(f"Note: {note}")
+            for token in tokens:
+                terminal.log(_describe_token(token))
+            terminal.log(_summarize(event))
 
 
-def _summarize(chunk: Chunk) -> str:
+def _describe_token(token: TokenLogprob) -> str:
+    others = "  ".join(f"{other.text!r} {other.logprob:.3f}" for other in token.top_logprobs)
+    return f"{token.text!r} {token.logprob:.3f}   of {others}"
+
+
+def _summarize(chunk: Chunk | Completion) -> str:
+    from workbench.inference.types import show_counts
+
+    thought = ""
+    if chunk.thinking_tokens:
+        answered = f", answered after {chunk.seconds_to_first_answer_token * 1000:.0f} ms"
+        thought = f", {chunk.thinking_tokens} tokens of thinking"
+        thought += answered if chunk.seconds_to_first_answer_token else ", no answer"
     speed = f", {chunk.tokens_per_second:.0f} tokens/s" if chunk.tokens_per_second else ""
     return (
-        f"{chunk.prompt_tokens}→{chunk.output_tokens} tokens, first after"
-        f" {chunk.seconds_to_first_token * 1000:.0f} ms{speed}, {chunk.stop_reason}"
+        f"{show_counts(chunk)} tokens, first after"
+        f" {chunk.seconds_to_first_token * 1000:.0f} ms{thought}{speed}, {chunk.stop_reason}"
+        f"{_describe_server(chunk)}"
     )
+
+
+def _describe_server(chunk: Chunk | Completion) -> str:
+    """What it took to get a server's answer, beside the answer's own time; "" where it took nothing."""
+    report = chunk.server
+    if report is None or not report.retries:
+        return ""
+    return f" (after {report.retries} retries and {report.queue_seconds:.1f} s)"

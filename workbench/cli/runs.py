@@ -1,7 +1,4 @@
-"""`workbench runs`: what was run, and what came of it.
-
-Knows nothing of how a run is carried out. A run that is deleted lies in the trash until that is emptied.
-"""
+"""`workbench runs`: stored runs and their results. A deleted run stays in the trash until that is emptied."""
 
 from __future__ import annotations
 
@@ -11,16 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.tools import open_store
+from workbench.cli.options import Csv, Json, Markdown, Reports, StoreFile
+from workbench.cli.services import open_store
 from workbench.errors import WorkbenchError
+from workbench.units import format_date
 
 if TYPE_CHECKING:
     from workbench.store.runs import Run
     from workbench.store.store import Store
 
 
+_SCORED = 50
+"""runs of the list, from the newest, that are shown with their scores"""
+
+
 class _Change(NamedTuple):
-    """What to do with a run; None and False leave it as it is."""
+    """What to change about a run; None and False leave it as it is."""
 
     pin: bool = False
     unpin: bool = False
@@ -32,64 +35,99 @@ class _Change(NamedTuple):
 
 def main(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="An id or its beginning, last, last~1, or baseline.")
-    ] = "",
-    pin: Annotated[bool, typer.Option("--pin", help="Make it the baseline that others are compared with.")] = False,
-    unpin: Annotated[bool, typer.Option("--unpin", help="Let it be a baseline no longer.")] = False,
-    rename: Annotated[str | None, typer.Option(metavar="NAME", help="Call it something else.")] = None,
-    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Keep a word of your own with it.")] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Put it into the trash.")] = False,
-    restore: Annotated[bool, typer.Option("--restore", help="Take it out of the trash.")] = False,
-    trash: Annotated[bool, typer.Option("--trash", help="List what is in the trash.")] = False,
-    empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Delete what is in the trash for good.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print every cell of the run as CSV.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the run's results as Markdown.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report with charts, in one file.")] = None,
-    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every cell as Parquet.")] = None,
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN | merge PART…",
+            help="Run ID (a prefix is enough), `last`, `last~1`, or `baseline`; or `merge` and the runs to merge.",
+        ),
+    ] = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Make it the baseline for comparisons.")] = False,
+    unpin: Annotated[bool, typer.Option("--unpin", help="Stop using it as the baseline.")] = False,
+    rename: Annotated[str | None, typer.Option(metavar="NAME", help="Rename it.")] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Set its note.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Move it to the trash.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Restore it from the trash.")] = False,
+    trash: Annotated[bool, typer.Option("--trash", help="List the trash.")] = False,
+    empty_trash: Annotated[
+        bool, typer.Option("--empty-trash", help="Delete everything in the trash for good.")
+    ] = False,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Scores by the values of a column of the cases. Repeatable."),
+    ] = None,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    report: Reports = None,
+    store: StoreFile = None,
 ) -> None:
-    """List the runs, or show one with its results.
+    """List the runs, show the results of one, or merge several.
 
-    Results come in the forms that `workbench eval` knows.
+    Output formats are those of `workbench eval`.
+
+    `merge` makes one run of parts, such as the shards of `workbench eval --shard`. A part is a store's file (FILE:RUN
+    where it has several runs) or a run of this store. Parts must be of the same bench, data, prompts and models. A cell
+    that several parts have must have the same result in each; otherwise nothing is merged.
 
     \b
-      workbench runs                         all of them, the newest first
-      workbench runs last                    the results of the newest
-      workbench runs last~1 --html old.html  a report of the one before
-      workbench runs 1ieuo0 --pin            make it the baseline
+      workbench runs                         all runs, latest first
+      workbench runs last                    results of the latest
+      workbench runs last --slice language   the same by the values of a column
+      workbench runs last~1 --report old.html   a report of the one before
+      workbench runs 1ieuo0 --pin            use it as the baseline
       workbench runs 1ieuo0 --note "new examples"
-      workbench runs 1ieuo0 --delete         into the trash; --restore takes it back
+      workbench runs 1ieuo0 --delete         to the trash; undo with --restore
       workbench runs --empty-trash
+      workbench runs merge demo.1-of-2.sqlite demo.2-of-2.sqlite
 
     \b
-    Exit codes: 0 all went well; 2 there is no such run.
+    Exit codes: 0 success; 2 no such run, or the parts cannot be merged. With merge
+    also 1: cells are missing or failed, or a threshold was missed.
     """
     from workbench.cli.results import Formats
 
-    formats = Formats(json, csv, markdown, html, parquet)
+    formats = Formats(json, csv, markdown, tuple(report or ()))
     formats.check()
     change = _Change(pin, unpin, rename, note, delete, restore)
-    if not run and change != _Change():
-        raise WorkbenchError("Say which run is meant.", "`workbench runs` lists them; `last` is the newest.")
-    with open_store() as store:
+    first, *others = run or [""]
+    if first == "merge":
+        if change != _Change(note=note):
+            raise WorkbenchError("Of the changes to a run, merge takes --note alone.", "Change the merged run.")
+        raise typer.Exit(_merge(others, note or "", formats, store))
+    if others:
+        raise WorkbenchError(f"Expected one run, found {1 + len(others)}.", "To merge runs: workbench runs merge PART…")
+    if not first and change != _Change():
+        raise WorkbenchError("Expected a run.", "`workbench runs` lists them; `last` is the latest.")
+    with open_store(store) as opened:
         if empty_trash:
-            _empty_trash(store)
-        elif not run:
-            _list(store, trash, json)
+            _empty_trash(opened)
+        elif not first:
+            _list(opened, trash, json)
         elif change != _Change():
-            _change(store, run, change)
+            _change(opened, first, change)
         else:
-            _show(store, run, formats)
+            _show(opened, first, formats, tuple(slices or ()))
 
 
-def _show(store: Store, wanted: str, formats: Any) -> None:
+def _merge(parts: list[str], note: str, formats: Any, store: Path | None) -> int:
+    from workbench.cli.merge import merge
+
+    with open_store(store) as opened:
+        return merge(opened, parts, note, formats)
+
+
+def _show(store: Store, wanted: str, formats: Any, slices: tuple[str, ...]) -> None:
+    from workbench.analysis.summary import summarize
     from workbench.cli.results import report
-    from workbench.evaluation.summary import summarize
-    from workbench.evaluation.view import RunView
+    from workbench.runs.view import RunView
 
     view = RunView(store, wanted)
-    terminal.say(_tell(view.run))
-    report(view, summarize(view), formats)
+    terminal.log(_describe_line(view.run))
+    summary = summarize(view, slices)
+    if unknown := [table.column for table in summary.slices if table.column in slices and not table.slices]:
+        known = ", ".join(next((tuple(case.variables) for case in view.cases()), ())) or "none"
+        raise WorkbenchError(f"No case of run {view.id} has a column {unknown[0]!r}.", f"The columns are: {known}.")
+    report(view, summary, formats)
 
 
 def _change(store: Store, wanted: str, change: _Change) -> None:
@@ -110,22 +148,22 @@ def _change(store: Store, wanted: str, change: _Change) -> None:
         remove_run(store, run.key)
     if change.restore:
         restore_run(store, run.key)
-    told = "is in the trash" if change.delete else "is back" if change.restore else "is changed"
-    terminal.say(f"Run {run.id} {told}.")
+    state = "moved to the trash" if change.delete else "restored" if change.restore else "changed"
+    terminal.log(f"Run {run.id}: {state}.")
 
 
 def _empty_trash(store: Store) -> None:
     from workbench.store.runs import erase_removed
 
     erased = erase_removed(store)
-    terminal.say(f"Erased {len(erased)} runs: {', '.join(erased)}." if erased else "The trash is empty.")
+    terminal.log(f"Deleted {len(erased)} runs: {', '.join(erased)}." if erased else "The trash is empty.")
 
 
 def _check_idle(run: Run) -> None:
-    from workbench.evaluation.owner import actual_state
+    from workbench.runs.view import actual_state
 
     if actual_state(run) == "running":
-        raise WorkbenchError(f"Run {run.id} is being carried out.", "Stop it first.")
+        raise WorkbenchError(f"Run {run.id} is still running.", "Stop it first.")
 
 
 def _list(store: Store, trash: bool, json: bool) -> None:
@@ -134,50 +172,56 @@ def _list(store: Store, trash: bool, json: bool) -> None:
 
     runs = list_runs(store, trash)
     if damaged := describe_damaged_runs(store):
-        terminal.say(damaged)
+        terminal.log(damaged)
     if json:
         import msgspec
 
-        listed = {"runs": [_describe(run) for run in runs]}
+        listed = {"runs": [_describe(run) | {"scores": dict(scores)} for run, scores in _add_scores(store, runs)]}
         terminal.write_json(msgspec.json.format(msgspec.json.encode(listed)).decode() + "\n")
     elif runs:
-        _print(runs)
+        _print(_add_scores(store, runs))
     else:
-        terminal.say("The trash is empty." if trash else "Nothing was run yet. Begin with: workbench eval")
+        terminal.log("The trash is empty." if trash else "No runs yet. Start one with: workbench eval")
+
+
+def _add_scores(store: Store, runs: list[Run]) -> list[tuple[Run, list[tuple[str, float]]]]:
+    """Each run with the mean score of its variants by its first metric; only the newest, for each takes a query."""
+    from workbench.store.cell_figures import read_mean_scores
+
+    return [(run, read_mean_scores(store, run.key) if at < _SCORED else []) for at, run in enumerate(runs)]
 
 
 def _describe(run: Run) -> dict[str, Any]:
-    from workbench.evaluation.owner import actual_state
+    from workbench.runs.view import actual_state
 
     kept = ("id", "bench", "note", "pinned", "started", "finished", "total", "done", "failed", "cached", "dataset")
     return {**{name: getattr(run, name) for name in kept}, "state": actual_state(run)}
 
 
-def _print(runs: list[Run]) -> None:
+def _print(runs: list[tuple[Run, list[tuple[str, float]]]]) -> None:
     from workbench.cli.table import console, make_table, show
-    from workbench.evaluation.owner import actual_state
+    from workbench.runs.view import actual_state
 
     table = make_table(
-        ["run", "bench", "started", "state", "cells", "failed", "known", "note"], ["cells", "failed", "known"]
+        ["run", "bench", "started", "state", "cells", "failed", "cached", "scores", "note"],
+        ["cells", "failed", "cached"],
     )
-    for run in runs:
+    for run, scores in runs:
         state = actual_state(run)
         cells = f"{run.done:,}" if run.done == run.total else f"{run.done:,}/{run.total:,}"
         name = f"{run.bench} (baseline)" if run.pinned else run.bench
-        row = [run.id, name, _date(run.started), state, cells, f"{run.failed:,}", f"{run.cached:,}", run.note]
+        means = "\n".join(f"{variant} {mean:.2f}" for variant, mean in scores)
+        counts = [cells, f"{run.failed:,}", f"{run.cached:,}"]
+        row = [run.id, name, format_date(run.started), state, *counts, means, run.note]
         table.add_row(*(show(text) for text in row))
     console().print(table)
+    if len(runs) > _SCORED:
+        terminal.log(f"Scores are shown for the latest {_SCORED} runs; `workbench runs RUN` shows those of any.")
 
 
-def _tell(run: Run) -> str:
-    from workbench.evaluation.owner import actual_state
+def _describe_line(run: Run) -> str:
+    from workbench.runs.view import actual_state
 
     note = f" - {run.note}" if run.note else ""
     cells = f"{run.done:,} of {run.total:,} cells"
-    return f"Run {run.id} of {run.bench}, {_date(run.started)}: {actual_state(run)}, {cells}{note}"
-
-
-def _date(seconds: float) -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    return f"Run {run.id} of {run.bench}, {format_date(run.started)}: {actual_state(run)}, {cells}{note}"

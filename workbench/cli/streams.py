@@ -1,7 +1,7 @@
-"""The standard streams of a process: there from the beginning, and their errors told in words.
+"""The standard streams of the process: always open, with errors that can be reported.
 
-A full disk or a reader that has gone is an OutputError on stdout, and nothing at all on stderr, where nobody could be
-told of it. Terminals stay as they are: the screen draws on them in its own way. Knows nothing of commands.
+A full disk or a closed pipe is an OutputError on stdout, and ignored on stderr, where it could not be reported.
+Terminals stay as they are: the screen draws on them in its own way.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def _reserve(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        taken = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
-        if taken != number:
-            os.dup2(taken, number)
-            os.close(taken)
+        descriptor = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+        if descriptor != number:
+            os.dup2(descriptor, number)
+            os.close(descriptor)
 
 
 def _rewrap(stream: TextIO | None, number: int, kind: type[io.TextIOWrapper]) -> TextIO:
@@ -101,4 +101,4 @@ def _explain(error: OSError) -> OutputError:
     if error.errno == errno.EPIPE:
         return OutputError("Standard output was closed before everything was written.")
     reason = (error.strerror or str(error)).lower()
-    return OutputError(f"Cannot write to standard output: {reason}.", "Runs are kept all the same: `workbench runs`.")
+    return OutputError(f"Cannot write to standard output: {reason}.", "Runs are stored all the same: `workbench runs`.")

@@ -1,7 +1,4 @@
-"""`workbench sweep`: a recipe tried with other numbers, ranked on the validation split.
-
-Knows nothing of how values are chosen or judged (training/sweep.py).
-"""
+"""`workbench sweep`: a hyper-parameter search over a recipe, ranked on the validation split."""
 
 from __future__ import annotations
 
@@ -12,49 +9,62 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
+from workbench.cli.options import Json, Ray
 
 if TYPE_CHECKING:
     from workbench.training.sweep import Ranking, Trial
 
 
 def main(
-    file: Annotated[Path, typer.Argument(metavar="FILE.recipe.yaml", help="The recipe to begin with.")],
-    trials: Annotated[int, typer.Option(min=0, metavar="N", help="How often to try; 0 only shows what is known.")] = 8,
+    file: Annotated[Path, typer.Argument(metavar="FILE.recipe.yaml", help="The recipe to start from.")],
+    trials: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of trials; 0 only shows the results so far.")
+    ] = 8,
     value: Annotated[
         list[str] | None,
-        typer.Option("--try", metavar="FIELD=…", help="Values 4,8,16 or a range 1e-4..5e-3; repeat for several."),
+        typer.Option("--try", metavar="FIELD=…", help="Values 4,8,16 or a range 1e-4..5e-3. Repeatable."),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The study; else as the recipe's file.")] = "",
-    minutes: Annotated[float | None, typer.Option(help="Begin no trial after so many minutes.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON.")] = False,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the study. Default: the recipe's file name.")] = "",
+    minutes: Annotated[float | None, typer.Option(help="Start no trial after this many minutes.")] = None,
+    ray: Ray = "",
+    json: Json = False,
 ) -> None:
-    """Search for better hyperparameters.
+    """Search for better hyper-parameters.
 
-    Trials that fall behind the others are ended early. The study is kept: calling it again goes on with it, and several
-    calls at the same time share it. Trials are compared on the validation split; the test split is left alone.
+    Trials that fall behind are stopped early. The study is stored: calling it again continues it, and several calls at
+    the same time share it. Trials are compared on the validation split; the test split is not used.
+    With --ray each graphics card of a cluster, or each node without one, trains a trial at a time; the recipe's files
+    must be at the same paths on every node.
 
     \b
       workbench sweep queues.recipe.yaml
       workbench sweep queues.recipe.yaml --trials 20 --try method.rank=4,8,16 --try training.learning_rate=1e-4..5e-3
+      workbench sweep queues.recipe.yaml --trials 20 --ray head-node:6379
       workbench sweep queues.recipe.yaml --trials 0
 
     \b
-    Exit codes: 0 all went well; 2 the recipe, or a value to try, cannot be
-    used; 130 interrupted, and what was tried is kept.
+    Exit codes: 0 success; 2 the recipe, or a value to try, cannot be used; 130
+    interrupted, finished trials are kept.
     """
     import msgspec
 
     from workbench.settings import load_settings
     from workbench.training.recipe import load_recipe
-    from workbench.training.space import USUAL, read_values
+    from workbench.training.search_space import DEFAULT_SPACE, parse_values
     from workbench.training.sweep import Sweep
-    from workbench.training.task import name_of, open_task
+    from workbench.training.task import open_task, recipe_name
 
     recipe = load_recipe(file)
     folder = file.absolute().parent
-    open_task(recipe, folder, load_settings(), name_of(file))
-    space = dict(map(read_values, value)) if value else USUAL
-    ranking = Sweep(recipe, folder, name or name_of(file), space).run(trials, terminal.say, minutes)
+    task = open_task(recipe, folder, load_settings(), recipe_name(file))
+    space = dict(map(parse_values, value)) if value else DEFAULT_SPACE
+    study = name or recipe_name(file)
+    if ray and trials:
+        from workbench.cli.cluster import run_sweep
+
+        ranking = run_sweep(ray, task, study, space, trials, minutes)
+    else:
+        ranking = Sweep(recipe, folder, study, space).run(trials, terminal.log, minutes)
     if json:
         terminal.write_json(msgspec.json.format(msgspec.json.encode(ranking), indent=2).decode() + "\n")
     else:
@@ -65,7 +75,7 @@ def _show(ranking: Ranking) -> None:
     from workbench.cli.table import console, make_table, show
 
     if not ranking.trials:
-        terminal.say("Nothing was tried yet.")
+        terminal.log("No trials yet.")
         return
     fields = list(dict.fromkeys(key for trial in ranking.trials for key in trial.values))
     table = make_table(["trial", *fields, ranking.metric or "score", "state", "job"], right=["trial"])
@@ -78,7 +88,7 @@ def _show(ranking: Ranking) -> None:
     console().print(table)
     if ranking.best and ranking.close:
         close = ", ".join(map(str, ranking.close))
-        terminal.say(f"Trial {ranking.best.number} leads; by the intervals {close} may be as good.")
+        terminal.log(f"Trial {ranking.best.number} is best; within the intervals, {close} may be as good.")
 
 
 def _score(trial: Trial) -> str:

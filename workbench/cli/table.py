@@ -1,7 +1,4 @@
-"""Tables: cells, models and prompts laid out for a person's eyes.
-
-Knows nothing of where they come from. Everything shown is text, never markup.
-"""
+"""Tables on stdout. Everything in them is text, never markup, and sanitized."""
 
 from __future__ import annotations
 
@@ -14,8 +11,10 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from workbench.evaluation.cell import Cell
+from workbench.inference.types import show_counts
+from workbench.runs.cell import Cell
 from workbench.sanitize import sanitize
+from workbench.units import format_duration
 
 _PIPE_WIDTH = 200
 _LONGEST = 400  # characters of an answer; --json has all of it
@@ -49,18 +48,18 @@ def console() -> Console:
     made = Console(
         file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH
     )
-    made.push_render_hook(_Sanitizer())
+    made.push_render_hook(_SanitizeHook())
     return made
 
 
-class _Sanitizer(RenderHook):
+class _SanitizeHook(RenderHook):
     """Whatever is printed is sanitised on its way out, were it forgotten before."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Sanitized(renderable) for renderable in renderables]
+        return [_SanitizedRenderable(renderable) for renderable in renderables]
 
 
-class _Sanitized:
+class _SanitizedRenderable:
     def __init__(self, renderable: ConsoleRenderable) -> None:
         self._renderable = renderable
 
@@ -74,10 +73,6 @@ def show(text: str) -> Text:
     return Text(sanitize(text).expandtabs(4))
 
 
-def format_seconds(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
 def _row(cell: Cell, scorers: Sequence[str]) -> list[str]:
     done = cell.completion
     values = {score.scorer: f"{score.value:.2f}" for score in cell.scores if score.applies}
@@ -87,8 +82,8 @@ def _row(cell: Cell, scorers: Sequence[str]) -> list[str]:
         cell.variant,
         answer if len(answer) <= _LONGEST else answer[:_LONGEST] + "…",
         *(values.get(name, "–") for name in scorers),
-        f"{done.prompt_tokens}→{done.output_tokens}" if done.output_tokens else "–",
-        format_seconds(done.seconds_to_first_token) if done.output_tokens else "–",
+        show_counts(done) if done.output_tokens or done.server else "–",
+        format_duration(done.seconds_to_first_token) if done.output_tokens or done.server else "–",
         f"{done.tokens_per_second:.0f}" if done.tokens_per_second else "–",
         done.stop_reason or "",
     ]

@@ -1,7 +1,7 @@
 """The two streams of a command: stdout is data, stderr is everything else.
 
-Knows nothing of commands. What is read is sanitised, on a terminal and in a pipe, which often ends at one; data keep
-every byte in a pipe, and JSON says with its own escapes what a terminal would act on.
+Text for people is sanitized, on a terminal and in a pipe, which often ends at one; data keep every byte in a pipe, and
+JSON escapes what a terminal would act on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ USAGE = 2
 INTERRUPTED = 130
 
 
-def is_there() -> bool:
-    """Whether a person sits at both ends, so that a screen can be opened."""
+def is_interactive() -> bool:
+    """Whether stdin and stdout are a terminal, so that the screen can be opened."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -40,14 +40,14 @@ def write_data(text: str) -> None:
     sys.stdout.flush()
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Tell a person something, on stderr."""
+def log(text: str, end: str = "\n") -> None:
+    """Log a line on stderr."""
     sys.stderr.write(sanitize(text) + end)
     sys.stderr.flush()
 
 
-def complain(error: WorkbenchError) -> None:
-    """Show an error: what it is, and what to do."""
-    say(f"workbench: {error.message}")
+def log_error(error: WorkbenchError) -> None:
+    """Log an error: what it is, and what to do."""
+    log(f"workbench: {error.message}")
     if error.hint:
-        say(f"  {error.hint}")
+        log(f"  {error.hint}")

@@ -1,90 +1,117 @@
-"""`workbench train`: a recipe looked at, carried out in a process of its own, followed and gone on with.
-
-Knows nothing of how training goes (training/child/) or of what a recipe means (training/task.py).
-"""
+"""`workbench train`: a recipe checked, trained in a process of its own, followed, paused and resumed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli import terminal
+from workbench.cli import terminal, train_data
+from workbench.cli.train_data import DataOptions
 from workbench.errors import TrainingError
+from workbench.units import format_bytes, format_number, format_score
 
 if TYPE_CHECKING:
     from workbench.training.dry_run import DryRun
-    from workbench.training.job import Job, JobInfo
-    from workbench.training.progress import JobEvent
+    from workbench.training.events import JobEvent
+    from workbench.training.job import JobInfo, TrainingJob
     from workbench.training.recipe import Recipe
 
 _BAR = 24
+_MAX_METRICS = 3
 
 
 def main(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE.recipe.yaml|JOB]", help="What to train; a job for --follow and the like.")
+        str,
+        typer.Argument(metavar="FILE.recipe.yaml | JOB", help="A recipe to train, or a job for the options below."),
     ] = "",
-    bench: Annotated[Path | None, typer.Option(help="Train on this bench's data, with the defaults.")] = None,
-    variant: Annotated[str, typer.Option(help="With --bench: the variant whose prompt is trained.")] = "",
-    out: Annotated[Path | None, typer.Option(help="With --bench: write the recipe there, and train nothing.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; train nothing.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Watch a job that runs; without a name the latest.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="End a job and keep the best state as an adapter.")] = False,
-    pause: Annotated[bool, typer.Option("--pause", help="Let a job wait; --go-on ends that.")] = False,
-    go_on: Annotated[bool, typer.Option("--go-on", help="Let a job that waits go on.")] = False,
+    bench: Annotated[Path | None, typer.Option(help="Train on this bench's data, with default settings.")] = None,
+    variant: Annotated[str, typer.Option(help="With --bench: the variant whose prompt to train.")] = "",
+    base: train_data.Base = "",
+    data: train_data.Data = None,
+    split: train_data.Split = "",
+    where: train_data.Where = None,
+    column: train_data.Columns = None,
+    expected: train_data.Expected = "",
+    group: train_data.Group = "",
+    out: Annotated[Path | None, typer.Option(help="With --bench: write the recipe to this file and stop.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; train nothing.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the job and return at once.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow a running job. Default: the latest.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a paused job, or an interrupted one from its last checkpoint.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop a job and keep its best checkpoint as an adapter.")
+    ] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Pause a job; continue with --resume.")] = False,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Show the answers that a job sampled, and how its rewards moved.")
+    ] = False,
+    step: Annotated[int | None, typer.Option(min=1, help="With --samples: of this update. Default: the last.")] = None,
     jobs: Annotated[bool, typer.Option("--jobs", help="List the jobs.")] = False,
     fields: Annotated[bool, typer.Option("--fields", help="Explain every field of a recipe.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, or the dry run, as JSON.")] = False,
 ) -> None:
     """Train an adapter.
 
-    The job runs in a process of its own: ctrl+c, or closing the terminal, ends the watching, not the training.
+    The job runs in a process of its own: ctrl+c, or closing the terminal, stops following it, not the training.
 
     \b
       workbench train queues.recipe.yaml --dry-run
       workbench train queues.recipe.yaml
       workbench train --bench prompts/demo.bench.yaml --variant plain
+      workbench train --bench my.bench.yaml --data mine.csv --data more.csv=0.5
       workbench train --bench prompts/demo.bench.yaml --variant plain --out queues.recipe.yaml
       workbench train --jobs
       workbench train --follow
       workbench train --stop
       workbench train --resume
+      workbench train --samples
 
     \b
     On several devices or machines, the same file:
       accelerate launch --multi_gpu -m workbench.training.child queues.recipe.yaml
 
     \b
-    Exit codes: 0 an adapter was made, or what was asked was done; 1 the
-    training failed; 2 it could not begin; 130 the watching was ended.
+    Exit codes: 0 success; 1 the training failed; 2 it could not start; 130 no
+    longer following.
     """
     if fields:
         _explain_fields()
     elif jobs:
         _list_jobs(json)
-    elif stop or pause or go_on:
-        _steer(file, stop, pause)
+    elif samples:
+        from workbench.cli.training_samples import show_samples
+
+        show_samples(file, step, json)
+    elif stop or pause:
+        _control(file, stop)
     elif follow or resume:
-        _take_up(file, resume, detach, json)
+        _attach(file, resume, detach, json)
     else:
+        options = DataOptions(data or [], split, where or [], column or [], expected, group)
         recipe, folder, name, path = _choose(file, bench, variant)
+        if bench:
+            recipe = options.change(recipe, base)
+        elif not options.is_empty(base):
+            raise TrainingError("A recipe says its base and data itself.", "Write them into it, or use --bench.")
         if out:
             _write(out, recipe, folder)
         elif dry_run:
             _show_dry_run(recipe, folder, name, json)
         else:
-            _begin(recipe, folder, name, path, detach, json)
+            _start(recipe, folder, name, path, detach, json)
 
 
 def _choose(file: str, bench: Path | None, variant: str) -> tuple[Recipe, Path, str, Path | None]:
     from workbench.settings import load_settings
     from workbench.training.recipe import load_recipe
-    from workbench.training.task import name_of, recipe_of
+    from workbench.training.task import recipe_from_bench, recipe_name
 
     if bool(file) == bool(bench):
         raise TrainingError(
@@ -92,67 +119,65 @@ def _choose(file: str, bench: Path | None, variant: str) -> tuple[Recipe, Path, 
             "workbench train --bench prompts/demo.bench.yaml --variant plain",
         )
     if bench:
-        recipe = recipe_of(bench.absolute(), variant, load_settings())
+        recipe = recipe_from_bench(bench.absolute(), variant, load_settings())
         return recipe, Path.cwd(), bench.name.removesuffix(".bench.yaml") + f"-{recipe.variant}", None
     path = Path(file)
-    return load_recipe(path), path.absolute().parent, name_of(path), path.absolute()
+    return load_recipe(path), path.absolute().parent, recipe_name(path), path.absolute()
 
 
 def _write(out: Path, recipe: Recipe, folder: Path) -> None:
     from workbench.training.recipe import save_recipe
 
     if out.exists():
-        raise TrainingError(f"{out} is already there.", "Choose another name, or delete it first.")
+        raise TrainingError(f"{out} already exists.", "Choose another name, or delete it first.")
     save_recipe(out, recipe)
-    terminal.say(f"Wrote {out}.")
+    terminal.log(f"Wrote {out}.")
 
 
-def _begin(recipe: Recipe, folder: Path, name: str, path: Path | None, detach: bool, json: bool) -> None:
+def _start(recipe: Recipe, folder: Path, name: str, path: Path | None, detach: bool, json: bool) -> None:
     from workbench.settings import load_settings
-    from workbench.training.job import start
-    from workbench.training.leftovers import sweep_leftovers
+    from workbench.training.cleanup import remove_leftovers
+    from workbench.training.job import start_job
     from workbench.training.task import open_task
 
-    sweep_leftovers()
-    open_task(recipe, folder, load_settings(), name)  # what is missing is said at once, and no job is made of it
-    job = start(recipe, folder, name, path)
-    terminal.say(f"Job {job.id} has begun.")
+    remove_leftovers()
+    open_task(recipe, folder, load_settings(), name)  # fails before a job is created
+    job = start_job(recipe, folder, name, path)
+    terminal.log(f"Started job {job.id}.")
     if detach:
         terminal.write(f"{job.id}\n")
     else:
         _follow(job, json)
 
 
-def _take_up(name: str, resume: bool, detach: bool, json: bool) -> None:
+def _attach(name: str, resume: bool, detach: bool, json: bool) -> None:
     from workbench.training.job import find_job
 
     job = find_job(name)
     if resume:
-        job.resume()
+        waits = job.state == "paused" or job.job_dir.control.command == "pause"  # not yet, where its step is long
+        (job.unpause if waits else job.resume)()
     if not detach:
         _follow(job, json)
 
 
-def _steer(name: str, stop: bool, pause: bool) -> None:
+def _control(name: str, stop: bool) -> None:
     from workbench.training.job import find_job
 
     job = find_job(name)
     if stop:
         job.stop(keep=True)
-        terminal.say(f"{job.id} ends after the update under way, and keeps its best state.")
-    elif pause:
-        job.pause()
-        terminal.say(f"{job.id} waits after the update under way. `workbench train --go-on` ends that.")
+        terminal.log(f"{job.id} stops after the current step and keeps its best checkpoint.")
     else:
-        job.go_on()
-        terminal.say(f"{job.id} goes on.")
+        job.pause()
+        terminal.log(f"{job.id} pauses after the current step. Continue with: workbench train --resume")
 
 
-def _follow(job: Job, json: bool) -> None:
-    """Tell what a job does until it is over. Raises typer.Exit with 1 when it fails."""
+def _follow(job: TrainingJob, json: bool) -> None:
+    """Log what a job does until it is over. Raises typer.Exit with 1 when it fails."""
     import msgspec
 
-    from workbench.training.progress import JobEnded, JobStep
+    from workbench.training.events import JobEnded, JobStep
 
     ended: JobEnded | None = None
     steps = 0
@@ -162,13 +187,13 @@ def _follow(job: Job, json: bool) -> None:
             terminal.write_json(msgspec.json.encode(event).decode() + "\n")
             continue
         steps = getattr(event, "steps", steps)
-        text = _tell(event, steps)
+        text = _format_event(event, steps)
         if text:
-            terminal.say(text)
+            terminal.log(text)
     if ended is None:
         raise TrainingError(
-            f"The job {job.id} ended without a word: its process was killed.",
-            f"`workbench train --resume {job.id}` goes on from the last checkpoint; its log is {job.place.log}",
+            f"Job {job.id} ended unexpectedly: its process was killed.",
+            f"`workbench train --resume {job.id}` continues from the last checkpoint. Log: {job.job_dir.log}",
         )
     if ended.outcome == "failed":
         raise typer.Exit(terminal.FAILED)
@@ -176,13 +201,12 @@ def _follow(job: Job, json: bool) -> None:
         terminal.write(f"{ended.adapter}\n")
 
 
-def _tell(event: JobEvent, steps: int) -> str:
-    """A line for a person; nothing for what need not be told."""
-    from workbench.evaluation.words import format_score
-    from workbench.training import progress as p
+def _format_event(event: JobEvent, steps: int) -> str:
+    """An event as a line; empty for what need not be shown."""
+    from workbench.training import events as p
 
     match event:
-        case p.JobBegan():
+        case p.JobStarted():
             return (
                 f"{event.rows} rows, {event.steps} updates, {event.trainable:,} of {event.parameters:,} numbers are"
                 f" learned on {event.device} in {event.dtype}"
@@ -194,10 +218,11 @@ def _tell(event: JobEvent, steps: int) -> str:
             done = round(_BAR * event.step / steps) if steps else 0
             bar = "#" * done + "." * (_BAR - done)
             return (
-                f"{bar} {event.step}/{steps}  loss {event.loss:.4f}  {event.tokens_per_second:.0f} tokens/s"
+                f"{bar} {event.step}/{steps}  loss {event.loss:.4f}{_format_metrics(event.metrics)}"
+                f"  {event.tokens_per_second:.0f} tokens/s"
                 f"  {_clock(event.seconds_left)} left"
             )
-        case p.JobExamined():
+        case p.JobEvaluated():
             loss = "" if event.validation_loss is None else f"  validation loss {event.validation_loss:.4f}"
             scores = "".join(
                 f"  {name} {format_score(value, p.is_share(name, event.free))}" for name, value in event.scores.items()
@@ -209,12 +234,17 @@ def _tell(event: JobEvent, steps: int) -> str:
             return event.text
         case p.JobPaused():
             return f"waits after update {event.step}"
-        case p.JobWentOn():
+        case p.JobResumed():
             return "goes on"
         case p.JobEnded():
             return f"{event.reason} {event.hint}".strip()
         case _:
             return ""
+
+
+def _format_metrics(metrics: Mapping[str, float]) -> str:
+    """The first few figures that the objective watches."""
+    return "".join(f"  {name} {value:.3g}" for name, value in list(metrics.items())[:_MAX_METRICS])
 
 
 def _show_dry_run(recipe: Recipe, folder: Path, name: str, json: bool) -> None:
@@ -255,12 +285,14 @@ def _describe(found: DryRun) -> list[tuple[str, str]]:
     memory = (
         ""
         if found.memory_bytes is None
-        else f"{found.memory_bytes / 2**30:.1f} GiB of {found.free_bytes / 2**30:.1f} free"
+        else f"{format_bytes(found.memory_bytes)} of {format_bytes(found.free_bytes)} free;"
+        f" {format_bytes(found.optimizer_bytes)} of it for the optimizer's states"
     )
     return [
         ("base", f"{found.base}, {found.device}, {found.dtype}, {found.threads} threads"),
         ("method", f"{found.method}: {found.trainable:,} of {found.parameters:,} numbers are learned"),
         ("rows", f"{found.rows} to learn from, {found.validation_rows} to examine on"),
+        *(("data", sentence) for sentence in found.data),
         (
             "tokens",
             f"{found.tokens:,} an epoch, {share:.1%} of them learned; longest row {found.longest} of {found.limit}",
@@ -272,7 +304,7 @@ def _describe(found: DryRun) -> list[tuple[str, str]]:
             "unknown" if found.seconds is None else f"about {_clock(found.seconds)}, on this machine as busy as now",
         ),
         ("memory", memory or "unknown"),
-        ("parity", found.parity or "prompts are trained in the very tokens that are asked"),
+        ("parity", found.parity or "training and inference see the same tokens"),
     ]
 
 
@@ -287,7 +319,7 @@ def _list_jobs(json: bool) -> None:
         terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
     if not found:
-        terminal.say("There is no training job yet.")
+        terminal.log("No training jobs yet.")
         return
     table = make_table(["job", "state", "update", "loss", "best", "time"], right=["update", "loss", "time"])
     for info in found:
@@ -296,8 +328,7 @@ def _list_jobs(json: bool) -> None:
 
 
 def _row(info: JobInfo) -> tuple[str, str, str, str]:
-    from workbench.evaluation.words import format_score
-    from workbench.training.progress import is_share
+    from workbench.training.events import is_share
 
     best = "–"
     if info.best:
@@ -307,20 +338,20 @@ def _row(info: JobInfo) -> tuple[str, str, str, str]:
             if score is not None
             else f"loss {info.best.validation_loss or 0:.4f}"
         )
-    loss = "–" if info.loss is None else f"{info.loss:.4f}"
+    loss = format_number(info.loss, 4)
     return f"{info.step}/{info.steps}", loss, best, _clock(info.seconds)
 
 
 def _explain_fields() -> None:
     from workbench.cli.table import console, make_table, show
-    from workbench.training.fields import list_fields
+    from workbench.training.recipe_fields import list_fields
 
-    table = make_table(["field", "default", "what it does"])
+    table = make_table(["field", "default", "description"])
     for field in list_fields():
         default = "" if field.default in (None, "", (), {}) else str(field.default)
         choices = f" ({', '.join(filter(None, field.choices))})" if field.choices else ""
         table.add_row(
-            show(field.path), show("needed" if field.required else default), show(field.explanation + choices)
+            show(field.path), show("(required)" if field.required else default), show(field.explanation + choices)
         )
     console().print(table)
 

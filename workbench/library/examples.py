@@ -1,7 +1,7 @@
-"""Examples: the `examples.jsonl` beside a prompt, one demonstration a line.
+"""The `examples.jsonl` next to a prompt, one few-shot example a line.
 
-Knows how a line is read and written; not which prompts use the file. The key `answer` is the answer and `id` the
-id; all others are variables. Lines that were not edited are written back as they were.
+The key `answer` is the answer and `id` the id; all others are variables. Lines that were not edited are written back as
+they were.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load_examples(text: str, path: Path) -> tuple[Example, ...]:
     if problems:
         raise PromptError(
             "\n".join(problems),
-            'An example is one line such as {"id": "e1", "message": "…", "answer": "…"}; `id` and `answer` are texts.',
+            'An example is one line such as {"id": "e1", "message": "…", "answer": "…"}; `id` and `answer`: strings.',
         )
     return tuple(examples)
 
@@ -73,9 +73,9 @@ def _read_line(line: str) -> Example:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(row, dict):
-        raise ValueError("an example is an object in braces")
-    wrong = [f"`{key}` is not a text" for key in ("id", "answer") if not isinstance(row.get(key, ""), str)]
-    wrong += [f"there is no `{key}`" for key in ("id", "answer") if key not in row]
+        raise ValueError("expected a JSON object")
+    wrong = [f"`{key}` is not a string" for key in ("id", "answer") if not isinstance(row.get(key, ""), str)]
+    wrong += [f"`{key}` is missing" for key in ("id", "answer") if key not in row]
     if not row.get("id", "id"):
         wrong.append("`id` is empty")
     if wrong:
@@ -93,7 +93,7 @@ def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in row if keys.count(key) > 1)
-        raise ValueError(f"`{twice}` is there twice")
+        raise ValueError(f"the key `{twice}` is duplicated")
     return row
 
 

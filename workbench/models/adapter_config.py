@@ -1,20 +1,23 @@
-"""A PEFT adapter's configuration, `adapter_config.json`, read so that a file of a newer PEFT is understood as well.
-
-Knows nothing of the adapter's weights. Source: the configuration classes of peft 0.21.
-"""
+"""A PEFT adapter's `adapter_config.json`, read so that files of newer PEFT versions are understood too."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import re
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from workbench import paths
 from workbench.errors import ModelError
-from workbench.models.foreign_file import check_name, is_regular, read_object, shorten
-from workbench.models.reference import ADAPTER_CONFIG
-from workbench.models.unfinished import find_unfinished
+from workbench.models.reference import ADAPTER_CONFIG, Adapter
+from workbench.models.safetensors_header import read_tensors
+from workbench.models.untrusted_files import check_name, find_unfinished, is_regular, open_regular, read_object, shorten
 from workbench.patterns import PatternError, compile_pattern
 
 WEIGHTS = "adapter_model.safetensors"
@@ -32,11 +35,11 @@ _SILENT = {
     *("lora_dropout", "lora_ga_config", "megatron_config", "megatron_core", "monteclora_config", "peft_version"),
     *("qalora_group_size", "revision", "runtime_config", "task_type", "velora_config", "use_bdlora"),
 }
-"""Keys that change nothing in how a trained adapter is laid over its base."""
+"""Keys that do not change how a trained adapter is applied."""
 
 
 class AdapterConfig(msgspec.Struct, frozen=True):
-    """The keys that say how an adapter is laid over its base; the others are left aside."""
+    """The keys that determine how an adapter is applied; the others are ignored."""
 
     peft_type: str
     base_model_name_or_path: str | None = None
@@ -66,7 +69,7 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     num_virtual_tokens: int | None = None
 
     def scale(self, module: str, rank: int) -> float:
-        """What PEFT multiplies a module's low-rank product with, at an adapter scale of 1."""
+        """PEFT's factor of a module's low-rank product, at an adapter scale of 1."""
         alpha = self.lora_alpha
         for pattern, value in (self.alpha_pattern or {}).items():
             if matches(pattern, module):
@@ -158,7 +161,7 @@ def find_weights(folder: Path) -> Path:
     if pickled:
         raise ModelError(
             f"{folder / pickled} is pickled, and opening such a file can run any code.",
-            f"Where you trust it, write it anew: workbench convert {folder} {folder}-safe --allow-pickle",
+            f"If you trust it, convert it to safetensors: workbench convert {folder} {folder}-safe --allow-pickle",
         )
     try:
         unfinished = find_unfinished(WEIGHTS, [entry.name for entry in folder.iterdir()])
@@ -207,3 +210,47 @@ def matches(pattern: str, module: str) -> bool:
 def matches_whole(pattern: str, module: str) -> bool:
     """Whether a pattern of modules means a module. Raises ModelError as `_search` does."""
     return _search(rf"({pattern})\Z", module) is not None
+
+
+_INNER = re.compile(r"(\.lora_(?:A|B|embedding_A|embedding_B|magnitude_vector))\.default(?=\.weight$|$)")
+
+
+def find_readable(adapter: Adapter) -> Path:
+    """The adapter's folder, or a copy under names that PEFT reads, made once for each content. Raises ModelError."""
+    weights = find_weights(adapter.path)
+    if not any(_INNER.search(name) for name in read_tensors(weights).tensors):
+        return adapter.path
+    try:
+        target = paths.cache_folder() / "adapters" / _digest(adapter.path, weights)
+        if not target.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".names.") as scratch:
+                written = Path(scratch) / target.name
+                written.mkdir()
+                shutil.copy(adapter.path / ADAPTER_CONFIG, written)
+                _rename(weights, written / WEIGHTS)
+                written.rename(target)
+    except OSError as error:
+        raise ModelError(
+            f"The adapter {adapter.name} could not be written under names that PEFT reads: {error.strerror or error}.",
+            "Make room in the cache folder, or save the adapter again with PEFT's save_pretrained.",
+        ) from error
+    return target
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Copy a safetensors file whose header was checked, its tensors under other names."""
+    with open_regular(source) as old, target.open("wb") as new:
+        header = json.loads(old.read(int.from_bytes(old.read(8), "little")))
+        text = json.dumps({_INNER.sub(r"\1", name): entry for name, entry in header.items()}).encode()
+        text += b" " * (-len(text) % 8)
+        new.write(len(text).to_bytes(8, "little") + text)
+        shutil.copyfileobj(old, new)
+
+
+def _digest(folder: Path, weights: Path) -> str:
+    state = hashlib.blake2b((folder / ADAPTER_CONFIG).read_bytes(), digest_size=16)
+    with open_regular(weights) as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+    return f"names-{state.hexdigest()}"

@@ -1,21 +1,67 @@
-"""Whether an adapter can be laid over a base: everything that speaks against it, from headers alone.
-
-Knows nothing of values or engines.
-"""
+"""Whether an adapter can be applied to a base: every reason against it, from headers alone."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import ModelError
-from workbench.models.adapter import Contents, check_values, read_contents
-from workbench.models.base import Base, read_base
-from workbench.models.low_rank import Pair, trains_embedding
-from workbench.models.origin import check_origin
+from workbench.models.adapter_config import AdapterConfig
+from workbench.models.adapter_info import AdapterContents, check_values, read_contents
+from workbench.models.base_shape import BaseShape, read_base_shape
+from workbench.models.hf_folder import read_config
+from workbench.models.hf_weights import ARCHITECTURES
+from workbench.models.lora_tensors import (
+    GGUF_ARCHITECTURES,
+    LoraPair,
+    gguf_module,
+    hf_module,
+    layer_of,
+    trains_embedding,
+)
 from workbench.models.reference import Adapter, Applied, Model
-from workbench.models.tensor_names import ARCHITECTURES, gguf_module, hf_module, layer_of
+
+_FAMILIES = {"qwen": ("qwen",), "llama": ("llama", "mistral"), "mistral": ("llama", "mistral"), "gemma": ("gemma",)}
+"""Part of a model's name -> how the architectures begin that go by it."""
+
+
+def check_origin(config: AdapterConfig | None, shape: BaseShape) -> Iterator[str]:
+    """Why a PEFT adapter is not one of a base, as parts of a sentence about it; nothing where nobody can tell."""
+    if config is None:
+        return
+    named = config.base_model_name_or_path or ""
+    found = _find_architecture(config)
+    if found:
+        if _plain(found, shape) != shape.architecture:
+            origin = named[-200:] or config.base_class
+            yield f"it was trained on a {found} ({origin}), and the base is a {shape.architecture}"
+        return
+    own = named.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+    families = [starts for name, starts in _FAMILIES.items() if name in own]
+    if families and not any(shape.architecture.startswith(starts) for starts in families):
+        yield f"it was trained on {named[-200:]}, and the base is a {shape.architecture}"
+
+
+def _find_architecture(config: AdapterConfig) -> str:
+    """transformers' name of the base's architecture, from the class or from the folder that the adapter names."""
+    if config.base_class:
+        known = ARCHITECTURES.get(config.base_class)
+        own = config.base_class.removesuffix("ForCausalLM").lower()
+        return own if known else ""
+    with contextlib.suppress(ModelError, OSError, ValueError):
+        folder = Path(config.base_model_name_or_path or "")
+        if folder.is_absolute() and folder.is_dir():
+            return str(read_config(folder)["model_type"])
+    return ""
+
+
+def _plain(architecture: str, shape: BaseShape) -> str:
+    """transformers' name as the base's format has it: in GGUF, mistral is one of llama's."""
+    return "llama" if shape.is_gguf and architecture == "mistral" else architecture
+
 
 _KINDS = ("LORA", "IA3", "PREFIX_TUNING", "PROMPT_TUNING")
 _COPIED = re.compile(r"base_model\.model\.(.+)\.weight")
@@ -27,17 +73,17 @@ class _Misfit(NamedTuple):
 
 
 def check_compatible(adapter: Adapter, base: Model) -> tuple[str, ...]:
-    """Every problem that keeps an adapter from being laid over a base, one sentence each; none when it fits."""
-    if base.format == "scripted":
+    """Every reason why an adapter cannot be applied to a base, one sentence each; none when it fits."""
+    if base.format in ("scripted", "remote"):  # a server says itself what it has
         return ()
     try:
-        contents, shape = read_contents(adapter), read_base(base)
+        contents, shape = read_contents(adapter), read_base_shape(base)
         return find_problems(adapter, contents, base, shape)
     except ModelError as error:
         return (f"{error.message} {error.hint}".strip(),)
 
 
-def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base) -> tuple[str, ...]:
+def find_problems(adapter: Adapter, contents: AdapterContents, base: Model, shape: BaseShape) -> tuple[str, ...]:
     """The same of an adapter and a base whose headers have been read."""
     problems = list(_check_form(adapter, contents, shape, base))
     if not problems:
@@ -47,10 +93,10 @@ def find_problems(adapter: Adapter, contents: Contents, base: Model, shape: Base
     return tuple(problems)
 
 
-def check_laid(applied: Iterable[Applied], base: Model) -> None:
-    """Raise ModelError with everything that keeps these adapters from being laid over a base, before any is loaded."""
+def check_applied(applied: Iterable[Applied], base: Model) -> None:
+    """Raise ModelError with every reason why these adapters cannot be applied to a base, before any is loaded."""
     problems: list[str] = []
-    if base.format == "scripted":
+    if base.format in ("scripted", "remote"):
         return
     for adapter in {entry.adapter.path: entry.adapter for entry in applied}.values():
         found = [f"{adapter.name}: {problem}" for problem in check_compatible(adapter, base)]
@@ -62,12 +108,12 @@ def check_laid(applied: Iterable[Applied], base: Model) -> None:
         problems += found
     if problems:
         raise ModelError(
-            f"What is to be laid over {base.name} does not go with it:\n" + "\n".join(f"  {one}" for one in problems),
+            f"Cannot apply these adapters to {base.name}:\n" + "\n".join(f"  {one}" for one in problems),
             "Choose an adapter that was trained on this model, or fetch it again, whole.",
         )
 
 
-def _check_form(adapter: Adapter, contents: Contents, shape: Base, base: Model) -> Iterator[str]:
+def _check_form(adapter: Adapter, contents: AdapterContents, shape: BaseShape, base: Model) -> Iterator[str]:
     config, header = contents.config, contents.header
     if header and base.format == "hf":
         yield "it is a GGUF adapter, and a Hugging Face model takes PEFT folders"
@@ -80,13 +126,15 @@ def _check_form(adapter: Adapter, contents: Contents, shape: Base, base: Model) 
         if contents.low_rank.others:
             yield f"it holds tensors that are no part of a LoRA, such as {next(iter(contents.low_rank.others))}"
         yield from _check_tied(contents, shape)
+    elif config and "score" in (config.modules_to_save or ()):  # peft's head of a sequence classification
+        yield "it is a reward model, which scores answers and gives none; name it as rollouts.reward_model"
     elif config and config.peft_type not in _KINDS:
         yield f"its type is {config.peft_type}; LoRA, IA3, prefix tuning and prompt tuning can be used"
     elif config and base.format == "gguf":
         yield from _check_convertible(contents, shape)
 
 
-def _check_convertible(contents: Contents, shape: Base) -> Iterator[str]:
+def _check_convertible(contents: AdapterContents, shape: BaseShape) -> Iterator[str]:
     config = contents.config
     assert config
     elsewhere = "; lay it over the Hugging Face form of the model instead"
@@ -94,10 +142,10 @@ def _check_convertible(contents: Contents, shape: Base) -> Iterator[str]:
         yield f"its type is {config.peft_type}, and a GGUF model takes LoRA alone{elsewhere}"
         return
     yield from (reason + elsewhere for reason in config.beyond_low_rank)
-    if shape.architecture not in ARCHITECTURES:
+    if shape.architecture not in GGUF_ARCHITECTURES:
         yield (
             f"a LoRA cannot be converted for the architecture {shape.architecture}; the ones that can are"
-            f" {', '.join(ARCHITECTURES)}"
+            f" {', '.join(GGUF_ARCHITECTURES)}"
         )
     others = list(contents.low_rank.others)
     if any(trains_embedding(name) for name in others):
@@ -110,7 +158,7 @@ def _check_convertible(contents: Contents, shape: Base) -> Iterator[str]:
         yield f"it changes the output head, which in this file is the token embedding as well{elsewhere}"
 
 
-def _check_tied(contents: Contents, shape: Base) -> Iterator[str]:
+def _check_tied(contents: AdapterContents, shape: BaseShape) -> Iterator[str]:
     """llama.cpp would multiply the head with the halves of the embedding, which ends its process."""
     if any(pair.turned for pair in contents.low_rank.pairs) and not shape.find("output"):
         yield (
@@ -119,7 +167,7 @@ def _check_tied(contents: Contents, shape: Base) -> Iterator[str]:
         )
 
 
-def _check_ranks(contents: Contents) -> Iterator[str]:
+def _check_ranks(contents: AdapterContents) -> Iterator[str]:
     """PEFT builds each product by the rank of the configuration, whatever the weights have."""
     config = contents.config
     if config is None or config.peft_type != "LORA" or config.target_parameters:
@@ -132,7 +180,7 @@ def _check_ranks(contents: Contents) -> Iterator[str]:
         )
 
 
-def _check_layers(contents: Contents, shape: Base) -> Iterator[str]:
+def _check_layers(contents: AdapterContents, shape: BaseShape) -> Iterator[str]:
     config = contents.config
     layers = [layer for pair in contents.low_rank.pairs if (layer := layer_of(pair.module)) is not None]
     most = max(layers, default=-1) + 1
@@ -142,7 +190,7 @@ def _check_layers(contents: Contents, shape: Base) -> Iterator[str]:
         yield f"it was trained on {most} layers or more, and the base has {shape.layers}"
 
 
-def _check_sizes(contents: Contents, shape: Base) -> Iterator[str]:
+def _check_sizes(contents: AdapterContents, shape: BaseShape) -> Iterator[str]:
     config = contents.config
     width = config.token_dim if config and config.peft_type == "PROMPT_TUNING" else None
     for pair in contents.low_rank.pairs:
@@ -156,7 +204,7 @@ def _check_sizes(contents: Contents, shape: Base) -> Iterator[str]:
             return
 
 
-def _find_misfits(contents: Contents, shape: Base) -> Iterator[_Misfit]:
+def _find_misfits(contents: AdapterContents, shape: BaseShape) -> Iterator[_Misfit]:
     for pair in contents.low_rank.pairs:
         yield from _check_pair(pair, contents, shape)
     if contents.header or not contents.config or contents.config.peft_type != "LORA":
@@ -172,7 +220,7 @@ def _find_misfits(contents: Contents, shape: Base) -> Iterator[_Misfit]:
             yield _Misfit(module, f"is there as a copy of the shape {half.shape}, and the base's has {copied}")
 
 
-def _find_missing(contents: Contents, shape: Base) -> Iterator[_Misfit]:
+def _find_missing(contents: AdapterContents, shape: BaseShape) -> Iterator[_Misfit]:
     """Pairs that must be there: those of the modules that the configuration names."""
     config = contents.config
     if config is None or config.peft_type != "LORA" or config.layer_replication or config.target_parameters:
@@ -181,7 +229,7 @@ def _find_missing(contents: Contents, shape: Base) -> Iterator[_Misfit]:
     spelled = (hf_module(name, shape.architecture) if shape.is_gguf else name for name in shape.modules)
     known = {_bare(name): name for name in spelled if name and layer_of(name) is not None}
     if not {name for name in there if layer_of(name) is not None} <= known.keys():
-        return  # the base spells its modules otherwise, or the adapter is for another one, which is told as such
+        return  # the base names its modules differently, or the adapter is for another base, which is reported as such
     for bare, module in known.items():
         if bare not in there and config.targets(module):
             yield _Misfit(module, "is missing from the adapter")
@@ -192,7 +240,7 @@ def _bare(module: str) -> str:
     return module.removeprefix("base_model.").removeprefix("model.").removeprefix("transformer.")
 
 
-def _check_pair(pair: Pair, contents: Contents, shape: Base) -> Iterator[_Misfit]:
+def _check_pair(pair: LoraPair, contents: AdapterContents, shape: BaseShape) -> Iterator[_Misfit]:
     module: str | None = pair.module
     if contents.header:
         module = pair.module.removesuffix(".weight")

@@ -2,8 +2,8 @@
 templates, and the tokens that end an answer.
 
 A folder's files are only the beginning: transformers adds tokens from tokenizer_config.json, builds a tokenizer from
-tokenizer.model, and some classes replace steps of tokenizer.json by their own. Knows nothing of GGUF. It loads
-transformers: run it in a process of its own.
+tokenizer.model, and some classes replace steps of tokenizer.json by their own. It loads transformers: run
+it in a process of its own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.errors import ModelError
-from workbench.models.foreign_file import is_regular
+from workbench.models.untrusted_files import is_regular
 
-Tree = dict[str, Any]
+TokenizerJson = dict[str, Any]
 
 _SENTENCEPIECE = ("tokenizer.model", "spiece.model")
 _PROBE = "a"
@@ -28,7 +28,7 @@ class HfTokenizer(NamedTuple):
     chat_opening: what a conversation begins with in the usual template; empty where it has none.
     """
 
-    tree: Tree
+    tree: TokenizerJson
     bos: int | None
     eos: int | None
     pad: int | None
@@ -39,14 +39,14 @@ class HfTokenizer(NamedTuple):
     chat_opening: str = ""
 
 
-def load_tokenizer(folder: Path, config: Tree) -> HfTokenizer:
+def load_tokenizer(folder: Path, config: TokenizerJson) -> HfTokenizer:
     """The tokenizer of a folder. config: as transformers completes it. Raises ModelError."""
     from transformers import AutoTokenizer
 
     try:
         loaded: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         backend = getattr(loaded, "backend_tokenizer", None)
-        tree: Tree = json.loads(backend.to_str()) if backend is not None else {}
+        tree: TokenizerJson = json.loads(backend.to_str()) if backend is not None else {}
         framed = loaded.encode(_PROBE)
         found = loaded.chat_template
     except Exception as error:  # whatever a library raises over foreign files
@@ -80,7 +80,7 @@ def _open_chat(loaded: Any) -> str:
         return ""
 
 
-def find_ends(folder: Path, config: Tree, eos: int | None) -> tuple[int, ...]:
+def find_ends(folder: Path, config: TokenizerJson, eos: int | None) -> tuple[int, ...]:
     """Every token that ends an answer: the tokenizer's own first, then those that the folder's settings name."""
     named = [eos]
     for settings in (_read_settings(folder / "generation_config.json"), config):
@@ -96,7 +96,7 @@ def _read_processor_template(folder: Path) -> dict[str, str]:
     return {"default": template} if isinstance(template, str) and template else {}
 
 
-def _read_settings(path: Path) -> Tree:
+def _read_settings(path: Path) -> TokenizerJson:
     """An optional JSON object; empty where there is none. Raises ModelError for one that is damaged."""
     try:
         value = json.loads(path.read_bytes())
@@ -117,9 +117,9 @@ def _explain(folder: Path, error: Exception) -> ModelError:
             f"Install it (pip install {' '.join(missing)}), or fetch the folder's tokenizer.json.",
             str(error),
         )
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
     return ModelError(
-        f"The tokenizer in {folder} cannot be read: {said}",
+        f"The tokenizer in {folder} cannot be read: {reason}",
         "Fetch tokenizer.json and tokenizer_config.json again.",
         f"{type(error).__name__}: {error}"[:4000],
     )

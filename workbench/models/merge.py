@@ -1,6 +1,6 @@
-"""Adapters merged into their base: one Hugging Face folder that needs none.
+"""Merges adapters into their base: one Hugging Face folder that needs none.
 
-Knows nothing of GGUF. It loads torch, transformers and peft: run it in a process of its own.
+It loads torch, transformers and peft: run it in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ModelError
-from workbench.models.adapter import check_values, inspect_adapter, read_contents
+from workbench.models.adapter_config import find_readable
+from workbench.models.adapter_info import check_values, inspect_adapter, read_contents
 from workbench.models.compatibility import check_compatible
-from workbench.models.peft_names import find_readable
 from workbench.models.reference import Adapter, Applied, Model
 
 _MERGED = ("LORA", "IA3")
@@ -24,18 +24,18 @@ _ENDS = ("lm_head", "embed_tokens", "embed_out", "embed_in", "wte")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
-def merge(base: Model, laid: Sequence[Applied], out: Path) -> tuple[str, ...]:
+def merge(base: Model, adapters: Sequence[Applied], out: Path) -> tuple[str, ...]:
     """Write `base` with the adapters' changes added to its weights into the folder `out`, all at once or not at all.
 
     What a person should know of it, one sentence each. Raises ModelError that names everything that speaks against it.
     """
-    for applied in laid:
-        _check(base, applied.adapter, out, len(laid) > 1)
+    for applied in adapters:
+        _check(base, applied.adapter, out, len(adapters) > 1)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
             written = Path(scratch) / out.name
-            notes = _write(base, laid, written)
+            notes = _write(base, adapters, written)
             for path in base.path.iterdir():  # tokenizer, chat template, generation settings
                 if path.is_file() and not path.name.endswith(_WEIGHTS) and not (written / path.name).exists():
                     shutil.copy(path, written)
@@ -55,7 +55,7 @@ def _check(base: Model, adapter: Adapter, out: Path, among_others: bool) -> None
             " .gguf file to write"
         ]
     elif not problems and inspect_adapter(adapter).kind not in _MERGED:
-        problems = [f"it is a {inspect_adapter(adapter).kind}, which stands before the text and changes no weights"]
+        problems = [f"it is a {inspect_adapter(adapter).kind}, which adds virtual tokens and changes no weights"]
     elif not problems and among_others and (reasons := read_contents(adapter).more_than_low_rank):
         problems = [f"with others only a plain LoRA can be merged, and {reason}" for reason in reasons]
     if out.exists():
@@ -69,7 +69,7 @@ def _check(base: Model, adapter: Adapter, out: Path, among_others: bool) -> None
     check_values(adapter)
 
 
-def _write(base: Model, laid: Sequence[Applied], out: Path) -> tuple[str, ...]:
+def _write(base: Model, adapters: Sequence[Applied], out: Path) -> tuple[str, ...]:
     import torch
     from peft import PeftModelForCausalLM
     from peft.tuners.lora import LoraLayer
@@ -83,9 +83,9 @@ def _write(base: Model, laid: Sequence[Applied], out: Path) -> tuple[str, ...]:
             model: Any = AutoModelForCausalLM.from_pretrained(base.path, dtype="auto", use_safetensors=True)
             stored = model.dtype
             model = model.to(torch.float32)  # so that sums are rounded once, when all is added
-            if any(_changes_ends(applied.adapter) for applied in laid) and _untie(model):
+            if any(_changes_ends(applied.adapter) for applied in adapters) and _untie(model):
                 notes = ("The token embedding and the output head were one, and are two now: an adapter changes one.",)
-            for applied in laid:
+            for applied in adapters:
                 changed = PeftModelForCausalLM.from_pretrained(model, str(find_readable(applied.adapter)))
                 for module in changed.modules():
                     if isinstance(module, LoraLayer):
@@ -95,9 +95,9 @@ def _write(base: Model, laid: Sequence[Applied], out: Path) -> tuple[str, ...]:
         except OSError:
             raise
         except Exception as error:  # whatever the libraries raise over foreign files
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise ModelError(
-                f"{', '.join(applied.adapter.name for applied in laid)} could not be merged into {base.name}: {said}",
+                f"Cannot merge {', '.join(one.adapter.name for one in adapters)} into {base.name}: {reason}",
                 "Fetch the model and the adapter again.",
                 f"{type(error).__name__}: {error}"[:4000],
             ) from error

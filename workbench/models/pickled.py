@@ -1,6 +1,6 @@
-"""A folder with pickled weights written anew with safetensors, for the person who says that they trust it.
+"""Converts a folder with pickled weights to safetensors, for a user who trusts it.
 
-Even then nothing but numbers is unpickled. Knows nothing of what the weights are. It loads torch: run it in a process
+Even then nothing but numbers is unpickled. It loads torch: run it in a process
 of its own.
 """
 
@@ -26,7 +26,7 @@ def find_pickled(folder: Path) -> list[Path]:
 
 
 def rewrite(folder: Path, out: Path) -> None:
-    """Write the folder to `out` with safetensors in place of pickled weights, all at once or not at all.
+    """Write the folder to `out` with safetensors instead of pickled weights, all at once or not at all.
 
     Raises ModelError for a folder without such weights, or with some that hold more than numbers.
     """
@@ -37,15 +37,15 @@ def rewrite(folder: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         written = Path(scratch) / out.name
         written.mkdir()
-        places = {path: written / _name(path) for path in files}
+        targets = {path: written / _name(path) for path in files}
         index: dict[str, str] = {}
-        for path, place in places.items():
-            index |= dict.fromkeys(_rewrite_file(path, place), place.name)
+        for path, target in targets.items():
+            index |= dict.fromkeys(_rewrite_file(path, target), target.name)
         if len(files) > 1:
             listed = {"metadata": {}, "weight_map": index}
             (written / "model.safetensors.index.json").write_text(json.dumps(listed, indent=2))
         for path in folder.iterdir():
-            if path.is_file() and path not in places and not path.name.endswith(".bin.index.json"):
+            if path.is_file() and path not in targets and not path.name.endswith(".bin.index.json"):
                 shutil.copy(path, written)
         written.rename(out)
 
@@ -68,7 +68,7 @@ def _rewrite_file(path: Path, out: Path) -> list[str]:
             str(error),
         ) from error
     if not isinstance(values, Mapping) or not all(isinstance(value, torch.Tensor) for value in values.values()):
-        raise ModelError(f"{path} is no list of named tensors.", "Choose a model's or an adapter's own folder.")
+        raise ModelError(f"{path} does not hold named tensors.", "Choose a model's or an adapter's own folder.")
     tensors = {str(name): value.contiguous().clone() for name, value in values.items()}
     save_file(tensors, out, {"format": "pt"})
     return list(tensors)

@@ -1,7 +1,6 @@
 """How a byte-level tokenizer splits text before it merges, and llama.cpp's name for that way.
 
-Knows nothing of vocabularies beyond whether every token is reached by merging. Sources: the tokenizer.json of the
-tokenizers package, llama.cpp's llama-vocab.cpp.
+Sources: the tokenizer.json of the tokenizers package, llama.cpp's llama-vocab.cpp.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-Tree = dict[str, Any]
+TokenizerJson = dict[str, Any]
 
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -35,7 +34,7 @@ _WAYS: dict[tuple[str, ...], tuple[_Way, ...]] = {
 """The patterns that split text one after the other -> the ways in which llama.cpp does so."""
 
 
-def find_pre_tokenizer(tree: Tree) -> str | None:
+def find_pre_tokenizer(tree: TokenizerJson) -> str | None:
     """llama.cpp's name for the way text is split before merging; None when it has none."""
     ways = _WAYS.get(_patterns(tree), ())
     ignores = bool(tree["model"].get("ignore_merges"))
@@ -45,7 +44,7 @@ def find_pre_tokenizer(tree: Tree) -> str | None:
     return ways[0].name if _reaches_all(tree) else None
 
 
-def pre_tokenizer_problems(tree: Tree) -> Iterator[str]:
+def pre_tokenizer_problems(tree: TokenizerJson) -> Iterator[str]:
     """What keeps llama.cpp from splitting text alike, as parts of a sentence about the model."""
     parts = _parts(tree)
     if not any(part.get("type") == "ByteLevel" for part in parts):
@@ -59,7 +58,7 @@ def pre_tokenizer_problems(tree: Tree) -> Iterator[str]:
         word = "takes" if tree["model"].get("ignore_merges") else "does not take"
         yield (
             f"its tokenizer {word} a whole word as one token without merging (ignore_merges), and llama.cpp's"
-            f" {ways[0].name} does otherwise"
+            f" {ways[0].name} differs"
         )
     if tree["model"].get("dropout"):
         yield "its tokenizer leaves out merges at random (dropout)"
@@ -67,12 +66,12 @@ def pre_tokenizer_problems(tree: Tree) -> Iterator[str]:
         yield "its tokenizer marks the parts of a word"
 
 
-def _parts(tree: Tree) -> list[Tree]:
+def _parts(tree: TokenizerJson) -> list[TokenizerJson]:
     root = tree.get("pre_tokenizer") or {}
     return list(root.get("pretokenizers", [root]))
 
 
-def _patterns(tree: Tree) -> tuple[str, ...]:
+def _patterns(tree: TokenizerJson) -> tuple[str, ...]:
     """The patterns of the steps, in order; a step that is unlike any that llama.cpp knows stands as itself."""
     found: list[str] = []
     for part in _parts(tree):
@@ -88,13 +87,13 @@ def _patterns(tree: Tree) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _keeps_all(part: Tree) -> bool:
+def _keeps_all(part: TokenizerJson) -> bool:
     """Whether a split cuts out what matches, and loses none of the rest."""
     kept = (part.get("behavior"), bool(part.get("invert")))
     return kept in (("Isolated", False), ("Removed", True))
 
 
-def _reaches_all(tree: Tree) -> bool:
+def _reaches_all(tree: TokenizerJson) -> bool:
     """Whether merging the characters of any token gives that token, so that it makes no difference to skip it."""
     from tokenizers import Tokenizer
 
@@ -104,6 +103,6 @@ def _reaches_all(tree: Tree) -> bool:
         bare[key] = None
     bare["added_tokens"] = []
     special = {token["content"] for token in tree.get("added_tokens", [])}
-    vocabulary = {text: place for text, place in tree["model"]["vocab"].items() if text not in special}
+    vocabulary = {text: token_id for text, token_id in tree["model"]["vocab"].items() if text not in special}
     made = Tokenizer.from_str(json.dumps(bare)).encode_batch(list(vocabulary))
-    return all(one.ids == [place] for one, place in zip(made, vocabulary.values(), strict=True))
+    return all(one.ids == [token_id] for one, token_id in zip(made, vocabulary.values(), strict=True))

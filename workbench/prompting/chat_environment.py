@@ -1,7 +1,6 @@
-"""The Jinja environment of chat templates: the names and settings that transformers gives them, and a limit on work.
+"""The Jinja environment of chat templates, with the names and settings that transformers gives them.
 
-A template comes with a model file from anywhere, so it runs in the sandbox of prompts, whose work is counted. Knows
-nothing of messages.
+A template comes with a model file from anywhere, so it runs in the sandbox of prompts, whose work is limited.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from jinja2 import TemplateError as JinjaError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from workbench.prompting.limits import MOST_NODES, check_modifiers, count_nodes
+from workbench.prompting.instrumentation import MOST_NODES, check_modifiers, count_nodes
 from workbench.prompting.sandbox import LimitedEnvironment
 
 
@@ -46,7 +45,7 @@ def format_date(date: object, form: str) -> str:
     try:
         return datetime.fromisoformat(str(date)).strftime(form)
     except ValueError as error:
-        raise JinjaError(f"the date {date!r} is none such as 2026-11-30") from error
+        raise JinjaError(f"expected a date such as 2026-11-30, found {date!r}") from error
 
 
 class _Generation(Extension):

@@ -1,25 +1,37 @@
-"""Sandbox: Jinja without access to Python, to files or to chance, and with a limit on work and memory.
+"""Jinja without access to Python, files or random numbers, and with a limit on work and memory.
 
-Knows Jinja; nothing of prompts or of chat templates. A template may come from anywhere, so whatever it does ends soon:
-each filter, test, call, operator and turn of a loop spends what it costs (work.py), and what would make something huge
-is refused before it is done (growth.py).
+A template may come from anywhere, so whatever it does ends soon: each filter, test, call, operator and iteration
+spends what it costs (work_limit.py), and results that would be huge are refused before they are made
+(size_estimates.py).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from jinja2 import StrictUndefined, UndefinedError, nodes, pass_context
+from jinja2 import StrictUndefined, Undefined, UndefinedError, nodes, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from workbench.prompting.growth import estimate_operation, estimate_size, estimate_units
-from workbench.prompting.limits import COMPARE, GLOBAL, JOIN, KEY, METHOD, SEARCH, SLICE, TICK, TURNS, limit
-from workbench.prompting.values import Blank, write_value
-from workbench.prompting.work import CALL, count_items, get_work, spend, weigh, weigh_alone
+from workbench.prompting.instrumentation import (
+    COMPARE,
+    GLOBAL,
+    JOIN,
+    KEY,
+    METHOD,
+    SEARCH,
+    SLICE,
+    TICK,
+    TURNS,
+    instrument,
+)
+from workbench.prompting.size_estimates import estimate_operation, estimate_size, estimate_units
+from workbench.prompting.values import Blank, make_value, write_value
+from workbench.prompting.work_limit import CALL, count_items, count_own_units, count_units, current_limit, spend
 
 _DATA = (str, bytes, int, float, list, tuple, dict, range, set, frozenset, type(None))
 _QUICK = frozenset({"length", "count", "first", "default", "d", "safe", "items", "list", "last", "attr", "map"})
@@ -57,15 +69,15 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         return _count(name, function)
 
     def _generate(self, source: nodes.Template, *rest: Any, **options: Any) -> str:
-        return super()._generate(limit(source), *rest, **options)
+        return super()._generate(instrument(source), *rest, **options)
 
     def show(self, value: Any) -> str:
         """What stands in the text for a value."""
         return str(value)
 
     def _join(self, *values: Any) -> str:
-        work = get_work()
-        work.spend(CALL + sum(weigh(value, work.left) for value in values))
+        work = current_limit()
+        work.spend(CALL + sum(count_units(value, work.left) for value in values))
         texts = [self.show(value) for value in values]
         work.check_length(sum(map(len, texts)))
         return "".join(texts)
@@ -75,19 +87,19 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         return super().getattr(obj, name)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        spend(1 if isinstance(argument, (str, int)) else weigh(argument, get_work().left))
+        spend(1 if isinstance(argument, (str, int)) else count_units(argument, current_limit().left))
         return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        work = get_work()
+        work = current_limit()
         work.check_length(estimate_operation(operator, left, right))
         work.spend(CALL)
         if operator == "%" and isinstance(left, str):
-            work.spend(weigh(right, work.left))
+            work.spend(count_units(right, work.left))
         if isinstance(left, int) and isinstance(right, int):
             work.spend(left.bit_length() * right.bit_length() >> 22)
         made = super().call_binop(context, operator, left, right)
-        work.spend(_weigh_copy(made))
+        work.spend(_count_copy(made))
         return made
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -113,6 +125,7 @@ class Sandbox(LimitedEnvironment):
         self.filters |= {name: _print_first(self.filters[name]) for name in _TEXTUAL}
         self.filters["join"] = _print_items(self.filters["join"])
         del self.filters["random"]
+        self.filters |= {name: _count(name, function) for name, function in _NUNJUCKS.items()}
         self.functions = {name: self.globals[name] for name in ("range", "dict", "namespace")}
         self.filters[GLOBAL] = self.functions.__getitem__
         self.globals = {}  # their names are free for variables
@@ -128,7 +141,7 @@ class Sandbox(LimitedEnvironment):
         if isinstance(obj, Blank):
             return obj
         if isinstance(obj, dict):
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+            return obj[attribute] if attribute in obj else self._lacking(obj, attribute)
         if isinstance(obj, _DATA):
             return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
@@ -137,9 +150,26 @@ class Sandbox(LimitedEnvironment):
         if isinstance(argument, str) and isinstance(obj, _DATA) and not isinstance(obj, (dict, Blank)):
             return self.undefined(obj=obj, name=argument)
         if isinstance(obj, dict) and isinstance(argument, str) and argument not in obj:
-            return self.undefined(obj=obj, name=argument)
+            return self._lacking(obj, argument)
         return super().getitem(obj, argument)
 
+    def _lacking(self, obj: dict[Any, Any], name: str) -> Undefined:
+        return self.undefined(f"the object has no attribute {name!r}", obj=obj, name=name)
+
+
+def _dump(value: Any, indent: int | None = None) -> str:
+    """The value as JavaScript's JSON.stringify writes it."""
+    separators = (",", ": ") if indent else (",", ":")
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+
+
+def _load(text: Any) -> Any:
+    """The value that a text is the JSON of; what is no text stays as it is."""
+    return make_value(json.loads(text)) if isinstance(text, str) else text
+
+
+_NUNJUCKS: dict[str, Callable[..., Any]] = {"dump": _dump, "load": _load}
+"""Filters of promptfoo's templates that Jinja lacks."""
 
 _TEXTUAL = ("string", "upper", "lower", "capitalize", "title", "trim", "replace", "center", "indent", "wordwrap")
 """Filters that take any value as a text."""
@@ -161,8 +191,8 @@ class _Missing(StrictUndefined):
 @pass_context
 def _finalize(context: Context, value: Any) -> str:
     """Count what is put out. It asks for the context so that Jinja works no constants out while it compiles."""
-    work = get_work()
-    work.spend(1 if isinstance(value, str) else weigh(value, work.left))
+    work = current_limit()
+    work.spend(1 if isinstance(value, str) else count_units(value, work.left))
     environment = context.environment
     assert isinstance(environment, LimitedEnvironment)
     return environment.show(value)
@@ -170,9 +200,9 @@ def _finalize(context: Context, value: Any) -> str:
 
 def _run(name: str, function: Callable[..., Any], values: tuple[Any, ...], args: Any, kwargs: dict[str, Any]) -> Any:
     """A filter or a method, counted. values: what goes into it."""
-    work = get_work()
+    work = current_limit()
     values = (*values, *kwargs.values())
-    weight = sum(weigh_alone(value) if name in _QUICK else weigh(value, work.left) for value in values)
+    weight = sum(count_own_units(value) if name in _QUICK else count_units(value, work.left) for value in values)
     work.spend(CALL + weight + estimate_units(name, values, weight))
     work.check_length(estimate_size(name, values))
     made = function(*args, **kwargs)
@@ -180,7 +210,7 @@ def _run(name: str, function: Callable[..., Any], values: tuple[Any, ...], args:
         return made
     if isinstance(made, Iterator):  # kept as a list: generators inside generators are unwound on the C stack
         return list(count_items(made))
-    work.spend(weigh_alone(made))
+    work.spend(count_own_units(made))
     work.check_length(len(made) if isinstance(made, (str, bytes, list, tuple, dict)) else 0)
     return made
 
@@ -204,7 +234,7 @@ def _print_first(function: Callable[..., Any]) -> Callable[..., Any]:
     def printing(*args: Any, **kwargs: Any) -> Any:
         changed = list(args)
         if len(args) > passed and isinstance(args[passed], (bool, list, dict, tuple, type(None))):
-            spend(weigh(args[passed], get_work().left))
+            spend(count_units(args[passed], current_limit().left))
             changed[passed] = write_value(args[passed])
         return function(*changed, **kwargs)
 
@@ -219,7 +249,7 @@ def _print_items(function: Callable[..., Any]) -> Callable[..., Any]:
         changed = list(args)
         plain = len(args) < passed + 3 and "attribute" not in kwargs
         if plain and len(args) > passed and isinstance(args[passed], (list, tuple)):
-            spend(weigh(args[passed], get_work().left))
+            spend(count_units(args[passed], current_limit().left))
             changed[passed] = [write_value(item) for item in args[passed]]
         return function(*changed, **kwargs)
 
@@ -236,18 +266,18 @@ def _slice(value: Any, start: Any, stop: Any, step: Any) -> Any:
     if isinstance(value, Blank):
         return value
     made = value[start:stop:step]
-    spend(CALL + _weigh_copy(made))
+    spend(CALL + _count_copy(made))
     return made
 
 
-def _weigh_copy(made: Any) -> int:
+def _count_copy(made: Any) -> int:
     """What it takes to copy: of a list only the references."""
-    return weigh_alone(made) // 8 + 1 if isinstance(made, (list, tuple)) else weigh_alone(made)
+    return count_own_units(made) // 8 + 1 if isinstance(made, (list, tuple)) else count_own_units(made)
 
 
 def _compare(value: Any) -> Any:
-    work = get_work()
-    work.spend(1 if isinstance(value, _SIMPLE) else weigh(value, work.left))
+    work = current_limit()
+    work.spend(1 if isinstance(value, _SIMPLE) else count_units(value, work.left))
     return value
 
 

@@ -1,10 +1,7 @@
-"""Template: a prompt's body compiled once, filled in safely many times.
+"""A prompt's body, compiled once and rendered safely many times.
 
-Knows how a body's markers and line breaks come through Jinja; the sandbox is sandbox.py's, errors are fault.py's.
-Knows nothing of examples, of messages or of files.
-
-The body is compiled whole. A role marker becomes one character that is neither in the body nor in any value,
-so a value can bring no role; and values are never compiled, so a value can bring no template.
+The body is compiled whole. A role marker becomes one character that is neither in the body nor in any value, so a
+value can add no role; and values are never compiled, so a value can add no template.
 """
 
 from __future__ import annotations
@@ -18,11 +15,11 @@ from typing import NamedTuple
 from jinja2 import Template, nodes
 
 from workbench.errors import TemplateError
-from workbench.prompting.fault import compile_tree, explain_failure, find_undeclared, parse
-from workbench.prompting.limits import GLOBAL, MOST_NODES, count_nodes
+from workbench.prompting.instrumentation import GLOBAL, MOST_NODES, count_nodes
 from workbench.prompting.prompt import Role
 from workbench.prompting.sandbox import MissingVariable, Sandbox
-from workbench.prompting.work import limit_work
+from workbench.prompting.template_errors import compile_tree, explain_failure, find_undeclared, parse
+from workbench.prompting.work_limit import limit_work
 
 MARKER = re.compile(
     r"[ \t]*(?:#+[ \t]*)?(system|developer|user|assistant)(?:\[[^\]\r\n]*\])?[ \t]*:[ \t]*\r?", re.IGNORECASE

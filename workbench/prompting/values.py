@@ -1,8 +1,7 @@
-"""Values: what a template sees of a variable, and the text that stands for it everywhere else.
+"""What a template sees of a variable, and the text that stands for it everywhere else.
 
-A variable is a text wherever it is shown, stored or edited. In a template it has the type that its column, its
-default or its text has: a list can be looped over, an object has its fields, `false` is false, and printed they are
-the text again. Knows nothing of templates or of files.
+A variable is text wherever it is shown, stored or edited. In a template it has the type of its column, its default or
+its text: a list can be looped over, an object has its fields, `false` is false; printed, they are the text again.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class JsonText(str):
     __slots__ = ()
 
 
-class _Shown:
+class _AsWritten:
     """A value that prints as the text it was read from, or as JSON where it was not read from one."""
 
     text: str
@@ -36,11 +35,11 @@ class _Shown:
         return self.text
 
 
-class WholeNumber(_Shown, int):
+class WholeNumber(_AsWritten, int):
     """An integer that prints as it was written."""
 
 
-class RealNumber(_Shown, float):
+class RealNumber(_AsWritten, float):
     """A number that prints as it was written: `1.50` is not 1.5 to a reader."""
 
 
@@ -150,20 +149,20 @@ def find_characters(value: Any) -> set[str]:
     return set(str(value))
 
 
-class Typed(NamedTuple):
+class TypedVariables(NamedTuple):
     """Texts, and the names of those that are the JSON of another type."""
 
     texts: dict[str, str]
     names: tuple[str, ...]
 
 
-def split_typed(variables: Mapping[str, str], known: tuple[str, ...]) -> Typed | None:
+def split_typed(variables: Mapping[str, str], known: tuple[str, ...]) -> TypedVariables | None:
     """Variables of which some are JsonText, as plain texts and names; None where none is. known: names found before."""
     marked = {name for name, text in variables.items() if isinstance(text, JsonText)}
     if not marked:
         return None
     texts = {name: str(text) for name, text in variables.items()}
-    return Typed(texts, tuple(name for name in texts if name in marked or name in known))
+    return TypedVariables(texts, tuple(name for name in texts if name in marked or name in known))
 
 
 _TOO_DEEP = object()
@@ -183,14 +182,14 @@ def _wrap(value: Any, left: int) -> Any:
 def _write(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         yield "{"
-        for place, (key, item) in enumerate(value.items()):
-            yield f"{', ' if place else ''}{json.dumps(str(key), ensure_ascii=False)}: "
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{json.dumps(str(key), ensure_ascii=False)}: "
             yield from _write(item)
         yield "}"
     elif isinstance(value, (list, tuple)):
         yield "["
-        for place, item in enumerate(value):
-            if place:
+        for index, item in enumerate(value):
+            if index:
                 yield ", "
             yield from _write(item)
         yield "]"
@@ -213,4 +212,4 @@ def _read_real(text: str) -> RealNumber:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

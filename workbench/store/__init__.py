@@ -1,1 +1,1 @@
-"""Store: what was run and what came of it, in one SQLite file."""
+"""The store: what was run and what came of it, in one SQLite file."""

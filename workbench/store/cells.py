@@ -1,7 +1,6 @@
-"""Cells: what came of each case on each variant, written in groups and read one by one.
+"""What came of each case on each variant, written in batches and read one by one.
 
-Knows nothing of the order in which they are shown (matrix.py). Variants and metrics are told by their place in the
-run; answers are kept once, however many cells share them.
+Variants and metrics are told by their index in the run; completions are kept once, however many cells share them.
 """
 
 from __future__ import annotations
@@ -13,90 +12,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from workbench.inference.types import Completion, ServerReport
+from workbench.store.cell_records import (
+    NO_COMPLETION,
+    CellRecord,
+    InputRecord,
+    ScoreRecord,
+    ScorerTally,
+    StoredCompletion,
+)
 from workbench.store.store import Store
 
-
-class Answer(msgspec.Struct, frozen=True):
-    """A completion as the store keeps it. digest: of all that determines it. kept: later cells may take it as theirs.
-
-    share_seconds: its part of the time that all requests side by side took. key: the store's number; 0 when it is
-    not there yet. reproducible: it was computed by itself.
-    """
-
-    text: str = ""
-    thinking: str = ""
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    first_seconds: float = 0.0
-    rate: float = 0.0
-    seconds: float = 0.0
-    share_seconds: float = 0.0
-    stop_reason: str | None = None
-    digest: bytes | None = None
-    kept: bool = False
-    key: int = 0
-    reproducible: bool = False
-    notes: str = ""
-
-
-class ScoreRecord(msgspec.Struct, frozen=True):
-    """One judgement; metric: its place in the run's list. more: what else is known of it, in words that the store does
-    not read. unscored: why it should have applied and does not: `error` or `lost`."""
-
-    metric: int
-    value: float
-    applies: bool = True
-    extracted: str = ""
-    explanation: str = ""
-    more: str = ""
-    unscored: str = ""
-
-
-class ScorerTally(msgspec.Struct, frozen=True):
-    """How one metric of a run fared. scores: of how many cells; applied: to how many; error, lost: as in ScoreRecord.
-    reason: of one of those that have no value, those that were lost first."""
-
-    metric: int
-    scores: int
-    applied: int
-    error: int
-    lost: int
-    reason: str = ""
-
-
-class CellRecord(msgspec.Struct, frozen=True):
-    """One finished cell; number: the case's, variant: its place in the run's list."""
-
-    number: int
-    variant: int
-    repeat: int
-    answer: Answer
-    failed: bool = False
-    cached: bool = False
-    cost: float = 0.0
-    error: str = ""
-    hint: str = ""
-    scores: tuple[ScoreRecord, ...] = ()
-
-
-class InputRecord(msgspec.Struct, frozen=True):
-    """One case. body: JSON of all of it but the expected answer."""
-
-    number: int
-    body: str
-    expected: str | None = None
-    line: int = 0
-
-
-_ANSWER = (
-    "text, thinking, prompt_tokens, cached_tokens, output_tokens, first_seconds, rate, seconds, share_seconds,"
-    " stop_reason, reproducible, notes, digest, kept"
-)
-_ANSWER_OF = ", ".join(f"completions.{name.strip()}" for name in _ANSWER.split(","))
-_CELL = f"number, variant, repeat, failed, cached, cost, error, hint, completion, {_ANSWER_OF}"
-_SCORE = "metric, value, applies, extracted, explanation, more, unscored"
+_FIELDS = Completion.__struct_fields__
+_COMPLETION = ", ".join((*_FIELDS, "share_seconds", "digest", "reusable"))
+_COMPLETION_OF = ", ".join(f"completions.{name}" for name in _COMPLETION.split(", "))
+_CELL = f"number, variant, repeat, failed, cached, cost, error, hint, steps, completion, {_COMPLETION_OF}"
+_SCORE = "metric, value, applies, extracted, explanation, details, unscored"
 _SCORES = len(_SCORE.split(","))
+_ONE_CELL = "run = ? AND number = ? AND variant = ? AND repeat = ?"
 _DONE = "run = ? AND variant = ?"
 _WITHOUT_FAILED = " AND NOT failed"
 _WITHOUT_UNSCORED = (
@@ -123,16 +56,23 @@ def add_cells(store: Store, run: int, cells: Sequence[CellRecord], replies: Sequ
     with store.write() as connection:
         connection.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?)", replies)
         done = failed = cached = 0
+        known = _find_cells(connection, run, cells)
         for cell in cells:
-            place = (run, cell.number, cell.variant, cell.repeat)
-            old = _remove(connection, place)
+            index = (run, cell.number, cell.variant, cell.repeat)
+            old = known.get(index[1:])
+            if old:
+                connection.execute(f"DELETE FROM cells WHERE {_ONE_CELL}", index)
+                connection.execute(f"DELETE FROM scores WHERE {_ONE_CELL}", index)
             done += old is None
             failed += cell.failed - (old[0] if old else 0)
             cached += cell.cached - (old[1] if old else 0)
-            key = cell.answer.key or _add_answer(connection, cell.answer)
-            values = (key, cell.failed, cell.cached, cell.cost, _fingerprint(cell), cell.error or None)
+            for answer in cell.answers:
+                _add_completion(connection, answer)
+            key = cell.stored.key or _add_completion(connection, cell.stored)
+            values = (key, cell.failed, cell.cached, cell.cost, _fingerprint(cell))
+            texts = (cell.error or None, cell.hint or None, cell.steps or None)
             connection.execute(
-                "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*place, *values, cell.hint or None)
+                "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*index, *values, *texts)
             )
         connection.executemany(
             "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -160,8 +100,8 @@ def add_inputs(store: Store, run: int, cases: Sequence[InputRecord]) -> None:
                     "INSERT INTO inputs (digest, body, expected) VALUES (?, ?, ?)", (digest, case.body, case.expected)
                 ).lastrowid
             )
-            place = (run, case.number, key, case.line)
-            added += connection.execute("INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?)", place).rowcount
+            index = (run, case.number, key, case.line)
+            added += connection.execute("INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?)", index).rowcount
         connection.execute("UPDATE runs SET cases = cases + ? WHERE key = ?", (added, run))
 
 
@@ -175,18 +115,19 @@ def get_input(store: Store, run: int, number: int) -> InputRecord | None:
     return InputRecord(number, rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
-def read_inputs(store: Store, run: int) -> Iterator[InputRecord]:
-    """Every case of a run, by number."""
+def read_inputs(store: Store, run: int, span: tuple[int, int] | None = None) -> Iterator[InputRecord]:
+    """Every case of a run, by number. span: only those from the first to the last of these numbers."""
     query = (
         "SELECT number, body, expected, line FROM valid_cases AS cases"
         " JOIN inputs ON inputs.key = cases.input WHERE run = ?"
     )
-    return (InputRecord(*row) for row in store.read_many(f"{query} ORDER BY number", (run,)))
+    where, values = (" AND number BETWEEN ? AND ?", (run, *span)) if span else ("", (run,))
+    return (InputRecord(*row) for row in store.read_many(f"{query}{where} ORDER BY number", values))
 
 
 def read_score_details(store: Store, run: int) -> Iterator[tuple[int, int, int, str]]:
     """Case, variant, metric and details of the scores that have any."""
-    query = "SELECT number, variant, metric, more FROM valid_scores WHERE run = ? AND more IS NOT NULL"
+    query = "SELECT number, variant, metric, details FROM valid_scores WHERE run = ? AND details IS NOT NULL"
     return store.read_many(f"{query} ORDER BY number, variant, repeat, metric", (run,))
 
 
@@ -199,13 +140,12 @@ def read_numbers(store: Store, run: int) -> Iterator[int]:
 
 def get_cell(store: Store, run: int, number: int, variant: int, repeat: int) -> CellRecord | None:
     """A finished cell with all its texts."""
-    place = (run, number, variant, repeat)
-    where = "run = ? AND number = ? AND variant = ? AND repeat = ?"
-    rows = store.read(f"SELECT {_CELL} FROM {_FROM} WHERE {where}", place)
+    index = (run, number, variant, repeat)
+    rows = store.read(f"SELECT {_CELL} FROM {_FROM} WHERE {_ONE_CELL}", index)
     if not rows:
         return None
-    query = f"SELECT {_SCORE} FROM valid_scores WHERE {where} ORDER BY metric"
-    return _to_cell(rows[0], tuple(_to_score(row) for row in store.read(query, place)))
+    query = f"SELECT {_SCORE} FROM valid_scores WHERE {_ONE_CELL} ORDER BY metric"
+    return _to_cell(rows[0], tuple(_to_score(row) for row in store.read(query, index)))
 
 
 def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
@@ -225,20 +165,20 @@ def read_cells(store: Store, run: int) -> Iterator[CellRecord]:
         yield _to_cell(row, tuple(own))
 
 
-def read_places(store: Store, run: int, variant: int, failed: bool = True) -> Iterator[tuple[int, int]]:
+def read_finished(store: Store, run: int, variant: int, failed: bool = True) -> Iterator[tuple[int, int]]:
     """Case and repeat of every cell of a variant that is done, its scores too; failed: those that failed as well."""
     where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
     return store.read_many(f"SELECT number, repeat FROM valid_cells AS cells WHERE {where}", (run, variant), 5000)
 
 
-def count_places(store: Store, run: int, variant: int, failed: bool = True) -> int:
+def count_finished(store: Store, run: int, variant: int, failed: bool = True) -> int:
     """How many there are of those that `read_places` gives."""
     where = _DONE + _WITHOUT_UNSCORED + ("" if failed else _WITHOUT_FAILED)
     return int(store.read(f"SELECT count(*) FROM valid_cells AS cells WHERE {where}", (run, variant))[0][0])
 
 
 def tally_scorers(store: Store, run: int) -> tuple[ScorerTally, ...]:
-    """How each metric of a run fared, by its place."""
+    """How each metric of a run fared, by its index."""
     query = (
         "SELECT metric, count(*), sum(applies), sum(unscored = 'error'), sum(unscored = 'lost') FROM valid_scores"
         " WHERE run = ? GROUP BY metric ORDER BY metric"
@@ -260,12 +200,19 @@ def has_unscored(store: Store, run: int) -> bool:
     return bool(store.read("SELECT 1 FROM valid_scores WHERE run = ? AND unscored IS NOT NULL LIMIT 1", (run,)))
 
 
-def find_answer(store: Store, digest: bytes) -> Answer | None:
-    """The answer that was kept for exactly this question."""
-    whole = "is_utf8(CAST(text AS BLOB)) AND is_utf8(CAST(thinking AS BLOB))"  # a damaged one is asked for again
-    query = f"SELECT {_ANSWER}, key FROM valid_completions WHERE digest = ? AND kept AND {whole}"
-    rows = store.read(query, (digest,))
-    return _to_answer(rows[0]) if rows else None
+def find_completions(store: Store, digests: Sequence[bytes]) -> dict[bytes, StoredCompletion]:
+    """The reusable completions under these digests.
+
+    Queries for many: with every query a thread gives Python's lock away and waits for its turn again.
+    """
+    whole = "is_utf8(CAST(text AS BLOB)) AND is_utf8(CAST(thinking AS BLOB))"  # a damaged one is made again
+    found: dict[bytes, StoredCompletion] = {}
+    for start in range(0, len(digests), 500):
+        part = digests[start : start + 500]
+        marks = ", ".join("?" * len(part))
+        query = f"SELECT {_COMPLETION}, key FROM valid_completions WHERE digest IN ({marks}) AND reusable AND {whole}"
+        found.update((one.digest, one) for one in map(_to_completion, store.read(query, part)) if one.digest)
+    return found
 
 
 def find_reply(store: Store, digest: bytes) -> str | None:
@@ -274,57 +221,80 @@ def find_reply(store: Store, digest: bytes) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def count_answers(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
+def count_completions(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
     """How many of these questions, each a digest and the most tokens, have an answer that is no longer."""
     found = 0
     for start in range(0, len(questions), 500):
         part = dict(questions[start : start + 500])
         marks = ", ".join("?" * len(part))
-        query = f"SELECT digest, output_tokens FROM valid_completions WHERE kept AND digest IN ({marks})"
+        query = f"SELECT digest, output_tokens FROM valid_completions WHERE reusable AND digest IN ({marks})"
         lengths: dict[bytes, int] = dict(store.read(query, list(part)))
         found += sum(1 for digest, most in questions[start : start + 500] if lengths.get(digest, most + 1) <= most)
     return found
 
 
-def _remove(connection: sqlite3.Connection, place: tuple[int, int, int, int]) -> tuple[int, int] | None:
-    """Take a cell out; whether it had failed and was cached, None when there was none."""
-    where = "WHERE run = ? AND number = ? AND variant = ? AND repeat = ?"
-    old: tuple[int, int] | None = connection.execute(
-        f"SELECT failed IS 1, cached IS 1 FROM cells {where}", place
-    ).fetchone()
-    if old:
-        connection.execute(f"DELETE FROM cells {where}", place)
-        connection.execute(f"DELETE FROM scores {where}", place)
-    return old
+def _find_cells(
+    connection: sqlite3.Connection, run: int, cells: Sequence[CellRecord]
+) -> dict[tuple[int, int, int], tuple[int, int]]:
+    """Those of the cells that are there already, by case, variant and repeat: whether they failed and were cached."""
+    numbers = list({cell.number for cell in cells})
+    marks = ", ".join("?" * len(numbers))
+    query = f"SELECT number, variant, repeat, failed IS 1, cached IS 1 FROM cells WHERE run = ? AND number IN ({marks})"
+    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in connection.execute(query, (run, *numbers))}
 
 
-def _add_answer(connection: sqlite3.Connection, answer: Answer) -> int | None:
-    """The answer's key; an empty one needs none. Where another one is kept for the same question already, it stays."""
-    if answer == _NONE:
+def _add_completion(connection: sqlite3.Connection, stored: StoredCompletion) -> int | None:
+    """The completion's key; an empty one needs none. Where another one is kept for the same question already, it
+    stays."""
+    if stored == NO_COMPLETION:
         return None
-    values = tuple(getattr(answer, name.strip()) for name in _ANSWER.split(","))
+    values = [_write_field(getattr(stored.completion, name)) for name in _FIELDS]
+    values += [stored.share_seconds, stored.digest, stored.reusable]
     marks = ", ".join("?" * len(values))
-    insert = f"INTO completions ({_ANSWER}) VALUES ({marks})"
+    insert = f"INTO completions ({_COMPLETION}) VALUES ({marks})"
     cursor = connection.execute(f"INSERT OR IGNORE {insert}", values)
     if cursor.rowcount == 0:
         cursor = connection.execute(f"INSERT {insert}", (*values[:-1], False))
     return cursor.lastrowid
 
 
-_NONE = Answer()
+def _write_field(value: Any) -> Any:
+    """A tuple of sentences is kept as lines, what a server said as JSON."""
+    if isinstance(value, ServerReport):
+        return msgspec.json.encode(value).decode()
+    return "\n".join(value) if isinstance(value, tuple) else value
 
 
-def _to_answer(row: tuple[Any, ...]) -> Answer:
-    """row: _ANSWER and the key."""
-    return Answer(*(*row[:10], row[12], bool(row[13]), row[14], bool(row[10]), row[11]))
+def _read_field(name: str, value: Any) -> Any:
+    """A field as the value's default has it: lines as a tuple, 0 and 1 as a truth value."""
+    if name == "server":
+        return _read_report(value)
+    usual = getattr(NO_COMPLETION.completion, name)
+    if isinstance(usual, tuple):
+        return tuple(value.splitlines())
+    return bool(value) if isinstance(usual, bool) else value
+
+
+def _read_report(text: str | None) -> ServerReport | None:
+    """What a server said; None where it said nothing, or that is damaged."""
+    try:
+        return msgspec.json.decode(text, type=ServerReport) if text else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _to_completion(row: tuple[Any, ...]) -> StoredCompletion:
+    """row: _COMPLETION and the key."""
+    fields, (share, digest, reusable, key) = row[: len(_FIELDS)], row[len(_FIELDS) :]
+    completion = Completion(*map(_read_field, _FIELDS, fields))
+    return StoredCompletion(completion, share, digest, bool(reusable), key)
 
 
 def _to_cell(row: tuple[Any, ...], scores: tuple[ScoreRecord, ...]) -> CellRecord:
-    number, variant, repeat, failed, cached, cost, error, hint, key = row[:9]
-    answer = Answer() if key is None else _to_answer((*row[9:], key))
-    return CellRecord(
-        number, variant, repeat, answer, bool(failed), bool(cached), cost, error or "", hint or "", scores
-    )
+    number, variant, repeat, failed, cached, cost, error, hint, steps, key = row[:10]
+    stored = NO_COMPLETION if key is None else _to_completion((*row[10:], key))
+    texts = (error or "", hint or "")
+    return CellRecord(number, variant, repeat, stored, bool(failed), bool(cached), cost, *texts, scores, steps or "")
 
 
 def _to_score(row: tuple[Any, ...]) -> ScoreRecord:
@@ -332,7 +302,7 @@ def _to_score(row: tuple[Any, ...]) -> ScoreRecord:
 
 
 def _values(score: ScoreRecord) -> tuple[Any, ...]:
-    texts = (score.extracted or None, score.explanation or None, score.more or None, score.unscored or None)
+    texts = (score.extracted or None, score.explanation or None, score.details or None, score.unscored or None)
     return (score.metric, score.value, score.applies, *texts)
 
 
@@ -341,10 +311,11 @@ def _fingerprint(cell: CellRecord) -> int | None:
     if cell.failed:
         return None
     return int.from_bytes(
-        hashlib.blake2b(cell.answer.text.strip().encode(errors="surrogatepass"), digest_size=6).digest(), "big"
+        hashlib.blake2b(cell.stored.completion.text.strip().encode(errors="surrogatepass"), digest_size=6).digest(),
+        "big",
     )
 
 
 def _digest(body: str, expected: str | None) -> bytes:
-    told = body if expected is None else f"{body}\0{expected}"
-    return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
+    content = body if expected is None else f"{body}\0{expected}"
+    return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=16).digest()

@@ -1,7 +1,4 @@
-"""Damage: which rows of a run cannot be read, named and counted.
-
-Knows nothing of what the rows mean.
-"""
+"""Damage: which rows of a run cannot be read, named and counted."""
 
 from __future__ import annotations
 
@@ -34,9 +31,9 @@ class Damage(NamedTuple):
     rows: tuple[DamagedRow, ...]
 
 
-_PLACES = {
-    "variants": "NULL, t.place, NULL",
-    "metrics": "NULL, NULL, t.place",
+_POSITIONS = {
+    "variants": "NULL, t.position, NULL",
+    "metrics": "NULL, NULL, t.position",
     "cases": "t.number, NULL, NULL",
     "cells": "t.number, t.variant, NULL",
     "scores": "t.number, t.variant, t.metric",
@@ -56,16 +53,16 @@ _TEXTS = {
     "cases": ("valid_cases AS t JOIN inputs AS i ON i.key = t.input", _is_broken("i.body", "i.expected")),
     "cells": (
         "valid_cells AS t LEFT JOIN main.completions AS c ON c.key = t.completion",
-        _is_broken("c.text", "c.thinking", "c.notes", "t.error", "t.hint"),
+        _is_broken("c.text", "c.thinking", "c.notes", "t.error", "t.hint", "t.steps"),
     ),
-    "scores": ("valid_scores AS t", _is_broken("t.extracted", "t.explanation", "t.more")),
+    "scores": ("valid_scores AS t", _is_broken("t.extracted", "t.explanation", "t.details")),
 }
 
 
 def find_damage(store: Store, run: int) -> Iterator[Damage]:
     """What is left out of a run because it cannot be read, table by table, and what is missing from it: `missing cases`
     and `missing cells`, by the run's own counts. Reads no texts."""
-    for table in _PLACES:
+    for table in _POSITIONS:
         yield from _find(store, run, table, table, f"main.{table} AS t", f"NOT {sound(table)}")
     query = (
         "SELECT cases - (SELECT count(*) FROM main.cases WHERE run = valid_runs.key),"
@@ -99,14 +96,14 @@ def describe_damaged_runs(store: Store) -> str:
 
 def _find(store: Store, run: int, kind: str, table: str, source: str, where: str) -> Iterator[Damage]:
     found = f"FROM {source} WHERE t.run = ? AND {where}"
-    rows = store.read(f"SELECT {_PLACES[table]} {found} LIMIT ?", (run, _NAMED))
+    rows = store.read(f"SELECT {_POSITIONS[table]} {found} LIMIT ?", (run, _NAMED))
     if not rows:
         return
     count = len(rows)
     if count == _NAMED:
         ((count,),) = store.read(f"SELECT count(*) {found}", (run,))
-    yield Damage(kind, count, tuple(DamagedRow(*map(_read_place, row)) for row in rows))
+    yield Damage(kind, count, tuple(DamagedRow(*map(_read_position, row)) for row in rows))
 
 
-def _read_place(value: object) -> int | None:
+def _read_position(value: object) -> int | None:
     return value if isinstance(value, int) else None

@@ -1,7 +1,4 @@
-"""Fingerprints of large files, read once and remembered for as long as size and time of change stay the same.
-
-Knows nothing of what the files are.
-"""
+"""Fingerprints of large files, read once and remembered for as long as size and time of change stay the same."""
 
 from __future__ import annotations
 

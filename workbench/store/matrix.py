@@ -1,6 +1,6 @@
 """The matrix of a run as the store sees it: which rows, in which order, and a page of them.
 
-Knows nothing of screens. Variants and metrics are told by their place in the run.
+Variants and metrics are told by their index in the run.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def read_numbers(store: Store, run: int) -> Iterator[tuple[Any, ...]]:
     seconds in all and cost of every finished cell."""
     return store.read_many(
         "SELECT number, variant, repeat, failed, cached, coalesce(prompt_tokens, 0), coalesce(output_tokens, 0),"
-        " coalesce(first_seconds, 0.0), coalesce(rate, 0.0), coalesce(seconds, 0.0), cost FROM valid_cells"
+        " coalesce(seconds_to_first_token, 0.0), coalesce(tokens_per_second, 0.0), coalesce(elapsed_seconds, 0.0), cost"
+        " FROM valid_cells"
         " LEFT JOIN completions ON completions.key = completion WHERE run = ? ORDER BY number, variant, repeat",
         (run,),
         5000,

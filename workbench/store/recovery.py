@@ -1,8 +1,7 @@
-"""Recovery: a damaged store is copied aside, and what its tables still give takes its place, row by row.
+"""A damaged store is copied aside, and what its tables still give takes its place, row by row.
 
 The damaged file is kept as a copy and never deleted. The new content goes through SQLite's own backup, so that other
-processes which have the file open see it too; a file that is no database at all is moved and a new one made. Knows
-nothing of what the rows mean.
+processes which have the file open see it too; a file that is no database at all is moved and a new one made.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 from workbench import files
 from workbench.errors import StoreError
-from workbench.store.schema import MIGRATIONS
+from workbench.store.schema import MIGRATIONS, UPGRADED_TEXTS
 from workbench.store.validity import COLUMNS, find_missing_columns, typed
 
 try:
@@ -36,14 +35,39 @@ _DOUBLINGS = 62  # beyond lies no number that SQLite can hold
 _ABSENT: Mapping[str, Mapping[str, str]] = {
     "runs": {"options": "'{}'", "folder": "''", "dataset": "''", "digest": "''", "state": "'stopped'"},
     "completions": {
-        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens", "kept"), "0"),
-        **dict.fromkeys(("first_seconds", "rate", "seconds", "share_seconds"), "0.0"),
+        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens", "thinking_tokens", "reusable"), "0"),
+        **dict.fromkeys(
+            (
+                "seconds_to_first_token",
+                "seconds_to_first_answer_token",
+                "tokens_per_second",
+                "elapsed_seconds",
+                "share_seconds",
+            ),
+            "0.0",
+        ),
         "thinking": "''",
     },
     "cells": {"failed": "error IS NOT NULL", "cached": "0", "cost": "0.0"},
     "cases": {"line": "0"},
 }
 """What a row has where its table lost the column, as far as that is safe to say: no score and no direction is."""
+
+
+_FORMER: Mapping[str, Mapping[str, str]] = {
+    "completions": {
+        "reusable": "kept",
+        "seconds_to_first_token": "first_seconds",
+        "seconds_to_first_answer_token": "first_answer_seconds",
+        "tokens_per_second": "rate",
+        "elapsed_seconds": "seconds",
+        "deterministic": "reproducible",
+    },
+    "scores": {"details": "more"},
+    "variants": {"position": "place"},
+    "metrics": {"position": "place"},
+}
+"""What columns were called up to version 7, whose files may be damaged too."""
 
 
 class Recovery(NamedTuple):
@@ -59,16 +83,16 @@ class Recovery(NamedTuple):
     @property
     def sentence(self) -> str:
         """What happened, for a person."""
-        told = f"The store {self.path} was damaged; that file is kept as {self.aside.name}."
+        text = f"The store {self.path} was damaged; that file is kept as {self.aside.name}."
         if not self.rows.total():
-            return f"{told} Nothing in it could be read: the store begins anew."
+            return f"{text} Nothing in it could be read: the store begins anew."
         kept = f"{self.rows['runs']:,} runs with {self.rows['cells']:,} cells and {self.rows['votes']:,} votes"
-        told += f" Recovered from it: {kept}."
+        text += f" Recovered from it: {kept}."
         if self.lost.total():
-            told += f" {self.lost.total():,} rows could not be recovered."
+            text += f" {self.lost.total():,} rows could not be recovered."
         if self.torn:
-            told += f" Parts of these tables are lost: {', '.join(self.torn)}."
-        return told
+            text += f" Parts of these tables are lost: {', '.join(self.torn)}."
+        return text
 
 
 def is_damaged(path: Path) -> bool:
@@ -81,12 +105,12 @@ def is_damaged(path: Path) -> bool:
             ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
             return found != "ok" or bool(find_missing_columns(connection))
     except SQLITE_ERRORS as error:
-        if tells_damage(error):
+        if is_damage_error(error):
             return True
         raise
 
 
-def tells_damage(error: Exception) -> bool:
+def is_damage_error(error: Exception) -> bool:
     """Whether SQLite said by an error that a file is damaged, or is none of its own."""
     if isinstance(error, UnicodeDecodeError):
         return True
@@ -102,7 +126,7 @@ def recover(path: Path, sure: bool = False) -> Recovery | None:
     Raises StoreError when the folder cannot be written; the file is then as it was.
     """
     try:
-        with _alone(path.parent):
+        with _exclusive(path.parent):
             return _recover(path) if sure or is_damaged(path) else None
     except (OSError, *SQLITE_ERRORS) as error:
         raise StoreError(
@@ -120,10 +144,11 @@ def _recover(path: Path) -> Recovery:
             target.execute(f"PRAGMA page_size = {_read_page_size(path)}")
             for step in MIGRATIONS:
                 target.executescript(step)
-            head = fresh.read_bytes()[: _read_page_size(path)]
+            head = _read_schema_pages(target, fresh)
             copied = _copy_all(path, target, Recovery(path, path, Counter(), Counter(), ()))
             if set(copied.torn) & {"runs", "inputs", "completions", "cells"}:
                 copied = _copy_under_new_head(path, target, copied, head)
+            target.executescript(UPGRADED_TEXTS)
             target.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             aside = _name_aside(path)
             if not _put_into(target, path, aside):
@@ -136,19 +161,31 @@ def _recover(path: Path) -> Recovery:
     return copied._replace(path=path, aside=aside)
 
 
-def _copy_under_new_head(path: Path, target: sqlite3.Connection, copied: Recovery, head: bytes) -> Recovery:
-    """Copy again from the file under the first page of a new store: where the first page is damaged, so are the places
-    of all tables, which lie where those of any new store do (those of later versions may not).
+def _read_schema_pages(connection: sqlite3.Connection, path: Path) -> dict[int, bytes]:
+    """The pages of a new store, by number from 0, in which no table or index lies: those of its schema."""
+    size, data = _read_page_size(path), path.read_bytes()
+    roots = {root for (root,) in connection.execute("SELECT rootpage FROM sqlite_schema")}
+    pages = range(len(data) // size)
+    return {page: data[page * size : (page + 1) * size] for page in pages if page + 1 not in roots}
 
-    head: that page. The layout is that of https://www.sqlite.org/fileformat2.html, the file's pages at byte 28.
+
+def _copy_under_new_head(path: Path, target: sqlite3.Connection, copied: Recovery, head: dict[int, bytes]) -> Recovery:
+    """Copy again from the file under the schema of a new store: where the schema is damaged, so are the places of all
+    tables, which lie where those of any new store do (those of later versions may not).
+
+    head: the pages of that schema. The layout is that of https://www.sqlite.org/fileformat2.html: at byte 28, how many
+    pages the file has.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}.head.tmp")
     try:
         files.make_private(scratch)
         shutil.copyfile(path, scratch)
-        pages = scratch.stat().st_size // len(head)
+        size = len(head[0])
+        pages = scratch.stat().st_size // size
         with scratch.open("r+b") as stream:
-            stream.write(head[:28] + pages.to_bytes(4, "big") + head[32:])
+            for page, content in head.items():
+                stream.seek(page * size)
+                stream.write(content if page else content[:28] + pages.to_bytes(4, "big") + content[32:])
         return _copy_all(scratch, target, copied, doubtful=True)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
@@ -182,7 +219,7 @@ def _put_into(target: sqlite3.Connection, path: Path, aside: Path) -> bool:
             target.backup(damaged)
         return True
     except SQLITE_ERRORS as error:
-        if not tells_damage(error):
+        if not is_damage_error(error):
             raise
     for suffix in reversed(_SIDE_FILES):
         path.with_name(path.name + suffix).unlink(missing_ok=True)  # the copy is there
@@ -199,17 +236,20 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, co
         there = {row[1] for row in source.execute(f"PRAGMA main.table_info({table})")}
     except SQLITE_ERRORS:
         return True
-    names = [name for name in COLUMNS[table] if name in there]
+    former = {name: old for name, old in _FORMER.get(table, {}).items() if name not in there and old in there}
+    names = [name for name in COLUMNS[table] if name in there or name in former]
     if not names:
         return True
-    absent = {name: told for name, told in _ABSENT.get(table, {}).items() if name not in there}
+    absent = {name: value for name, value in _ABSENT.get(table, {}).items() if name not in names}
     if "error" not in there:
         absent.pop("failed", None)
-    told = ", ".join((*names, *absent.values()))
+    values = ", ".join((*(former.get(name, name) for name in names), *absent.values()))
     marks = ", ".join("?" * (len(names) + len(absent)))
     insert = f"INSERT INTO {table} ({', '.join((*names, *absent))}) VALUES ({marks})"
     rows = f"(SELECT * FROM main.{table} AS t WHERE {typed(table, 't')})" if doubtful else f"main.{table}"
-    walk = _Walk(source, f"SELECT {told} FROM {rows}", names, _list_run_keys(target))
+    walk = _TableWalk(
+        source, f"SELECT {values} FROM {rows}", [former.get(name, name) for name in names], _list_run_keys(target)
+    )
     for row in walk.rows():
         try:
             copied.rows[table] += target.execute(insert, row).rowcount
@@ -224,7 +264,7 @@ def _list_run_keys(target: sqlite3.Connection) -> list[int]:
     return [key for (key,) in target.execute("SELECT key FROM runs")]
 
 
-class _Walk:
+class _TableWalk:
     """The rows of a table that can be read: from its beginning on, from its end back, and beyond each damaged place."""
 
     def __init__(self, source: sqlite3.Connection, query: str, names: list[str], runs: list[int]) -> None:
@@ -236,7 +276,7 @@ class _Walk:
         yield from self._read("")
         if not self.torn:
             return
-        key = next((name for name in ("key", "number", "place") if name in self._names), None)
+        key = next((name for name in ("key", "number", "position", "place") if name in self._names), None)
         if key is None:
             yield from self._read(f"ORDER BY {self._names[0]} DESC")
             return
@@ -266,7 +306,7 @@ def _name_aside(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _exclusive(folder: Path) -> Iterator[None]:
     """No other process recovers a store in this folder meanwhile."""
     if fcntl is None:
         yield

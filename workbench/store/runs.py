@@ -1,7 +1,4 @@
-"""Runs: what was carried out, when, and how far it came.
-
-Knows nothing of what a bench means: its text is kept as it is.
-"""
+"""Runs: what was carried out, when, and how far it came."""
 
 from __future__ import annotations
 
@@ -86,14 +83,14 @@ def create_run(store: Store, run: Run, variants: Sequence[str], metrics: Sequenc
             (_write_number(moment), *values, run.note, run.owner),
         ).lastrowid
         connection.executemany(
-            "INSERT INTO variants (run, place, name) VALUES (?, ?, ?)",
-            [(key, place, name) for place, name in enumerate(variants)],
+            "INSERT INTO variants (run, position, name) VALUES (?, ?, ?)",
+            [(key, index, name) for index, name in enumerate(variants)],
         )
         connection.executemany(
             "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (key, place, one.name, one.lower_is_better, one.binary, one.free, one.threshold)
-                for place, one in enumerate(metrics)
+                (key, index, one.name, one.lower_is_better, one.binary, one.free, one.threshold)
+                for index, one in enumerate(metrics)
             ],
         )
     assert key is not None
@@ -138,10 +135,10 @@ def find_run(store: Store, wanted: str, removed: bool = False) -> Run:
         raise StoreError(
             f"The record of run {damaged[0]} is damaged and cannot be read.", "`workbench runs` lists others."
         )
-    place = "in the trash" if removed else "in the store"
+    index = "in the trash" if removed else "in the store"
     near = f"the newest are {', '.join(run.id for run in runs[:5])}" if runs else "there is none at all"
     hint = "Pin one: workbench runs --pin RUN" if wanted == "baseline" else "`workbench runs` lists them all."
-    raise StoreError(f"No run {place} is called {wanted!r}; {near}.", hint)
+    raise StoreError(f"No run {index} is called {wanted!r}; {near}.", hint)
 
 
 def change_run(store: Store, key: int, **values: Any) -> None:
@@ -185,8 +182,8 @@ def erase_removed(store: Store) -> tuple[str, ...]:
         if erased:
             connection.execute("DELETE FROM inputs WHERE key NOT IN (SELECT input FROM cases)")
             connection.execute(
-                "DELETE FROM completions WHERE NOT kept AND key NOT IN (SELECT completion FROM cells WHERE completion"
-                " IS NOT NULL)"
+                "DELETE FROM completions WHERE NOT reusable AND key NOT IN"
+                " (SELECT completion FROM cells WHERE completion IS NOT NULL)"
             )
     return tuple(run.id for run in erased)
 
@@ -194,37 +191,37 @@ def erase_removed(store: Store) -> tuple[str, ...]:
 def get_variants(store: Store, key: int) -> tuple[str, ...]:
     """The names of a run's variants, in the person's order. One whose name cannot be read gets another, so that the
     places of those after it stay."""
-    names = dict(store.read("SELECT place, name FROM valid_variants WHERE run = ?", (key,)))
-    return _fill_places(names, count_places(store, "variants", key), "variant")
+    names = dict(store.read("SELECT position, name FROM valid_variants WHERE run = ?", (key,)))
+    return _fill_positions(names, count_positions(store, "variants", key), "variant")
 
 
 def get_metrics(store: Store, key: int) -> tuple[MetricRecord, ...]:
     """A run's metrics, in the bench's order; one that cannot be read keeps its place, under another name and without
     values."""
-    query = "SELECT place, name, lower_is_better, is_binary, is_free, threshold FROM valid_metrics WHERE run = ?"
-    rows = {place: values for place, *values in store.read(query, (key,))}
-    names = _fill_places(
-        {place: str(values[0]) for place, values in rows.items()}, count_places(store, "metrics", key), "metric"
+    query = "SELECT position, name, lower_is_better, is_binary, is_free, threshold FROM valid_metrics WHERE run = ?"
+    rows = {index: values for index, *values in store.read(query, (key,))}
+    names = _fill_positions(
+        {index: str(values[0]) for index, values in rows.items()}, count_positions(store, "metrics", key), "metric"
     )
     found = []
-    for place, name in enumerate(names):
-        _, lower, binary, free, threshold = rows.get(place, (name, 0, 0, 0, None))
+    for index, name in enumerate(names):
+        _, lower, binary, free, threshold = rows.get(index, (name, 0, 0, 0, None))
         found.append(MetricRecord(name, bool(lower), bool(binary), bool(free), threshold))
     return tuple(found)
 
 
-def count_places(store: Store, table: Literal["variants", "metrics"], key: int) -> int:
+def count_positions(store: Store, table: Literal["variants", "metrics"], key: int) -> int:
     """How many places a run's variants or metrics take, those that cannot be read among them."""
-    place = "typeof(place) = 'integer' AND place BETWEEN 0 AND 9999"
-    ((count,),) = store.read(f"SELECT coalesce(max(place) + 1, 0) FROM {table} WHERE run = ? AND {place}", (key,))
+    index = "typeof(position) = 'integer' AND position BETWEEN 0 AND 9999"
+    ((count,),) = store.read(f"SELECT coalesce(max(position) + 1, 0) FROM {table} WHERE run = ? AND {index}", (key,))
     return int(count)
 
 
-def _fill_places(names: Mapping[int, str], count: int, kind: str) -> tuple[str, ...]:
+def _fill_positions(names: Mapping[int, str], count: int, kind: str) -> tuple[str, ...]:
     """The names by their places, each different; the number of a place stands for one that is missing."""
     filled: dict[str, None] = {}
-    for place in range(count):
-        name = names.get(place, f"{kind} {place + 1} (unreadable)")
+    for index in range(count):
+        name = names.get(index, f"{kind} {index + 1} (unreadable)")
         while name in filled:
             name += "*"
         filled[name] = None

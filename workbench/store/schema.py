@@ -1,9 +1,11 @@
 """The store's tables, as the steps that lead from an empty file to them.
 
-Knows nothing of who fills them. A step that was ever shipped is never edited: a change is a further step.
+A step that was ever shipped is never edited: a change is a further step.
 """
 
 from __future__ import annotations
+
+import re
 
 _FIRST = """
 CREATE TABLE runs (
@@ -125,5 +127,73 @@ UPDATE scores SET unscored = 'error' WHERE NOT applies AND (explanation LIKE 'Th
     OR explanation LIKE 'It ended badly % times in a row%');
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _VOTES, _MODES, _BASES_THAT_MOVED, _NOTES, _UNSCORED)
-"""Each takes the store one version further; the file's user_version counts those that were carried out."""
+_THINKING = """
+ALTER TABLE completions ADD COLUMN thinking_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE completions ADD COLUMN first_answer_seconds REAL NOT NULL DEFAULT 0.0;
+UPDATE completions SET first_answer_seconds = first_seconds WHERE thinking = '';
+"""
+"""Of earlier answers with reasoning nobody knows when it ended."""
+
+_FIELD_NAMES = """
+ALTER TABLE completions RENAME COLUMN kept TO reusable;
+ALTER TABLE completions RENAME COLUMN first_seconds TO seconds_to_first_token;
+ALTER TABLE completions RENAME COLUMN first_answer_seconds TO seconds_to_first_answer_token;
+ALTER TABLE completions RENAME COLUMN rate TO tokens_per_second;
+ALTER TABLE completions RENAME COLUMN seconds TO elapsed_seconds;
+ALTER TABLE completions RENAME COLUMN reproducible TO deterministic;
+ALTER TABLE scores RENAME COLUMN more TO details;
+ALTER TABLE variants RENAME COLUMN place TO position;
+ALTER TABLE metrics RENAME COLUMN place TO position;
+"""
+"""The columns of a completion are named as the fields of `Completion`, which are read and written by these names."""
+
+UPGRADED_TEXTS = """
+UPDATE origins SET body = json_remove(json_set(body, '$.variant.deterministic', json('true')), '$.variant.reproducible')
+    WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.variant.reproducible') END;
+UPDATE origins SET body = json_remove(
+        json_set(body, '$.prompt.unsupported', json_extract(body, '$.prompt.unused')), '$.prompt.unused')
+    WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.prompt.unused') END IS NOT NULL;
+UPDATE replies SET body = json_remove(body, '$.completion.reproducible')
+    WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.completion.reproducible') END IS NOT NULL;
+UPDATE runs SET options = json_remove(
+        json_set(options, '$.concurrency', json_extract(options, '$.at_once')), '$.at_once')
+    WHERE CASE WHEN json_valid(options) THEN json_extract(options, '$.at_once') END IS NOT NULL;
+"""
+"""The same for what is kept as JSON; it may be carried out again."""
+
+_SERVERS = "ALTER TABLE completions ADD COLUMN server TEXT;"
+"""JSON of a ServerReport; NULL for an answer of an engine on this machine."""
+
+_CELL_STEPS = "ALTER TABLE cells ADD COLUMN steps TEXT;"
+"""JSON of the calls of a cell that makes several; NULL for one that makes one. In the cell's row, as the text of all
+tables has to stay short."""
+
+_SPLITS = """
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(replace(sql, char(10), ' '), ', ', ',');
+PRAGMA writable_schema = OFF;
+CREATE TABLE splits (digest BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+"""How datasets were divided for prompt searches. The text of the other tables loses its white space, for the first page
+has no room left."""
+
+_STEPS = (
+    _FIRST,
+    _VOTES,
+    _MODES,
+    _BASES_THAT_MOVED,
+    _NOTES,
+    _UNSCORED,
+    _THINKING,
+    _FIELD_NAMES + UPGRADED_TEXTS,
+    _SERVERS,
+    _CELL_STEPS,
+    _SPLITS,
+)
+
+MIGRATIONS: tuple[str, ...] = tuple(re.sub(r"\n +", "\n", step) for step in _STEPS)
+"""Each takes the store one version further; the file's user_version counts those that were carried out.
+
+Without their indentation, which SQLite would keep: the text of all tables has to stay within the file's first page of
+4,096 bytes, of which recovery.py knows how to make a new one.
+"""

@@ -1,7 +1,7 @@
 """The store's file: opened, brought up to date, read and written safely by several threads and processes.
 
-Knows nothing of what is kept in it. A change is on the disk's way before `write` returns: a killed process loses
-nothing of it; a power cut may take the last moments, and never leaves the file torn.
+A change is on its way to the disk before `write` returns: a killed process loses nothing of it; a power cut may take
+the last moments, and never leaves the file torn.
 """
 
 from __future__ import annotations
@@ -14,15 +14,33 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench import files
 from workbench.errors import StoreBlockedError, StoreError
-from workbench.store.recovery import SQLITE_ERRORS, recover, tells_damage
+from workbench.store.recovery import SQLITE_ERRORS, is_damage_error, recover
 from workbench.store.schema import MIGRATIONS
-from workbench.store.validity import create_views, find_missing_columns, is_utf8
+from workbench.store.validity import create_views, drop_views, find_missing_columns, is_utf8
 
 _RETRY_SECONDS = 0.02
+
+
+class _ThreadConnection(NamedTuple):
+    """A thread's connection. in_use: held while the thread works with it: closing it then would end the process."""
+
+    connection: sqlite3.Connection
+    in_use: threading.RLock
+
+    def close(self) -> None:
+        """Stop what is read and wait for what is written; then close."""
+        while not self.in_use.acquire(timeout=_RETRY_SECONDS):
+            with contextlib.suppress(sqlite3.Error):
+                if not self.connection.in_transaction:
+                    self.connection.interrupt()
+        try:
+            self.connection.close()
+        finally:
+            self.in_use.release()
 
 
 class Store:
@@ -41,7 +59,7 @@ class Store:
         self._busy_seconds = busy_seconds
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[_ThreadConnection] = []
         try:
             files.make_folder(path.parent)
             self._make_private()
@@ -52,24 +70,30 @@ class Store:
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows of a query."""
-        with self._explained():
-            return self._connection().execute(query, values).fetchall()
+        with self._explained(), self._connection() as connection:
+            return connection.execute(query, values).fetchall()
 
     def read_many(self, query: str, values: Sequence[Any] = (), at_once: int = 500) -> Iterator[Any]:
         """The rows of a query of any size, held a few at a time, as they stood when it began."""
         with self._explained():
-            cursor = self._connection().execute(query, values)
-            while rows := cursor.fetchmany(at_once):
+            held = self._own()
+            with held.in_use:
+                cursor = held.connection.execute(query, values)
+                rows = cursor.fetchmany(at_once)
+            while rows:
                 yield from rows
+                with held.in_use:
+                    rows = cursor.fetchmany(at_once)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all that is done in it is kept when it ends, or nothing of it when it fails."""
+        """A transaction: all that is done in it is kept when it ends, or nothing of it when it fails. One inside
+        another of the same thread is a part of it."""
         with self._explained(), self._transaction() as connection:
             yield connection
 
     def close(self) -> None:
-        """Close the file; no method may be called after it."""
+        """Close the file, from any thread; no method may be called after it. What another thread reads is stopped."""
         with self._lock:
             connections, self._connections = self._connections, []
             self._local = threading.local()
@@ -78,15 +102,18 @@ class Store:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")  # a full disk may have done so already
-            raise
+        with self._connection() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")  # a full disk may have done so already
+                raise
 
     def _make_private(self) -> None:
         """Prompts and answers are the user's own affair; SQLite gives its other files the rights of this one."""
@@ -97,15 +124,27 @@ class Store:
                 if other.exists():
                     files.make_private(other)
 
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's own connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
-            )
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's own connection, which is not closed while it is used."""
+        held = self._own()
+        with held.in_use:
+            yield held.connection
+
+    def _own(self) -> _ThreadConnection:
+        held: _ThreadConnection | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = self._connect()
+        return held
+
+    def _connect(self) -> _ThreadConnection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        held = _ThreadConnection(connection, threading.RLock())
+        with held.in_use:
             with self._lock:
-                self._connections.append(connection)
+                self._connections.append(held)
             # a file from elsewhere may bring triggers and views of its own
             connection.executescript(
                 "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
@@ -115,19 +154,19 @@ class Store:
             connection.create_function("holds_inside", 2, _holds_inside, deterministic=True)
             connection.create_function("is_utf8", 1, is_utf8, deterministic=True)
             create_views(connection)
-            self._local.connection = connection
-        return connection
+        return held
 
     def _open(self) -> None:
         """Bring the file up to date; where it is damaged, recover it first."""
         sure = False
         try:
             self._migrate()
-            if not find_missing_columns(self._connection()):
-                return
+            with self._connection() as connection:
+                if not find_missing_columns(connection):
+                    return
         except SQLITE_ERRORS as error:
-            sure = _tells_other_schema(error)
-            if not sure and not tells_damage(error):
+            sure = _is_other_schema(error)
+            if not sure and not is_damage_error(error):
                 raise
         self.close()
         recovered = recover(self.path, sure)
@@ -136,19 +175,21 @@ class Store:
         self._migrate()
 
     def _migrate(self) -> None:
-        connection = self._connection()
-        version = self._version()
-        if version < len(MIGRATIONS):
+        with self._connection() as connection:
+            if self._version(connection) == len(MIGRATIONS):
+                return
             self._use_wal(connection)
             with self._transaction():
-                for step in MIGRATIONS[max(self._version(), 0) :]:  # another process may have gone ahead meanwhile
+                drop_views(connection)  # a column that a view names cannot be renamed
+                for step in MIGRATIONS[max(self._version(connection), 0) :]:  # another process may have gone ahead
                     for statement in step.split(";\n"):
                         connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            create_views(connection)
 
-    def _version(self) -> int:
+    def _version(self, connection: sqlite3.Connection) -> int:
         """The file's version. Raises StoreError for one from the future, before anything is touched."""
-        version = int(self._connection().execute("PRAGMA user_version").fetchone()[0])
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"{self.path} was written by a newer workbench: its version is {version}, and this one reads up to"
@@ -177,13 +218,13 @@ class Store:
             raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> StoreError:
-        said = str(error)
-        code = sqlite3.SQLITE_CORRUPT if tells_damage(error) else getattr(error, "sqlite_errorcode", 0)
+        message = str(error)
+        code = sqlite3.SQLITE_CORRUPT if is_damage_error(error) else getattr(error, "sqlite_errorcode", 0)
         match code & 0xFF:
             case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-                told = "The disk is full" if "full" in said else f"The disk cannot be written or read ({said})"
+                problem = "The disk is full" if "full" in message else f"The disk cannot be written or read ({message})"
                 return StoreBlockedError(
-                    f"{told}: {self.path} cannot take any more.",
+                    f"{problem}: {self.path} cannot take any more.",
                     "Free some space. All that was stored before is safe; go on with `workbench eval --resume`.",
                 )
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
@@ -193,21 +234,21 @@ class Store:
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
                 return StoreBlockedError(
-                    f"{self.path} cannot be opened or written: {said}.", "Check the file's rights and its folder's."
+                    f"{self.path} cannot be opened or written: {message}.", "Check the file's rights and its folder's."
                 )
             case sqlite3.SQLITE_CORRUPT:
                 recovered = recover(self.path)
                 if recovered:
                     return StoreError(recovered.sentence, "Try again: what was recovered is there.")
-                return StoreError(f"A part of {self.path} could not be read: {said}.", "Try again.")
-        return StoreError(f"{self.path} cannot be used: {said}.", "Run again.", repr(error))
+                return StoreError(f"A part of {self.path} could not be read: {message}.", "Try again.")
+        return StoreError(f"{self.path} cannot be used: {message}.", "Run again.", repr(error))
 
 
 _decode = partial(str, encoding="utf-8", errors="replace")
 """A text whose bytes are damaged is shown with a sign in their place (damage.py names it)."""
 
 
-def _tells_other_schema(error: Exception) -> bool:
+def _is_other_schema(error: Exception) -> bool:
     """Whether a migration failed because tables or columns are not those of the version that the file says it has."""
     return str(error).startswith(("duplicate column", "no such table", "no such column")) or "already exists" in str(
         error

@@ -1,7 +1,6 @@
 """What a sound row looks like, table by table: views that show only sound rows, and counts of the others.
 
-Readers query the views (`valid_cells` shows the table `cells`), so that a damaged row hides itself alone. Knows
-nothing of files (recovery.py), nor of what texts mean: JSON is checked by those who read it.
+Readers query the views (`valid_cells` shows the table `cells`), so that a damaged row hides itself alone.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ _LATEST = 200_000_000_000  # seconds since 1970: the year 8307, which every cale
 _KEY = "typeof({0}) = 'integer'"
 _COUNT = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 1000000000000000"
 _CASE = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 1000000000"
-_PLACE = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 9999"
+_POSITION = "typeof({0}) = 'integer' AND {0} BETWEEN 0 AND 9999"
 _FLAG = "typeof({0}) = 'integer' AND {0} IN (0, 1)"
 _TEXT = "typeof({0}) = 'text'"
 _NUMBER = "typeof({0}) = 'real'"
@@ -44,10 +43,10 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "removed": _or_null(_MOMENT),
     },
     "origins": {"key": _KEY, "digest": _BYTES, "body": _TEXT},
-    "variants": {"run": _KEY, "place": _PLACE, "name": _TEXT, "origin": _or_null(_KEY)},
+    "variants": {"run": _KEY, "position": _POSITION, "name": _TEXT, "origin": _or_null(_KEY)},
     "metrics": {
         "run": _KEY,
-        "place": _PLACE,
+        "position": _POSITION,
         "name": _TEXT,
         **dict.fromkeys(("lower_is_better", "is_binary", "is_free"), _FLAG),
         "threshold": _or_null(_FINITE),
@@ -57,20 +56,30 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "completions": {
         "key": _KEY,
         "digest": _or_null(_BYTES),
-        "kept": _FLAG,
+        "reusable": _FLAG,
         "text": _TEXT,
         "thinking": _TEXT,
-        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens"), _COUNT),
-        **dict.fromkeys(("first_seconds", "rate", "seconds", "share_seconds"), _FINITE),
+        **dict.fromkeys(("prompt_tokens", "cached_tokens", "output_tokens", "thinking_tokens"), _COUNT),
+        **dict.fromkeys(
+            (
+                "seconds_to_first_token",
+                "seconds_to_first_answer_token",
+                "tokens_per_second",
+                "elapsed_seconds",
+                "share_seconds",
+            ),
+            _FINITE,
+        ),
         "stop_reason": _or_null(_one_of("eos", "stop", "length", "context", "cancelled", "error")),
-        "reproducible": _FLAG,
+        "deterministic": _FLAG,
         "notes": _TEXT,
+        "server": _or_null(_TEXT),
     },
     "replies": {"digest": _BYTES, "body": _TEXT},
     "cells": {
         "run": _KEY,
         "number": _CASE,
-        "variant": _PLACE,
+        "variant": _POSITION,
         "repeat": _CASE,
         "completion": _or_null(_KEY),
         "failed": _FLAG,
@@ -79,27 +88,29 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "answer": _or_null(_KEY),
         "error": _or_null(_TEXT),
         "hint": _or_null(_TEXT),
+        "steps": _or_null(_TEXT),
     },
     "scores": {
         "run": _KEY,
         "number": _CASE,
-        "variant": _PLACE,
+        "variant": _POSITION,
         "repeat": _CASE,
-        "metric": _PLACE,
+        "metric": _POSITION,
         "value": _NUMBER,
         "applies": _FLAG,
-        **dict.fromkeys(("extracted", "explanation", "more"), _or_null(_TEXT)),
+        **dict.fromkeys(("extracted", "explanation", "details"), _or_null(_TEXT)),
         "unscored": _or_null(_one_of("error", "lost")),
     },
     "fingerprints": {"path": _TEXT, "size": _COUNT, "changed": _KEY, "digest": _TEXT},
     "paces": {"origin": _BYTES, "model": _TEXT, "cells": _COUNT, "seconds": _FINITE},
+    "splits": {"digest": _BYTES, "body": _TEXT},
     "votes": {
         "key": _KEY,
         "run": _KEY,
         "number": _CASE,
         "repeat": _CASE,
-        "left_variant": _PLACE,
-        "right_variant": _PLACE,
+        "left_variant": _POSITION,
+        "right_variant": _POSITION,
         "choice": _one_of("left", "right", "tie"),
         "at": _MOMENT,
     },
@@ -118,7 +129,7 @@ def _exists(table: str, alias: str, where: str, sound: bool = False) -> str:
 
 
 def _of_variant(column: str) -> str:
-    return _exists("variants", "v", f"v.run = t.run AND v.place = {column}")
+    return _exists("variants", "v", f"v.run = t.run AND v.position = {column}")
 
 
 _LINKS: Mapping[str, str] = {
@@ -126,7 +137,7 @@ _LINKS: Mapping[str, str] = {
     "cells": f"{_of_variant('t.variant')} AND (t.completion IS NULL OR "
     + _exists("completions", "c", "c.key = t.completion", sound=True)
     + ")",
-    "scores": f"{_of_variant('t.variant')} AND " + _exists("metrics", "m", "m.run = t.run AND m.place = t.metric"),
+    "scores": f"{_of_variant('t.variant')} AND " + _exists("metrics", "m", "m.run = t.run AND m.position = t.metric"),
     "votes": f"{_of_variant('t.left_variant')} AND {_of_variant('t.right_variant')}",
 }
 """What a row has to find in other tables for its readers."""
@@ -151,6 +162,13 @@ def create_views(connection: sqlite3.Connection) -> None:
         connection.execute(
             f"CREATE TEMP VIEW IF NOT EXISTS valid_{table} AS SELECT t.* FROM main.{table} AS t WHERE {sound(table)}"
         )
+
+
+def drop_views(connection: sqlite3.Connection) -> None:
+    """Undo `create_views`."""
+    for table in COLUMNS:
+        connection.execute(f"DROP VIEW IF EXISTS temp.typed_{table}")
+        connection.execute(f"DROP VIEW IF EXISTS temp.valid_{table}")
 
 
 def find_missing_columns(connection: sqlite3.Connection) -> list[str]:

@@ -1,7 +1,4 @@
-"""Votes: which of two answers to a case a person preferred.
-
-Knows nothing of which two are put to the vote, nor of ratings.
-"""
+"""Votes: which of two answers to a case a person preferred."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ def read_votes(store: Store, run: int) -> list[VoteRecord]:
     ]
 
 
-def take_back_vote(store: Store, run: int) -> VoteRecord | None:
+def delete_last_vote(store: Store, run: int) -> VoteRecord | None:
     """Forget the last vote of a run; what it was, None when there is none."""
     with store.write() as connection:
         query = f"SELECT {_COLUMNS} FROM valid_votes WHERE run = ? ORDER BY key DESC LIMIT 1"

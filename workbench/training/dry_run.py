@@ -1,60 +1,59 @@
-"""Dry run: what a training would do, without doing it: rows, tokens, updates, time, memory, and rows as the model sees
-them.
+"""A dry run: what a training would do: rows, tokens, updates, time, memory, and rows as the model sees them.
 
-The counting is done by a process like the one that trains (child/preview.py). Knows nothing of how it is shown.
+A process like the one that trains works it out (child/preview.py).
 """
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from workbench import child_process
-from workbench.engines.engine import Tokenized
+from workbench import yaml_document
+from workbench.analysis.parity import compare_tokens
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.evaluation import document
-from workbench.evaluation.parity import compare_tokens
-from workbench.frames import LONGEST_DETAILS
-from workbench.hosting.pool import Pool
+from workbench.inference.pool import Pool
+from workbench.inference.types import GenerateRequest, Tokenized
+from workbench.inference.worker.frames import FrameCodec
+from workbench.inference.worker.process import BlockingWorker, WorkerEnded, WorkerSpec
 from workbench.models.reference import Model
 from workbench.prompting.prompt import Message, Mode
+from workbench.prompting.tools import Tool
 from workbench.settings import Settings
-from workbench.training.place import Header, Place
-from workbench.training.process import command
 from workbench.training.recipe import Recipe
 from workbench.training.task import open_task
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A token of a row. learned: whether the loss counts it."""
+class PreviewToken(msgspec.Struct, frozen=True):
+    """A token of a row. learned: whether it counts in the loss."""
 
     text: str
     learned: bool
     id: int = 0
 
 
-class Preview(msgspec.Struct, frozen=True):
+class RowPreview(msgspec.Struct, frozen=True):
     """A row exactly as the model will see it."""
 
     case: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PreviewToken, ...]
     messages: tuple[Message, ...] = ()
     mode: Mode = "chat"
     asked: int = 0
-    """how many of the pieces are asked: what follows is the answer"""
+    """How many of the pieces are the prompt; the answer follows."""
+    tools: tuple[Tool, ...] = ()
 
 
 class DryRun(msgspec.Struct, frozen=True):
     """What a training would do.
 
-    rows: that are learned from; tokens: of one epoch, padding aside; learned_tokens: of which the loss counts these.
-    cut, lost, unlabelled: rows whose answer is cut, that do not fit at all, that have no answer. seconds and
-    memory_bytes: estimates, from two updates that were made and thrown away; None where they could not be made.
-    parity: "" when prompts are trained in the tokens that are asked; else what differs. overlap: validation rows that
-    stand in the train split as well. notes: sentences that a person should read.
+    rows: to train on; tokens: of one epoch, without padding; learned_tokens: those that count in the loss. cut, lost,
+    unlabelled: rows whose answer is truncated, whose prompt is too long, without an answer. seconds, memory_bytes:
+    estimates from two updates that are discarded; None where they could not be made. parity: "" when training and
+    inference see the same tokens; else what differs. overlap: validation rows that are also training rows. notes:
+    warnings. data: how the rows were divided between training, validation and test, and drawn, in sentences.
     """
 
     base: str
@@ -80,38 +79,59 @@ class DryRun(msgspec.Struct, frozen=True):
     seconds: float | None = None
     step_seconds: float | None = None
     memory_bytes: int | None = None
+    optimizer_bytes: int = 0
+    """Of memory_bytes: the states that the optimizer will keep; the two updates are made without one."""
     free_bytes: int = 0
     parity: str = ""
     notes: tuple[str, ...] = ()
-    previews: tuple[Preview, ...] = ()
+    previews: tuple[RowPreview, ...] = ()
+    data: tuple[str, ...] = ()
 
 
 class _Refused(msgspec.Struct, frozen=True):
-    """What a preview says when there is nothing to show."""
+    """Why there is no dry run."""
 
     message: str
     hint: str = ""
     details: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What the process writes."""
+class DryRunRequest(msgspec.Struct, frozen=True):
+    """What the worker is asked. recipe: its text; folder: from which the recipe's paths are resolved."""
+
+    name: str
+    recipe: str
+    folder: str
+
+
+class DryRunReply(msgspec.Struct, frozen=True):
+    """What the worker found, or why it refused."""
 
     dry_run: DryRun | None = None
     refused: _Refused | None = None
 
 
-def refuse(error: WorkbenchError) -> Answer:
-    return Answer(None, _Refused(error.message, error.hint, error.details))
+DRY_RUN_REPLIES: FrameCodec[DryRunReply] = FrameCodec(DryRunReply)
 
 
-def dry_run(recipe: Recipe, folder: Path, settings: Settings, name: str = "") -> DryRun:
-    """Look at a training before it begins; takes some ten seconds, mostly to load libraries.
+def refuse(error: WorkbenchError) -> DryRunReply:
+    return DryRunReply(None, _Refused(error.message, error.hint, error.details))
 
-    Raises WorkbenchError for everything that would keep it from beginning.
+
+def dry_run(
+    recipe: Recipe,
+    folder: Path,
+    settings: Settings,
+    name: str = "",
+    on_start: Callable[[Callable[[], object]], None] = lambda _: None,
+) -> DryRun:
+    """What a training would do; takes some ten seconds, mostly to load libraries.
+
+    on_start: gets a function that ends it from another thread; a TrainingError is raised then.
+    Raises WorkbenchError for everything that would keep it from starting.
     """
-    task = open_task(recipe, folder, settings, name)  # what is missing is said at once
-    found = _ask(recipe, folder, name)
+    task = open_task(recipe, folder, settings, name)  # what is missing raises here, before the libraries load
+    found = _run_child(recipe, folder, name, on_start)
     if task.target is not None and task.target.format == "gguf" and found.previews:
         found = msgspec.structs.replace(
             found, parity=found.parity or _check_target(task.target, found.previews, settings)
@@ -119,60 +139,46 @@ def dry_run(recipe: Recipe, folder: Path, settings: Settings, name: str = "") ->
     return found
 
 
-def _ask(recipe: Recipe, bench_folder: Path, name: str) -> DryRun:
-    with child_process.scratch() as folder:
-        place = Place(folder)
-        text = document.encode(recipe)
-        place.write_header(Header("preview", recipe.name or name, text, str(bench_folder.absolute()), 0.0))
-        with place.log.open("wb") as log:  # libraries may say any amount
-            subprocess.run(
-                command("preview", str(folder)),
-                env=child_process.environment(),
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                check=False,
-            )
-        try:
-            answer = msgspec.json.decode((place.folder / "preview.json").read_bytes(), type=Answer)
-        except (OSError, msgspec.DecodeError) as error:
-            words = _read_end(place.log)
-            last = words.strip().splitlines()[-1:] or ["it said nothing"]
-            raise TrainingError(
-                f"The dry run ended by itself: {last[0]}", "Details are in what it said.", words
-            ) from error
-    if answer.dry_run is None:
-        refused = answer.refused or _Refused("The dry run gave nothing.")
+def _run_child(
+    recipe: Recipe, bench_folder: Path, name: str, on_start: Callable[[Callable[[], object]], None]
+) -> DryRun:
+    text = yaml_document.encode(recipe)
+    request = DryRunRequest(recipe.name or name, text, str(bench_folder.absolute()))
+    worker = BlockingWorker(WorkerSpec("workbench.training.child.preview"), DRY_RUN_REPLIES, "dry run")
+    try:
+        on_start(worker.kill)
+        reply = worker.ask(request)
+    except WorkerEnded as ended:
+        words = ended.exit.last_words
+        last = words.strip().splitlines()[-1:] or ["no output"]
+        raise TrainingError(f"The dry run {ended.exit.reason}: {last[0]}", "See its output.", words) from ended
+    finally:
+        worker.end()
+    if reply.dry_run is None:
+        refused = reply.refused or _Refused("The dry run has no result.")
         raise TrainingError(refused.message, refused.hint, refused.details)
-    return answer.dry_run
+    return reply.dry_run
 
 
-def _read_end(log: Path) -> str:
-    """The last words of a process."""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - LONGEST_DETAILS))
-        return stream.read().decode("utf-8", "replace")
-
-
-def _check_target(target: Model, previews: Sequence[Preview], settings: Settings) -> str:
-    """How a prompt's tokens differ on the model that the bench asks, which may be another form of the base."""
+def _check_target(target: Model, previews: Sequence[RowPreview], settings: Settings) -> str:
+    """How a prompt's tokens differ on the variant's model, which may be another form of the base."""
     pool = Pool.configured(settings)
     try:
-        for preview in previews:
+        for preview in (one for one in previews if one.messages):  # a document is asked nothing
             asked = preview.pieces[: preview.asked]
             trained = Tokenized(
                 "".join(piece.text for piece in asked),
                 tuple(piece.id for piece in asked),
                 tuple(piece.text for piece in asked),
             )
-            found = compare_tokens(trained, pool.tokenize(target, preview.messages, preview.mode).result())
+            request = GenerateRequest(0, preview.messages, mode=preview.mode, tools=preview.tools)
+            found = compare_tokens(trained, asyncio.run(pool.client(target).tokenize(request)))
             if found.stretches:
                 first = found.stretches[0]
                 return (
-                    f"{target.name} reads the prompt of row {preview.case} otherwise than it is trained, from token"
-                    f" {first.position} on: {' '.join(map(repr, first.left)) or 'nothing'} is trained,"
-                    f" {' '.join(map(repr, first.right)) or 'nothing'} is asked. An adapter would answer worse there."
+                    f"{target.name} tokenizes the prompt of row {preview.case} differently from token"
+                    f" {first.position} on: {' '.join(map(repr, first.left)) or 'nothing'} in training,"
+                    f" {' '.join(map(repr, first.right)) or 'nothing'} in inference. An adapter would be worse there."
                 )
     finally:
         pool.close()

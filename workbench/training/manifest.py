@@ -1,7 +1,4 @@
-"""Manifest: what an adapter came from and how good it is, a file beside its weights.
-
-Knows nothing of folders of adapters (registry.py).
-"""
+"""The manifest of an adapter: what it was trained on and how good it is, a file beside its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ Rank = Literal["candidate", "promoted", "retired"]
 
 
 class DataTrace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A dataset that was used. rows: those that were; digest: of the whole content."""
+    """A dataset that was used. rows: how many; digest: of the whole content."""
 
     role: Literal["train", "validation", "preference"]
     path: str
@@ -27,9 +24,9 @@ class DataTrace(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int
 
 
-class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
+class DatasetScores(msgspec.Struct, frozen=True, omit_defaults=True):
     """Scores on a dataset. digest: of its content; cases: how many. at: seconds since 1970. free: the scores that
-    are no shares of 1."""
+    are not between 0 and 1."""
 
     scores: dict[str, float]
     cases: int
@@ -41,11 +38,11 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An adapter's lineage and standing.
+    """An adapter's lineage and scores.
 
     created: seconds since 1970. base_digest, prompt_digest: of their content. recipe: its YAML text. parent: the name
-    of the adapter it went on from. metrics: on the validation split, of the state that is kept; later: measured since.
-    rank: what a person made of it. files: name -> bytes.
+    of the adapter it was continued from. metrics: on the validation split, of its checkpoint; later: measured since.
+    rank: promoted or retired by the user. files: name -> bytes.
     """
 
     name: str
@@ -60,7 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     prompt: str = ""
     prompt_digest: str = ""
     data: tuple[DataTrace, ...] = ()
-    metrics: Measured | None = None
+    metrics: DatasetScores | None = None
     validation_loss: float | None = None
     baseline: dict[str, float] = {}
     best_step: int = 0
@@ -72,22 +69,22 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     notes: str = ""
     tags: tuple[str, ...] = ()
     rank: Rank = "candidate"
-    later: tuple[Measured, ...] = ()
+    later: tuple[DatasetScores, ...] = ()
     files: dict[str, int] = {}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises TrainingError where an adapter has none, or none that can be read."""
+    """Raises TrainingError for an adapter without one, FileError for one that cannot be read."""
     try:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except OSError as error:
         raise TrainingError(
-            f"{folder} has no {MANIFEST}: nothing is known of where it comes from.",
-            "Adapters that were trained here have one; others can still be laid over a model.",
+            f"{folder} has no {MANIFEST}, so its training is not known.",
+            "Adapters trained with workbench have one; others can still be applied to a model.",
         ) from error
     except msgspec.DecodeError as error:
         raise FileError(
-            f"{folder / MANIFEST} cannot be read: {error}.", "Put an earlier version of the file back."
+            f"{folder / MANIFEST} cannot be read: {error}.", "Restore an earlier version of the file."
         ) from error
 
 

@@ -1,149 +1,187 @@
-"""Recipe: what is trained on what and how, the same file for the screen, the command line and `accelerate launch`.
-
-Knows what a `*.recipe.yaml` holds and how it is read and written; not how training goes (child/) nor where the parts of
-a recipe are found (task.py).
-"""
+"""A `*.recipe.yaml`: what is trained on what and how, for the screen, the command line and `accelerate launch`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from workbench import files
+from workbench import files, yaml_document
+from workbench.datasets.spec import AutoSplit, Dataset
 from workbench.errors import BenchError, TrainingError
-from workbench.evaluation import document
-from workbench.evaluation.bench import Dataset
+from workbench.scoring.trust import Spec
+from workbench.training.loss_args import LossArgs, Preference, Rollouts, find_rollout_problems
+from workbench.training.method import Method, find_method_problems
+from workbench.training.objectives import OBJECTIVES, Objective, ObjectiveName
+from workbench.training.optimizer_args import OptimizerArgs, Tracker, find_optimizer_problems
+from workbench.training.recipe_data import WeightedDataset, find_data_problems
+from workbench.yaml_render import render_block
+from workbench.yaml_tree import parse_yaml, to_plain
 
 SUFFIX = ".recipe.yaml"
 
-Kind = Literal["lora", "qlora", "prefix", "prompt", "ia3", "full"]
-Schedule = Literal["cosine", "linear", "constant"]
+LrScheduler = Literal["cosine", "linear", "constant"]
 Precision = Literal["", "float32", "bfloat16", "float16"]
 Device = Literal["", "cpu", "cuda", "mps"]
+AssistantTurns = Literal["all", "last"]
+TrainedType = Literal["", "prompt", "conversation", "text"]
 
-Spec = str | dict[str, dict[str, Any]]
 
-
-def _explained(text: str) -> msgspec.Meta:
+def _help(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
-class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """what is trained: a small part laid over the base, or the base itself"""
-
-    kind: Annotated[
-        Kind,
-        _explained(
-            "lora: small matrices beside the linear layers, the usual choice; qlora: the same over a base packed to 4"
-            " bits; prefix, prompt: learned tokens in front; ia3: learned scales, the smallest; full: every weight"
-        ),
-    ] = "lora"
-    rank: Annotated[int, _explained("LoRA: the width of its matrices; more can learn more, and forget more")] = 8
-    alpha: Annotated[
-        float, _explained("LoRA: how strongly it counts, divided by the rank; twice the rank is usual")
-    ] = 16.0
-    dropout: Annotated[float, _explained("LoRA: the share of its inputs that is left out by chance; against rote")] = (
-        0.0
-    )
-    targets: Annotated[
-        tuple[str, ...], _explained("LoRA, IA3: the modules to change, such as q_proj; empty: every linear layer")
-    ] = ()
-    rslora: Annotated[bool, _explained("LoRA: divide alpha by the root of the rank, steadier for ranks above 32")] = (
-        False
-    )
-    dora: Annotated[bool, _explained("LoRA: learn size and direction apart; slower, cannot become a GGUF adapter")] = (
-        False
-    )
-    modules_to_save: Annotated[
-        tuple[str, ...],
-        _explained(
-            "LoRA, IA3: modules to train whole, such as embed_tokens and lm_head where the base never learned a token"
-            " that it needs; much more memory, a large file, no GGUF adapter"
-        ),
-    ] = ()
-    virtual_tokens: Annotated[int, _explained("prefix and prompt: how many learned tokens stand in front")] = 16
+_OBJECTIVE_HELP = "; ".join(f"{one.name}: {one.summary}" for one in OBJECTIVES.values())
 
 
-class Schooling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """how long and how hard it learns"""
+class TrainingArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """duration, batch size, optimizer and precision"""
 
-    epochs: Annotated[float, _explained("how often every row is read")] = 8.0
-    steps: Annotated[int | None, _explained("updates to make, instead of epochs; empty: as epochs says")] = None
+    RENAMED: ClassVar[dict[str, str]] = {
+        "steps": "max_steps",
+        "batch": "batch_size",
+        "accumulation": "gradient_accumulation_steps",
+        "schedule": "lr_scheduler",
+        "warmup": "warmup_ratio",
+        "clip": "max_grad_norm",
+        "completion_only": "completion_only_loss",
+    }
+
+    epochs: Annotated[float, _help("passes over the training rows")] = 8.0
+    max_steps: Annotated[int | None, _help("number of updates, instead of epochs; empty: by epochs")] = None
     learning_rate: Annotated[
-        float | None, _explained("how far an update goes; empty: by the size of the base and the method")
+        float | None, _help("peak learning rate; empty: by objective, method and size of the base")
     ] = None
-    batch: Annotated[int, _explained("rows that are read at once; fewer need less memory")] = 16
-    accumulation: Annotated[int, _explained("batches that make one update together")] = 1
-    schedule: Annotated[Schedule, _explained("how the learning rate falls towards the end")] = "cosine"
-    warmup: Annotated[float, _explained("the share of the updates in which the learning rate rises")] = 0.1
-    weight_decay: Annotated[float, _explained("how strongly large weights are pulled back to zero")] = 0.0
-    clip: Annotated[float, _explained("the longest gradient that is followed; longer ones are shortened")] = 1.0
+    batch_size: Annotated[int, _help("rows per batch and device; a smaller batch needs less memory")] = 16
+    gradient_accumulation_steps: Annotated[int, _help("batches per update")] = 1
+    lr_scheduler: Annotated[LrScheduler, _help("how the learning rate decays")] = "cosine"
+    warmup_ratio: Annotated[float, _help("share of the updates in which the learning rate warms up, 0 to 1")] = 0.1
+    weight_decay: Annotated[float, _help("weight decay of AdamW")] = 0.0
+    max_grad_norm: Annotated[float, _help("max gradient norm; longer gradients are clipped")] = 1.0
     max_length: Annotated[
-        int | None, _explained("tokens of a row, prompt and answer; longer rows are cut; empty: the base's context")
+        int | None,
+        _help("max tokens of a row, prompt and answer; longer rows are truncated; empty: the base's context"),
     ] = None
-    packing: Annotated[bool, _explained("put several short rows into one, instead of padding them")] = False
-    completion_only: Annotated[bool, _explained("learn the answers alone, not how to write prompts")] = True
-    seed: Annotated[int, _explained("decides the order of the rows and how the adapter begins")] = 7
-    dtype: Annotated[Precision, _explained("the numbers the base is computed in; empty: what pays on the device")] = ""
+    packing: Annotated[bool, _help("pack several short rows into one sequence instead of padding them")] = False
+    completion_only_loss: Annotated[bool, _help("compute the loss on the answers only, not on the prompts")] = True
+    assistant_turns: Annotated[
+        AssistantTurns, _help("conversations: compute the loss on all of the assistant's turns, or on the last alone")
+    ] = "all"
+    seed: Annotated[int, _help("seed of the row order and of the adapter's initial weights")] = 7
+    dtype: Annotated[Precision, _help("precision of the base; empty: what is fastest on the device")] = ""
     gradient_checkpointing: Annotated[
-        bool, _explained("compute parts twice instead of keeping them: half as fast again, much less memory")
+        bool, _help("recompute activations in the backward pass: about a third slower, much less memory")
     ] = False
-    device: Annotated[Device, _explained("where it is computed; empty: the fastest there is")] = ""
+    device: Annotated[Device, _help("device to train on; empty: the fastest available")] = ""
 
 
-class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """how it is examined on the validation split while it learns"""
+class EvalArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """evaluation on the validation split during training"""
 
-    every: Annotated[int | None, _explained("updates between two examinations; empty: ten over the whole training")] = (
-        None
-    )
-    cases: Annotated[int, _explained("validation cases that are answered and scored; 0: only the loss is taken")] = 100
-    samples: Annotated[int, _explained("answers that are shown, next to the base's")] = 5
-    patience: Annotated[int, _explained("examinations without a better one until it stops; 0: never")] = 4
-    max_tokens: Annotated[int | None, _explained("the longest answer; empty: as the variant says, else the data")] = (
-        None
-    )
+    RENAMED: ClassVar[dict[str, str]] = {"every": "eval_steps", "patience": "early_stopping_patience"}
 
-
-class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """what it may cost"""
-
-    minutes: Annotated[float | None, _explained("time after which it stops and keeps the best; empty: none")] = None
+    eval_steps: Annotated[
+        int | None, _help("updates between two evaluations; empty: ten evaluations over the whole training")
+    ] = None
+    cases: Annotated[int, _help("validation cases that are answered and scored; 0: validation loss only")] = 100
+    samples: Annotated[int, _help("sample answers that are shown next to the base's")] = 5
+    early_stopping_patience: Annotated[
+        int, _help("early-stopping patience: evaluations without improvement before training stops; 0: never")
+    ] = 4
+    max_tokens: Annotated[
+        int | None, _help("max tokens of an answer; empty: the variant's, else by the longest expected answer")
+    ] = None
 
 
-class Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """learning from pairs of a better and a worse answer (DPO) instead of from expected answers"""
+class TrainingBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """limits"""
 
-    path: Annotated[str, _explained("a JSONL file whose rows have prompt, chosen and rejected")] = ""
-    votes: Annotated[str, _explained("a run whose blind votes are used instead of a file")] = ""
-    validation: Annotated[
-        str, _explained("pairs to examine on, like path; empty: a tenth of the pairs is held out")
-    ] = ""
-    beta: Annotated[float, _explained("how closely it stays to the base; lower moves further away")] = 0.1
+    minutes: Annotated[
+        float | None, _help("training time after which it stops and keeps the best; empty: no limit")
+    ] = None
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A training, as a person writes it down. Paths are looked up like a bench's."""
 
-    base: Annotated[str, _explained("the model to train on: a Hugging Face folder, by name or path")]
-    name: Annotated[str, _explained("what the adapter will be called; empty: as the recipe's file")] = ""
-    bench: Annotated[str, _explained("a bench whose prompt, data and scorers are taken; empty: as said here")] = ""
-    variant: Annotated[str, _explained("the bench's variant whose prompt is trained; empty: the first")] = ""
-    prompt: Annotated[str, _explained("a prompt of the library, where no bench is named, or instead of its own")] = ""
-    library: Annotated[str, _explained("the folder of the prompts; empty: as the bench has it")] = ""
+    base: Annotated[str, _help("the model to train: a Hugging Face folder, by name or path")]
+    name: Annotated[str, _help("name of the adapter; empty: as the recipe's file")] = ""
+    bench: Annotated[str, _help("bench that provides prompt, data and scorers; empty: they are named here")] = ""
+    variant: Annotated[str, _help("variant of the bench whose prompt is trained; empty: the first")] = ""
+    prompt: Annotated[str, _help("prompt of the library, without a bench or instead of its own")] = ""
+    library: Annotated[str, _help("folder of the prompts; empty: the bench's")] = ""
+    dataset_type: Annotated[
+        TrainedType,
+        _help(
+            "what a row is: prompt: variables of the prompt; conversation: turns (OpenAI, ShareGPT, Alpaca), trained"
+            " without a prompt; text: documents for continued pre-training; empty: prompt where one is named, else told"
+            " by the columns"
+        ),
+    ] = ""
     train: Dataset | None = None
     validation: Dataset | None = None
-    scorers: Annotated[tuple[Spec, ...], _explained("judges of the answers; empty: the bench's, else exact_match")] = ()
-    parent: Annotated[str, _explained("an adapter to go on from, by name or path; empty: begin anew")] = ""
+    datasets: Annotated[
+        tuple[WeightedDataset, ...],
+        _help("several datasets instead of `train`, each with a weight: how often its rows are drawn"),
+    ] = ()
+    auto_split: AutoSplit | None = None
+    scorers: Annotated[tuple[Spec, ...], _help("scorers of the answers; empty: the bench's, else exact_match")] = ()
+    parent: Annotated[str, _help("adapter to continue training, by name or path; empty: a new one")] = ""
+    objective: Annotated[
+        ObjectiveName | None,
+        _help(f"training objective; empty: dpo with preference pairs, grpo with rollouts, else sft. {_OBJECTIVE_HELP}"),
+    ] = None
     method: Method = Method()
-    training: Schooling = Schooling()
-    evaluation: Watch = Watch()
-    budget: Budget = Budget()
+    training: TrainingArgs = TrainingArgs()
+    optimizer: OptimizerArgs = OptimizerArgs()
+    evaluation: EvalArgs = EvalArgs()
+    budget: TrainingBudget = TrainingBudget()
+    report_to: Annotated[
+        tuple[Tracker, ...],
+        _help("experiment trackers that get the curves too: tensorboard, mlflow, wandb; each an extra of that name"),
+    ] = ()
     preference: Preference | None = None
+    rollouts: Rollouts | None = None
+
+
+def find_objective(recipe: Recipe) -> Objective:
+    """The recipe's objective; without one dpo where it has preference pairs, grpo where it has rollouts, else sft."""
+    return OBJECTIVES[recipe.objective or ("dpo" if recipe.preference else "grpo" if recipe.rollouts else "sft")]
+
+
+def find_rollouts(recipe: Recipe) -> Rollouts:
+    """The recipe's rollouts, those of the defaults without any."""
+    return recipe.rollouts or Rollouts()
+
+
+def find_loss_args(recipe: Recipe) -> LossArgs:
+    """What the recipe says to its objective."""
+    training = recipe.training
+    return LossArgs(
+        training.batch_size,
+        training.packing,
+        training.completion_only_loss,
+        recipe.preference or Preference(),
+        find_rollouts(recipe),
+    )
+
+
+def count_batches(recipe: Recipe, rows: int, processes: int = 1) -> int:
+    """Batches of an epoch: of rows, or of the answers that are sampled for each."""
+    if find_objective(recipe).data == "prompts":
+        wanted = find_rollouts(recipe)
+        batch = recipe.training.batch_size * recipe.training.gradient_accumulation_steps * processes
+        rounds = rows // max(1, batch // wanted.num_generations)  # a round without enough prompts is left out
+        return rounds * recipe.training.gradient_accumulation_steps * wanted.num_iterations
+    return -(-rows // (recipe.training.batch_size * processes))
+
+
+def default_eval_steps(steps: int) -> int:
+    """Updates between two evaluations where the recipe leaves it open: ten evaluations over the whole training."""
+    return max(1, round(steps / 10))
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -154,11 +192,27 @@ def load_recipe(path: Path) -> Recipe:
 def parse_recipe(text: str, where: str) -> Recipe:
     """The recipe that a text describes; `where` names the text in errors."""
     try:
-        recipe = document.decode(text, Recipe, where)
+        recipe = yaml_document.decode(text, Recipe, where)
     except BenchError as error:
         raise TrainingError(error.message, error.hint, error.details) from error
     check_recipe(recipe, where)
     return recipe
+
+
+def parse_stored_recipe(text: str, where: str) -> Recipe:
+    """The recipe that a job or a manifest keeps, also as an earlier version wrote it."""
+    held = to_plain(parse_yaml(text))
+    sections: dict[str, type[Method | TrainingArgs | EvalArgs]] = {
+        "method": Method,
+        "training": TrainingArgs,
+        "evaluation": EvalArgs,
+    }
+    renamed = {
+        name: {kind.RENAMED.get(key, key): value for key, value in held[name].items()}
+        for name, kind in sections.items()
+        if isinstance(held, dict) and isinstance(held.get(name), dict)
+    }
+    return parse_recipe(render_block({**held, **renamed}) if renamed else text, where)
 
 
 def save_recipe(path: Path, recipe: Recipe, expected_digest: str | None = None) -> str:
@@ -167,80 +221,110 @@ def save_recipe(path: Path, recipe: Recipe, expected_digest: str | None = None) 
     expected_digest: as in files.write_text, whose errors it raises.
     """
     old = files.read_text(path) if path.exists() else ""
-    text = document.encode(recipe, old)
+    text = yaml_document.encode(recipe, old)
     files.write_text(path, text, expected_digest)
     return files.digest_text(text)
 
 
 def check_recipe(recipe: Recipe, where: str = "The recipe") -> None:
     """Raise TrainingError with everything in the values that cannot be."""
-    problems = list(_find_problems(recipe))
+    problems = list(find_value_problems(recipe))
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise TrainingError(f"{where} cannot be trained:\n{lines}", "Correct these values.")
 
 
-def _find_problems(recipe: Recipe) -> Iterator[str]:
-    method, school, watch = recipe.method, recipe.training, recipe.evaluation
+def find_value_problems(recipe: Recipe) -> Iterator[str]:
+    """What a recipe asks for that cannot be, each with the key it is under."""
+    training, evaluation = recipe.training, recipe.evaluation
     if not recipe.base.strip():
         yield "base: expected the name or path of a model, found nothing"
-    if not recipe.bench and not recipe.prompt and not recipe.preference:
+    bare = recipe.dataset_type == "prompt" or not (recipe.train or recipe.preference)
+    if bare and not recipe.bench and not recipe.prompt:
         yield "prompt: expected a prompt of the library, or a bench; found neither"
-    if not recipe.bench and not recipe.train and not recipe.preference:
+    if not recipe.bench and not recipe.train and not recipe.datasets and not recipe.preference:
         yield "train: expected a dataset, or a bench; found neither"
     counts = {
-        "method.rank": method.rank,
-        "method.virtual_tokens": method.virtual_tokens,
-        "training.batch": school.batch,
-        "training.accumulation": school.accumulation,
-        "training.steps": school.steps,
-        "training.max_length": school.max_length,
-        "evaluation.every": watch.every,
-        "evaluation.max_tokens": watch.max_tokens,
+        "training.batch_size": training.batch_size,
+        "training.gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "training.max_steps": training.max_steps,
+        "training.max_length": training.max_length,
+        "evaluation.eval_steps": evaluation.eval_steps,
+        "evaluation.max_tokens": evaluation.max_tokens,
     }
     yield from (
         f"{name}: expected a number from 1, found {count}"
         for name, count in counts.items()
         if count is not None and count < 1
     )
-    for name, count in {"cases": watch.cases, "samples": watch.samples, "patience": watch.patience}.items():
-        if count < 0:
-            yield f"evaluation.{name}: expected a number from 0, found {count}"
+    for name in ("cases", "samples", "early_stopping_patience"):
+        if getattr(evaluation, name) < 0:
+            yield f"evaluation.{name}: expected a number from 0, found {getattr(evaluation, name)}"
+    yield from find_data_problems(
+        recipe.train, recipe.validation, recipe.datasets, recipe.auto_split, bool(recipe.bench)
+    )
     yield from _find_bad_amounts(recipe)
-    if method.dora and method.kind not in ("lora", "qlora"):
-        yield f"method.dora: only LoRA has it, not {method.kind}"
-    if method.modules_to_save and method.kind not in ("lora", "qlora", "ia3"):
-        yield f"method.modules_to_save: only LoRA and IA3 have it, not {method.kind}"
-    yield from _find_bad_preference(recipe)
+    yield from find_method_problems(recipe.method)
+    yield from find_optimizer_problems(recipe.optimizer, recipe.method)
+    yield from _find_bad_objective(recipe)
 
 
 def _find_bad_amounts(recipe: Recipe) -> Iterator[str]:
-    method, school = recipe.method, recipe.training
+    training = recipe.training
     positive = {
-        "method.alpha": method.alpha,
-        "training.epochs": school.epochs,
-        "training.learning_rate": school.learning_rate,
-        "training.clip": school.clip,
+        "training.epochs": training.epochs,
+        "training.learning_rate": training.learning_rate,
+        "training.max_grad_norm": training.max_grad_norm,
         "budget.minutes": recipe.budget.minutes,
-        "preference.beta": recipe.preference.beta if recipe.preference else None,
+        **_list_weights(recipe),
     }
     for name, value in positive.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             yield f"{name}: expected a number above 0, found {value}"
-    for name, value in {"method.dropout": method.dropout, "training.warmup": school.warmup}.items():
-        if not 0 <= value < 1:
-            yield f"{name}: expected a share from 0 to below 1, found {value}"
-    if not (math.isfinite(school.weight_decay) and school.weight_decay >= 0):
-        yield f"training.weight_decay: expected a number from 0, found {school.weight_decay}"
+    if not 0 <= training.warmup_ratio < 1:
+        yield f"training.warmup_ratio: expected a share from 0 to below 1, found {training.warmup_ratio}"
+    if not (math.isfinite(training.weight_decay) and training.weight_decay >= 0):
+        yield f"training.weight_decay: expected a number from 0, found {training.weight_decay}"
 
 
-def _find_bad_preference(recipe: Recipe) -> Iterator[str]:
-    preference = recipe.preference
-    if preference is None:
-        return
-    if bool(preference.path) == bool(preference.votes):
+def _list_weights(recipe: Recipe) -> dict[str, float]:
+    """The amounts of the sections for preferences and rollouts that must be above 0."""
+    preference, rollouts = recipe.preference, recipe.rollouts
+    names = ("beta", "desirable_weight", "undesirable_weight")
+    found = {f"preference.{name}": getattr(preference, name) for name in names} if preference else {}
+    if rollouts:
+        found |= {f"rollouts.{name}": getattr(rollouts, name) for name in ("temperature", "top_p", "epsilon")}
+    return found
+
+
+def _find_bad_objective(recipe: Recipe) -> Iterator[str]:
+    objective, preference = find_objective(recipe), recipe.preference
+    learns = objective.data in ("pairs", "labelled")
+    if learns and preference is None:
+        yield f"preference: {objective.name} learns from preference pairs; name a file or a run with votes"
+    if not learns and preference is not None:
+        yield f"preference: {objective.name} does not learn from preference pairs; leave them out, or objective: dpo"
+    if recipe.training.batch_size < objective.min_batch:
+        yield (
+            f"training.batch_size: {objective.name} compares the answers of a batch, expected {objective.min_batch} or"
+            f" more, found {recipe.training.batch_size}"
+        )
+    if objective.scores and recipe.parent:
+        yield f"parent: {objective.name} begins with a head of its own, and cannot continue an adapter; leave it out"
+    if objective.data == "prompts":
+        batch = recipe.training.batch_size * recipe.training.gradient_accumulation_steps
+        yield from find_rollout_problems(find_rollouts(recipe), batch)
+    elif recipe.rollouts is not None:
+        yield f"rollouts: {objective.name} samples no answers; leave them out, or objective: grpo"
+    if preference is not None and bool(preference.path) == bool(preference.votes):
         yield "preference: expected either path, a file of pairs, or votes, a run"
-    if recipe.training.packing:
-        yield "training.packing: pairs of answers cannot be packed"
-    if recipe.method.kind in ("prefix", "prompt"):
-        yield f"method.kind: pairs of answers are learned by lora, ia3 or full, not by {recipe.method.kind}"
+    if recipe.training.packing and not objective.packing:
+        yield f"training.packing: {objective.name} cannot pack rows"
+    if recipe.method.changes_base and objective.data != "rows":
+        yield (
+            f"method.init_lora_weights: {recipe.method.init_lora_weights} changes the base, which {objective.name}"
+            " compares with; leave it out"
+        )
+    if recipe.method.kind not in objective.methods:
+        known = ", ".join(objective.methods)
+        yield f"method.kind: {objective.name} is trained by {known}, not by {recipe.method.kind}"

@@ -1,173 +1,206 @@
-"""Recommendation: whether to use the prompt or the adapter, why, and what may overturn that, in words.
-
-Every sentence is built from the evidence; where it does not tell, it says so.
-"""
+"""From the evidence to a verdict: whether to use a prompt, an optimized one or an adapter, and why."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from workbench.runs.matrix_rows import Metric
+from workbench.training.break_even import INVESTED, find_break_even
+from workbench.training.verdict import (
+    CONDITIONS,
+    HYBRIDS,
+    WITH_RETRIEVAL,
+    BreakEven,
+    Choice,
+    Condition,
+    ConditionResult,
+    Recommendation,
+    Verdict,
+    VerdictEvidence,
+    count_tokens,
+)
+from workbench.training.verdict_caveats import list_caveats
+from workbench.training.verdict_reasons import list_reasons
 
-from workbench.evaluation.view import Metric
-from workbench.evaluation.words import format_p, format_seconds, format_value, tell_pair
-from workbench.training.evidence import Evidence, count_tokens
-from workbench.training.verdict import Arm, BreakEven, Choice, Recommendation
-
-_FEW_ROWS = 100
-_FEW_CASES = 100
 _WORTH_KNOWING = 0.05
 """A difference on a scale from 0 to 1 that is worth more cases."""
 
 _LEAST_SAVING = 0.1
-"""The share of a request that must be saved to be worth a word."""
+"""Share of a request's tokens that must be saved to count."""
+
+_CHOICES: dict[Condition, Choice] = {"adapter": "adapter", "optimized prompt": "optimized prompt"}
+_KEEP: dict[Choice, str] = {"prompt": "Keep", "optimized prompt": "Use"}
+_MAKING: dict[Condition, str] = {"adapter": "training", "optimized prompt": "search"}
 
 
-def recommend(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) -> Recommendation:
-    """What to do, by one metric."""
-    choice, headline = _choose(evidence, metric, even)
+def recommend(evidence: VerdictEvidence, metric: Metric, even: tuple[BreakEven, ...]) -> Recommendation:
+    """What to do, by one metric; no adapter that loses more elsewhere than the bench allows."""
+    choice, headline = _choose(evidence, metric)
+    lost = [one.task for one in evidence.retention if one.result.outcome == "worse"]
+    if lost and choice in ("adapter", "adapter, few-shot", "adapter, optimized prompt"):
+        choice, headline = _choose_without_adapter(evidence, metric, lost)
     return Recommendation(
-        choice, headline, tuple(_collect(evidence, metric, even)), tuple(_list_caveats(evidence, metric, choice))
+        choice, headline, tuple(list_reasons(evidence, metric, even)), tuple(list_caveats(evidence, choice))
     )
 
 
-def _choose(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) -> tuple[Choice, str]:
-    rival, tuned = evidence.rivals
-    against = evidence.pair(metric, rival, tuned)
-    both = evidence.pair(metric, tuned, "adapter, few-shot")
-    name = evidence.variants[rival]
-    adapter = evidence.manifest.name
-    if both and both.verdict == "better" and _verdict(evidence, metric, rival, "adapter, few-shot") == "better":
-        return "adapter, few-shot", f"Use the adapter {adapter} with the examples: each of the two adds something real."
+def _choose(evidence: VerdictEvidence, metric: Metric) -> tuple[Choice, str]:
+    """The best prompt first, an optimized one only where it beats the hand-written one; then the adapter against it."""
+    written, prompt = evidence.hand_written, evidence.best_prompt(metric)
+    if "adapter" not in evidence.variants:
+        return _choose_between(evidence, metric, written, "optimized prompt")
+    hybrid = _find_hybrid(evidence, metric, prompt)
+    if hybrid == "adapter, optimized prompt":
+        return hybrid, f"Use the adapter {evidence.name} on the optimized prompt: each improves the score."
+    if hybrid is not None:
+        return "adapter, few-shot", f"Use the adapter {evidence.name} with few-shot examples: each improves the score."
+    return _choose_between(evidence, metric, prompt, "adapter")
+
+
+def _choose_without_adapter(evidence: VerdictEvidence, metric: Metric, lost: list[str]) -> tuple[Choice, str]:
+    prompt = evidence.best_prompt(metric)
+    choice: Choice = "optimized prompt" if prompt == "optimized prompt" else "prompt"
+    return choice, (
+        f"{_KEEP[choice]} {_name(evidence, prompt)}: the adapter {evidence.name} scores higher, but loses more than the"
+        f" bench's margin on {', '.join(lost)}."
+    )
+
+
+def _find_hybrid(evidence: VerdictEvidence, metric: Metric, prompt: Condition) -> Condition | None:
+    """The best condition with adapter and long prompt that beats both the adapter alone and the prompt alone."""
+    found = [
+        one
+        for one in HYBRIDS
+        if _verdict(evidence, metric, "adapter", one) == "better"
+        and _verdict(evidence, metric, prompt, one) == "better"
+    ]
+    sign = -1 if metric.lower_is_better else 1
+    return max(found, key=lambda one: sign * evidence.of(one).scores[metric.name].value, default=None)
+
+
+def _choose_between(
+    evidence: VerdictEvidence, metric: Metric, incumbent: Condition, challenger: Condition
+) -> tuple[Choice, str]:
+    """Whether to use the challenger, an adapter or an optimized prompt, instead of a prompt."""
+    against = evidence.pair(metric, incumbent, challenger)
+    new, old = _name(evidence, challenger), _name(evidence, incumbent)
+    keep: Choice = "optimized prompt" if incumbent == "optimized prompt" else "prompt"
     if against is None:
-        return "undecided", "There is nothing to compare the adapter with."
+        return "undecided", f"Nothing to compare {new} with."
     if against.verdict == "withheld":
-        return "undecided", f"There is no verdict on the adapter {adapter} and the prompt {name}: {against.withheld}."
+        return "undecided", f"No verdict on {new} and {old}: {against.withheld}."
     if against.verdict == "better":
-        return "adapter", f"Use the adapter {adapter} with the short prompt: it is better than the best prompt, {name}."
+        how = " with the short prompt" if challenger == "adapter" else ""
+        best = "best" if challenger == "adapter" else "best hand-written"
+        name = evidence.variants[incumbent]
+        beaten = f"the {best} prompt{_name_retrieval(evidence, name)}, {name}"
+        beaten = old if keep == "optimized prompt" else beaten
+        return _CHOICES[challenger], f"Use {new}{how}: it beats {beaten}."
     if against.verdict == "worse":
-        return "prompt", f"Keep the prompt {name}: the adapter {adapter} is worse than it."
+        return keep, f"{_KEEP[keep]} {old}: {new} is worse."
     if against.needed_cases and abs(against.difference) >= _WORTH_KNOWING and not metric.free:
         return (
             "undecided",
-            f"It cannot be told yet: the adapter {adapter} and the prompt {name} differ by {against.difference:+.2f},"
-            f" and {evidence.summary.cases:,} test cases cannot tell that from chance; about"
-            f" {against.needed_cases:,} would.",
+            f"Inconclusive: {new} and {old} differ by {against.difference:+.2f}, which is not significant on"
+            f" {evidence.summary.cases:,} test cases; about {against.needed_cases:,} are needed.",
         )
+    return _choose_by_cost(evidence, incumbent, challenger, keep)
+
+
+def _choose_by_cost(
+    evidence: VerdictEvidence, incumbent: Condition, challenger: Condition, keep: Choice
+) -> tuple[Choice, str]:
+    """The same where the quality does not differ significantly."""
+    new, old = _name(evidence, challenger), _name(evidence, incumbent)
+    before = count_tokens(evidence.of(incumbent))
+    fewer = before - count_tokens(evidence.of(challenger))
+    even = find_break_even(evidence, incumbent, challenger)
     saving = next((one for one in even if one.requests is not None and one.basis != "tokens"), None)
-    saved = next((one for one in even if one.basis == "tokens"), None)
-    worth = saved is not None and saved.saved > _LEAST_SAVING * count_tokens(evidence.summary.variant(name))
-    if saving and saving.requests is not None and worth:
+    if saving and saving.requests is not None and fewer > _LEAST_SAVING * before:
         return (
             "undecided",
-            f"In quality the adapter {adapter} and the prompt {name} cannot be told apart. Below about"
-            f" {saving.requests:,} requests the prompt is the cheaper choice, above it the adapter is.",
+            f"{new[0].upper()}{new[1:]} and {old} do not differ significantly in quality. Below about"
+            f" {saving.requests:,} requests the {keep} is cheaper, above that the {challenger}.",
         )
-    return "prompt", f"Keep the prompt {name}: the adapter {adapter} cannot be told apart from it, and saves nothing."
-
-
-def _collect(evidence: Evidence, metric: Metric, even: tuple[BreakEven, ...]) -> Iterator[str]:
-    rival, tuned = evidence.rivals
-    labels = {
-        name: f"{arm} ({name})" if arm != name else name for arm, name in reversed(list(evidence.variants.items()))
-    }
-    seen: set[frozenset[str]] = set()
-    comparisons: tuple[tuple[Arm, Arm], ...] = (
-        ("zero-shot", rival),
-        (rival, tuned),
-        ("zero-shot", tuned),
-        (tuned, "adapter, few-shot"),
-    )
-    for a, b in comparisons:
-        pair = evidence.pair(metric, a, b)
-        names = frozenset((evidence.variants.get(a, ""), evidence.variants.get(b, "")))
-        if pair and names not in seen:
-            seen.add(names)
-            told = tell_pair(pair, metric, evidence.summary, labels)
-            yield told[0].upper() + told[1:]
-    yield from _tell_requests(evidence, rival, tuned)
-    yield from (_tell_break_even(one) for one in even)
-    yield from _tell_curve(evidence, metric)
-
-
-def _tell_requests(evidence: Evidence, rival: Arm, tuned: Arm) -> Iterator[str]:
-    prompt, adapter = map(evidence.of, (rival, tuned))
-    if math.isfinite(prompt.tokens_in) and math.isfinite(adapter.tokens_in):
-        yield (
-            f"A request takes {count_tokens(prompt):.0f} tokens with the best prompt and {count_tokens(adapter):.0f}"
-            f" with the adapter; half of the answers are there after {format_seconds(prompt.latency_p50)} and"
-            f" {format_seconds(adapter.latency_p50)}."
-        )
-
-
-def _tell_break_even(one: BreakEven) -> str:
-    unit = {"money": "in money", "time": "in the machine's time", "tokens": "in tokens"}[one.basis]
-    shown = {
-        "money": f"{one.invested:.4g}",
-        "time": format_seconds(one.invested),
-        "tokens": f"{one.invested:,.0f} tokens",
-    }[one.basis]
-    if one.requests is None:
+    made = evidence.made(challenger)
+    if made is not None and made.seconds is None and fewer > _LEAST_SAVING * before:
+        how = "with the adapter" if challenger == "adapter" else "with it"
         return (
-            f"Counted {unit}, the training ({shown}) never pays for itself: a request with the adapter saves nothing."
+            "undecided",
+            f"{new[0].upper()}{new[1:]} and {old} do not differ significantly in quality. A request takes"
+            f" {fewer:,.0f} tokens less {how}; what its {_MAKING[challenger]} cost is unknown.",
         )
-    return f"Counted {unit}, the training ({shown}) has paid for itself after {one.requests:,} requests."
+    return keep, f"{_KEEP[keep]} {old}: {new} is not significantly better, and saves nothing."
 
 
-def _tell_curve(evidence: Evidence, metric: Metric) -> Iterator[str]:
-    """From how many rows on training beats the best number of shots, by paired tests on the validation split."""
-    shots = [point for point in evidence.curve if point.kind == "shots" and math.isfinite(point.score.value)]
-    rows = [point for point in evidence.curve if point.kind == "rows" and math.isfinite(point.score.value)]
-    if not shots or not rows:
-        return
-    sign = -1 if metric.lower_is_better else 1
-    best = max(shots, key=lambda point: sign * point.score.value)
-    pairs = {pair.rows: pair for pair in evidence.curve_pairs if pair.shots == best.count}
-    beyond = next((point for point in rows if point.count in pairs and pairs[point.count].verdict == "better"), None)
-    shown = format_value(best.score.value, metric, best.score.n)
-    where = f"on the {best.score.n:,} cases of the validation split"
-    how = f"paired by case and corrected for {max((one.family for one in pairs.values()), default=1)} comparisons"
-    if beyond is None:
-        yield (
-            f"No number of rows that was tried is better beyond chance than {best.count} shots, the best number of them"
-            f" ({shown} {where}, {how})."
-        )
-        return
-    chosen = any(trace.role == "validation" for trace in evidence.manifest.data)
-    yield (
-        f"Prompting stops being enough at {beyond.count} training rows:"
-        f" {format_value(beyond.score.value, metric, beyond.score.n)} {where}, against {shown} with {best.count} shots,"
-        f" the best number of them ({format_p(pairs[beyond.count].p)}, {how})."
-        + (" Training chose its best state on the same split, which flatters the rows a little." if chosen else "")
-    )
+def _name(evidence: VerdictEvidence, condition: Condition) -> str:
+    if condition == "adapter":
+        return f"the adapter {evidence.name}"
+    name = evidence.variants.get(condition, condition)
+    if condition != "optimized prompt":
+        return f"the prompt {name}{_name_retrieval(evidence, name)}"
+    return f"the optimized prompt {evidence.shown[name][0]}" if name in evidence.shown else "the optimized prompt"
 
 
-def _list_caveats(evidence: Evidence, metric: Metric, choice: Choice) -> Iterator[str]:
-    made, summary = evidence.manifest, evidence.summary
-    training = evidence.training
-    if summary.cases < _FEW_CASES:
-        yield f"The test split has only {summary.cases} cases: differences of a few points cannot be seen on it."
-    if training.rows < _FEW_ROWS:
-        yield f"The adapter has learned from only {training.rows} rows; more may change the picture."
-    if evidence.chosen_on == "test":
-        yield "The best prompt was chosen on the test split itself, which flatters it."
-    elif evidence.tried > 1:
-        yield (
-            f"The best prompt was chosen from {evidence.tried} on the {evidence.chosen_on} split; the test split was"
-            " kept for the end."
-        )
-    yield (
-        "Stability: the adapter knows the task as it was in its rows. A new label or rule means new rows and another"
-        f" training of about {format_seconds(training.seconds)}; a prompt is changed in a minute."
-    )
-    yield (
-        f"An adapter belongs to its one base ({made.base_digest[:8] or 'unknown'}): with another model it has to be"
-        " trained anew, while a prompt goes along. In return it needs no examples at hand and works offline."
-    )
-    if choice != "prompt":
-        yield "Before it is used on other data, run this bench on them: `workbench drift` tells when it falls."
-    yield from (note for note in summary.notes)
+def _name_retrieval(evidence: VerdictEvidence, variant: str) -> str:
+    return WITH_RETRIEVAL if WITH_RETRIEVAL in evidence.shown.get(variant, ("",))[0] else ""
 
 
-def _verdict(evidence: Evidence, metric: Metric, a: Arm, b: Arm) -> str:
+def _verdict(evidence: VerdictEvidence, metric: Metric, a: Condition, b: Condition) -> str:
     pair = evidence.pair(metric, a, b)
     return pair.verdict if pair else ""
+
+
+def conclude(evidence: VerdictEvidence) -> Verdict:
+    """The verdict on an adapter, on an optimized prompt, or on both."""
+    summary = evidence.summary
+    metric = summary.metrics[0]
+    conditions = tuple(
+        _summarize_condition(evidence, condition) for condition in CONDITIONS if condition in evidence.variants
+    )
+    even = tuple(
+        found
+        for condition in INVESTED
+        if condition in evidence.variants
+        for found in find_break_even(evidence, evidence.hand_written, condition)
+    )
+    return Verdict(
+        bench=summary.bench,
+        run=summary.run,
+        dataset=evidence.dataset,
+        metric=metric,
+        cases=summary.cases,
+        conditions=conditions,
+        pairs=summary.pairs,
+        training=evidence.training,
+        break_even=even,
+        recommendation=recommend(evidence, metric, even),
+        chosen_on=evidence.chosen_on,
+        metrics=summary.metrics,
+        curve=evidence.curve,
+        curve_pairs=evidence.curve_pairs,
+        notes=summary.notes,
+        created=evidence.created,
+        search=evidence.search,
+        retention=evidence.retention,
+    )
+
+
+def _summarize_condition(evidence: VerdictEvidence, condition: Condition) -> ConditionResult:
+    name = evidence.variants[condition]
+    found = evidence.summary.variant(name)
+    prompt, model, adapter = evidence.shown[name]
+    return ConditionResult(
+        condition=condition,
+        variant=name,
+        prompt=prompt,
+        model=model,
+        adapter=adapter,
+        scores=found.scores,
+        tokens_in=found.tokens_in,
+        tokens_out=found.tokens_out,
+        latency_p50=found.latency_p50,
+        latency_p95=found.latency_p95,
+        cost_per_thousand=found.cost_per_thousand,
+        cases=found.n,
+        failed=found.failed,
+        made=evidence.made(condition),
+    )

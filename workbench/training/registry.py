@@ -1,7 +1,4 @@
-"""Registry: the adapters that were trained here, as folders that can be moved, with what each came from.
-
-Knows nothing of how they are trained or run. They are PEFT folders, so every model list finds them.
-"""
+"""The registry of trained adapters: PEFT folders with a manifest, published, ranked, trashed and restored."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from workbench import paths
+from workbench.datasets.row_digests import RowDigests, write_digests
 from workbench.errors import FileError, TrainingError, WorkbenchError
-from workbench.evaluation.row_digests import RowDigests, write_digests
-from workbench.training.manifest import MANIFEST, Manifest, Measured, Rank, read_manifest, write_manifest
+from workbench.training.manifest import MANIFEST, DatasetScores, Manifest, Rank, read_manifest, write_manifest
 
 _KEPT = (".safetensors", ".json", ".jinja", ".model", ".txt")
 _LEFT_OUT = ("checkpoint.json", "trainer_state.json", "optimizer.pt", "scheduler.pt", "training_args.bin")
@@ -24,18 +21,18 @@ _TOKENIZER = ("token", "vocab", "merges", "spiece", "special_tokens", "chat_temp
 
 
 _STAMP = len("20260102-030405-678901-")
-"""characters before the name of what lies in the trash"""
+"""Characters before the name of a trashed adapter."""
 
 
-class Trashed(NamedTuple):
-    """An adapter in the trash. when: it was put there, as its folder is called."""
+class TrashedAdapter(NamedTuple):
+    """An adapter in the trash. when: it was deleted, as in its folder's name."""
 
     name: str
     path: Path
     when: str
 
 
-class Entry(msgspec.Struct, frozen=True):
+class RegistryEntry(msgspec.Struct, frozen=True):
     """An adapter of the registry. problem: why its manifest cannot be read; the manifest is then None."""
 
     name: str
@@ -54,26 +51,26 @@ class Registry:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or paths.data_folder() / "adapters"
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[RegistryEntry, ...]:
         """Every adapter that has a manifest, the newest first."""
         found = [self._read(path) for path in self._list()]
         return tuple(sorted(found, key=lambda entry: -(entry.manifest.created if entry.manifest else 0)))
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str) -> RegistryEntry:
         """The adapter of that name, or in that folder."""
         for path in (self.folder / name, paths.expand(name)):
             if name and paths.exists(path / MANIFEST):
                 return self._read(path)
         known = ", ".join(entry.name for entry in self.entries()[:8])
         raise TrainingError(
-            f"No adapter that was trained here is called {name!r}.",
-            f"There are: {known}." if known else "Train one: workbench train FILE.recipe.yaml",
+            f"No such trained adapter: {name!r}.",
+            f"Known adapters: {known}." if known else "Train one: workbench train FILE.recipe.yaml",
         )
 
     def publish(self, state: Path, manifest: Manifest, digests: Sequence[RowDigests] = ()) -> Path:
-        """Make an adapter of a state's weights; its folder. The manifest is written last, then the folder named.
+        """Publish a checkpoint's weights as an adapter; its folder. The manifest is written last, then it is renamed.
 
-        manifest: its name and version are set to what is free. digests: of the rows that it was trained on.
+        manifest: its name and version are set to free ones. digests: of the training rows.
         Raises FileError when the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +92,7 @@ class Registry:
             reason = error.message if isinstance(error, FileError) else str(error.strerror)
             raise FileError(
                 f"The adapter {name} could not be written to {self.folder}: {reason}.",
-                "Free some space; the checkpoints are still there, and `--resume` makes the adapter of them.",
+                "Free some space; the checkpoints are kept, and `--resume` publishes the adapter from them.",
             ) from error
         return self.folder / name
 
@@ -103,14 +100,14 @@ class Registry:
         self._change(name, notes=text)
 
     def tag(self, name: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> tuple[str, ...]:
-        """Put tags on and take tags off; those it has now."""
+        """Add and remove tags; those it has now."""
         manifest = self._manifest(name)
         tags = tuple(dict.fromkeys(tag for tag in (*manifest.tags, *add) if tag not in remove))
         self._change(name, tags=tags)
         return tags
 
     def promote(self, name: str) -> tuple[str, ...]:
-        """Make it the one to use of its kind; the names of those that it replaces."""
+        """Make it the adapter to use for its base and prompt; the names of those it replaces."""
         chosen = self._manifest(name)
         family = _family(chosen)
         replaced = []
@@ -123,15 +120,15 @@ class Registry:
         return tuple(replaced)
 
     def retire(self, name: str) -> None:
-        """Keep it, but out of the way."""
+        """Hide it from lists of current adapters."""
         self._change(name, rank="retired")
 
     def reinstate(self, name: str) -> None:
         """Undo `promote` and `retire`."""
         self._change(name, rank="candidate")
 
-    def measured(self, name: str, measured: Measured) -> None:
-        """Keep what it scored on further data."""
+    def measured(self, name: str, measured: DatasetScores) -> None:
+        """Record its scores on further data."""
         self._change(name, later=(*self._manifest(name).later, measured))
 
     def delete(self, name: str, now: datetime | None = None) -> Path:
@@ -148,26 +145,26 @@ class Registry:
             ) from error
         return target
 
-    def trash(self) -> tuple[Trashed, ...]:
-        """What was deleted and can be put back, the latest first."""
+    def trash(self) -> tuple[TrashedAdapter, ...]:
+        """Deleted adapters that can be restored, the latest first."""
         try:
             paths_there = sorted(self._trash.iterdir(), reverse=True)
         except OSError:
             return ()
         return tuple(
-            Trashed(path.name[_STAMP:], path, path.name[: _STAMP - 1]) for path in paths_there if path.is_dir()
+            TrashedAdapter(path.name[_STAMP:], path, path.name[: _STAMP - 1]) for path in paths_there if path.is_dir()
         )
 
     def restore(self, name: str) -> str:
-        """Put the latest one of that name back, or the one in that folder of the trash; the name it has now.
+        """Restore the latest one of that name, or the one in that folder of the trash; the name it has now.
 
-        Where another one took its name meanwhile it gets a further version's. Raises TrainingError where there is none.
+        Where its name is taken it gets that of a further version. Raises TrainingError where there is none.
         """
         held = next((one for one in self.trash() if name in (one.name, one.path.name)), None)
         if held is None:
             known = ", ".join(one.name for one in self.trash()[:8])
             raise TrainingError(
-                f"No adapter called {name!r} lies in the trash.", f"There are: {known}." if known else "It is empty."
+                f"No adapter {name!r} in the trash.", f"In the trash: {known}." if known else "The trash is empty."
             )
         free, _ = self._free(held.name)
         try:
@@ -184,7 +181,7 @@ class Registry:
         return paths.data_folder() / "trash" / "adapters"
 
     def lineage(self, name: str) -> tuple[str, ...]:
-        """The names from the adapter to the one that began it all; the last may no longer be there."""
+        """Names from the adapter to its first ancestor; the last one may be missing."""
         names = [name]
         while True:
             try:
@@ -202,11 +199,11 @@ class Registry:
     def _manifest(self, name: str) -> Manifest:
         return read_manifest(self.find(name).path)
 
-    def _read(self, path: Path) -> Entry:
+    def _read(self, path: Path) -> RegistryEntry:
         try:
-            return Entry(path.name, path, read_manifest(path))
+            return RegistryEntry(path.name, path, read_manifest(path))
         except WorkbenchError as error:
-            return Entry(path.name, path, None, error.message)
+            return RegistryEntry(path.name, path, None, error.message)
 
     def _list(self) -> Iterator[Path]:
         try:
@@ -216,7 +213,7 @@ class Registry:
         return (path for path in entries if paths.exists(path / MANIFEST) and not path.name.startswith("."))
 
     def _free(self, name: str) -> tuple[str, int]:
-        """A folder's name that is not taken, and the version it stands for."""
+        """A free folder name, and the version it stands for."""
         plain = (
             "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".-") or "adapter"
         )
@@ -232,8 +229,8 @@ def _family(manifest: Manifest) -> tuple[str, str]:
 
 
 def _belongs(path: Path, whole: bool) -> bool:
-    """Whether a file of a checkpoint is part of what was made. whole: every weight was trained, so that the folder is a
-    model, with its tokenizer."""
+    """Whether a file of a checkpoint belongs to the adapter. whole: every weight was trained, so that the folder is a
+    model with its tokenizer."""
     if not path.is_file() or path.name in _LEFT_OUT or path.suffix not in _KEPT or path.name.startswith("rng_state"):
         return False
     return whole or not path.name.startswith(_TOKENIZER)

@@ -1,89 +1,89 @@
-"""Rows: the cases of a dataset in the prompt of a task, each with the answer that is to be learned.
+"""Training rows: the cases of a dataset rendered in the prompt of a task, each with its expected answer.
 
-They are rendered by the same code that asks a model, so that what is trained is what is asked. Knows nothing of tokens.
+They are rendered by the code of inference, so that training and inference see the same prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from workbench.errors import PromptError, TrainingError
-from workbench.evaluation.datasets import Case
-from workbench.evaluation.row_digests import Role, RowDigests, SeenRows, make_digests
-from workbench.prompting.prompt import Message, Mode
+from workbench.datasets import Case, Cases
+from workbench.datasets.row_digests import Role, RowDigests, SeenRows, make_digests
+from workbench.datasets.turns import CALLS, has_turns
+from workbench.errors import DatasetError, PromptError, TrainingError
 from workbench.prompting.render import find_variables, render
+from workbench.training.conversation_rows import TurnsRow, read_conversation_rows, read_documents, render_turns
+from workbench.training.mixed_cases import MixedCases
 from workbench.training.task import Task
+from workbench.training.training_row import RenderedRows as RenderedRows
+from workbench.training.training_row import TrainingRow as TrainingRow
 
 
-class Row(NamedTuple):
-    """A conversation, and the answer that belongs to it. case: its number in the dataset. inputs: what filled the
-    prompt, by variable."""
-
-    case: int
-    messages: tuple[Message, ...]
-    answer: str
-    mode: Mode
-    inputs: Mapping[str, object] = MappingProxyType({})
-
-
-class Rendered(NamedTuple):
-    """The rows that can be learned. unlabelled: cases left out because no answer is known, by number."""
-
-    rows: tuple[Row, ...]
-    unlabelled: tuple[int, ...]
-
-
-def render_rows(task: Task, cases: Iterable[Case]) -> Rendered:
+def render_rows(task: Task, cases: Iterable[Case]) -> RenderedRows:
     """The cases in the task's prompt. Raises TrainingError when none has an answer or the prompt does not fit them."""
-    rows, unlabelled = [], []
+    rows: list[TrainingRow] = []
+    unlabelled: list[int] = []
+    remarks: Counter[str] = Counter()
     for case in cases:
-        if case.expected is None:
+        made = _render(task, case)
+        remarks.update(made.remarks if made.row else ())
+        if made.row is None:
             unlabelled.append(case.number)
         else:
-            rows.append(_render(task, case))
-    if not rows:
-        seen = f"none of the {len(unlabelled)} rows has" if unlabelled else "there is no row with"
+            rows.append(made.row)
+    return _check(RenderedRows(tuple(rows), tuple(unlabelled), tuple(sorted(remarks.items()))))
+
+
+def _check(rendered: RenderedRows) -> RenderedRows:
+    """The same rows. Raises TrainingError when nothing of them can be learned."""
+    hint = "Set `expected` of the dataset in the recipe to the column with the expected answer."
+    if not rendered.rows:
+        seen = f"none of the {len(rendered.unlabelled)} rows has" if rendered.unlabelled else "there is no row with"
+        raise TrainingError(f"No rows to train on: {seen} an expected answer.", hint)
+    if not any(row.answer.strip() or row.calls or row.learned for row in rendered.rows):
         raise TrainingError(
-            f"Nothing can be learned: {seen} an expected answer.",
-            "Name the column with the right answer as `expected` of the dataset in the recipe.",
+            f"No rows to train on: the expected answers of all {len(rendered.rows)} rows are empty.", hint
         )
-    if not any(row.answer.strip() for row in rows):
-        raise TrainingError(
-            f"Nothing can be learned: the expected answers of all {len(rows)} rows are empty.",
-            "Name the column with the right answer as `expected` of the dataset in the recipe.",
-        )
-    return Rendered(tuple(rows), tuple(unlabelled))
+    return rendered
 
 
-def render_training(task: Task) -> Rendered:
-    """The rows to learn from. Raises TrainingError."""
-    if task.train is None or task.prompt is None:
-        raise TrainingError("There are no rows to learn from.", "Name a dataset as `train` in the recipe.")
-    return render_rows(task, task.train)
+def render_training(task: Task) -> RenderedRows:
+    """The training rows. Raises TrainingError."""
+    if task.train is None or (task.prompt is None and task.recognized is None):
+        raise TrainingError("No rows to train on.", "Add a dataset as `train` in the recipe.")
+    return _read(task, task.train)
 
 
-def render_validation(task: Task) -> Rendered:
-    """The rows to examine on; none where the recipe has none."""
-    if task.validation is None or task.prompt is None:
-        return Rendered((), ())
-    return render_rows(task, task.validation)
+def render_validation(task: Task) -> RenderedRows:
+    """The validation rows; none where the recipe has none."""
+    if task.validation is None or (task.prompt is None and task.recognized is None):
+        return RenderedRows((), ())
+    return _read(task, task.validation)
 
 
-def find_empty(rows: Iterable[Row]) -> tuple[int, ...]:
-    """The cases whose answer is empty, or white space alone: what is learned from them is to end at once."""
-    return tuple(row.case for row in rows if not row.answer.strip())
+def _read(task: Task, cases: Cases | MixedCases) -> RenderedRows:
+    if task.recognized is None:
+        return render_rows(task, cases)
+    if task.recognized.type == "text":
+        return read_documents(cases)
+    every = task.recipe.training.assistant_turns == "all"
+    return _check(read_conversation_rows(cases, task.recognized, every))
 
 
-def find_overlap(train: Iterable[Row], validation: Iterable[Row]) -> int:
-    """How many rows of the validation split stand in the train split as well, word for word."""
-    known = {row.messages for row in train}
-    return sum(1 for row in validation if row.messages in known)
+def find_empty(rows: Iterable[TrainingRow]) -> tuple[int, ...]:
+    """The cases whose answer is empty or white space: they teach the model to stop at once."""
+    return tuple(row.case for row in rows if not row.answer.strip() and not row.calls)
 
 
-def tell_test_overlap(task: Task, rows: Sequence[Row]) -> str:
-    """A sentence where rows to learn from are cases that the bench compares variants on; "" where none is."""
+def find_overlap(train: Iterable[TrainingRow], validation: Iterable[TrainingRow]) -> int:
+    """How many validation rows are also training rows, word for word."""
+    known = {row.messages or row.answer for row in train}
+    return sum(1 for row in validation if (row.messages or row.answer) in known)
+
+
+def describe_test_overlap(task: Task, rows: Sequence[TrainingRow]) -> str:
+    """A sentence where training rows are also test cases of the bench; "" where none is."""
     if task.test is None or not rows:
         return ""
     seen = SeenRows([digest_rows("train", task, rows)]).find((case.number, case.variables) for case in task.test)
@@ -91,12 +91,12 @@ def tell_test_overlap(task: Task, rows: Sequence[Row]) -> str:
         return ""
     first = seen[0]
     return (
-        f"{len(seen):,} of the bench's {len(task.test):,} test cases stand in the rows to learn from, the first as case"
+        f"{len(seen):,} of the bench's {len(task.test):,} test cases are also training rows, the first as case"
         f" {first.case} ({first.kind}): the adapter's score on them will be too good."
     )
 
 
-def digest_rows(role: Role, task: Task, rows: Sequence[Row]) -> RowDigests:
+def digest_rows(role: Role, task: Task, rows: Sequence[TrainingRow]) -> RowDigests:
     """The digests of rows, over the variables of the task's prompt."""
     names = tuple(find_variables(task.prompt)) if task.prompt else ()
     given = {name for row in rows for name in row.inputs}
@@ -104,16 +104,23 @@ def digest_rows(role: Role, task: Task, rows: Sequence[Row]) -> RowDigests:
     return make_digests(role, columns, (row.inputs for row in rows))
 
 
-def _render(task: Task, case: Case) -> Row:
-    assert task.prompt is not None and case.expected is not None
+def _render(task: Task, case: Case) -> TurnsRow:
+    """The case in the prompt; without a row where it has no answer."""
+    assert task.prompt is not None
+    several = has_turns(case) or (bool(task.prompt.tools) and bool(case.variables.get(CALLS, "").strip()))
+    if not several and case.expected is None:
+        return TurnsRow(None)
     try:
+        if several:
+            every = task.recipe.training.assistant_turns == "all"
+            return render_turns(task.prompt, task.examples, case, every, task.tools)
         messages = render(task.prompt, case.values, task.examples)
     except PromptError as error:
         raise TrainingError(
             f"Case {case.number} does not fit the prompt {task.prompt.name}: {error.message}", error.hint
         ) from error
-    return Row(case.number, messages, case.expected, task.prompt.mode, case.variables)
-
-
-def iterate_questions(rows: Iterable[Row]) -> Iterator[tuple[Message, ...]]:
-    return (row.messages for row in rows)
+    except DatasetError as error:
+        raise TrainingError(error.message, error.hint) from error
+    assert case.expected is not None
+    tools = task.prompt.tools
+    return TurnsRow(TrainingRow(case.number, messages, case.expected, task.prompt.mode, case.variables, tools=tools))

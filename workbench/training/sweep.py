@@ -1,7 +1,7 @@
-"""Sweep: a recipe tried with other numbers, hopeless trials ended early, ranked on the validation split.
+"""A hyperparameter sweep: trials of a recipe with other values, pruned early, ranked on the validation split.
 
-The study lies in a file, so that several processes, and later calls, share it. The test split is never looked at.
-Knows nothing of how a trial is trained: each is a job like any other.
+The study is a file, so that several processes and later calls share it. The test split is never used. Each trial is a
+training job.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from workbench import paths
+from workbench.analysis.summary import Estimate
 from workbench.errors import TrainingError
-from workbench.evaluation.summary import Estimate
-from workbench.training.job import Job, start
-from workbench.training.progress import JobEnded, JobExamined, JobStep
-from workbench.training.recipe import Recipe, check_recipe
+from workbench.training.events import JobEnded, JobEvaluated, JobEvent, JobStarted, JobStep
+from workbench.training.job import TrainingJob, start_job
+from workbench.training.recipe import Recipe, check_recipe, find_objective
 from workbench.training.registry import Registry
-from workbench.training.space import Range, Space, Value, find_value, set_values, suit
+from workbench.training.search_space import Range, SearchSpace, Value, coerce_value, get_value, set_values
 
 if TYPE_CHECKING:
     import optuna
@@ -33,7 +33,7 @@ _JOB, _STEP, _CASES, _METRIC, _HINT = "job", "best step", "cases", "metric", "re
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One try. values: what was set. score: the best on the validation split, with its interval; None without one."""
+    """values: what was set. score: the best on the validation split, with its interval; None without one."""
 
     number: int
     values: dict[str, Any]
@@ -45,8 +45,8 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """The trials, the best first; those without a score last. close: numbers of trials whose interval reaches the best
-    one's value: a further look, not luck, has to decide between them."""
+    """The trials, the best first; those without a score last. close: numbers of trials whose interval contains the best
+    score, so that they may be as good."""
 
     study: str
     metric: str
@@ -58,46 +58,74 @@ class Ranking(msgspec.Struct, frozen=True):
         return self.trials[0] if self.trials and self.trials[0].score else None
 
 
+class TrialJob(Protocol):
+    """A training job as a sweep follows it, on this machine or another one."""
+
+    @property
+    def id(self) -> str: ...
+
+    def is_alive(self) -> bool: ...
+
+    def events(self) -> Iterator[JobEvent]:
+        """What happens until it is over. Where it begins again, JobStarted comes again."""
+        ...
+
+    def stop(self, keep: bool = True) -> None: ...
+
+
 class Sweep:
     """One study. Raises TrainingError where its file belongs to another one."""
 
-    def __init__(self, recipe: Recipe, folder: Path, name: str, space: Space, path: Path | None = None) -> None:
-        """folder: the recipe's. path: the study's file; else one of that name among a person's data."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        name: str,
+        space: SearchSpace,
+        path: Path | None = None,
+        start: Callable[[Recipe, Path], TrialJob] | None = None,
+        parallel: int = 1,
+    ) -> None:
+        """folder: the recipe's. path: the study's file; else one of that name among a person's data. start: begins a
+        trial; it may wait. parallel: trials at a time."""
         for key, held in space.items():
             low = held.low if isinstance(held, Range) else held[0]
-            check_recipe(set_values(recipe, {key: suit(recipe, key, low)}))
+            check_recipe(set_values(recipe, {key: coerce_value(recipe, key, low)}))
         self._recipe = recipe
         self._folder = folder
         self._name = name
         self._space = space
         self._path = path or paths.data_folder() / "sweeps" / f"{name}.journal"
         self._study = self._open()
-        self._job: Job | None = None
+        self._start = start
+        self._parallel = parallel
+        self._jobs: list[TrialJob] = []
         self._cancelled = threading.Event()
 
-    def run(self, trials: int, say: Callable[[str], None], minutes: float | None = None) -> Ranking:
-        """Try so many more times, one after the other; how all trials of the study stand."""
+    def run(self, trials: int, log: Callable[[str], None], minutes: float | None = None) -> Ranking:
+        """Run so many more trials; the ranking of all trials of the study."""
         self._study.optimize(
-            lambda trial: self._try(trial, say),
+            lambda trial: self._run_trial(trial, log),
             n_trials=trials,
+            n_jobs=self._parallel,
             timeout=minutes * 60 if minutes else None,
             catch=(TrainingError,),
         )
         return self.rank()
 
     def cancel(self) -> None:
-        """Try no more, and end the trial under way; from any thread. What was tried is kept."""
+        """Stop the current trial and start no more; from any thread. Finished trials are kept."""
         self._cancelled.set()
-        if self._job is not None:
-            _end(self._job)
+        for job in list(self._jobs):
+            _stop_job(job)
 
     @property
-    def job(self) -> Job | None:
-        """The trial under way."""
-        return self._job
+    def job(self) -> TrainingJob | None:
+        """The current trial on this machine."""
+        return next((job for job in list(self._jobs) if isinstance(job, TrainingJob)), None)
 
     def rank(self) -> Ranking:
-        """How the trials stand."""
+        """The ranking of all trials."""
         found = [_read(trial) for trial in self._study.get_trials(deepcopy=False)]
         lower = self._study.direction.name == "MINIMIZE"
         scored = sorted(
@@ -105,9 +133,9 @@ class Sweep:
             key=lambda trial: trial.score.value if lower else -trial.score.value,  # type: ignore[union-attr]
         )
         rest = [trial for trial in found if trial.score is None]
-        told = (trial.user_attrs.get(_METRIC) for trial in self._study.get_trials(deepcopy=False))
-        metric = next((str(held) for held in told if held), "")
-        return Ranking(self._name, metric, (*scored, *rest), tuple(_find_close(scored, lower)))
+        metrics = (trial.user_attrs.get(_METRIC) for trial in self._study.get_trials(deepcopy=False))
+        metric = next((str(held) for held in metrics if held), "")
+        return Ranking(self._name, metric, (*scored, *rest), tuple(_find_close_trials(scored, lower)))
 
     def _open(self) -> optuna.Study:
         import optuna
@@ -116,7 +144,7 @@ class Sweep:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        scored = self._recipe.evaluation.cases > 0 and not self._recipe.preference
+        scored = self._recipe.evaluation.cases > 0 and find_objective(self._recipe).data in ("rows", "prompts")
         return optuna.create_study(
             study_name=self._name,
             storage=JournalStorage(JournalFileBackend(str(self._path))),
@@ -126,26 +154,29 @@ class Sweep:
             load_if_exists=True,
         )
 
-    def _try(self, trial: optuna.Trial, say: Callable[[str], None]) -> float:
+    def _run_trial(self, trial: optuna.Trial, log: Callable[[str], None]) -> float:
         values = {key: self._suggest(trial, key, held) for key, held in self._space.items()}
         recipe = msgspec.structs.replace(
             set_values(self._recipe, values), name=f"{self._recipe.name or self._name}-trial-{trial.number}"
         )
-        say(f"trial {trial.number}: " + ", ".join(f"{key} {_show(value)}" for key, value in values.items()))
-        self._job = job = start(recipe, self._folder)
+        log(f"trial {trial.number}: " + ", ".join(f"{key} {_show(value)}" for key, value in values.items()))
+        job = self._start(recipe, self._folder) if self._start else start_job(recipe, self._folder)
+        self._jobs.append(job)
         trial.set_user_attr(_JOB, job.id)
         if self._cancelled.is_set():  # before there was a job to end
-            _end(job)
-        best, ended = self._watch(trial, job, say)
-        self._job = None
+            _stop_job(job)
+        try:
+            best, ended = self._watch(trial, job, log)
+        finally:
+            self._jobs.remove(job)
         if self._cancelled.is_set():
             trial.study.stop()
         value = self._settle(trial, job, best, ended)
-        say(f"trial {trial.number}: {value:.4g} after update {best.step if best else 0}")
+        log(f"trial {trial.number}: {value:.4g} after update {best.step if best else 0}")
         return value
 
-    def _settle(self, trial: optuna.Trial, job: Job, best: JobExamined | None, ended: JobEnded | None) -> float:
-        """What a trial that is over comes to. Raises TrialPruned, and TrainingError where it came to nothing."""
+    def _settle(self, trial: optuna.Trial, job: TrialJob, best: JobEvaluated | None, ended: JobEnded | None) -> float:
+        """The value of a finished trial. Raises TrialPruned, and TrainingError for a failed one."""
         import optuna
 
         if ended is None:
@@ -158,29 +189,34 @@ class Sweep:
         if ended.outcome == "failed" or best is None:
             trial.set_user_attr(_HINT, ended.reason)
             raise TrainingError(ended.reason, ended.hint)
-        self._put_aside(Path(ended.adapter).name)
+        if ended.adapter:
+            self._retire(Path(ended.adapter).name)
         return _value(best)
 
     def _watch(
-        self, trial: optuna.Trial, job: Job, say: Callable[[str], None]
-    ) -> tuple[JobExamined | None, JobEnded | None]:
-        """Follow a trial, and end it where it is hopeless."""
-        best: JobExamined | None = None
+        self, trial: optuna.Trial, job: TrialJob, log: Callable[[str], None]
+    ) -> tuple[JobEvaluated | None, JobEnded | None]:
+        """Follow a trial, and stop it when it is pruned."""
+        best: JobEvaluated | None = None
         ended: JobEnded | None = None
-        rung = 0
+        rung = reported = 0
         for event in job.events():
-            if isinstance(event, JobExamined) and event.step > 0:
+            if isinstance(event, JobStarted) and event.step == 0:
+                best, rung = None, 0
+            if isinstance(event, JobEvaluated) and event.step > 0:
                 best = event if event.best else best
                 rung += 1
-                trial.report(_value(event), rung)
+                if rung > reported:
+                    reported = rung
+                    trial.report(_value(event), rung)
                 self._note(trial, best or event)
-                if trial.should_prune() and job.place.is_alive():
-                    say(f"trial {trial.number}: ended early, others were better by then")
-                    _end(job)
+                if trial.should_prune() and job.is_alive():
+                    log(f"trial {trial.number}: pruned, others were better by then")
+                    _stop_job(job)
             ended = event if isinstance(event, JobEnded) else ended if not isinstance(event, JobStep) else None
         return best, ended
 
-    def _note(self, trial: optuna.Trial, found: JobExamined) -> None:
+    def _note(self, trial: optuna.Trial, found: JobEvaluated) -> None:
         trial.set_user_attr(_STEP, found.step)
         trial.set_user_attr(_CASES, found.cases)
         trial.set_user_attr(_METRIC, found.metric)
@@ -188,26 +224,26 @@ class Sweep:
     def _suggest(self, trial: optuna.Trial, key: str, held: tuple[Value, ...] | Range) -> Any:
         if not isinstance(held, Range):
             return trial.suggest_categorical(key, held)
-        if isinstance(find_value(self._recipe, key), int):
+        if isinstance(get_value(self._recipe, key), int):
             return trial.suggest_int(key, int(held.low), int(held.high), log=held.log)
         return trial.suggest_float(key, held.low, held.high, log=held.log)
 
-    def _put_aside(self, adapter: str) -> None:
-        """Keep the adapters of trials out of the way; the best can be promoted."""
+    def _retire(self, adapter: str) -> None:
+        """Retire the adapters of trials; the best can be promoted."""
         registry = Registry()
         registry.tag(adapter, add=(f"sweep:{self._name}",))
         registry.retire(adapter)
 
 
-def _end(job: Job) -> None:
+def _stop_job(job: TrialJob) -> None:
     import contextlib
 
     with contextlib.suppress(TrainingError):  # it may have come to its end meanwhile
         job.stop(keep=False)
 
 
-def _value(found: JobExamined) -> float:
-    """What a trial is judged by."""
+def _value(found: JobEvaluated) -> float:
+    """What is optimized."""
     score = found.scores.get(found.metric)
     return score if score is not None else (found.validation_loss if found.validation_loss is not None else math.inf)
 
@@ -228,16 +264,16 @@ def _read(trial: optuna.trial.FrozenTrial) -> Trial:
 
 
 def _estimate(value: float, cases: int) -> Estimate:
-    """A rate has an interval; of a loss, a margin or another mean nobody knows one from the mean alone."""
-    from workbench.evaluation.statistics.interval import is_rate, wilson
+    """With an interval for a rate; none follows from the mean alone of a loss, margin or other value."""
+    from workbench.statistics.interval import is_rate, wilson
 
     if not is_rate(value, cases):
-        return Estimate(value, math.nan, math.nan, cases, "known for rates alone")
+        return Estimate(value, math.nan, math.nan, cases, "only known for rates")
     found = wilson(value * cases, cases)
     return Estimate(value, found.low, found.high, cases)
 
 
-def _find_close(scored: list[Trial], lower: bool) -> Iterator[int]:
+def _find_close_trials(scored: list[Trial], lower: bool) -> Iterator[int]:
     best = scored[0].score if scored else None
     for trial in scored[1:]:
         if best and trial.score and (trial.score.low <= best.value if lower else trial.score.high >= best.value):

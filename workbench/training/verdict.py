@@ -1,33 +1,74 @@
-"""Verdict: whether an adapter was worth its training: numbers on one test split, and what follows from them in words.
-
-Holds values alone. Knows nothing of how one is reached (conclusion.py) or laid out (verdict_report.py).
-"""
+"""A verdict: whether an adapter or an optimized prompt was worth making, as values; and what it is drawn from."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, get_args
 
 import msgspec
 
-from workbench.evaluation.summary import Estimate, PairOutcome, PairSummary, turn
-from workbench.evaluation.view import Metric
-from workbench.evaluation.words import format_value, name_metric
+from workbench.analysis.narrative import format_value, name_metric
+from workbench.analysis.retention import Retention
+from workbench.analysis.summary import Estimate, PairOutcome, PairSummary, Summary, VariantSummary, swap_sides
+from workbench.errors import TrainingError
+from workbench.runs.cost import Price
+from workbench.runs.matrix_rows import Metric
+from workbench.training.manifest import Manifest
+from workbench.training.search_record import SearchRecord
+from workbench.units import format_duration, format_money
 
-Arm = Literal["zero-shot", "few-shot", "best prompt", "adapter", "adapter, few-shot"]
-ARMS: tuple[Arm, ...] = ("zero-shot", "few-shot", "best prompt", "adapter", "adapter, few-shot")
+Condition = Literal[
+    "zero-shot",
+    "few-shot",
+    "best prompt",
+    "optimized prompt",
+    "adapter",
+    "adapter, few-shot",
+    "adapter, optimized prompt",
+]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+WITH_RETRIEVAL = " with retrieval"
+"""behind the name of a prompt that is shown retrieved passages"""
 
-Choice = Literal["prompt", "adapter", "adapter, few-shot", "undecided"]
+HYBRIDS: tuple[Condition, ...] = ("adapter, few-shot", "adapter, optimized prompt")
+
+Contender = Literal["few-shot", "optimized", "adapter", "hybrid"]
+CONTENDERS: tuple[Contender, ...] = get_args(Contender)
+"""What may be left out of a verdict; a short prompt and the best hand-written one are always there."""
+
+Choice = Literal["prompt", "optimized prompt", "adapter", "adapter, few-shot", "adapter, optimized prompt", "undecided"]
 Basis = Literal["money", "time", "tokens"]
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """One of those that are compared: a variant of the bench, and the numbers that it reached on the test split.
+class MakingCost(msgspec.Struct, frozen=True):
+    """What it took to make what a condition needs: a search, a training, or both. None: unknown.
 
-    latency: seconds; tokens: means of a request; cost_per_thousand: by the bench's prices, NaN without.
+    tokens: read by the training, prompts and completions of the search; money: None without a price.
     """
 
-    arm: Arm
+    how: str
+    seconds: float | None = None
+    tokens: int | None = None
+    money: float | None = None
+
+    def __add__(self, other: MakingCost) -> MakingCost:
+        return MakingCost(
+            f"{self.how} and {other.how}",
+            None if self.seconds is None or other.seconds is None else self.seconds + other.seconds,
+            None if self.tokens is None or other.tokens is None else self.tokens + other.tokens,
+            None if self.money is None or other.money is None else self.money + other.money,
+        )
+
+
+class ConditionResult(msgspec.Struct, frozen=True):
+    """The figures of one condition, which a variant of the bench stands for, on the test split.
+
+    latency: seconds; tokens: means of a request; cost_per_thousand: by the bench's prices, NaN without. made: None for
+    a prompt that a person wrote.
+    """
+
+    condition: Condition
     variant: str
     prompt: str
     model: str
@@ -40,28 +81,34 @@ class Standing(msgspec.Struct, frozen=True):
     cost_per_thousand: float
     cases: int
     failed: int = 0
+    made: MakingCost | None = None
 
 
 class TrainingCost(msgspec.Struct, frozen=True):
-    """What the adapter took. money: seconds at the price of the machine's hour; None without a price."""
+    """What the training cost; None is unknown: the adapter was not trained here. adapter: "" where none is compared.
+
+    money: seconds at the price of the machine's hour; None without a price.
+    """
 
     adapter: str
-    seconds: float
-    tokens: int
-    rows: int
+    seconds: float | None = None
+    tokens: int | None = None
+    rows: int | None = None
     money: float | None = None
 
 
 class BreakEven(msgspec.Struct, frozen=True):
-    """After how many requests the training has paid for itself by shorter prompts. requests: None where it never does.
+    """After how many requests a condition has paid for its making, by what a request takes less than with the best
+    hand-written prompt. requests: None where it never does.
 
-    invested: what training took; saved: by each request; both in money, seconds or tokens.
+    invested: what the making took; saved: by each request; both in money, seconds or tokens.
     """
 
     basis: Basis
     invested: float
     saved: float
     requests: int | None
+    condition: Condition = "adapter"
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
@@ -96,9 +143,10 @@ class Recommendation(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """All of it. run: the run on the test split; metric: what decides, one of metrics; pairs: by every metric.
+    """run: on the test split; metric: what decides, one of metrics; pairs: comparisons by every metric.
 
-    chosen_on: where the best prompt was chosen.
+    chosen_on: where the best prompt was chosen. search: of the optimized prompt; None without one, or where its search
+    is unknown.
     """
 
     bench: str
@@ -106,7 +154,7 @@ class Verdict(msgspec.Struct, frozen=True):
     dataset: str
     metric: Metric
     cases: int
-    arms: tuple[Standing, ...]
+    conditions: tuple[ConditionResult, ...]
     pairs: tuple[PairSummary, ...]
     training: TrainingCost
     break_even: tuple[BreakEven, ...]
@@ -117,21 +165,23 @@ class Verdict(msgspec.Struct, frozen=True):
     curve_pairs: tuple[CurvePair, ...] = ()
     notes: tuple[str, ...] = ()
     created: float = 0.0
+    search: SearchRecord | None = None
+    retention: tuple[Retention, ...] = ()
 
-    def arm(self, name: Arm) -> Standing | None:
-        return next((one for one in self.arms if one.arm == name), None)
+    def condition(self, name: Condition) -> ConditionResult | None:
+        return next((one for one in self.conditions if one.condition == name), None)
 
-    def pair(self, a: Arm, b: Arm, metric: str = "") -> PairSummary | None:
-        """How b stands against a, by one metric, the deciding one unless named."""
-        left, right = self.arm(a), self.arm(b)
+    def pair(self, a: Condition, b: Condition, metric: str = "") -> PairSummary | None:
+        """The comparison of b with a, by the deciding metric or another."""
+        left, right = self.condition(a), self.condition(b)
         if left is None or right is None:
             return None
         names, wanted = {left.variant, right.variant}, metric or self.metric.name
         found = next((one for one in self.pairs if one.metric == wanted and {one.a, one.b} == names), None)
-        return found if found is None or found.a == left.variant else turn(found)
+        return found if found is None or found.a == left.variant else swap_sides(found)
 
 
-def tell_score(one: Standing, metric: Metric) -> str:
+def describe_score(one: ConditionResult, metric: Metric) -> str:
     """A score with its interval."""
     found = one.scores.get(metric.name)
     if found is None or math.isnan(found.value):
@@ -140,5 +190,127 @@ def tell_score(one: Standing, metric: Metric) -> str:
     return f"{format_value(found.value, metric, found.n)}{interval}"
 
 
+def describe_cost(spent: TrainingCost) -> str:
+    """`400 rows, 68,000 tokens, 74 s, 0.5 in money`; what is not known, as such."""
+    if spent.seconds is None:
+        return "unknown, not trained here"
+    money = f", {format_money(spent.money)} in money" if spent.money is not None else ""
+    return f"{spent.rows or 0:,} rows, {spent.tokens or 0:,} tokens, {format_duration(spent.seconds)}{money}"
+
+
+def describe_making(made: MakingCost | None) -> str:
+    """`search, 240,000 tokens, 3 min`; `by hand`."""
+    if made is None:
+        return "by hand"
+    if made.seconds is None:
+        return f"{made.how}, cost unknown"
+    tokens = f", {made.tokens:,} tokens" if made.tokens is not None else ""
+    money = f", {format_money(made.money)} in money" if made.money is not None else ""
+    return f"{made.how}, {format_duration(made.seconds)}{tokens}{money}"
+
+
+def describe_search(record: SearchRecord) -> str:
+    """`61 candidates, 1,900 calls, 240,000 tokens, 3 min, 0.5 in money`."""
+    money = f", {format_money(record.money)} in money" if record.money is not None else ""
+    return (
+        f"{record.candidates:,} candidates, {record.calls:,} calls, {record.tokens:,} tokens,"
+        f" {format_duration(record.seconds)}{money}"
+    )
+
+
 def describe_metric(metric: Metric) -> str:
     return name_metric(metric.name)
+
+
+class VerdictEvidence(msgspec.Struct, frozen=True):
+    """What a verdict is drawn from. variants: condition -> its variant, which may stand for several.
+
+    shown: variant -> its prompt, model and adapter. tried: how many prompts the best one was chosen from.
+    manifest: of the adapter; None where it was not trained here. adapter: its name then, "" where none is compared.
+    search: made the optimized prompt; None where that is unknown. searched: test cases that the search has used; None
+    where that is unknown. edited: whether the optimized prompt was changed since.
+    retention: what the adapter leaves of other tasks.
+    """
+
+    summary: Summary
+    variants: Mapping[Condition, str]
+    shown: Mapping[str, tuple[str, str, str]]
+    manifest: Manifest | None
+    dataset: str = ""
+    chosen_on: str = ""
+    tried: int = 1
+    price: Price | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    curve_pairs: tuple[CurvePair, ...] = ()
+    created: float = 0.0
+    adapter: str = ""
+    search: SearchRecord | None = None
+    searched: int | None = None
+    edited: bool = False
+    retention: tuple[Retention, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The adapter's."""
+        return self.manifest.name if self.manifest else self.adapter
+
+    @property
+    def hand_written(self) -> Condition:
+        """The best prompt that a person wrote."""
+        return "best prompt" if "best prompt" in self.variants else "zero-shot"
+
+    def best_prompt(self, metric: Metric) -> Condition:
+        """What an adapter is compared with: the optimized prompt only where it beats the best hand-written one."""
+        pair = self.pair(metric, self.hand_written, "optimized prompt")
+        return "optimized prompt" if pair is not None and pair.verdict == "better" else self.hand_written
+
+    def of(self, condition: Condition) -> VariantSummary:
+        """The figures of a condition's variant."""
+        return self.summary.variant(self.variants[condition])
+
+    def pair(self, metric: Metric, a: Condition, b: Condition) -> PairSummary | None:
+        """The comparison of b's variant with a's; None where they are the same."""
+        if a not in self.variants or b not in self.variants:
+            return None
+        left, right = self.variants[a], self.variants[b]
+        return self.summary.pair(left, right, metric.name) if left != right else None
+
+    @property
+    def training(self) -> TrainingCost:
+        """What the training cost."""
+        made = self.manifest
+        if made is None:
+            return TrainingCost(self.name)
+        rows = sum(trace.rows for trace in made.data if trace.role != "validation")
+        hour = self.price.hour if self.price else 0.0
+        return TrainingCost(made.name, made.seconds, made.tokens, rows, made.seconds / 3600 * hour if hour else None)
+
+    def made(self, condition: Condition) -> MakingCost | None:
+        """What it took to make what a condition needs; None: nothing, a person wrote it."""
+        spent, record = self.training, self.search
+        search = (
+            MakingCost("search", record.seconds, record.tokens, record.money) if record else MakingCost("elsewhere")
+        )
+        training = MakingCost("training", spent.seconds, spent.tokens, spent.money)
+        if condition == "adapter, optimized prompt":
+            return search + training
+        if condition == "optimized prompt":
+            return search
+        return training if condition in ("adapter", "adapter, few-shot") else None
+
+
+def count_tokens(one: VariantSummary) -> float:
+    """Prompt and completion tokens of a request."""
+    return one.tokens_in + one.tokens_out
+
+
+def parse_contenders(text: str) -> tuple[Contender, ...]:
+    """`few-shot, hybrid` by their names. Raises TrainingError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in CONTENDERS]
+    if unknown:
+        raise TrainingError(
+            f"Contenders: expected some of {', '.join(CONTENDERS)}, found {', '.join(map(repr, unknown))}.",
+            "Correct it, or leave it empty.",
+        )
+    return tuple(name for name in CONTENDERS if name in names)

@@ -1,112 +1,143 @@
 """WorkbenchApp: themes, keys, and the way from the first frame to the bench screen.
 
-Imports next to nothing at its top: the first frame is drawn before the core is loaded. Knows which screens there are;
-what happens on one is the screen's own.
+Imports next to nothing at its top: the first frame is drawn before the core is loaded.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.driver import Driver
+from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
 
 from workbench import paths
 from workbench.errors import WorkbenchError
 from workbench.sanitize import sanitize
 from workbench.settings import Settings, load_settings
+from workbench.tui.key_queue import KeyMarker, KeyQueue
 from workbench.tui.sanitize_filter import SanitizeFilter, SanitizeHook
+from workbench.tui.screen_openers import ScreenOpeners
 from workbench.tui.signals import end_by_signals
-from workbench.tui.theme import DARK, LIGHT
 from workbench.tui.widgets.plain import Static
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from workbench.evaluation.session import Session
-    from workbench.evaluation.votes import Rating, Votes
-    from workbench.hosting.pool import Pool
     from workbench.models.reference import Adapter, Model
-    from workbench.training.recipe import Recipe
-    from workbench.tui.adapters import Adapters
-    from workbench.tui.desk import Desk
-    from workbench.tui.evaluations import Evaluations
+    from workbench.runs.new_bench import BenchRequest
+    from workbench.tui.app_state import AppState
     from workbench.tui.screens.bench import BenchScreen
-    from workbench.tui.screens.matrix import Shown
-    from workbench.tui.screens.models import Taken
-    from workbench.tui.sweeping import Sweeping
-    from workbench.tui.trainings import Trainings
-    from workbench.tui.verdicts import Verdicts
-
+    from workbench.tui.widgets.picker import Picked
 
 _SWEEP_SECONDS = 5.0
 """after which what killed processes have left is removed: not while the first picture is drawn"""
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(ScreenOpeners):
     """The terminal application."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "workbench"
-    COMMAND_PALETTE_BINDING = "ctrl+k"
+    COMMAND_PALETTE_BINDING = "ctrl+backslash"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "help", id="app.help", priority=True),
-        Binding("ctrl+k", "command_palette", "palette", id="app.palette", priority=True),
+        Binding("f1", "help", "keys", id="app.help", priority=True),
+        Binding("question_mark", "help", "keys", id="app.keys"),
+        Binding("ctrl+backslash", "command_palette", "palette", id="app.palette", priority=True),
+        Binding("ctrl+k", "command_palette", "palette", id="app.palette_outside_text"),
+        Binding("ctrl+g", "jump", "jump", id="app.jump", priority=True, show=False),
         Binding("ctrl+q", "leave", "quit", id="app.quit", priority=True, show=False),
-        Binding("f3", "turn_theme", "light/dark", id="app.theme", priority=True, show=False),
+        Binding("f3", "toggle_theme", "light/dark", id="app.theme", priority=True, show=False),
     ]
 
-    def __init__(self, settings: Settings, open_desk: Callable[[], Desk]) -> None:
-        """open_desk: called off the screen's thread, after the first frame; its WorkbenchError ends the app."""
-        super().__init__()
-        self._open_desk = open_desk
-        self._desk: Desk | None = None
-        self._evaluations: Evaluations | None = None
-        self._beside: list[Verdicts | Adapters | Sweeping] = []
-        self._sweeping: Sweeping | None = None
+    def __init__(self, settings: Settings, open_state: Callable[[], AppState], sixteen_colors: bool = False) -> None:
+        """open_state: called on a thread, after the first frame; its WorkbenchError ends the app.
+
+        sixteen_colors: draw with a terminal's sixteen colours alone.
+        """
+        super().__init__(settings.theme, sixteen_colors)
+        self._open_state = open_state
+        self._state: AppState | None = None
         self.problem: WorkbenchError | None = None
         self._sanitize = SanitizeFilter()
         self.error_console.push_render_hook(SanitizeHook())
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = settings.theme if settings.theme in self.available_themes else DARK.name
         self.set_keymap(settings.keymap)
+        self._keys = KeyQueue(self, super().on_event)
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._keys.put(event)
+        else:
+            await super().on_event(event)
+
+    async def on_key_marker(self, marker: KeyMarker) -> None:
+        await self._keys.on_marker(marker)
 
     def compose(self) -> ComposeResult:
         yield Static(Content.from_markup("[b $primary] workbench[/]  [$foreground 60%]opening…[/]"), id="opening")
 
     def on_mount(self) -> None:
+        self.warn_unknown_theme()
         self.call_after_refresh(self._open)
 
     @work(thread=True, group="open")
     def _open(self) -> None:
         """Load the core and open the bench, then look for models everywhere."""
-        from workbench.tui.desk import find_models
-        from workbench.tui.screens.bench import BenchScreen
-
         try:
-            desk = self._desk = self._open_desk()
+            state = self._open_state()
         except WorkbenchError as error:
             self.problem = error
             self.call_from_thread(self.exit)
             return
-        self.call_from_thread(self.push_screen, BenchScreen(desk))
-        if not desk.complete:
-            self.call_from_thread(self._take_models, *find_models(desk.session))
+        self._show(state)
 
-    def _take_models(self, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
-        if self.bench_screen is not None:
-            self.bench_screen.take_models(models, adapters)
+    @work(thread=True, group="open")
+    def open_bench(self, path: Path) -> None:
+        """Another bench instead of the open one; the engines go on."""
+        from workbench.tui.app_state import replace_bench
+
+        old = self.state
+        try:
+            state = replace_bench(old, path)
+        except WorkbenchError as error:
+            self.call_from_thread(self.notify, error.hint, title=error.message, severity="error", timeout=10)
+            return
+        self.call_from_thread(self._leave_bench)  # type: ignore[arg-type]
+        old.stop_tasks()
+        old.runs.close()
+        self._show(state)
+
+    async def _leave_bench(self) -> None:
+        while self.bench_screen is not None:  # two screens of the same id cannot be there at once
+            await self.pop_screen()
+
+    def _show(self, state: AppState) -> None:
+        """Show a bench, then look for models everywhere. Called on a thread."""
+        from workbench.runs.recent import remember_bench
+        from workbench.tui.app_state import find_models
+        from workbench.tui.screens.bench import BenchScreen
+
+        self._state = state
+        state.pool.turns.log = self.notify  # called on a thread: it posts a message
+        screen = BenchScreen(state)
+        self.call_from_thread(self.push_screen, screen)
+        if state.proposal is not None:
+            self.call_from_thread(screen.propose, state.proposal)
+        if state.review is not None:
+            self.call_from_thread(screen.review_rows, state.review)
+        remember_bench(state.session.path)
+        if not state.complete:
+            self.call_from_thread(self._know, state, *find_models(state.session))
+
+    def _know(self, state: AppState, models: tuple[Model, ...], adapters: tuple[Adapter, ...]) -> None:
+        if self.bench_screen is not None and self._state is state:
+            self.bench_screen.controller.know(models, adapters)
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice; of a Unix terminal our own kind of it."""
@@ -137,69 +168,12 @@ class WorkbenchApp(App[None]):
         """The bench screen, once it is open."""
         return next((screen for screen in self.screen_stack if screen.id == "bench"), None)  # type: ignore[return-value]
 
-    async def browse_models(
-        self, session: Session, pool: Pool, base: Model | None, laid: Sequence[Adapter]
-    ) -> Taken | None:
-        """Open the browser of models and adapters; what a person took, when they come back."""
-        from workbench.tui.screens.models import ModelsScreen
-
-        return await self.push_screen_wait(ModelsScreen(session, pool, base, laid))
-
-    async def show_matrix(self, evaluations: Evaluations, run: str = "") -> Shown | None:
-        """Open the matrix of a run; what a person wants to see on the bench, when they come back."""
-        from workbench.tui.screens.matrix import MatrixScreen
-
-        self._evaluations = evaluations
-        return await self.push_screen_wait(MatrixScreen(evaluations, run))
-
-    async def show_votes(self, votes: Votes, rate: Callable[[], Future[tuple[Rating, ...]]]) -> None:
-        """Put the answers of a run to a blind vote, until a person comes back."""
-        from workbench.tui.screens.votes import VoteScreen
-
-        await self.push_screen_wait(VoteScreen(votes, rate))
-
-    async def show_training(self, trainings: Trainings, recipe: Recipe) -> str | None:
-        """Open the training of a bench; the adapter that a person wants in a pane, when they come back."""
-        from workbench.tui.screens.training import TrainingScreen
-
-        return await self.push_screen_wait(TrainingScreen(trainings, recipe))
-
-    async def show_verdict(self, verdicts: Verdicts, adapter: str = "") -> str | None:
-        """Open the verdict on a bench; the adapter that a person wants in a pane, when they come back."""
-        from workbench.tui.screens.verdict import VerdictScreen
-
-        self._keep(verdicts)
-        return await self.push_screen_wait(VerdictScreen(verdicts, adapter))
-
-    async def show_registry(self, adapters: Adapters) -> str | None:
-        """Open the registry of adapters; the one that a person wants in a pane, when they come back."""
-        from workbench.tui.screens.adapters import AdaptersScreen
-
-        self._keep(adapters)
-        return await self.push_screen_wait(AdaptersScreen(adapters))
-
-    async def show_sweep(self, recipe: Recipe, folder: Path) -> Recipe | None:
-        """Open the search for better numbers of a recipe; the one to go on with, when they come back."""
-        from workbench.tui.screens.sweep import SweepScreen
-        from workbench.tui.sweeping import Sweeping
-
-        sweeping = self._sweeping = self._sweeping or Sweeping()
-        self._keep(sweeping)
-        return await self.push_screen_wait(SweepScreen(sweeping, recipe, folder))
-
-    def _keep(self, beside: Verdicts | Adapters | Sweeping) -> None:
-        """Note what may be under way beside the screen, so that it is ended before the engines are."""
-        if beside not in self._beside:
-            self._beside.append(beside)
+    # --- the end -------------------------------------------------------------------------------------------------
 
     def close_engines(self) -> None:
-        """End every engine, whatever uses them first; quick, and safe to call at any time."""
-        for one in self._beside:
-            one.close()
-        if self._evaluations is not None:
-            self._evaluations.close()
-        if self._desk is not None:
-            self._desk.pool.close()
+        """End everything under way, and every engine; safe to call at any time."""
+        if self._state is not None:
+            self._state.close()
 
     def keep_typed(self) -> None:
         """Have what was typed kept as drafts, on every screen that holds some."""
@@ -213,56 +187,89 @@ class WorkbenchApp(App[None]):
         self.keep_typed()
         self.exit(return_code=code)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        bench = self.bench_screen
-        if bench is not None and screen is bench:
-            from workbench.tui.actions.palette import ACTIONS
+    def action_command_palette(self) -> None:
+        """Every action of the screen on top, to choose one; closes the palette when it is open."""
+        from workbench.tui.commands import list_commands, recent_commands
+        from workbench.tui.dialogs.palette import Palette
 
-            for id, action in ACTIONS.items():
-                yield SystemCommand(action.title, action.explanation, partial(bench.action_do, id))
-        elif screen.id in ("matrix", "training", "verdict", "registry", "sweep"):
-            for binding in screen.BINDINGS:
-                if isinstance(binding, Binding):
-                    title = binding.description.capitalize()
-                    yield SystemCommand(title, "", partial(screen.run_action, binding.action))
-        yield SystemCommand("Light or dark", "Turn the theme", self.action_turn_theme)
-        yield SystemCommand("Keys and help", "Every key of this screen", self.action_help)
-        yield SystemCommand("Theme…", "Choose among all themes", self.action_change_theme)
+        if isinstance(self.screen, Palette):
+            self.screen.dismiss(None)
+        else:
+            self.push_screen(Palette(list_commands(self), recent_commands()), self._start_command)
 
-    def action_turn_theme(self) -> None:
-        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+    def _start_command(self, picked: Picked | None) -> None:
+        from workbench.tui.commands import start_command
+
+        if picked is not None:
+            start_command(self, picked.id)
+
+    def action_take_picture(self) -> None:
+        """Save the screen as an SVG file where the person stands."""
+        try:
+            self.notify(self.save_screenshot(path=str(paths.working_folder())), title="Screenshot saved")
+        except OSError as error:
+            self.notify(str(error), title="The screenshot was not saved", severity="error")
+
+    def action_help_quit(self) -> None:
+        """Ctrl+c quits nothing here, since it copies in text fields; say what does."""
+        from workbench.tui.keys import read_bindings
+
+        keys = [self.get_key_display(binding) for binding in read_bindings(self, self) if binding.id == "app.quit"]
+        self.notify(f"{keys[0]} quits. In a text field, ctrl+c copies what is selected.", title="To quit")
 
     def action_leave(self) -> None:
+        """Quit, from a dialog too; asks where something is unsaved."""
         screen = self.bench_screen
-        if screen is None or self.screen is not screen:
+        if screen is None or not screen.panes:
             self.exit()
             return
-        screen.action_do("leave")
+        self.keep_typed()
+        screen.leave()
+
+    def action_jump(self) -> None:
+        """Put a letter on every place for the cursor; the letter moves it there."""
+        from workbench.tui.widgets.jump import JumpTarget, JumpView, find_targets
+
+        def go(target: JumpTarget | None) -> None:
+            if target is not None:
+                target.focus()
+
+        if isinstance(self.screen, JumpView):
+            self.screen.dismiss(None)
+        elif targets := find_targets(self.screen):
+            self.push_screen(JumpView(targets), go)
 
     def action_help(self) -> None:
-        """What the screen is for, and every key that works on it."""
-        text = getattr(self.screen, "HELP_TEXT", "")
-        if text:
-            from workbench.tui.dialogs.help import Help
-            from workbench.tui.keys import list_keys
+        """What the screen is for, and every key that works on it or on the dialog; closes the list when it is open."""
+        from workbench.tui.commands import describe_actions
+        from workbench.tui.dialogs.help import Help
+        from workbench.tui.keys import list_keys
 
-            self.push_screen(Help(text, list_keys(self.screen), str(paths.settings_file())))
+        if isinstance(self.screen, Help):
+            self.screen.dismiss(None)
+        else:
+            about = getattr(self.screen, "HELP_TEXT", "")
+            self.push_screen(Help(about, list_keys(self.screen, describe_actions(self)), str(paths.settings_file())))
 
 
-def run_app(bench: Path | None, model: Path | None) -> int:
-    """Open the screen on a bench and stay until a person leaves; the exit code.
+def run_app(
+    bench: Path | None, model: Path | None, proposal: BenchRequest | None = None, review: Path | None = None
+) -> int:
+    """Run the terminal app on a bench; returns the exit code.
 
-    bench: None takes the one that `choose_bench` finds. model: a file that every pane runs on.
+    bench: None takes the one that `choose_bench` finds. model: a file that every pane runs on. proposal: a new bench
+    to offer over it. review: a review of synthetic rows to show over it.
     Raises WorkbenchError when there is no bench to open.
     """
     settings = load_settings()
 
-    def opener() -> Desk:
-        from workbench.tui.desk import open_desk
+    def opener() -> AppState:
+        from workbench.tui.app_state import open_state
 
-        return open_desk(bench, model, settings)
+        return open_state(bench, model, settings, proposal, review)
 
     app = WorkbenchApp(settings, opener)
+    app.sixteen_colors = app.console.color_system == "standard"
     sweeping = threading.Timer(_SWEEP_SECONDS, _sweep)
     sweeping.daemon = True
     sweeping.start()
@@ -278,6 +285,6 @@ def run_app(bench: Path | None, model: Path | None) -> int:
 
 
 def _sweep() -> None:
-    from workbench.training.leftovers import sweep_leftovers
+    from workbench.training.cleanup import remove_leftovers
 
-    sweep_leftovers()
+    remove_leftovers()

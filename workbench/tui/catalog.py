@@ -1,11 +1,7 @@
-"""What dialogs list and read: models and prompts as choices, a template's file, a prompt in an outside editor.
-
-Small bridges from the core's values to what a dialog takes. Knows nothing of screens.
-"""
+"""Catalog: models, adapters and prompts as rows of a picker; a template's file; a prompt in an external editor."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import subprocess
@@ -16,50 +12,53 @@ from pathlib import Path
 import msgspec
 
 from workbench import files, paths
-from workbench.engines.engine import Tokenized
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import ModelChoice
-from workbench.evaluation.launch import Draft
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
-from workbench.library.library import Entry
-from workbench.library.trash import Trashed
+from workbench.inference.pool import Pool
+from workbench.inference.types import Tokenized
+from workbench.library.trash import TrashedPrompt
 from workbench.models.reference import Adapter, Model
-from workbench.tui.dialogs.picker import Choice
-from workbench.tui.figures import show_bytes
+from workbench.prompting.context_fit import describe_dropped, too_long
+from workbench.runs.bench import ModelChoice
+from workbench.runs.generation import GenerationSpec
+from workbench.runs.session import Session
+from workbench.tui.widgets.picker import PickerRow
+from workbench.units import format_bytes
 
 
-def list_models(found: Sequence[Model], remembered: Mapping[str, ModelChoice]) -> list[Choice]:
+def list_models(found: Sequence[Model], remembered: Mapping[str, ModelChoice]) -> list[PickerRow]:
     """The models of the bench first, then those that were found."""
-    own = [Choice(name, name, f"in this bench · {choice.path}") for name, choice in remembered.items()]
-    others = [Choice(model.name, model.name, _note(model)) for model in found if model.name not in remembered]
+    own = [PickerRow(name, name, f"in this bench · {_locate(choice)}") for name, choice in remembered.items()]
+    others = [PickerRow(model.name, model.name, _note(model)) for model in found if model.name not in remembered]
     return [*own, *others]
 
 
-def list_adapters(found: Sequence[Adapter]) -> list[Choice]:
+def list_adapters(found: Sequence[Adapter]) -> list[PickerRow]:
     """The adapters that were found."""
-    return [Choice(adapter.name, adapter.name, f"{adapter.format} · {adapter.path}") for adapter in found]
+    return [PickerRow(adapter.name, adapter.name, f"{adapter.format} · {adapter.location}") for adapter in found]
+
+
+def list_bench_rows(recent: Sequence[Path], near: Sequence[Path]) -> list[PickerRow]:
+    """Benches that were opened lately, then those nearby."""
+    return [PickerRow(str(path), path.name, str(path.parent)) for path in dict.fromkeys((*recent, *near))]
+
+
+def _locate(choice: ModelChoice) -> str:
+    return choice.path or (choice.remote if isinstance(choice.remote, str) else ", ".join(choice.remote))
 
 
 def _note(model: Model) -> str:
+    if model.remote:
+        return f"{model.remote.dialect} server · {model.location}"
     try:
-        size = f"{show_bytes(model.path.stat().st_size)} · " if model.path.is_file() else ""
+        size = f"{format_bytes(model.path.stat().st_size)} · " if model.path.is_file() else ""
     except OSError:
         size = ""
     return f"{model.format} · {size}{model.path}"
 
 
-def list_prompts(entries: Sequence[Entry]) -> list[Choice]:
-    """The library as choices."""
-    return [
-        Choice(entry.name, entry.name, f"{entry.description}{'  (shipped)' if entry.read_only else ''}")
-        for entry in entries
-    ]
-
-
-def list_trash(trashed: Sequence[Trashed]) -> list[Choice]:
+def list_trash(trashed: Sequence[TrashedPrompt]) -> list[PickerRow]:
     """What was deleted, the last first, with the time that the trash keeps it under."""
-    return [Choice(str(item.path), item.name, str(item.path.parent)) for item in trashed]
+    return [PickerRow(str(item.path), item.name, str(item.path.parent)) for item in trashed]
 
 
 def read_template(name: str, folder: Path) -> str:
@@ -76,20 +75,21 @@ def find_unsupported(pool: Pool, session: Session, index: int) -> frozenset[str]
     return frozenset(info.unsupported_sampling if info else ())
 
 
-async def tokenize(pool: Pool, draft: Draft) -> Tokenized:
-    """Exactly what a draft sends, after the context strategy had its say."""
-    measure = draft.measure()
-    counts = await asyncio.wrap_future(pool.count(draft.model, measure.drafts, draft.prompt.mode))
-    info = pool.info(draft.model)
-    if info is None:
-        raise WorkbenchError(f"{draft.model.name} is not loaded.", "Run the pane once, then look again.")
-    messages, notes = draft.fit(measure, counts, info)
-    shown = await asyncio.wrap_future(pool.tokenize(draft.model, messages, draft.prompt.mode))
+async def tokenize(pool: Pool, spec: GenerationSpec) -> Tokenized:
+    """Exactly what a draft sends, after the context strategy had its say. Raises BudgetError where it does not fit."""
+    client, request = pool.client(spec.model), spec.request()
+    budget = await client.count(request)
+    if budget.over:
+        raise too_long(budget, spec.strategy)
+    assert request.prompt is not None
+    messages = request.prompt.without(budget.dropped)
+    shown = await client.tokenize(msgspec.structs.replace(request, messages=messages, prompt=None))
+    notes = describe_dropped(budget.dropped, len(request.prompt.examples))
     return msgspec.structs.replace(shown, notes=(*notes, *shown.notes))
 
 
 def edit_text(text: str, editor: str) -> str:
-    """Run a person's editor on the text; the text as it was left. The terminal must be free for it."""
+    """The text as edited in $EDITOR, which needs the terminal for itself."""
     command = editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
         file = Path(folder) / "prompt.prompty"
@@ -98,6 +98,6 @@ def edit_text(text: str, editor: str) -> str:
             subprocess.run([*shlex.split(command), str(file)], check=True)
         except (OSError, subprocess.CalledProcessError, ValueError) as error:
             raise WorkbenchError(
-                f"The editor {command!r} did not run: {error}.", "Set `editor` in the settings, or $EDITOR."
+                f"Cannot run the editor {command!r}: {error}.", "Set `editor` in the settings, or $EDITOR."
             ) from error
         return files.read_text(file)

@@ -1,20 +1,20 @@
-"""Cell text: one cell of a run in full, laid out for reading: scores with reasons, answer against expected, the rest.
-
-Knows nothing of stores or dialogs.
-"""
+"""Cell text: one cell of a run in full: scores with reasons, answer against expected, the rest."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
-from workbench.evaluation.cell import Cell
-from workbench.evaluation.datasets import Case
+from workbench.datasets import Case
+from workbench.inference.types import ServerReport, show_counts
+from workbench.runs.cell import Cell
+from workbench.runs.cell_step import describe_step
 from workbench.sanitize import sanitize
+from workbench.tui.conversation_text import describe_conversation, has_conversation, list_calls, show_message
 from workbench.tui.dialogs.difference import mark_differences
-from workbench.tui.figures import show_seconds
+from workbench.units import format_duration, format_money
 
 Part = str | tuple[str, str] | Content
-_STOPS = {"eos": "ended by itself", "stop": "stop text", "length": "cut at its limit", "context": "context full"}
+_STOPS = {"eos": "end of sequence", "stop": "stop string", "length": "max tokens", "context": "context full"}
 
 
 def describe_cell(case: Case, cell: Cell | None, sent: str) -> Content:
@@ -25,8 +25,12 @@ def describe_cell(case: Case, cell: Cell | None, sent: str) -> Content:
     if cell.error:
         parts += [("failed\n", "bold $text-error"), sanitize(cell.error), "\n", sanitize(cell.hint), "\n\n"]
     parts += _scores(cell)
+    if has_conversation(cell.steps):
+        parts += ["\n", *describe_conversation(cell.steps), "\n\n"]
     if not cell.error or cell.completion.text:
         parts += [*_answer(case, cell), "\n\n"]
+    if not has_conversation(cell.steps):
+        parts += _list_calls(cell)
     parts += _variables(case)
     parts += ["\n\n", *_numbers(cell)]
     if sent:
@@ -37,7 +41,7 @@ def describe_cell(case: Case, cell: Cell | None, sent: str) -> Content:
 def _scores(cell: Cell) -> list[Part]:
     parts: list[Part] = []
     for score in cell.scores:
-        value = f"{score.value:.4g}" if score.applies else "does not apply"
+        value = f"{score.value:.4g}" if score.applies else "not applicable"
         parts += [
             (f"{score.scorer.replace('_', ' ')}  ", "bold $primary"), (value, "bold"),
             (f"   {sanitize(score.explanation)}\n", "$foreground 60%"),
@@ -49,7 +53,7 @@ def _answer(case: Case, cell: Cell) -> list[Part]:
     text = cell.completion.text
     parts: list[Part] = []
     if cell.completion.thinking:
-        parts += [("\nthought\n", "bold $primary"), (sanitize(cell.completion.thinking), "italic $foreground 60%")]
+        parts += [("\nthinking\n", "bold $primary"), (sanitize(cell.completion.thinking), "italic $foreground 60%")]
     if case.expected is None or text.strip() == case.expected.strip():
         return [*parts, ("\nanswer\n", "bold $primary"), sanitize(text) or "(empty)"]
     answered, expected = mark_differences(text, case.expected)
@@ -60,6 +64,27 @@ def _answer(case: Case, cell: Cell) -> list[Part]:
     ]  # fmt: skip
 
 
+def _list_calls(cell: Cell) -> list[Part]:
+    """Each call of a chain: what came of it, and its answer."""
+    parts: list[Part] = []
+    for step in cell.steps:
+        tone = "$text-error" if step.state == "failed" else "$foreground 60%"
+        cost = f", cost {format_money(step.cost)}" if step.cost else ""
+        model = f"   {sanitize(step.model)}" if step.model else ""
+        parts += [
+            (f"{sanitize(step.label)}  ", "bold $primary"),
+            (f"{sanitize(describe_step(step))}{cost}{model}\n", tone),
+        ]
+        parts += [(f"{sanitize(show_message(message))}\n", "$foreground 60%") for message in step.before]
+        if step.completion.thinking:
+            parts += [(f"{sanitize(step.completion.thinking)}\n", "italic $foreground 60%")]
+        if step.state in ("done", "failed"):
+            parts += [sanitize(step.completion.text) or "(empty)", "\n"]
+            parts += [(f"{sanitize(line)}\n", "$foreground 60%") for line in list_calls(step)]
+            parts += ["\n"]
+    return parts
+
+
 def _variables(case: Case) -> list[Part]:
     parts: list[Part] = [("case ", "bold $primary"), (f"{case.number}", "bold $primary")]
     for name, value in case.variables.items():
@@ -67,14 +92,36 @@ def _variables(case: Case) -> list[Part]:
     return parts
 
 
+def _describe_server(report: ServerReport) -> str:
+    """Who answered, what that took beside the answer's own time, and the server's own times."""
+    named = f" as {sanitize(report.model)}" if report.model else ""
+    lines = [f"answered by {sanitize(report.address)}{named}"]
+    waited = [f"{format_duration(report.queue_seconds)} before it was sent"] if report.queue_seconds >= 0.001 else []
+    waited += [f"{report.retries} retries"] if report.retries else []
+    times = (
+        ("to load", report.load_seconds),
+        ("for the prompt", report.prompt_seconds),
+        ("for the answer", report.decode_seconds),
+    )
+    own = [f"{format_duration(seconds)} {what}" for what, seconds in times if seconds]
+    lines += [f"in no time above: {', '.join(waited)}"] if waited else []
+    lines += [f"by the server's clock: {', '.join(own)}"] if own else []
+    return "\n".join(lines)
+
+
 def _numbers(cell: Cell) -> list[Part]:
     done = cell.completion
-    first = "from the cache" if cell.cached else f"first token after {show_seconds(done.seconds_to_first_token)}"
-    speed = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second and not cell.cached else ""
+    first = f"time to first token {format_duration(done.seconds_to_first_token)}"
+    if done.thinking_tokens and done.seconds_to_first_answer_token:
+        first += f", to first answer token {format_duration(done.seconds_to_first_answer_token)}"
+    speed = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second else ""
     shared = f" ({done.cached_tokens} shared)" if done.cached_tokens else ""
-    cost = f", costs {cell.cost:.6g}" if cell.cost else ""
+    thinking = f" ({done.thinking_tokens} thinking)" if done.thinking_tokens else ""
+    cost = f", cost {format_money(cell.cost)}" if cell.cost else ""
     stop = _STOPS.get(done.stop_reason or "", done.stop_reason or "")
-    facts = f"{done.prompt_tokens}{shared}→{done.output_tokens} tokens, {first}{speed}, {stop}{cost}"
+    facts = f"{show_counts(done, f'{shared}→')} tokens{thinking}, {first}{speed}, {stop}{cost}"
     made = f"\nrepeat {cell.repeat}" if cell.repeat else ""
-    made += "\nreproducible: computed by itself, the same from run to run" if done.reproducible else ""
+    made += "\nfrom the cache: the times were measured when the answer was generated" if cell.cached else ""
+    made += "\ndeterministic: bit-identical from run to run" if done.deterministic else ""
+    made += f"\n{_describe_server(done.server)}" if done.server else ""
     return [("tokens and time\n", "bold $primary"), facts, made]

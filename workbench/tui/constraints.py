@@ -1,6 +1,6 @@
-"""Constraints: what an answer must follow, a grammar or a JSON schema, as a person types it and reads it.
+"""Constraints: the grammar or JSON schema of a pane, read from what was typed.
 
-Knows nothing of widgets, nor of how an engine follows one; what only the engine can refuse, it refuses by itself.
+Only syntax is checked here; what an engine does not support, it refuses itself.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import Any, NoReturn
 
 from workbench import files, paths
 from workbench.errors import FileError
-from workbench.evaluation.bench import Variant
-from workbench.json_schemas import SchemaError, check_schema
+from workbench.inference.schema_support import prepare_schema
+from workbench.json_schemas import SchemaError
+from workbench.runs.bench import Variant
 
-_ROOT = re.compile(r"^[ \t]*root[ \t]*::=", re.MULTILINE)
+_START = re.compile(r"^[ \t]*(?:root[ \t]*::=|start[ \t]*:|%llguidance)", re.MULTILINE)
 _LONGEST = 90
-"""Characters of what is told about a schema: it stands on three rows of a narrow panel."""
+"""characters of an error: it has three rows of a narrow panel"""
 
 
 class MisplacedError(ValueError):
-    """What is wrong stands at a line and a column of the typed text, from 1."""
+    """An error at a line and a column of the typed text, from 1."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -30,7 +31,7 @@ class MisplacedError(ValueError):
 
 
 def read_constraint(name: str, text: str, folder: Path) -> str | dict[str, Any] | None:
-    """The `grammar` or `json_schema` that a person typed, or that the file behind an `@` holds.
+    """The `grammar` or `json_schema` that was typed, or that the file after an `@` holds.
 
     folder: where such a file is looked for first. Raises ValueError that says what is wrong.
     """
@@ -47,9 +48,9 @@ def read_constraint(name: str, text: str, folder: Path) -> str | dict[str, Any] 
 
 
 def read_grammar(text: str) -> str:
-    """GBNF, empty for none. Raises ValueError where it has no beginning."""
-    if text.strip() and not _ROOT.search(text):
-        raise ValueError("it has no rule `root ::= ...`, where an answer begins.")
+    """GBNF or Lark, empty for none. Raises ValueError where it has no first rule."""
+    if text.strip() and not _START.search(text):
+        raise ValueError("expected a rule `root ::= ...` (GBNF) or `start: ...` (Lark).")
     return text if text.strip() else ""
 
 
@@ -64,9 +65,9 @@ def read_schema(text: str) -> dict[str, Any] | None:
         _check_schema(schema)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise MisplacedError(f"{where} is not JSON: {error.msg}.", error.lineno, error.colno) from None
+        raise MisplacedError(f"{where} is not valid JSON: {error.msg}.", error.lineno, error.colno) from None
     except RecursionError:
-        raise ValueError("it is nested too deeply.") from None
+        raise ValueError("nested too deeply.") from None
     return schema
 
 
@@ -77,29 +78,32 @@ def write_constraint(value: str | dict[str, Any] | None) -> str:
     return value or ""
 
 
-def show_constraints(variant: Variant, unsupported: Collection[str] = ()) -> str:
-    """`json schema · reproducible`: what holds a variant's answers, in a few characters; empty where nothing does.
+def is_constrained(variant: Variant) -> bool:
+    """Whether a grammar or a JSON schema holds a variant's answers, or each of them is computed by itself."""
+    return bool(_list_constraints(variant)) or variant.deterministic
 
-    unsupported: fields of Sampling that its engine is known not to follow. `refuses` stands before those, because the
-    end of the line is what a narrow pane cuts.
+
+def list_refused(variant: Variant, unsupported: Collection[str]) -> tuple[str, ...]:
+    """`refuses json schema`: the constraints of a variant that its engine does not follow.
+
+    unsupported: fields of Sampling that its engine is known not to follow.
     """
+    return tuple(f"refuses {name.replace('_', ' ')}" for name in _list_constraints(variant) if name in unsupported)
+
+
+def _list_constraints(variant: Variant) -> tuple[str, ...]:
     sampling = variant.sampling
-    holding = {
-        "json_schema": sampling.json_schema is not None,
-        "grammar": bool(sampling.grammar),
-        "reproducible": variant.reproducible,
-    }
-    words = [(field, field.replace("_", " ")) for field, holds in holding.items() if holds]
-    return " · ".join(f"refuses {word}" if field in unsupported else word for field, word in words)
+    holding = {"json_schema": sampling.json_schema is not None, "grammar": bool(sampling.grammar)}
+    return tuple(name for name, holds in holding.items() if holds)
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
     try:
-        check_schema(schema)
+        prepare_schema(schema)
     except SchemaError as error:
-        told = str(error)
-        raise ValueError(told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…") from None
+        text = str(error)
+        raise ValueError(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON.")
+    raise ValueError(f"{name} is not a valid JSON number.")

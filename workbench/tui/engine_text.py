@@ -1,4 +1,4 @@
-"""What an engine is doing, as lines to read: speed, caches, requests, memory. Knows nothing of where they stand."""
+"""Engine text: what an engine is doing: speed, prefix cache, KV cache, requests, memory."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from workbench.engines.engine import EngineStatus
+from workbench.inference.types import EngineStatus
 from workbench.models.reference import ModelInfo
 from workbench.sanitize import sanitize
-from workbench.tui.figures import show_bytes, show_count
+from workbench.units import format_bytes, format_count
 
 _LABEL = 13
 _WIDEST_BAR = 60
-_BESIDE = 26
+_FIGURES = 26
 """columns that the figures right of a bar take"""
-_LEGEND = 70
+_LEGEND = 75
 """columns that the memory's legend takes in full"""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _MUTED = "$foreground 60%"
 _STATES = {
-    "loading": "It is being loaded; its figures come with the first answer.",
-    "stopped": "It does not run. The next answer starts it.",
-    "failed": "It ended by itself. The next answer starts it again.",
-    "ready": "It is ready, and tells nothing more of itself.",
+    "loading": "Loading; figures appear with the first answer.",
+    "stopped": "Not running. The next request starts it.",
+    "failed": "It crashed. The next request restarts it.",
+    "ready": "Ready; it reports no figures.",
 }
 
 Part = str | tuple[str, str]
@@ -35,7 +35,7 @@ class EngineFacts(NamedTuple):
     """One engine.
 
     memory_bytes: of its process. status: None while it tells nothing. info: None before it was first loaded.
-    speeds: tokens a second over the last minute, the oldest first.
+    speeds: tokens a second over the last minute, the oldest first. note: what it waits for, in words.
     """
 
     name: str
@@ -44,17 +44,20 @@ class EngineFacts(NamedTuple):
     status: EngineStatus | None
     info: ModelInfo | None = None
     speeds: tuple[float, ...] = ()
+    note: str = ""
 
 
 def describe_engine(engine: EngineFacts, width: int = 80) -> Content:
     """Its figures, a line each, in so many columns."""
     parts = _head(engine)
     if engine.status is None or engine.state != "ready":
-        parts.append(_STATES.get(engine.state, sanitize(engine.state)))
+        parts.append(sanitize(engine.note) or _STATES.get(engine.state, sanitize(engine.state)))
         return Content.assemble(*parts)
-    status, bar = engine.status, max(8, min(_WIDEST_BAR, width - _LABEL - _BESIDE))
+    status, bar = engine.status, max(8, min(_WIDEST_BAR, width - _LABEL - _FIGURES))
     parts += ["\n", *_writing(status), *_minute(engine.speeds, bar), *_requests(status), *_prompts(status)]
     parts += [*_cells(status, bar), *_memory(status, bar, width)]
+    if engine.info:
+        parts += _shares(engine.info)
     return Content.assemble(*parts)
 
 
@@ -64,30 +67,30 @@ def describe_activity(engine: EngineFacts) -> str:
     if status is None or engine.state != "ready":
         return sanitize(engine.state)
     if status.running:
-        return "writing" if status.tokens_per_second else "reading the prompt"
+        return "decoding" if status.tokens_per_second else "prefill"
     return "waiting" if status.waiting else "idle"
 
 
 def _head(engine: EngineFacts) -> list[Part]:
     """What it is and what it runs on."""
-    told = []
+    facts = []
     if info := engine.info:
         where = f" on {info.device}" if info.device else ""
-        told += [info.engine + where if info.engine else "", info.quantization]
-    if status := engine.status:
-        told.append(f"{status.threads} of {_count(status.cores, 'core')}")
+        facts += [info.engine + where if info.engine else "", info.quantization]
+    if (status := engine.status) and status.cores:
+        facts.append(f"{status.threads} of {_count(status.cores, 'core')}")
     if engine.memory_bytes:
-        told.append(f"process {show_bytes(engine.memory_bytes)}")
-    line = sanitize("  ·  ".join(part for part in told if part))
+        facts.append(f"process {format_bytes(engine.memory_bytes)}")
+    line = sanitize("  ·  ".join(part for part in facts if part))
     return [(f"{line}\n", _MUTED)] if line else []
 
 
 def _writing(status: EngineStatus) -> list[Part]:
     if not status.running and not status.waiting:
-        return [*_label("writing"), "idle", (" until the next answer is asked for\n", _MUTED)]
+        return [*_label("decode"), "idle", (": no requests\n", _MUTED)]
     if not status.tokens_per_second:
-        return [*_label("writing"), "nothing yet", (": prompts come first\n", _MUTED)]
-    speed: list[Part] = [*_label("writing"), (f"{status.tokens_per_second:,.0f} tok/s", "bold $primary")]
+        return [*_label("decode"), "waiting", (": prefill first\n", _MUTED)]
+    speed: list[Part] = [*_label("decode"), (f"{status.tokens_per_second:,.0f} tok/s", "bold $primary")]
     if status.bandwidth_share is not None:
         speed.append(f"   {status.bandwidth_share:.0%} of the memory bandwidth")
     return [*speed, "\n"]
@@ -99,8 +102,8 @@ def _minute(speeds: Sequence[float], width: int) -> list[Part]:
     if not peak:
         return []
     heights = draw_minute(speeds, width)
-    beside = (f"  {peak:,.0f} tok/s at most\n", _MUTED)
-    return [*_label("last minute"), (heights, "$primary"), beside]
+    figures = (f"  {peak:,.0f} tok/s peak\n", _MUTED)
+    return [*_label("last minute"), (heights, "$primary"), figures]
 
 
 def draw_minute(speeds: Sequence[float], width: int, kept: int = 120) -> str:
@@ -121,27 +124,27 @@ def _level(speeds: Sequence[float], peak: float) -> str:
 def _requests(status: EngineStatus) -> list[Part]:
     lines: list[Part] = [*_label("requests"), f"{status.running} running, {status.waiting} waiting\n"]
     if status.contexts > 1:
-        lines += [*_label("caches"), str(status.contexts), (", by set of adapters, spare ones included\n", _MUTED)]
+        lines += [*_label("contexts"), str(status.contexts), (", one per set of adapters\n", _MUTED)]
     return lines
 
 
 def _prompts(status: EngineStatus) -> list[Part]:
-    read, taken = show_count(status.read_tokens), show_count(status.cached_tokens)
-    asked = status.read_tokens + status.cached_tokens
+    read, taken = format_count(status.prefill_tokens), format_count(status.cached_tokens)
+    asked = status.prefill_tokens + status.cached_tokens
     hits: list[Part] = (
-        [(f"   {status.cached_share:.0%} cached", "$success" if status.cached_tokens else _MUTED)] if asked else []
+        [(f"   {status.cached_share:.0%}", "$success" if status.cached_tokens else _MUTED)] if asked else []
     )
-    line = f"{read} tokens read, {taken} taken over"
-    answers = f"{show_count(status.written_tokens)} tokens written\n"
-    return [*_label("prompts"), line, *hits, "\n", *_label("answers"), answers]
+    line = f"{read} prompt tokens, {taken} from the prefix cache"
+    answers = f"{format_count(status.completion_tokens)} completion tokens\n"
+    return [*_label("prefill"), line, *hits, "\n", *_label("decoded"), answers]
 
 
 def _cells(status: EngineStatus, width: int) -> list[Part]:
-    if not status.cells:
+    if not status.kv_tokens:
         return []
-    used, free = split_bar((status.used_cells, max(0, status.cells - status.used_cells)), width)
-    beside = f"  {show_count(status.used_cells)} of {show_count(status.cells)} tokens\n"
-    return [*_label("live cache"), ("█" * used, "$success"), ("░" * free, "$border"), beside]
+    used, free = split_bar((status.used_kv_tokens, max(0, status.kv_tokens - status.used_kv_tokens)), width)
+    figures = f"  {format_count(status.used_kv_tokens)} of {format_count(status.kv_tokens)} tokens\n"
+    return [*_label("KV cache"), ("█" * used, "$success"), ("░" * free, "$border"), figures]
 
 
 def _memory(status: EngineStatus, bar: int, width: int) -> list[Part]:
@@ -149,8 +152,8 @@ def _memory(status: EngineStatus, bar: int, width: int) -> list[Part]:
     short = width < _LABEL + _LEGEND
     parts = (
         ("█", "$primary", "weights", status.weights_bytes),
-        ("▓", "$success", "cache" if short else "live cache", status.cache_bytes),
-        ("▒", "$accent", _parked(status.parked, short), status.parked_bytes),
+        ("▓", "$success", "KV" if short else "KV cache", status.kv_cache_bytes),
+        ("▒", "$accent", _offloaded(status.offloaded_prefixes, short), status.prompt_cache_bytes),
     )
     sizes = [size for *_, size in parts]
     if not any(sizes):
@@ -159,12 +162,24 @@ def _memory(status: EngineStatus, bar: int, width: int) -> list[Part]:
     drawn: list[Part] = [(sign * cells, style) for (sign, style, *_), cells in stretches]
     legend: list[Part] = []
     for sign, style, name, size in parts:
-        legend += ["  " if legend else " " * _LABEL, (sign, style), f" {name} {show_bytes(size)}"] if size else []
-    return [*_label("memory"), *drawn, f"  {show_bytes(sum(sizes))}\n", *legend]
+        legend += ["  " if legend else " " * _LABEL, (sign, style), f" {name} {format_bytes(size)}"] if size else []
+    return [*_label("memory"), *drawn, f"  {format_bytes(sum(sizes))}\n", *legend]
 
 
-def _parked(number: int, short: bool) -> str:
-    return f"{number} parked" if short else _count(number, "parked prefix", "parked prefixes")
+def _shares(info: ModelInfo) -> list[Part]:
+    """What is on each device, where there are any besides the CPU; what the load had to give up."""
+    parts: list[Part] = []
+    if len(info.placement) > 1:
+        for share in info.placement:
+            layers = _count(share.layers, "layer")
+            sizes = f"weights {format_bytes(share.weights_bytes)}, KV {format_bytes(share.kv_bytes)}"
+            parts += ["\n", *_label(sanitize(share.device.name)), f"{layers}, {sizes}"]
+            parts.append(f", buffers {format_bytes(share.compute_bytes)}")
+    return parts + [part for note in info.load_notes for part in ("\n", (sanitize(note), "$text-warning"))]
+
+
+def _offloaded(number: int, short: bool) -> str:
+    return f"{number} in RAM" if short else _count(number, "offloaded prefix", "offloaded prefixes")
 
 
 def split_bar(sizes: Sequence[int], width: int) -> list[int]:

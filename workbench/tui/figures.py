@@ -1,64 +1,47 @@
-"""Figures as a person reads them: units, sensible digits, no more than the eye needs.
-
-Knows nothing of where they stand.
-"""
+"""Figures of answers and variants in a few characters, for panes and titles."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from workbench.engines.engine import Chunk, Completion, Likelihood, Sampling
-from workbench.evaluation.bench import AdapterChoice
+from rich.cells import cell_len
 
-_STOP_WORDS = {"eos": "ended", "stop": "stop text", "length": "cut at limit", "context": "context full"}
+from workbench.inference.types import Chunk, Completion, Likelihood, show_counts
+from workbench.runs.bench import AdapterChoice
+from workbench.units import format_duration
 
-
-def show_seconds(seconds: float) -> str:
-    """`9 ms` under a second, `1.2 s` under a minute, `2:05` above."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+_BARS = "▁▂▃▄▅▆▇█"
+_STOP_WORDS = {"eos": "eos", "stop": "stop string", "length": "max tokens", "context": "context full"}
 
 
-def show_bytes(count: int) -> str:
-    """`4.2 MB`, in steps of a thousand."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def show_count(count: int) -> str:
-    """`1,536`; `1.2 M` and `7.1 B` from a million up."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.1f} B"
-    if count >= 1_000_000:
-        return f"{count / 1e6:.1f} M"
-    return f"{count:,}"
-
-
-def show_progress(chunk: Chunk) -> str:
-    """The same two rows while the answer still comes."""
+def list_progress(chunk: Chunk) -> tuple[str, ...]:
+    """The same while the answer still comes."""
     speed = f"{chunk.tokens_per_second:.0f} tok/s" if chunk.tokens_per_second else ""
-    return f"{chunk.prompt_tokens}→{chunk.output_tokens} tok  {show_seconds(chunk.seconds_to_first_token)}\n{speed}"
+    first = f"{show_counts(chunk)} tok", format_duration(chunk.seconds_to_first_token)
+    return tuple(filter(None, (*first, speed)))
 
 
-def show_completion(completion: Completion) -> str:
-    """The two rows under an answer: tokens in and out and the time to the first one; speed and why it ended.
+def list_completion(completion: Completion) -> tuple[str, ...]:
+    """What stands under an answer: tokens in and out, the time to the first one, speed, and why it ended.
 
+    Behind reasoning a second time follows, to the first token of the answer, and how many tokens it took.
     A star after the time says that part of the prompt came from the cache, so the time is no latency.
     """
-    cached = "*" if completion.cached_tokens else ""
-    first = f"{completion.prompt_tokens}→{completion.output_tokens} tok  "
-    first += f"{show_seconds(completion.seconds_to_first_token)}{cached}"
-    speed = f"{completion.tokens_per_second:.0f} tok/s  " if completion.tokens_per_second else ""
-    alone = "  reproducible" if completion.reproducible else ""
-    return f"{first}\n{speed}{_STOP_WORDS.get(completion.stop_reason or '', '')}{alone}"
+    first = format_duration(completion.seconds_to_first_token) + ("*" if completion.cached_tokens else "")
+    if completion.thinking_tokens and completion.seconds_to_first_answer_token:
+        first += f" / {format_duration(completion.seconds_to_first_answer_token)}"
+    retries = completion.server.retries if completion.server else 0
+    figures = (
+        f"{show_counts(completion)} tok",
+        first,
+        f"{completion.tokens_per_second:.0f} tok/s" if completion.tokens_per_second else "",
+        f"{completion.thinking_tokens} thinking" if completion.thinking_tokens else "",
+        _STOP_WORDS.get(completion.stop_reason or "", ""),
+        "deterministic" if completion.deterministic else "",
+        f"{retries} retr{'y' if retries == 1 else 'ies'}" if retries else "",
+    )
+    return tuple(filter(None, figures))
 
 
 def show_likelihood(found: Likelihood) -> str:
@@ -68,18 +51,56 @@ def show_likelihood(found: Likelihood) -> str:
     return f"expected ppl {found.perplexity:.3g} ({found.logprob:.1f})"
 
 
-def show_adapters(adapters: Sequence[AdapterChoice]) -> str:
-    """`+ queues ×1.0  (tone ×0.5)`: what is laid over the model; in brackets what is switched off."""
+def list_adapters(adapters: Sequence[AdapterChoice]) -> tuple[str, ...]:
+    """`+ queues ×1.0`, `(tone ×0.5)`: the adapters of a pane; in brackets those that are off."""
     parts = [f"{choice.adapter.rpartition('/')[2]} ×{choice.scale:.1f}" for choice in adapters]
-    return "  ".join(f"+ {part}" if choice.on else f"({part})" for choice, part in zip(adapters, parts, strict=True))
+    return tuple(f"+ {part}" if choice.on else f"({part})" for choice, part in zip(adapters, parts, strict=True))
 
 
-def show_sampling(sampling: Sampling) -> str:
-    """What of the sampling differs from always taking the likeliest token, in a few characters."""
-    if sampling.temperature == 0:
-        return "greedy"
-    parts = [f"t {sampling.temperature:g}"]
-    parts += [f"p {sampling.top_p:g}"] if sampling.top_p < 1 else []
-    parts += [f"k {sampling.top_k}"] if sampling.top_k else []
-    parts += [f"min-p {sampling.min_p:g}"] if sampling.min_p else []
-    return " ".join(parts)
+def show_adapters(adapters: Sequence[AdapterChoice]) -> str:
+    """The same in one text."""
+    return "  ".join(list_adapters(adapters))
+
+
+def cut_middle(text: str, width: int) -> str:
+    """A text in at most `width` cells; one that is cut keeps its beginning and, longer, its end: `Qwen…-Q4_K_M`.
+
+    The end of a model's name tells its quantization, that of a path the file.
+    """
+    if cell_len(text) <= width:
+        return text
+    head, tail = cut_points(text, width)
+    return f"{text[:head]}…{text[len(text) - tail :]}"
+
+
+def cut_points(text: str, width: int) -> tuple[int, int]:
+    """How many characters of a text that is wider than `width` are kept at its beginning, and at its end."""
+    room = max(width - 1, 0)
+    head = tail = 0
+    while tail < len(text) and cell_len(text[len(text) - tail - 1 :]) <= room - room // 3:
+        tail += 1
+    while head < len(text) - tail and cell_len(text[: head + 1]) + cell_len(text[len(text) - tail :]) <= room:
+        head += 1
+    return head, tail
+
+
+def show_curve(curve: Sequence[tuple[float, float | None]], scale: float) -> tuple[str, str]:
+    """`0 ▁▂▃▅▇█ 1.0` and `P(expected) 1.5% → 20% → 100%`: at no scale, at the pane's own and at the largest.
+
+    curve: (scale, probability), in order; a dot stands for one that is not known yet.
+    """
+    if not curve:
+        return "", ""
+    bars = "".join("·" if p is None else _BARS[min(int(p * len(_BARS)), len(_BARS) - 1)] for _, p in curve)
+    named = dict(curve)
+    ends = dict.fromkeys((curve[0][0], scale, curve[-1][0]))
+    shares = " → ".join(_show_share(named.get(one)) for one in ends)
+    return f"0 {bars} {curve[-1][0]:.1f}", f"P(expected) {shares}"
+
+
+def _show_share(p: float | None) -> str:
+    if p is None:
+        return "…"
+    if 0 < p < 0.001:
+        return "<0.1%"
+    return f"{p:.1%}" if p < 0.1 else f"{p:.0%}"

@@ -1,7 +1,4 @@
-"""Registry text: what is known of an adapter that was trained here, as a line, a page, and two of them side by side.
-
-Knows nothing of widgets.
-"""
+"""Registry text: a trained adapter as a row, as a page, and two of them side by side."""
 
 from __future__ import annotations
 
@@ -11,17 +8,17 @@ from datetime import datetime
 from textual.content import Content
 
 from workbench.sanitize import sanitize
-from workbench.training.contrast import Contrast, ScorePair
-from workbench.training.fall import Fall
+from workbench.training.adapter_comparison import AdapterComparison, ScorePair
 from workbench.training.manifest import Manifest
-from workbench.training.registry import Entry
-from workbench.tui.figures import show_bytes, show_count, show_seconds
+from workbench.training.registry import RegistryEntry
+from workbench.training.regression_check import RegressionCheck
+from workbench.units import format_bytes, format_count, format_duration
 
 Part = str | tuple[str, str]
 SIGNS = {"candidate": ("·", "$foreground 60%"), "promoted": ("★", "$text-success"), "retired": ("○", "$foreground 40%")}
 
 
-def show_best(entry: Entry) -> str:
+def show_best(entry: RegistryEntry) -> str:
     """Its score when it was made; the loss where it has none."""
     made = entry.manifest
     if made is None:
@@ -32,7 +29,7 @@ def show_best(entry: Entry) -> str:
     return "–" if made.validation_loss is None else f"loss {made.validation_loss:.3f}"
 
 
-def show_row(entry: Entry, marked: bool, width: int) -> Content:
+def show_row(entry: RegistryEntry, marked: bool, width: int) -> Content:
     """A line of the list: standing, name, score, method, day."""
     made = entry.manifest
     sign, style = SIGNS[entry.rank] if made else ("!", "$text-error")
@@ -47,7 +44,7 @@ def show_row(entry: Entry, marked: bool, width: int) -> Content:
     )
 
 
-def describe_entry(entry: Entry, lineage: Sequence[str], versions: Sequence[str]) -> Content:
+def describe_entry(entry: RegistryEntry, lineage: Sequence[str], versions: Sequence[str]) -> Content:
     """Everything that is known of an adapter. lineage: from it to the first; versions: others of the same name."""
     made = entry.manifest
     if made is None:
@@ -59,13 +56,15 @@ def describe_entry(entry: Entry, lineage: Sequence[str], versions: Sequence[str]
     parts: list[Part] = [(f"{sanitize(entry.name)}", "bold $primary"), (f"  {made.rank}\n\n", SIGNS[made.rank][1])]
     for name, value in _list_rows(entry, made, lineage, versions):
         parts += [(f"{name:<13}", "$foreground 60%"), f"{sanitize(value)}\n"]
-    parts += [("\nnotes        ", "$foreground 60%"), sanitize(made.notes) or "–   n writes some", "\n"]
-    parts += [("tags         ", "$foreground 60%"), sanitize(" ".join(made.tags)) or "–   t puts some on", "\n"]
+    parts += [("\nnotes        ", "$foreground 60%"), sanitize(made.notes) or "–   press n to add one", "\n"]
+    parts += [("tags         ", "$foreground 60%"), sanitize(" ".join(made.tags)) or "–   press t to add some", "\n"]
     parts += [("\nrecipe\n", "bold $primary"), (sanitize(made.recipe.strip()), "$foreground 80%")]
     return Content.assemble(*parts)
 
 
-def _list_rows(entry: Entry, made: Manifest, lineage: Sequence[str], versions: Sequence[str]) -> list[tuple[str, str]]:
+def _list_rows(
+    entry: RegistryEntry, made: Manifest, lineage: Sequence[str], versions: Sequence[str]
+) -> list[tuple[str, str]]:
     rows = [("made", f"{datetime.fromtimestamp(made.created):%Y-%m-%d %H:%M}, version {made.version}")]
     rows += [("versions", ", ".join(versions))] if len(versions) > 1 else []
     rows += [
@@ -73,11 +72,14 @@ def _list_rows(entry: Entry, made: Manifest, lineage: Sequence[str], versions: S
         ("prompt", f"{made.prompt}  {made.prompt_digest[:12]}"),
         *((trace.role, f"{trace.rows} rows of {trace.path}  {trace.digest[:12]}") for trace in made.data),
         ("lineage", " ← ".join(lineage)),
-        ("method", f"{made.method}, {show_count(made.parameters)} numbers, {show_bytes(sum(made.files.values()))}"),
-        *(("validation", line) for line in _tell_scores(made)),
-        ("training", _tell_training(made)),
+        (
+            "method",
+            f"{made.method}, {format_count(made.parameters)} parameters, {format_bytes(sum(made.files.values()))}",
+        ),
+        *(("validation", line) for line in _describe_scores(made)),
+        ("training", _describe_training(made)),
         *(
-            ("measured", f"{_tell_measured(one.scores)} on {one.cases} cases of {one.dataset.rpartition('/')[2]}")
+            ("measured", f"{_describe_measured(one.scores)} on {one.cases} cases of {one.dataset.rpartition('/')[2]}")
             for one in made.later
         ),
         ("folder", str(entry.path)),
@@ -85,33 +87,30 @@ def _list_rows(entry: Entry, made: Manifest, lineage: Sequence[str], versions: S
     return rows
 
 
-def _tell_scores(made: Manifest) -> list[str]:
+def _describe_scores(made: Manifest) -> list[str]:
     scores, cases = (made.metrics.scores, made.metrics.cases) if made.metrics else ({}, 0)
-    told = [
+    lines = [
         f"{name.replace('_', ' ')} {value:.3f} on {cases} cases"
         + (f"; the base {made.baseline[name]:.3f}" if name in made.baseline else "")
         for name, value in scores.items()
     ]
-    return told + ([] if made.validation_loss is None else [f"loss {made.validation_loss:.4f}"])
+    return lines + ([] if made.validation_loss is None else [f"loss {made.validation_loss:.4f}"])
 
 
-def _tell_training(made: Manifest) -> str:
-    return (
-        f"the state of update {made.best_step} of {made.steps}, {show_count(made.tokens)} tokens,"
-        f" {show_seconds(made.seconds)}"
-    )
+def _describe_training(made: Manifest) -> str:
+    return f"step {made.best_step} of {made.steps}, {format_count(made.tokens)} tokens, {format_duration(made.seconds)}"
 
 
-def _tell_measured(scores: dict[str, float]) -> str:
+def _describe_measured(scores: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items())
 
 
-def describe_contrast(found: Contrast, width: int) -> Content:
+def describe_contrast(found: AdapterComparison, width: int) -> Content:
     """Two adapters side by side: scores first, then what was done otherwise."""
     first = min(26, width // 3)
     room = max((width - first) // 2 - 1, 10)
     head = f"{'':<{first}}{_cut(found.left, room):<{room}} {_cut(found.right, room)}\n"
-    parts: list[Part] = [("two adapters\n\n", "bold $primary"), (head, "bold")]
+    parts: list[Part] = [("comparison\n\n", "bold $primary"), (head, "bold")]
     for score in found.scores:
         parts.append((f"{_cut(score.name.replace('_', ' '), first - 1):<{first}}", "$foreground 60%"))
         better = None if score.left is None or score.right is None else score.left > score.right
@@ -122,8 +121,8 @@ def describe_contrast(found: Contrast, width: int) -> Content:
             text = "–" if value is None else f"{value:.3f} on {cases}"
             parts.append((f"{_cut(text, room):<{room}} ", "bold" if ahead else ""))
         parts.append(("\n", ""))
-        parts.append((f"{'':<{first}}{_tell_chance(score)}\n", "$foreground 60%"))
-    for title, rows in (("the recipes differ in", found.recipe), ("and what it came from", found.origin)):
+        parts.append((f"{'':<{first}}{_describe_significance(score)}\n", "$foreground 60%"))
+    for title, rows in (("differences of the recipes", found.recipe), ("differences of their origin", found.origin)):
         parts.append((f"\n{title}\n", "bold $primary"))
         if not rows:
             parts.append(("nothing\n", "$foreground 60%"))
@@ -135,22 +134,22 @@ def describe_contrast(found: Contrast, width: int) -> Content:
     return Content.assemble(*(part for part in parts if part and part[0]))
 
 
-def _tell_chance(score: ScorePair) -> str:
+def _describe_significance(score: ScorePair) -> str:
     if score.left is None or score.right is None:
-        return "only one of them was scored by it"
+        return "only one has this score"
     if score.p != score.p:
-        return "no rate: chance cannot be told from means alone"
-    word = "more than chance" if score.p < 0.05 else "may be chance"
+        return "not a rate: no significance from means alone"
+    word = "significant" if score.p < 0.05 else "not significant"
     return f"{word} (p = {score.p:.2g})" + ("" if score.same else "; on different cases")
 
 
-def describe_fall(found: Fall) -> Content:
+def describe_fall(found: RegressionCheck) -> Content:
     """Whether an adapter is as good as it was."""
     style = {"fell": "$text-error", "rose": "$text-success", "steady": "$text-success"}[found.verdict]
     return Content.assemble(
-        ("is it still as good?\n\n", "bold $primary"),
+        ("regression check\n\n", "bold $primary"),
         (sanitize(found.sentence), f"bold {style}"),
-        ("\n\nWhat it scored stands under “measured” on its page.", "$foreground 60%"),
+        ("\n\nIts scores are listed under “measured” on its page.", "$foreground 60%"),
     )
 
 

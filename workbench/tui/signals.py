@@ -1,7 +1,4 @@
-"""Signals that end the app: SIGTERM, SIGHUP when the terminal is closed, and SIGINT from elsewhere than the keyboard.
-
-Knows nothing of what is done then.
-"""
+"""Signals that end the app: SIGTERM, SIGHUP when the terminal is closed, and SIGINT from another process."""
 
 from __future__ import annotations
 

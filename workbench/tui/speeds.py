@@ -1,4 +1,4 @@
-"""Speeds: how fast each engine wrote over the last minute, as far as it was looked at. Knows nothing of engines."""
+"""Speeds: the decode speed of each engine over the last minute."""
 
 from __future__ import annotations
 

@@ -1,11 +1,16 @@
-"""The two themes of the workbench.
+"""The two themes of the workbench, and which one is shown.
 
 Every colour on the screen comes from here, by variables of the theme; no widget names one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from textual.theme import Theme
+
+AUTO = "auto"
+"""the choice that follows the terminal's background"""
 
 DARK = Theme(
     name="workbench-dark",
@@ -54,3 +59,8 @@ LIGHT = Theme(
         "block-cursor-text-style": "none",
     },
 )
+
+
+def find_theme(choice: str, available: Container[str], dark: bool) -> str:
+    """The name of the theme for a choice; what is no theme follows the terminal. dark: whether its background is."""
+    return choice if choice in available else DARK.name if dark else LIGHT.name

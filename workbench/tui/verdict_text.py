@@ -1,7 +1,4 @@
-"""Verdict text: a verdict as a table and as paragraphs, laid out for a width.
-
-Knows nothing of widgets, and works nothing out.
-"""
+"""Verdict text: a verdict as a table and as paragraphs, for a width."""
 
 from __future__ import annotations
 
@@ -12,28 +9,37 @@ from typing import NamedTuple
 from rich.cells import set_cell_size
 from textual.content import Content
 
-from workbench.evaluation.view import Metric
-from workbench.evaluation.words import format_seconds, format_value
+from workbench.analysis.narrative import format_value
+from workbench.runs.matrix_rows import Metric
 from workbench.sanitize import sanitize
-from workbench.training.verdict import BreakEven, Standing, Verdict, describe_metric
-from workbench.tui.figures import show_count
+from workbench.training.verdict import (
+    BreakEven,
+    ConditionResult,
+    MakingCost,
+    Verdict,
+    describe_metric,
+    describe_search,
+)
+from workbench.training.verdict import describe_cost as describe_spent
+from workbench.units import format_duration, format_money
 
-LETTERS = "ABCDE"
-COLOURS = ("primary", "accent", "secondary", "success", "error")
+LETTERS = "ABCDEFG"
+COLOURS = ("primary", "accent", "secondary", "warning", "success", "error", "foreground")
 """of each arm, in the table and in the plots"""
 
 _WIDE = 112
+_WIDEST = 150
 _TONES = {
     "better": ("✓ better", "$text-success"),
     "worse": ("✗ worse", "$text-error"),
     "withheld": ("? withheld", "$text-warning"),
 }
-_BASES = {"money": "in money", "time": "in the machine's time", "tokens": "in tokens"}
+_BASES = {"money": "in money", "time": "in machine time", "tokens": "in tokens"}
 
 Part = str | tuple[str, str]
 
 
-class Column(NamedTuple):
+class TextColumn(NamedTuple):
     """A column: its head, how wide it is, on which side its cells stand."""
 
     head: str
@@ -51,47 +57,53 @@ def lay_table(verdict: Verdict, metric: Metric, width: int) -> Content:
     wide = width >= _WIDE
     columns = list(_columns(metric, width, wide))
     parts: list[Part] = [(_line([one.head for one in columns], columns), "$foreground 60%")]
-    for place, one in enumerate(verdict.arms):
-        cells = _cells(verdict, metric, one, wide)
+    for index, one in enumerate(verdict.conditions):
+        cells = _cells(verdict, metric, one, width)
         parts += [
             "\n",
-            (f" {LETTERS[place]} ", f"bold ${COLOURS[place]}"),
-            (_fit(sanitize(one.arm), columns[0].width - 3), "bold" if _is_choice(verdict, one) else ""),
+            (f" {LETTERS[index]} ", f"bold ${COLOURS[index]}"),
+            (_fit(sanitize(one.condition), columns[0].width - 3), "bold" if _is_choice(verdict, one) else ""),
         ]
         for column, (text, style) in zip(columns[1:], cells, strict=True):
             parts.append((_fit(text, column.width, column.right), style))
     return Content.assemble(*(part for part in parts if part))
 
 
-def _columns(metric: Metric, width: int, wide: bool) -> Iterator[Column]:
-    yield Column("", 23 if wide else 21)
+def _columns(metric: Metric, width: int, wide: bool) -> Iterator[TextColumn]:
+    first = 29 if width >= _WIDEST else 24 if wide else 23
+    yield TextColumn("", first)
     if wide:
-        yield Column("prompt, adapter", min(40, width - 23 - 23 - 13 - 14 - 10 - 10 - 12))
-    yield Column(f"{describe_metric(metric)}, 95%", 23 if wide else 20)
-    yield Column("vs prompt" if wide else "vs", 13 if wide else 9)
-    yield Column("tokens in→out" if wide else "tokens", 14 if wide else 8, True)
-    yield Column("median", 10 if wide else 8, True)
-    yield Column("p95", 10 if wide else 8, True)
+        rest = width - first - 23 - 13 - 14 - 10 - 10 - 12 - (16 if width >= _WIDEST else 0)
+        yield TextColumn("prompt, adapter", min(40, rest))
+    yield TextColumn(f"{describe_metric(metric)}, 95%", 23 if wide else 20)
+    yield TextColumn("vs prompt" if wide else "vs", 13 if wide else 9)
+    yield TextColumn("tokens in→out" if wide else "tokens", 14 if wide else 8, True)
+    yield TextColumn("median", 10 if wide else 8, True)
+    yield TextColumn("p95", 10 if wide else 8, True)
     if wide:
-        yield Column("per 1,000", 12, True)
+        yield TextColumn("per 1,000", 12, True)
+    if width >= _WIDEST:
+        yield TextColumn("to make", 16, True)
 
 
-def _cells(verdict: Verdict, metric: Metric, one: Standing, wide: bool) -> Iterator[tuple[str, str]]:
-    muted = "$foreground 60%"
+def _cells(verdict: Verdict, metric: Metric, one: ConditionResult, width: int) -> Iterator[tuple[str, str]]:
+    muted, wide = "$foreground 60%", width >= _WIDE
     if wide:
-        laid = f" + {one.adapter}" if one.adapter else ""
-        yield sanitize(f"{one.prompt}{laid}"), muted
+        adapter = f" + {one.adapter}" if one.adapter else ""
+        yield sanitize(f"{one.prompt}{adapter}"), muted
     yield show_score(one, metric), "bold"
     yield _compare(verdict, one, metric, wide)
     yield _tokens(one, wide), ""
     for seconds in (one.latency_p50, one.latency_p95):
-        yield (format_seconds(seconds) if isfinite(seconds) and seconds else "–"), ""
+        yield (format_duration(seconds) if isfinite(seconds) and seconds else "–"), ""
     if wide:
         priced = isfinite(one.cost_per_thousand) and one.cost_per_thousand > 0
-        yield (f"{one.cost_per_thousand:.4g}" if priced else "–"), ""
+        yield (format_money(one.cost_per_thousand) if priced else "–"), ""
+    if width >= _WIDEST:
+        yield _describe_made(one.made), muted
 
 
-def show_score(one: Standing, metric: Metric) -> str:
+def show_score(one: ConditionResult, metric: Metric) -> str:
     """`0.97  .95–.99`: the value, and its interval where there is one."""
     found = one.scores.get(metric.name)
     if found is None or isnan(found.value):
@@ -105,54 +117,69 @@ def _short(value: float) -> str:
     return text[1:] if text.startswith("0.") else text
 
 
-def _compare(verdict: Verdict, one: Standing, metric: Metric, wide: bool) -> tuple[str, str]:
+def _compare(verdict: Verdict, one: ConditionResult, metric: Metric, wide: bool) -> tuple[str, str]:
     """Against the best prompt, in a word and a sign."""
-    best = verdict.arm("best prompt")
+    best = verdict.condition("best prompt")
     if best is None or best.variant == one.variant:
-        return ("the best" if wide else "best"), "$foreground 60%"
-    pair = verdict.pair("best prompt", one.arm, metric.name)
+        return "best", "$foreground 60%"
+    pair = verdict.pair("best prompt", one.condition, metric.name)
     if pair is None:
         return "", ""
-    text, style = _TONES.get(pair.verdict, ("≈ same?", "$text-warning"))
+    text, style = _TONES.get(pair.verdict, ("≈ similar", "$text-warning"))
     return text, style
 
 
-def _tokens(one: Standing, wide: bool) -> str:
+def _describe_made(made: MakingCost | None) -> str:
+    """In money where there is a price, else in time."""
+    if made is None:
+        return "by hand"
+    if made.money is not None:
+        return format_money(made.money)
+    return "unknown" if made.seconds is None else format_duration(made.seconds)
+
+
+def _tokens(one: ConditionResult, wide: bool) -> str:
     if not isfinite(one.tokens_in):
         return "–"
     return f"{one.tokens_in:.0f} → {one.tokens_out:.0f}" if wide else f"{one.tokens_in:.0f}→{one.tokens_out:.0f}"
 
 
-def _is_choice(verdict: Verdict, one: Standing) -> bool:
+def _is_choice(verdict: Verdict, one: ConditionResult) -> bool:
     choice = verdict.recommendation.choice
-    return one.arm == choice or (choice == "prompt" and one.arm == "best prompt")
+    return one.condition == choice or (choice == "prompt" and one.condition == "best prompt")
 
 
 def describe_headline(verdict: Verdict) -> Content:
     """What to do, and on what it was tried."""
-    told = verdict.recommendation
-    style = "$text-warning" if told.choice == "undecided" else "$text-success"
+    advice = verdict.recommendation
+    style = "$text-warning" if advice.choice == "undecided" else "$text-success"
     facts = f"{verdict.cases:,} test cases of {verdict.dataset.rpartition('/')[2]}"
     return Content.assemble(
-        (sanitize(told.headline), f"bold {style}"), (f"\n{sanitize(facts)}, run {verdict.run}", "$foreground 60%")
+        (sanitize(advice.headline), f"bold {style}"), (f"\n{sanitize(facts)}, run {verdict.run}", "$foreground 60%")
     )
 
 
 def describe_cost(verdict: Verdict) -> Content:
-    """What the training took, and when it has paid for itself."""
-    spent = verdict.training
-    money = f", {spent.money:.4g} in money" if spent.money is not None else ""
-    took = (
-        f"{sanitize(spent.adapter)}: {spent.rows:,} rows, {show_count(spent.tokens)} tokens, "
-        f"{format_seconds(spent.seconds)}{money}"
-    )
-    parts: list[Part] = [("training     ", "$foreground 60%"), took, ("\npaid back    ", "$foreground 60%")]
-    for place, one in enumerate(verdict.break_even):
-        parts += [" · " if place else "", (_tell_even(one), "$text-success" if one.requests is not None else "")]
-    return Content.assemble(*(part for part in parts if part))
+    """What search and training took, and when each has paid for itself."""
+    spent, record, dim = verdict.training, verdict.search, "$foreground 60%"
+    parts: list[Part] = []
+    if record is not None:
+        parts += [("search       ", dim), f"{sanitize(record.prompt)}: {sanitize(describe_search(record))}\n"]
+    if spent.adapter:
+        parts += [("training     ", dim), f"{sanitize(spent.adapter)}: {sanitize(describe_spent(spent))}\n"]
+    made = dict.fromkeys(one.condition for one in verdict.break_even)
+    for condition in made:
+        parts += [("break-even   ", dim), f"{condition}: " if len(made) > 1 else ""]
+        for index, one in enumerate(one for one in verdict.break_even if one.condition == condition):
+            tone = "$text-success" if one.requests is not None else ""
+            parts += [" · " if index else "", (_describe_break_even(one), tone)]
+        parts.append("\n")
+    if not made:
+        parts += [("break-even   ", dim), "unknown"]
+    return Content.assemble(*(part for part in parts if part)).rstrip("\n")
 
 
-def _tell_even(one: BreakEven) -> str:
+def _describe_break_even(one: BreakEven) -> str:
     after = f"after {one.requests:,} requests" if one.requests is not None else "never"
     return f"{after} {_BASES[one.basis]}"
 
@@ -162,7 +189,7 @@ def describe_reasons(verdict: Verdict) -> Content:
 
 
 def describe_caveats(verdict: Verdict) -> Content:
-    return _list("What may overturn it", verdict.recommendation.caveats, "$text-warning")
+    return _list("Caveats", verdict.recommendation.caveats, "$text-warning")
 
 
 def _list(title: str, lines: Sequence[str], tone: str) -> Content:
@@ -172,7 +199,7 @@ def _list(title: str, lines: Sequence[str], tone: str) -> Content:
     return Content.assemble(*parts)
 
 
-def _line(cells: Sequence[str], columns: Sequence[Column]) -> str:
+def _line(cells: Sequence[str], columns: Sequence[TextColumn]) -> str:
     return "".join(_fit(text, column.width, column.right) for text, column in zip(cells, columns, strict=True))
 
 

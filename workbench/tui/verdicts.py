@@ -1,56 +1,94 @@
-"""Verdicts: how the screen begins a verdict on the open bench, and what it came to.
-
-Knows nothing of widgets.
-"""
+"""Verdicts: makes the verdict on an adapter of the open bench, in the background."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+from collections.abc import Callable
 
-from workbench import files
-from workbench.evaluation.session import Session
-from workbench.training.contest import Contest, Tell, Wanted
+from workbench.errors import WorkbenchError
+from workbench.runs.progress import RunEvent, RunProgress
+from workbench.runs.session import Session
+from workbench.training.contenders import VerdictRequest
+from workbench.training.job import TrainingJob
+from workbench.training.learning_curve import train_on_subsets
 from workbench.training.verdict import Verdict
-from workbench.training.verdict_report import render_json, render_markdown, write_html
-from workbench.tui.evaluations import Evaluations
-from workbench.tui.judging import Judging
+from workbench.training.verdict_run import StageStarted, VerdictFigures, VerdictRun
+from workbench.tui.background_task import BackgroundTask
+from workbench.tui.bench_runs import BenchRuns
 
-LEAVE_SECONDS = 2.0
+MakeVerdictRun = Callable[[VerdictRequest, Callable[[RunEvent | StageStarted], None]], VerdictRun]
+
+_STAGES = {
+    "choosing": "choosing the best prompt on the validation split",
+    "testing": "running the test split",
+    "timing": "measuring latencies, one request at a time",
+    "retention": "running the tasks to keep, without and with the adapter",
+    "curve": "scoring the learning curve on the validation split",
+}
+
+
+class VerdictTask(BackgroundTask[Verdict]):
+    """One verdict."""
+
+    def __init__(self, make: MakeVerdictRun, wanted: VerdictRequest, counts: tuple[int, ...]) -> None:
+        """counts: numbers of rows to train on as well, for the learning curve; the adapter then has to exist."""
+        super().__init__("verdict")
+        self.stage = "opening"
+        self.wanted = wanted
+        self._make, self._counts = make, counts
+
+    def work(self) -> Verdict:
+        run = self._make(self.wanted, self._on_event)
+        if self._counts:
+            run.check_curve()
+            curve = train_on_subsets(
+                run.manifest, self._counts, lambda stage: self.report(stage=stage), self._follow_job
+            )
+            run = self._make(self.wanted._replace(curve=curve), self._on_event)
+        self.on_cancel(run.cancel)
+        return run.judge()
+
+    def _follow_job(self, job: TrainingJob) -> None:
+        def stop() -> None:
+            with contextlib.suppress(WorkbenchError):  # it may have ended meanwhile
+                job.stop(keep=False)
+
+        self.on_cancel(stop)
+
+    def _on_event(self, event: RunEvent | StageStarted) -> None:
+        if isinstance(event, StageStarted):
+            self.report(stage=_STAGES[event.stage])
+        elif isinstance(event, RunProgress):
+            self.report(event)
 
 
 class Verdicts:
-    """The verdicts of one open bench; the last one is kept."""
+    """The verdicts of one open bench. current: the last one."""
 
-    def __init__(self, session: Session, evaluations: Evaluations) -> None:
+    def __init__(self, session: Session, runs: BenchRuns) -> None:
         self.session = session
-        self.current: Judging | None = None
-        self._evaluations = evaluations
+        self.current: VerdictTask | None = None
+        self._runs = runs
 
     @property
     def running(self) -> bool:
         return self.current is not None and self.current.running
 
-    def begin(self, wanted: Wanted, counts: tuple[int, ...]) -> Judging:
-        """Carry one out beside the screen."""
-        self.current = Judging(self._make, wanted, counts)
-        self.current.start()
+    def make_task(self, wanted: VerdictRequest, counts: tuple[int, ...]) -> VerdictTask:
+        """The current verdict from now on; the caller starts it."""
+        self.current = VerdictTask(self._make, wanted, counts)
         return self.current
 
-    def write_report(self, verdict: Verdict, path: Path) -> None:
-        """Write a verdict; the path's ending says in which form. Raises FileError."""
-        if path.suffix == ".html":
-            write_html(verdict, path)
-        else:
-            files.write_text(path, (render_json if path.suffix == ".json" else render_markdown)(verdict))
-
-    def close(self) -> None:
-        """End what runs."""
-        if self.current is not None and self.current.running:
-            self.current.cancel()
-            self.current.join(LEAVE_SECONDS)
-
-    def _make(self, wanted: Wanted, tell: Tell) -> Contest:
-        own = self._evaluations
-        return Contest(
-            wanted, self.session.settings, own.pool, own.store, tell, lambda run: own.figures.summarize(run).result()
+    def _make(self, wanted: VerdictRequest, on_event: Callable[[RunEvent | StageStarted], None]) -> VerdictRun:
+        runs = self._runs
+        return VerdictRun(
+            wanted,
+            self.session.settings,
+            runs.pool,
+            runs.store,
+            on_event,
+            VerdictFigures(
+                lambda run: runs.figures.summarize(run).result(),
+                lambda task, query: runs.figures.check_retention(task, query).result(),
+            ),
         )

@@ -31,7 +31,7 @@ def passage(world: World, rng: random.Random, size: int) -> Document:
     facts = []
     for _ in range(rng.randint(3, 6)):
         slot, statement, question, kind = rng.choice(FACTS)
-        facts.append((world.fill(slot, rng), statement, question, _value(world, rng, kind)))
+        facts.append((world.fill(slot, rng), statement, question, draw_value(world, rng, kind)))
     facts = list(
         {
             (subject, statement): (subject, statement, question, value) for subject, statement, question, value in facts
@@ -57,7 +57,7 @@ def passage(world: World, rng: random.Random, size: int) -> Document:
     return chat(system, [Turn(f"{text}\n{turns[0].question}", turns[0].answer)])
 
 
-def _value(world: World, rng: random.Random, kind: str) -> str:
+def draw_value(world: World, rng: random.Random, kind: str) -> str:
     if kind == "hour":
         return str(rng.randint(6, 12))
     if kind == "number":

@@ -72,7 +72,10 @@ def test_a_prompt_written_over_another_file_comes_back_as_it_was_written(old: Pr
 def test_a_prompt_written_over_a_hand_written_file_comes_back(prompt: Prompt, examples: str) -> None:
     text = prompty.dump(prompt, SOURCE, examples=examples)
     loaded = prompty.load(text, "a", PATH)
-    assert (replace(loaded.prompt, kinds={}, unused=""), loaded.examples) == (prompt, examples)
+    assert (replace(loaded.prompt, kinds={}, unsupported="", tools=(), options={}), loaded.examples) == (
+        prompt,
+        examples,
+    )
 
 
 @given(BODIES)
@@ -123,6 +126,14 @@ def test_a_prompt_without_settings_has_no_front_matter() -> None:
 def test_defaults_are_left_out_of_the_file() -> None:
     text = prompty.dump(Prompt("a", "b", description="Greets."))
     assert text == "---\ndescription: Greets.\n---\nb"
+
+
+def test_a_date_and_a_number_are_the_text_they_were_written_as() -> None:
+    source = "---\ninputs:\n  a: 2020-01-02\n  b: 2020-99-99\n  c: 1.50\n  d: 0x10\n---\nx"
+    prompt = load(source)
+    assert prompt.defaults == {"a": "2020-01-02", "b": "2020-99-99", "c": "1.50", "d": "0x10"}
+    changed = replace(prompt, defaults={**prompt.defaults, "a": "2021-01-02", "c": "2.50", "d": "17"})
+    assert load(prompty.dump(changed, source)).defaults == changed.defaults
 
 
 def test_a_long_description_is_not_folded() -> None:
@@ -198,23 +209,23 @@ def test_nunjucks_is_filled_in_as_jinja(template: str) -> None:
     ("front", "named"),
     [
         ("model: gpt-4o", "`model: gpt-4o`"),
-        ("model: {id: gpt-4, options: {temperature: 0.7, topP: 1}}", "`model.options` (temperature, topP)"),
-        ("model: {parameters: {max_tokens: 9}}", "`model.parameters` (max_tokens)"),
+        ("model: {id: gpt-4, options: {temperature: 0.7, tone: 1}}", "`model.options.tone`"),
+        ("model: {parameters: {n: 9}}", "`model.parameters.n`"),
         ("model: {connection: {kind: key, apiKey: secret}}", "`model.connection`"),
         ("model: {apiType: embedding}", "`apiType: embedding`"),
-        ("outputs: [{name: answer, kind: string}]", "`outputs`"),
-        ("tools: [{name: look_up, kind: function}]", "`tools`"),
-        ("inputs: [{name: history, kind: thread}]", "the input `history` of kind thread"),
-        ("inputs: {photo: {kind: image}}", "the input `photo` of kind image"),
+        ("outputs: [{name: answer, kind: image}]", "`outputs`"),
+        ("tools: [{name: look_up, kind: mcp}]", "the tool `look_up` of kind mcp"),
+        ("inputs: [{name: sound, kind: audio}]", "the input `sound` of kind audio"),
+        ("inputs: {voice: {kind: audio}}", "the input `voice` of kind audio"),
         ("inputs: {x: {kind: matrix}}", "the kind `matrix` of the input `x`"),
         ("template: {format: jinja2, parser: {kind: other}}", "`template.parser: other`"),
     ],
 )
 def test_what_is_not_used_of_a_file_is_named(front: str, named: str) -> None:
     prompt = load(f"---\n{front}\n---\nuser:\nx")
-    assert named in prompt.unused
-    assert "secret" not in prompt.unused
-    assert load("---\nname: x\ndescription: y\ntemplate: jinja2\n---\nx").unused == ""
+    assert named in prompt.unsupported
+    assert "secret" not in prompt.unsupported
+    assert load("---\nname: x\ndescription: y\ntemplate: jinja2\n---\nx").unsupported == ""
 
 
 def test_a_developer_section_is_the_system_message() -> None:
@@ -234,7 +245,6 @@ def test_a_developer_section_is_the_system_message() -> None:
         "a: " + "[" * 3000,
         "a: " + "[" * 400 + "]" * 400,
         "a: " + "9" * 5000,
-        "a: 2020-99-99",
         "a: !!binary xx",
         "a: !!int x",
         "x: y\n" * 60_000,
@@ -290,7 +300,7 @@ def test_all_problems_are_reported_with_file_line_and_key() -> None:
     assert caught.value.message.split("\n") == [
         f"{PATH}:4: `metadata.workbench.placment` is not a key of the workbench; did you mean `placement`?",
         f"{PATH}:5: `metadata.workbench.mode` is `talk`; expected chat, completion",
-        f"{PATH}:6: `description` is not a text; put it in quotes",
+        f"{PATH}:6: `description` is not a string; put it in quotes",
         f"{PATH}:7: `template` asks for `mustache`; only jinja2 and nunjucks templates can be run",
         f"{PATH}:9: `inputs[0]` has no `name`",
     ]

@@ -1,1 +1,1 @@
-"""Foreign prompt formats, a module each."""
+"""Prompt file formats, a module each."""

@@ -1,7 +1,7 @@
-"""Front matter: the YAML on top of a `.prompty` file, Prompty v1 or v2.
+"""The YAML front matter of a `.prompty` file, Prompty v1 or v2.
 
-Knows the keys that a prompt needs (`description`, `inputs`, `template`, and ours under `metadata: workbench:`) and
-leaves all others, the comments and the spacing as they are. Knows nothing of the body.
+It reads the keys that a prompt needs (`description`, `inputs`, `template`, `tools`, and ours under `metadata:
+workbench:`) and keeps all others, the comments and the spacing as they are.
 """
 
 from __future__ import annotations
@@ -17,47 +17,56 @@ from ruamel.yaml.comments import CommentedMap
 
 from workbench import files
 from workbench.errors import PromptError, WorkbenchError
-from workbench.library.formats.defaults import Place, apply_defaults, find_declared, find_defaults
-from workbench.library.formats.reference import find_reference
-from workbench.library.formats.unused import describe_unused
-from workbench.library.formats.yaml_text import (
-    dump_lines,
-    make_yaml,
-    merge_lines,
+from workbench.library.formats.defaults import (
+    DefaultLocation,
+    apply_defaults,
+    find_declared,
+    find_defaults,
     open_map,
-    parse_yaml,
     read_default,
-    set_key,
 )
-from workbench.prompting.prompt import Mode, Placement
+from workbench.library.formats.file_reference import find_reference
+from workbench.library.formats.model_options import read_options
+from workbench.library.formats.steps import read_steps, write_steps
+from workbench.library.formats.tool_declarations import read_tools
+from workbench.library.formats.unsupported import describe_unsupported
+from workbench.library.names import CHAIN_SUFFIX
+from workbench.prompting.prompt import Mode, Placement, PromptStep
+from workbench.prompting.tools import Tool
 from workbench.prompting.values import Kind
-from workbench.yaml_bounds import YAML_FAULTS
+from workbench.yaml_edit import amend
+from workbench.yaml_tree import YAML_FAULTS, YamlParseError, YamlProblem, find_line, parse_yaml, to_plain
 
-_OWN_KEYS = ("examples", "placement", "mode")
+_OWN_KEYS = ("examples", "placement", "mode", "nearest")
 
 
-class Header(msgspec.Struct, frozen=True):
+class FrontMatter(msgspec.Struct, frozen=True):
     """What the front matter says about the prompt; everything else in it is not ours.
 
-    kinds: variable -> its type, where one is declared or its default is no text. unused: see unused.py.
+    kinds: variable -> its type, where one is declared or its default is no text. unsupported: see unsupported.py.
+    tags: by which the prompt is found; read, never written.
     """
 
     description: str = ""
     defaults: Mapping[str, str] = {}
     kinds: Mapping[str, Kind] = {}
-    unused: str = ""
+    unsupported: str = ""
     placement: Placement = "none"
     mode: Mode = "chat"
     examples: str = ""
+    nearest: int = 0
+    tags: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    steps: tuple[PromptStep, ...] = ()
+    options: Mapping[str, Any] = {}
 
 
-_FALLBACK = Header()
+_FALLBACK = FrontMatter()
 
 
-def read_header(yaml: str, path: Path) -> Header:
+def read_front_matter(yaml: str, path: Path) -> FrontMatter:
     """The header in the text between the fences. Raises PromptError with file, line and key of all problems."""
-    data = parse_yaml(yaml, path)
-    reader = _Reader(CommentedMap() if data is None else data, path)
+    reader = _FrontMatterReader(_parse(yaml, path), path)
     header = reader.read()
     if reader.problems:
         raise PromptError(
@@ -66,38 +75,46 @@ def read_header(yaml: str, path: Path) -> Header:
     return header
 
 
-def write_header(yaml: str, header: Header, path: Path, newline: str = "\n") -> str:
-    """The text between the fences with this header in it; lines that say nothing else now stay as they are."""
-    before = read_header(yaml, path)
-    data = parse_yaml(yaml, path)
-    style = make_yaml(yaml)
-    lines = [line.removesuffix("\r") for line in yaml.split("\n")]
-    if not lines[-1]:
-        lines.pop()
-    refusal = PromptError(
+def write_front_matter(yaml: str, header: FrontMatter, path: Path, newline: str = "\n") -> str:
+    """The text between the fences with this header in it; every line that says nothing else now stays as it is."""
+    before = read_front_matter(yaml, path)
+    root = _parse(yaml, path)
+    try:
+        _apply(root, before, header)
+        text = amend(yaml.replace("\r\n", "\n"), to_plain(root, strict=False))
+        if text is not None and same(read_front_matter(text, path), header):
+            return (text if not text or text.endswith("\n") else text + "\n").replace("\n", newline)
+    except (PromptError, *YAML_FAULTS):
+        pass  # such as a value that came through a merge key
+    raise PromptError(
         f"{path}: the front matter cannot hold this prompt's settings.",
         "Simplify it: write out merge keys and aliases.",
     )
+
+
+def _parse(yaml: str, path: Path) -> CommentedMap:
     try:
-        base = dump_lines(style, data)
-        root = CommentedMap() if data is None else data
-        _apply(root, before, header)
-        new = dump_lines(style, root)
-    except YAML_FAULTS as error:  # ruamel.yaml cannot change what came through a merge key
-        raise refusal from error
-    for candidate in (merge_lines(lines, base, new), new):
-        text = "".join(line + newline for line in candidate)
-        try:
-            if same(read_header(text, path), header):
-                return text
-        except PromptError:
-            continue
-    raise refusal
+        data = parse_yaml(yaml)
+    except YamlParseError as error:
+        line, message, _ = error.problem
+        where = f"{path}:{line + lines_above(path)}" if line else str(path)
+        raise PromptError(f"{where}: the front matter is not YAML: {message}.") from error
+    if data is not None and not isinstance(data, CommentedMap):
+        raise PromptError(f"{path}:{1 + lines_above(path)}: the front matter is not a mapping of keys to values.")
+    return CommentedMap() if data is None else data
 
 
-def same(one: Header, other: Header) -> bool:
-    """Whether two headers say the same; a type follows from what is written, and what is not used is not ours."""
-    bare = (msgspec.structs.replace(header, kinds={}, unused="") for header in (one, other))
+def lines_above(path: Path) -> int:
+    """Lines of a file before its YAML: the fence, which a `.chain.yaml` has not."""
+    return 0 if path.name.endswith(CHAIN_SUFFIX) else 1
+
+
+def same(one: FrontMatter, other: FrontMatter) -> bool:
+    """Whether two headers say the same; a type follows from what is written, what is not used is not ours, and only a
+    person writes tags, tools and options."""
+    bare = (
+        msgspec.structs.replace(each, kinds={}, unsupported="", tags=(), tools=(), options={}) for each in (one, other)
+    )
     return next(bare) == next(bare)
 
 
@@ -106,7 +123,7 @@ def _find_line(problem: str) -> int:
     return int(line[1]) if line else 0
 
 
-class _Reader:
+class _FrontMatterReader:
     """Collects the header and every problem on the way."""
 
     def __init__(self, data: CommentedMap, path: Path) -> None:
@@ -114,7 +131,7 @@ class _Reader:
         self.path = path
         self.problems: list[str] = []
 
-    def read(self) -> Header:
+    def read(self) -> FrontMatter:
         data = self.data
         self._check_template(data)
         own = self._read_own(data)
@@ -122,23 +139,34 @@ class _Reader:
         old = isinstance(model, Mapping) and model.get("api") == "completion"  # version 1
         defaults, implied = self._read_defaults(data)
         declared = {name: kind for name, kind in find_declared(data) if kind in get_args(Kind)}
-        return Header(
+        return FrontMatter(
             description=self._read_text(data, "description", ""),
             defaults=defaults,
             kinds={**implied, **declared},  # type: ignore[dict-item]
-            unused=describe_unused(data),
+            unsupported=describe_unsupported(data),
             placement=self._read_choice(own, "placement", "none", get_args(Placement)),
             mode=self._read_choice(own, "mode", "completion" if old else "chat", get_args(Mode)),
             examples=self._read_text(own, "examples", "", "metadata.workbench."),
+            nearest=self._read_count(own, "nearest"),
+            tags=_read_tags(data),
+            tools=read_tools(data.get("tools"), lambda problem: self._report_text(data, "tools", problem)),
+            steps=read_steps(data, self._report_problem),
+            options=read_options(data, self._report),
         )
 
+    def _report_problem(self, problem: YamlProblem) -> None:
+        location = f"{self.path}:{problem.line + lines_above(self.path)}" if problem.line else str(self.path)
+        self.problems.append(f"{location}: {problem.message}")
+
     def _report(self, where: Any, key: Any, problem: str, name: str = "") -> None:
-        try:
-            line = where.lc.key(key)[0] if isinstance(where, CommentedMap) else where.lc.item(key)[0]
-            place = f"{self.path}:{line + 2}"
-        except (KeyError, TypeError, AttributeError):
-            place = str(self.path)
-        self.problems.append(f"{place}: `{name or key}` {problem}")
+        line = find_line(where, key, 0)
+        location = f"{self.path}:{line + lines_above(self.path)}" if line else str(self.path)
+        self.problems.append(f"{location}: `{name or key}` {problem}")
+
+    def _report_text(self, where: Any, key: str, problem: str) -> None:
+        line = find_line(where, key, 0)
+        location = f"{self.path}:{line + lines_above(self.path)}" if line else str(self.path)
+        self.problems.append(f"{location}: {problem}")
 
     def _read_own(self, data: CommentedMap) -> CommentedMap:
         metadata = self._read_map(data, "metadata", "metadata")
@@ -153,7 +181,7 @@ class _Reader:
     def _read_map(self, where: CommentedMap, key: str, name: str) -> CommentedMap:
         value = where.get(key)
         if value is not None and not isinstance(value, CommentedMap):
-            self._report(where, key, "holds no keys; expected a mapping", name)
+            self._report(where, key, "is not a mapping", name)
         return value if isinstance(value, CommentedMap) else CommentedMap()
 
     def _read_text(self, where: CommentedMap, key: str, default: str, prefix: str = "") -> str:
@@ -161,7 +189,7 @@ class _Reader:
         if value is None:
             return default
         if not isinstance(value, str):
-            self._report(where, key, "is not a text; put it in quotes", prefix + key)
+            self._report(where, key, "is not a string; put it in quotes", prefix + key)
             return default
         return str(value)
 
@@ -171,6 +199,13 @@ class _Reader:
             return str(value)
         self._report(own, key, f"is `{value}`; expected {', '.join(choices)}", f"metadata.workbench.{key}")
         return default
+
+    def _read_count(self, own: CommentedMap, key: str) -> int:
+        value = own.get(key, 0)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return int(value)
+        self._report(own, key, f"is `{value}`; expected a number from 0", f"metadata.workbench.{key}")
+        return 0
 
     def _check_template(self, data: CommentedMap) -> None:
         template = data.get("template")
@@ -182,42 +217,61 @@ class _Reader:
     def _read_defaults(self, data: CommentedMap) -> tuple[dict[str, str], dict[str, Kind]]:
         defaults: dict[str, str] = {}
         kinds: dict[str, Kind] = {}
-        for place in find_defaults(data, self._report):
-            value = place.where[place.key]
+        for location in find_defaults(data, self._report):
+            value = location.where[location.key]
             if value is None:
                 continue
             text, kind = read_default(value)
-            defaults[place.name] = self._expand(place, str(text))
+            defaults[location.name] = self._expand(location, str(text))
             if kind:
-                kinds[place.name] = kind
+                kinds[location.name] = kind
         return defaults, kinds
 
-    def _expand(self, place: Place, text: str) -> str:
+    def _expand(self, location: DefaultLocation, text: str) -> str:
         """A `${file:…}` is read; a `${env:…}` is left as it is, for a prompt file must not reach for secrets."""
         try:
             file = find_reference(text, self.path.parent)
             return text if file is None else files.read_text(file)
         except WorkbenchError as error:
-            self._report(place.where, place.key, error.message, f"inputs.{place.name}")
+            self._report(location.where, location.key, error.message, f"inputs.{location.name}")
             return text
 
 
-def _apply(root: CommentedMap, before: Header, header: Header) -> None:
+def _read_tags(data: CommentedMap) -> tuple[str, ...]:
+    """`metadata.tags`, or `tags` as version 1 has them: a list, or words with commas between. Others are not ours."""
+    metadata = data.get("metadata")
+    held = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    given = held if held is not None else data.get("tags")
+    words = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
+    return tuple(dict.fromkeys(text for word in words if isinstance(word, str | int) and (text := str(word).strip())))
+
+
+def _apply(root: CommentedMap, before: FrontMatter, header: FrontMatter) -> None:
     """Put the header's values where they differ from what was there."""
     if header.description != before.description:
-        set_key(root, "description", header.description)
+        _set(root, "description", header.description)
     if header.defaults != before.defaults:
         apply_defaults(root, before.defaults, header.defaults, header.kinds)
+    if header.steps != before.steps:
+        _set(root, "steps", write_steps(header.steps))
     changed = {key: getattr(header, key) for key in _OWN_KEYS if getattr(header, key) != getattr(before, key)}
     if not changed:
         return
     metadata = open_map(root, "metadata")
     own = open_map(metadata, "workbench")
     for key, value in changed.items():
-        set_key(own, key, value if value != getattr(_FALLBACK, key) or _is_old_completion(root) else "")
+        _set(own, key, value if value != getattr(_FALLBACK, key) or _is_old_completion(root) else "")
     for where, key, inner in ((metadata, "workbench", own), (root, "metadata", metadata)):
         if not inner:
             del where[key]
+
+
+def _set(where: CommentedMap, key: str, value: str | int | list[Any]) -> None:
+    """Set a key; an empty value leaves it out."""
+    if value:
+        where[key] = value
+    else:
+        where.pop(key, None)
 
 
 def _is_old_completion(root: CommentedMap) -> bool:

@@ -1,5 +1,5 @@
 """The process that trains. It alone imports the trainers; everything here may be slow to import."""
 
-from workbench.training.child.quiet import hush
+from workbench.training.child.environment import hush
 
 hush()  # before any of the libraries is imported

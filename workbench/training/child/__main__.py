@@ -1,7 +1,6 @@
-"""`python -m workbench.training.child JOB`, or a recipe: the process that trains.
+"""The process that trains: `python -m workbench.training.child JOB_FOLDER_OR_RECIPE`.
 
 `accelerate launch -m workbench.training.child my.recipe.yaml` trains the same recipe on several devices or machines.
-Knows nothing of how training goes (run.py).
 """
 
 from __future__ import annotations
@@ -13,30 +12,30 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from workbench import yaml_document
 from workbench.errors import WorkbenchError
-from workbench.evaluation import document
-from workbench.training.child.resources import step_back
-from workbench.training.place import Header, Place, make_place
+from workbench.training.child.environment import lower_priority
+from workbench.training.job_dir import JobDir, JobMeta, create_job_dir
 from workbench.training.recipe import load_recipe
-from workbench.training.task import name_of
+from workbench.training.task import recipe_name
 
 
 def main() -> int:
-    """Carry out a job's folder or a recipe, the one argument; the exit code."""
+    """Run the job folder or recipe in the one argument; the exit code."""
     arguments = sys.argv[1:]
-    os.umask(0o077)  # checkpoints and journals are the user's own affair, and hold rows of the data
+    os.umask(0o077)  # checkpoints and events contain rows of the data
     if len(arguments) != 1:
         print("expected one argument: a job's folder, or a recipe", file=sys.stderr)  # noqa: T201
         return 2
     leads = int(os.environ.get("RANK", "0")) == 0
     try:
-        place = _find_place(Path(arguments[0]), leads)
-        with contextlib.closing(step_back()) as lease:
+        job_dir = _find_job_dir(Path(arguments[0]), leads)
+        with contextlib.closing(lower_priority()) as cpu_budget:
             if leads:
-                place.claim()
-            from workbench.training.child.run import carry_out
+                job_dir.acquire()
+            from workbench.training.child.run import run_job
 
-            ended = carry_out(place, leads, lease)
+            ended = run_job(job_dir, leads, cpu_budget)
     except WorkbenchError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
@@ -47,18 +46,18 @@ def main() -> int:
     return 0 if ended.outcome != "failed" else 1
 
 
-def _find_place(path: Path, leads: bool) -> Place:
+def _find_job_dir(path: Path, leads: bool) -> JobDir:
     """The job that is meant; a new one for a recipe, of which only the leading process keeps anything."""
     if path.is_dir():
-        return Place(path)
+        return JobDir(path)
     recipe = load_recipe(path)
-    name = recipe.name or name_of(path)
-    text = document.encode(recipe)
+    name = recipe.name or recipe_name(path)
+    text = yaml_document.encode(recipe)
     if leads:
-        return make_place(name, text, path.absolute().parent, datetime.now(), str(path.absolute()))
-    place = Place(Path(tempfile.mkdtemp(prefix="workbench-")))
-    place.write_header(Header(place.folder.name, name, text, str(path.absolute().parent), 0.0, str(path.absolute())))
-    return place
+        return create_job_dir(name, text, path.absolute().parent, datetime.now(), str(path.absolute()))
+    job_dir = JobDir(Path(tempfile.mkdtemp(prefix="workbench-")))
+    job_dir.write_meta(JobMeta(job_dir.folder.name, name, text, str(path.absolute().parent), 0.0, str(path.absolute())))
+    return job_dir
 
 
 if __name__ == "__main__":

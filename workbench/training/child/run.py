@@ -1,12 +1,10 @@
-"""Run: one job carried out from its recipe to its adapter, and what went wrong said in a sentence.
-
-Knows what comes after what; each part is told elsewhere.
-"""
+"""Carries out one training job: loads model and data, trains with checkpoints, and publishes the adapter."""
 
 from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,172 +13,144 @@ import msgspec
 import torch
 
 from workbench import files
-from workbench.cores.lease import Lease
-from workbench.errors import FileError, TrainingError
-from workbench.evaluation.row_digests import RowDigests, merge_digests, read_digests
-from workbench.evaluation.words import format_score
+from workbench.cpu_budget.budget import CpuBudget
+from workbench.errors import TrainingError, WorkbenchError
 from workbench.settings import load_settings
 from workbench.training import checkpoints
-from workbench.training.checkpoints import Bookmark, Checkpoint
+from workbench.training.checkpoints import TrainerState, TrainingCheckpoint
 from workbench.training.child.adapter_check import check_adapter
-from workbench.training.child.examiner import Examiner
-from workbench.training.child.failure import MEMORY, explain, is_memory
-from workbench.training.child.learner import Learner, load_learner, pick_device
-from workbench.training.child.lessons import Lessons, encode_rows, make_dataset, make_pairs
-from workbench.training.child.lineage import describe, trace
-from workbench.training.child.parity import check_parity
-from workbench.training.child.remarks import describe_rows
-from workbench.training.child.resources import follow
-from workbench.training.child.trainers import make_dpo, make_sft
-from workbench.training.child.watcher import Watcher
-from workbench.training.guard import describe_end
-from workbench.training.journal import Journal, read_events
-from workbench.training.judge import Judge
-from workbench.training.manifest import DataTrace
-from workbench.training.pairs import Pairs, read_pairs
-from workbench.training.place import Place
-from workbench.training.progress import (
-    JobBegan,
+from workbench.training.child.adapter_init import save_initial
+from workbench.training.child.data_warnings import list_warnings
+from workbench.training.child.environment import follow_cpu_budget
+from workbench.training.child.evaluator import Evaluator, ValidationScorers
+from workbench.training.child.labelled_positions import score_labelled_positions
+from workbench.training.child.progress_callback import ProgressCallback
+from workbench.training.child.publishing import Outcome, finish
+from workbench.training.child.rollouts import RolloutSource, open_rollouts
+from workbench.training.child.sharding import describe_sharding
+from workbench.training.child.tokenized_dataset import check_parity, unpack_documents
+from workbench.training.child.trackers import Trackers
+from workbench.training.child.trainers import make_trainer
+from workbench.training.child.training_data import TrainingData, load_data, make_columns, trace_data
+from workbench.training.child.training_model import TrainingModel, load_training_model, pick_device
+from workbench.training.events import (
     JobEnded,
+    JobEvaluated,
     JobEvent,
-    JobExamined,
     JobNotice,
     JobSaved,
     JobStage,
-    is_share,
+    JobStarted,
+    Journal,
+    read_events,
 )
-from workbench.training.recipe import parse_recipe
-from workbench.training.registry import Registry
-from workbench.training.rows import Rendered, digest_rows, render_training, render_validation
+from workbench.training.job_dir import JobDir
+from workbench.training.manifest import DataTrace
+from workbench.training.recipe import Recipe, count_batches, parse_stored_recipe
 from workbench.training.task import Task, open_task
 
-Tell = Callable[[JobEvent], None]
+EmitJobEvent = Callable[[JobEvent], None]
+
+_MEMORY_HINT = (
+    "Lower training.batch_size and raise training.gradient_accumulation_steps accordingly, set"
+    " training.gradient_checkpointing, lower training.max_length, or choose a smaller base."
+)
 
 
-def carry_out(place: Place, leads: bool = True, lease: Lease | None = None) -> JobEnded:
-    """Train what a job's folder says, or go on where an earlier attempt ended; how it ended.
+def run_job(job_dir: JobDir, leads: bool = True, cpu_budget: CpuBudget | None = None) -> JobEnded:
+    """Train what a job's folder says, or resume it from its last checkpoint; how it ended.
 
-    leads: whether this process is the one of several that writes. lease: the cores to compute with, where they are
-    shared with others. Never raises for what a person can do about.
+    leads: whether this process is the one of several that writes. cpu_budget: where the cores are shared with others.
+    Never raises for what a person can do something about.
     """
-    journal = Journal(place.events) if leads else None
+    journal = Journal(job_dir.events) if leads else None
 
-    def tell(event: JobEvent) -> None:
+    trackers: Trackers | None = None
+
+    def emit(event: JobEvent) -> None:
         if journal:
             journal.write(event)
+        if trackers:
+            trackers.on_event(event)
+
+    def track(recipe: Recipe) -> None:
+        nonlocal trackers
+        trackers = Trackers(recipe, job_dir, emit) if leads and recipe.report_to else None
 
     try:
-        ended = Training(place, tell, leads, lease).run()
+        ended = TrainingRun(job_dir, emit, leads, cpu_budget, track).run()
     except BaseException as error:
-        ended = explain(error)
-        tell(ended)
+        ended = _describe_failure(error)
+        emit(ended)
         if not isinstance(error, Exception):
             raise
     else:
-        tell(ended)
+        emit(ended)
     finally:
         if journal:
             journal.close()
     return ended
 
 
-class Training:
+class TrainingRun:
     """One attempt at a job."""
 
-    def __init__(self, place: Place, tell: Tell, leads: bool, lease: Lease | None = None) -> None:
-        self._place = place
-        self._tell = tell
+    def __init__(
+        self,
+        job_dir: JobDir,
+        emit: EmitJobEvent,
+        leads: bool,
+        cpu_budget: CpuBudget | None = None,
+        track: Callable[[Recipe], None] = lambda _: None,
+    ) -> None:
+        """track: told the recipe as soon as it is read."""
+        self._job_dir = job_dir
+        self._emit = emit
         self._leads = leads
-        self._lease = lease
-        self._earlier = read_events(place.events).events
-        self._digests: list[RowDigests] = []
+        self._cpu_budget = cpu_budget
+        self._track = track
+        self._earlier = read_events(job_dir.events).events
+        self._rollouts: RolloutSource | None = None
 
     def run(self) -> JobEnded:
         """Carry it out. Raises WorkbenchError."""
+        try:
+            return self._run()
+        finally:
+            if self._rollouts:
+                self._rollouts.close()
+
+    def _run(self) -> JobEnded:
         self._stage("reading")
-        header = self._place.header
-        recipe = parse_recipe(header.recipe, header.path or self._place.folder.name)
-        task = open_task(recipe, Path(header.folder), load_settings(), header.name)
+        meta = self._job_dir.meta
+        recipe = parse_stored_recipe(meta.recipe, meta.path or self._job_dir.folder.name)
+        task = open_task(recipe, Path(meta.folder), load_settings(), meta.name)
+        self._track(recipe)
         if self._leads:
-            checkpoints.sweep(self._place.checkpoints)
-        state = self._find_state()
+            checkpoints.remove_partial(self._job_dir.checkpoints)
+        checkpoint = next(reversed(checkpoints.find_checkpoints(self._job_dir.checkpoints)), None)
         self._stage("loading")
-        learner = load_learner(task, pick_device(recipe))
-        if self._lease:
-            follow(self._lease, learner.model)
-        watcher, traces = self._prepare(task, learner, state)
-        trainer = watcher.trainer
-        if not watcher.stopped:
-            self._train(trainer, watcher, state)
-        return self._end(task, watcher, traces)
-
-    def _find_state(self) -> Checkpoint | None:
-        found = checkpoints.find_checkpoints(self._place.checkpoints)
-        return found[-1] if found else None
-
-    def _prepare(self, task: Task, learner: Learner, state: Checkpoint | None) -> tuple[Watcher, tuple[DataTrace, ...]]:
-        recipe = task.recipe
+        loaded = load_training_model(task, pick_device(recipe))
+        if self._cpu_budget:
+            follow_cpu_budget(self._cpu_budget, loaded.model)
         self._stage("reading")
-        judge = Judge(task.scorers, task.folder)
-        for note in judge.notes if not state else ():
-            self._notice(note)
-        train, validation, lessons, traces = self._read(task, learner)
-        self._check_data(traces)
-        examiner = Examiner(task, learner, judge, lessons)
-        examiner.base = self._recall()
-        bookmark = state.bookmark if state else Bookmark(0)
-        watcher = Watcher(recipe, self._place, self._tell, examiner, learner.rate, bookmark, self._lease)
-        make = make_dpo if recipe.preference else make_sft
-        trainer = make(recipe, learner, self._place.checkpoints, train, validation, watcher)
-        trainer.bookmark, trainer.on_saved = watcher.bookmark, self._saver(watcher)
-        watcher.trainer = trainer
-        if (refused := check_adapter(trainer.model, task)) and not state:
-            self._notice(refused)
-        _share_folder(trainer)
-        if trainer.accelerator.num_processes == 1:
-            watcher.listen()
-        self._begin(learner, watcher, state, len(train), len(validation) if validation else 0)
-        return watcher, traces
+        data = load_data(task, loaded)
+        traces = trace_data(task, data)
+        self._check_data(task, loaded, data, traces)
+        callback = self._prepare(task, loaded, data, checkpoint)
+        if not callback.stopped:
+            _train(callback.trainer, checkpoint)
+        if callback.best and callback.keep:
+            self._stage("saving")
+        return finish(Outcome(task, self._job_dir, callback, data, traces, self._leads))
 
-    def _read(self, task: Task, learner: Learner) -> tuple[Any, Any, Lessons | None, tuple[DataTrace, ...]]:
-        """The datasets to learn from and to examine on, the rows to answer, and where they come from."""
-        rows = render_validation(task)
-        lessons = encode_rows(learner, task.recipe, rows.rows) if rows.rows else None
-        examined = trace(task, "validation", lessons)
-        if lessons:
-            self._digests.append(digest_rows("validation", task, lessons.rows))
-        pairs = read_pairs(task) if task.recipe.preference else None
-        rendered = Rendered(tuple(pair.row for pair in pairs.train), ()) if pairs else render_training(task)
-        taught = encode_rows(learner, task.recipe, rendered.rows)
-        check_parity(learner, taught)
-        if not any(isinstance(event, JobBegan) for event in self._earlier):
-            for sentence in describe_rows(task, learner, rendered, taught, rows, lessons):
+    def _check_data(self, task: Task, loaded: TrainingModel, data: TrainingData, traces: tuple[DataTrace, ...]) -> None:
+        """Emit what should be known of the data. Raise TrainingError for data that changed since the job began."""
+        check_parity(loaded, data.train)
+        if not any(isinstance(event, JobStarted) for event in self._earlier):
+            for sentence in (*task.data_notes, *list_warnings(task, loaded, data)):
                 self._notice(sentence)
-        if pairs:
-            train, held = self._encode_pairs(learner, pairs, task)
-            self._digests.append(digest_rows("preference", task, rendered.rows))
-            origin = DataTrace("preference", pairs.path, pairs.digest, len(pairs.train))
-            return train, held, lessons, (origin, *examined)
-        self._digests.append(digest_rows("train", task, taught.rows))
-        only = task.recipe.training.completion_only
-        held = make_dataset(lessons, only) if lessons else None
-        return make_dataset(taught, only), held, lessons, (*trace(task, "train", taught), *examined)
-
-    def _encode_pairs(self, learner: Learner, pairs: Pairs, task: Task) -> tuple[Any, Any]:
-        from workbench.training.child.lessons import longest
-
-        limit = longest(learner, task.recipe)
-        encoded = [
-            make_pairs(((learner.encoder.encode(p.row), learner.encoder.join(p.row, p.rejected)) for p in part), limit)
-            if part
-            else None
-            for part in (pairs.train, pairs.validation)
-        ]
-        return encoded[0], encoded[1]
-
-    def _check_data(self, traces: tuple[DataTrace, ...]) -> None:
-        """Raise TrainingError where the data are no longer those that the job began with."""
-        file = self._place.folder / "data.json"
+        file = self._job_dir.folder / "data.json"
         if not file.exists():
             if self._leads:
                 files.write_text(file, msgspec.json.encode(traces).decode())
@@ -189,128 +159,105 @@ class Training:
         changed = [new.path for old, new in zip(before, traces, strict=False) if old != new]
         if changed or len(before) != len(traces):
             raise TrainingError(
-                f"The data have changed since this job began: {', '.join(changed) or 'a split came or went'}.",
-                "Put the old file back to go on, or start a new job.",
+                f"The data have changed since this job began: {', '.join(changed) or 'a split was added or removed'}.",
+                "Restore the old files to resume it, or start a new job.",
             )
 
-    def _recall(self) -> dict[int, str]:
+    def _prepare(
+        self, task: Task, loaded: TrainingModel, data: TrainingData, checkpoint: TrainingCheckpoint | None
+    ) -> ProgressCallback:
+        """The callback with its trainer, ready to train."""
+        scorers = ValidationScorers(task.scorers, task.folder)
+        evaluator = Evaluator(task, loaded, scorers, data.validation)
+        evaluator.base = self._find_base_answers()
+        state = checkpoint.trainer_state if checkpoint else TrainerState(0)
+        callback = ProgressCallback(
+            task.recipe, self._job_dir, self._emit, evaluator, loaded.rate, state, self._cpu_budget
+        )
+        train, validation = make_columns(data, task, loaded)
+        self._rollouts = open_rollouts(task, loaded, data.train, self._job_dir, self._leads)
+        packed = unpack_documents(task.recipe, data.train)
+        trainer = make_trainer(packed, loaded, self._job_dir.checkpoints, train, validation, callback, self._rollouts)
+        trainer.trainer_state, trainer.on_saved = callback.trainer_state, self._make_saver(callback)
+        callback.trainer = trainer
+        save_initial(trainer, task, self._job_dir, checkpoint is not None, self._leads)
+        refused = check_adapter(trainer.model, task)
+        if self._rollouts:
+            self._rollouts.forget_after(checkpoint.step if checkpoint else 0)
+        if not checkpoint:
+            sampled = self._rollouts.notes if self._rollouts else ()
+            sharding = describe_sharding(loaded.device, task.recipe.evaluation.cases)
+            for sentence in (*scorers.notes, *sampled, *filter(None, [refused, sharding])):
+                self._notice(sentence)
+        _share_folder(trainer)
+        if trainer.accelerator.num_processes == 1:
+            callback.handle_sigterm()
+        self._emit(_describe_start(task.recipe, loaded, callback, checkpoint, len(train), len(validation or ())))
+        self._stage("training")
+        return callback
+
+    def _find_base_answers(self) -> dict[int, str]:
         """What the base answered, from an earlier attempt."""
-        first = next((e for e in self._earlier if isinstance(e, JobExamined) and e.step == 0), None)
+        first = next((e for e in self._earlier if isinstance(e, JobEvaluated) and e.step == 0), None)
         return {sample.case: sample.answer for sample in first.samples} if first else {}
 
-    def _saver(self, watcher: Watcher) -> Callable[[Path], None]:
+    def _make_saver(self, callback: ProgressCallback) -> Callable[[Path], None]:
         def saved(path: Path) -> None:
-            step = int(watcher.trainer.state.global_step)
-            best = watcher.best.step if watcher.best else None
-            checkpoints.prune(self._place.checkpoints, best)
-            self._tell(JobSaved(time.time(), step, str(path), step == best))
+            step = int(callback.trainer.state.global_step)
+            best = callback.best.step if callback.best else None
+            checkpoints.prune(self._job_dir.checkpoints, best)
+            self._emit(JobSaved(time.time(), step, str(path), step == best))
 
         return saved
 
-    def _begin(self, learner: Learner, watcher: Watcher, state: Checkpoint | None, rows: int, held: int) -> None:
-        trainer = watcher.trainer
-        school = trainer.args
-        batches = -(-rows // (school.per_device_train_batch_size * trainer.accelerator.num_processes))
-        updates = max(1, batches // school.gradient_accumulation_steps)
-        steps = school.max_steps if school.max_steps > 0 else int(-(-updates * school.num_train_epochs // 1))
-        trainer.state.max_steps = steps
-        parameters = list(trainer.model.parameters())
-        self._tell(
-            JobBegan(
-                at=time.time(),
-                pid=os.getpid(),
-                step=state.step if state else 0,
-                steps=steps,
-                epochs=round(steps / updates, 2),
-                rows=rows,
-                validation_rows=held,
-                trainable=sum(p.numel() for p in parameters if p.requires_grad),
-                parameters=sum(p.numel() for p in parameters),
-                device=str(learner.device),
-                dtype=str(learner.dtype).removeprefix("torch."),
-                learning_rate=learner.rate,
-                examine_every=watcher.every,
-                processes=trainer.accelerator.num_processes,
-            )
-        )
-        self._stage("training")
-
-    def _train(self, trainer: Any, watcher: Watcher, state: Checkpoint | None) -> None:
-        try:
-            trainer.train(resume_from_checkpoint=str(state.path) if state else None)
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not is_memory(error):
-                raise
-            raise TrainingError(
-                f"There was not enough memory to train ({learner_device(trainer)}).", MEMORY, str(error)
-            ) from error
-
-    # --- the end -------------------------------------------------------------------------------------------------
-
-    def _end(self, task: Task, watcher: Watcher, traces: tuple[DataTrace, ...]) -> JobEnded:
-        step = int(watcher.trainer.state.global_step)
-        best = watcher.best
-        early = watcher.stopped
-        if early and not watcher.keep:
-            return JobEnded(
-                time.time(),
-                "stopped",
-                f"{early} No adapter was made.",
-                "`workbench train --resume` goes on from where it stopped.",
-                step=step,
-                tokens=watcher.tokens,
-                seconds=watcher.seconds,
-            )
-        if best is None:
-            raise TrainingError("It ended before anything was learned.", "Give it more rows, or more updates.")
-        self._stage("saving")
-        adapter = self._publish(task, watcher, traces, best) if self._leads else Path()
-        by_person = early.startswith("It was stopped")
-        return JobEnded(
-            time.time(),
-            "stopped" if by_person else "done",
-            f"{early or 'It came to its end.'} The adapter holds the state of update {best.step} of {step}.",
-            f"{self._compare(best)} {describe_end(best.end_logprob)}".strip(),
-            step=step,
-            best_step=best.step,
-            adapter=str(adapter),
-            scores=best.scores,
-            validation_loss=best.validation_loss,
-            tokens=watcher.tokens,
-            seconds=watcher.seconds,
-        )
-
-    def _compare(self, best: JobExamined) -> str:
-        """A sentence where nothing that was learned is better than the base; else nothing."""
-        events = read_events(self._place.events).events
-        first = next((event for event in events if isinstance(event, JobExamined) and event.step == 0), None)
-        before = first.scores.get(best.metric) if first else None
-        after = best.scores.get(best.metric)
-        if before is None or after is None or before < after:
-            return ""
-        share = is_share(best.metric, best.free)
-        return (
-            f"It answers no better than the base ({best.metric} {format_score(after, share)},"
-            f" before {format_score(before, share)}):"
-            " look at the samples, then try another learning rate, more rows, or another prompt."
-        )
-
-    def _publish(self, task: Task, watcher: Watcher, traces: tuple[DataTrace, ...], best: JobExamined) -> Path:
-        states = checkpoints.find_checkpoints(self._place.checkpoints)
-        state = next((one for one in states if one.step == best.step), None)
-        if state is None:
-            raise FileError(f"The state of update {best.step} is no longer there.", "Train again.")
-        examined = (event for event in read_events(self._place.events).events if isinstance(event, JobExamined))
-        base = next((event for event in examined if event.step == 0), None)
-        parent = read_digests(task.parent.path) if task.parent else None
-        digests = merge_digests((*self._digests, *(parent or ())))
-        return Registry().publish(state.path, describe(task, self._place, watcher, traces, best, base), digests)
-
     def _stage(self, stage: Any) -> None:
-        self._tell(JobStage(time.time(), stage))
+        self._emit(JobStage(time.time(), stage))
 
     def _notice(self, text: str) -> None:
-        self._tell(JobNotice(time.time(), text))
+        self._emit(JobNotice(time.time(), text))
+
+
+def _describe_start(
+    recipe: Recipe,
+    loaded: TrainingModel,
+    callback: ProgressCallback,
+    checkpoint: TrainingCheckpoint | None,
+    rows: int,
+    held: int,
+) -> JobStarted:
+    trainer = callback.trainer
+    args = trainer.args
+    batches = count_batches(recipe, rows, trainer.accelerator.num_processes)
+    updates = max(1, batches // args.gradient_accumulation_steps)
+    steps = args.max_steps if args.max_steps > 0 else int(-(-updates * args.num_train_epochs // 1))
+    trainer.state.max_steps = steps
+    parameters = list(trainer.model.parameters())
+    return JobStarted(
+        at=time.time(),
+        pid=os.getpid(),
+        step=checkpoint.step if checkpoint else 0,
+        steps=steps,
+        epochs=round(steps / updates, 2),
+        rows=rows,
+        validation_rows=held,
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
+        parameters=sum(p.numel() for p in parameters),
+        device=str(loaded.device),
+        dtype=str(loaded.dtype).removeprefix("torch."),
+        learning_rate=loaded.rate,
+        eval_steps=callback.eval_steps,
+        processes=trainer.accelerator.num_processes,
+    )
+
+
+def _train(trainer: Any, checkpoint: TrainingCheckpoint | None) -> None:
+    try:
+        with score_labelled_positions():
+            trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
+            raise
+        raise TrainingError(f"Out of memory in training on {trainer.args.device}.", _MEMORY_HINT, str(error)) from error
 
 
 def _share_folder(trainer: Any) -> None:
@@ -323,6 +270,24 @@ def _share_folder(trainer: Any) -> None:
         trainer.args.output_dir = shared[0]
 
 
-def learner_device(trainer: Any) -> str:
-    """Where a trainer computes, in words."""
-    return str(trainer.args.device)
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether a library ran out of memory, by its type or its words."""
+    words = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        sign in words for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def _describe_failure(error: BaseException) -> JobEnded:
+    """What went wrong, for a person; with the traceback as details for an unexpected error."""
+    now = time.time()
+    if isinstance(error, WorkbenchError):
+        return JobEnded(now, "failed", error.message, error.hint, error.details)
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, Exception) and _is_out_of_memory(error):
+        return JobEnded(now, "failed", "Out of memory.", _MEMORY_HINT, details)
+    if isinstance(error, KeyboardInterrupt):
+        return JobEnded(now, "stopped", "It was interrupted.", "Resume it: workbench train --resume", "")
+    lines = str(error).strip().splitlines()
+    reason = f"Training failed: {type(error).__name__}: {lines[0] if lines else 'no message'}"
+    return JobEnded(now, "failed", reason, "See the job's log. Its checkpoints are kept.", details)

@@ -1,11 +1,9 @@
-"""Trainers: TRL's own, told what a recipe says, saving their states in one step.
-
-Knows nothing of events (watcher.py).
-"""
+"""Makes TRL's trainer of an objective (training/objectives), which saves its checkpoints atomically."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +11,22 @@ from typing import Any
 
 import torch
 import transformers
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from workbench.errors import FileError, TrainingError, WorkbenchError
 from workbench.training import checkpoints
-from workbench.training.checkpoints import Bookmark
-from workbench.training.child.learner import Learner
-from workbench.training.recipe import Recipe
+from workbench.training.checkpoints import TrainerState
+from workbench.training.child.optimizers import optimizer_arguments, use_lora_plus
+from workbench.training.child.rollouts import RolloutSource
+from workbench.training.child.training_model import TrainingModel
+from workbench.training.recipe import Recipe, find_loss_args, find_objective
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
-class _Sealing:
+class _AtomicCheckpoints:
     """Gives a trainer states that are whole or not there. bookmark: what goes into a state's manifest."""
 
-    bookmark: Callable[[], Bookmark]
+    trainer_state: Callable[[], TrainerState]
     on_saved: Callable[[Path], None]
     _writing = False
 
@@ -45,20 +44,15 @@ class _Sealing:
                 transformers.Trainer._save_checkpoint(self, model, trial)
                 self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
                 if self.is_world_process_zero():  # type: ignore[attr-defined]
-                    self.on_saved(checkpoints.seal(folder, name, self.bookmark()))
+                    self.on_saved(checkpoints.commit_checkpoint(folder, name, self.trainer_state()))
         finally:
             self._writing = False
 
 
-class SftTrainer(_Sealing, SFTTrainer):  # type: ignore[misc]
-    """TRL's supervised trainer."""
-
-
-class PairTrainer(_Sealing, DPOTrainer):  # type: ignore[misc]
-    """TRL's DPO trainer, taking pairs as token ids."""
-
-    def _prepare_dataset(self, dataset: Any, *arguments: Any, **options: Any) -> Any:
-        return dataset
+@functools.cache
+def make_atomic(trainer: type) -> type:
+    """A trainer of TRL whose checkpoints are whole or not there."""
+    return type(f"Atomic{trainer.__name__}", (_AtomicCheckpoints, trainer), {})
 
 
 @contextlib.contextmanager
@@ -82,30 +76,61 @@ def _explain_saving(folder: Path, name: str) -> Iterator[None]:
         ) from error
 
 
-def common_arguments(recipe: Recipe, learner: Learner, folder: Path) -> dict[str, Any]:
-    """What both trainers are told."""
-    school = recipe.training
-    half = learner.autocasts or (learner.device.type != "cpu" and learner.dtype != torch.float32)
+def make_trainer(
+    recipe: Recipe,
+    loaded: TrainingModel,
+    folder: Path,
+    train: Any,
+    validation: Any,
+    callback: Any,
+    rollouts: RolloutSource | None = None,
+) -> Any:
+    """TRL's trainer of the recipe's objective. folder: for the checkpoints. rollouts: for one that samples answers."""
+    spec = find_objective(recipe).load()
+    options = {**_common_arguments(recipe, loaded, folder), **spec.options(find_loss_args(recipe))}
+    if rollouts is not None:  # lengths of prompt and answer are limits of their own there
+        options["max_completion_length"] = rollouts.max_tokens
+        del options["max_length"]
+    trainer = make_atomic(spec.trainer)(
+        model=loaded.model,
+        args=spec.config(**options),
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=loaded.tokenizer,
+        peft_config=loaded.config,
+        callbacks=[callback],
+        **({"reward_funcs": rollouts.reward, "rollouts": rollouts} if rollouts else {}),
+    )
+    use_lora_plus(trainer, recipe)
+    trainer.remove_callback(transformers.PrinterCallback)  # it prints what the callback records as events
+    return trainer
+
+
+def _common_arguments(recipe: Recipe, loaded: TrainingModel, folder: Path) -> dict[str, Any]:
+    """Arguments of every config."""
+    training = recipe.training
+    half = loaded.autocasts or (loaded.device.type != "cpu" and loaded.dtype != torch.float32)
     return {
         "output_dir": str(folder),
-        "per_device_train_batch_size": school.batch,
-        "per_device_eval_batch_size": max(school.batch, 16),
-        "gradient_accumulation_steps": school.accumulation,
-        "num_train_epochs": school.epochs,
-        "max_steps": school.steps or -1,
-        "learning_rate": learner.rate,
-        "lr_scheduler_type": _SCHEDULES[school.schedule],
-        "warmup_steps": school.warmup,
-        "weight_decay": school.weight_decay,
-        "max_grad_norm": school.clip,
-        "gradient_checkpointing": school.gradient_checkpointing,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False} if school.gradient_checkpointing else None,
-        "seed": school.seed,
-        "data_seed": school.seed,
-        "bf16": half and learner.dtype == torch.bfloat16,
-        "fp16": half and learner.dtype == torch.float16,
-        "use_cpu": learner.device.type == "cpu",
-        "dataloader_pin_memory": learner.device.type == "cuda",
+        "per_device_train_batch_size": training.batch_size,
+        "per_device_eval_batch_size": max(training.batch_size, 16),
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "num_train_epochs": training.epochs,
+        "max_steps": training.max_steps or -1,
+        "max_length": min(training.max_length or 1 << 30, loaded.info.context_trained_tokens or 1024),
+        "learning_rate": loaded.rate,
+        "lr_scheduler_type": _SCHEDULES[training.lr_scheduler],
+        "warmup_steps": training.warmup_ratio,  # below 1 transformers takes it as a ratio
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.max_grad_norm,
+        "gradient_checkpointing": training.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if training.gradient_checkpointing else None,
+        "seed": training.seed,
+        "data_seed": training.seed,
+        "bf16": half and loaded.dtype == torch.bfloat16,
+        "fp16": half and loaded.dtype == torch.float16,
+        "use_cpu": loaded.device.type == "cpu",
+        "dataloader_pin_memory": loaded.device.type == "cuda",
         "logging_steps": 1,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,
@@ -114,53 +139,5 @@ def common_arguments(recipe: Recipe, learner: Learner, folder: Path) -> dict[str
         "report_to": "none",
         "disable_tqdm": True,
         "ddp_find_unused_parameters": False,
+        **optimizer_arguments(recipe),
     }
-
-
-def _quieten(trainer: Any) -> Any:
-    """Without the callback that prints what the watcher tells."""
-    trainer.remove_callback(transformers.PrinterCallback)
-    return trainer
-
-
-def make_sft(recipe: Recipe, learner: Learner, folder: Path, train: Any, validation: Any, callback: Any) -> Any:
-    """TRL's supervised trainer for a recipe."""
-    arguments = SFTConfig(
-        **common_arguments(recipe, learner, folder),
-        max_length=min(recipe.training.max_length or 1 << 30, learner.info.context_trained_tokens or 1024),
-        packing=recipe.training.packing,
-        completion_only_loss=recipe.training.completion_only,
-        eval_packing=False,
-    )
-    return _quieten(
-        SftTrainer(
-            model=learner.model,
-            args=arguments,
-            train_dataset=train,
-            eval_dataset=validation,
-            processing_class=learner.tokenizer,
-            peft_config=learner.config,
-            callbacks=[callback],
-        )
-    )
-
-
-def make_dpo(recipe: Recipe, learner: Learner, folder: Path, train: Any, validation: Any, callback: Any) -> Any:
-    """TRL's preference trainer for a recipe."""
-    assert recipe.preference
-    arguments = DPOConfig(
-        **common_arguments(recipe, learner, folder),
-        beta=recipe.preference.beta,
-        max_length=min(recipe.training.max_length or 1 << 30, learner.info.context_trained_tokens or 1024),
-    )
-    return _quieten(
-        PairTrainer(
-            model=learner.model,
-            args=arguments,
-            train_dataset=train,
-            eval_dataset=validation,
-            processing_class=learner.tokenizer,
-            peft_config=learner.config,
-            callbacks=[callback],
-        )
-    )

@@ -1,143 +1,144 @@
-"""What a person does with the adapters that were trained here: note, promote, compare, ask anew, delete, put back."""
+"""Actions on trained adapters: compare, check, annotate, promote, delete, restore."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Protocol
 
 from workbench.errors import TrainingError
-from workbench.evaluation.bench import load_bench
-from workbench.training.registry import Entry
-from workbench.tui.actions.flow import ask, flow, settle_trust_of
+from workbench.runs.bench import load_bench
+from workbench.runs.tool_file import list_code
+from workbench.training.registry import RegistryEntry
+from workbench.tui.actions.dialogs import confirm_trust
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Choice, Picker
-
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
-    from workbench.tui.screens.adapters import AdaptersScreen
+from workbench.tui.trained_adapters import TrainedAdapters
+from workbench.tui.ui import Ui
+from workbench.tui.widgets.picker import Picker, PickerRow
 
 
-@flow
-async def compare(screen: AdaptersScreen) -> None:
-    """Hold the one under the cursor against the marked one, or against one that is chosen now."""
-    entry = _standing(screen)
-    other = screen.marked if screen.marked not in ("", entry.name) else ""
+class AdaptersPage(Protocol):
+    """What these actions need of the screen of adapters."""
+
+    adapters: TrainedAdapters
+    entries: tuple[RegistryEntry, ...]
+    marked: str
+
+    @property
+    def highlighted_entry(self) -> RegistryEntry | None: ...
+    def show_contrast(self, left: RegistryEntry, right: RegistryEntry) -> None: ...
+    def poll(self) -> None: ...
+    def read(self, select: str = "") -> object: ...
+    def dismiss(self, result: str | None) -> object: ...
+
+
+async def compare(page: AdaptersPage, ui: Ui) -> None:
+    """The highlighted adapter against the marked one, or against one that is chosen now."""
+    entry = _highlighted(page)
+    other = page.marked if page.marked not in ("", entry.name) else ""
     if not other:
-        choices = [Choice(one.name, one.name, one.rank) for one in screen.entries if one.name != entry.name]
-        picked = await screen.app.push_screen_wait(Picker(f"Compare {entry.name} with", choices, "There is no other."))
+        rows = [PickerRow(one.name, one.name, one.rank) for one in page.entries if one.name != entry.name]
+        picked = await ui.push(Picker(f"Compare {entry.name} with", rows, "There is no other adapter."))
         other = picked.id if picked else ""
-    left = next((one for one in screen.entries if one.name == other), None)
+    left = next((one for one in page.entries if one.name == other), None)
     if left is not None:
-        screen.show_contrast(left, entry)
+        page.show_contrast(left, entry)
 
 
-@flow
-async def measure(screen: AdaptersScreen) -> None:
-    """Ask it anew, on the cases of a bench, and say whether it fell beyond noise."""
-    entry, own = _standing(screen), screen.adapters
-    if own.drifting is not None and own.drifting.running:
-        raise TrainingError(f"{own.drifting.adapter} answers its cases still.", "ctrl+x stops it.")
-    folder = own.session.path.parent
-    text = f"A bench whose cases {entry.name} answers; one of its variants uses the adapter's prompt."
-    name = await screen.app.push_screen_wait(NameInput("Is it still as good?", text, own.session.path.name))
+async def check(page: AdaptersPage, ui: Ui) -> None:
+    """Run the adapter on the cases of a bench, and say whether it got worse by more than noise."""
+    entry, adapters = _highlighted(page), page.adapters
+    if adapters.check is not None and adapters.check.running:
+        raise TrainingError(f"A check of {adapters.check.adapter} is running.", "f7 stops it.")
+    folder = adapters.session.path.parent
+    text = f"A bench file; one of its variants must use the prompt that {entry.name} was trained on."
+    name = await ui.push(NameInput(f"Check {entry.name} for regressions", text, adapters.session.path.name))
     if not name:
         return
     path = folder / name
     bench = await asyncio.to_thread(load_bench, path)
-    if not await settle_trust_of(screen, bench.scorers, path.absolute().parent):
-        raise TrainingError("The bench's code is needed to judge answers.", "Agree to it, or remove that scorer.")
-    own.measure(entry.name, path)
-    screen.look()
+    if not await confirm_trust(ui, list_code(bench), path.absolute().parent):
+        raise TrainingError("The check needs the bench's code to score answers.", "Allow it, or remove that scorer.")
+    ui.launch(adapters.make_check(entry.name, path))
+    page.poll()
 
 
-@flow
-async def note(screen: AdaptersScreen) -> None:
-    """A line of a person's own, kept beside it."""
-    entry = _standing(screen)
-    held = entry.manifest.notes if entry.manifest else ""
-    text = await screen.app.push_screen_wait(NameInput(f"Note on {entry.name}", "- alone takes it away.", held))
+async def note(page: AdaptersPage, ui: Ui) -> None:
+    """A line of text kept with the adapter."""
+    entry = _highlighted(page)
+    kept = entry.manifest.notes if entry.manifest else ""
+    text = await ui.push(NameInput(f"Note on {entry.name}", "Enter - to remove the note.", kept))
     if text:
-        await asyncio.to_thread(screen.adapters.registry.note, entry.name, "" if text == "-" else text)
-        screen.read(entry.name)
+        await asyncio.to_thread(page.adapters.registry.note, entry.name, "" if text == "-" else text)
+        page.read(entry.name)
 
 
-@flow
-async def tag(screen: AdaptersScreen) -> None:
-    """The tags it has, all of them at once."""
-    entry = _standing(screen)
-    held = entry.manifest.tags if entry.manifest else ()
-    text = await screen.app.push_screen_wait(
-        NameInput(f"Tags of {entry.name}", "Words with spaces between them; - alone takes all away.", " ".join(held))
+async def tag(page: AdaptersPage, ui: Ui) -> None:
+    """The adapter's tags, all at once."""
+    entry = _highlighted(page)
+    kept = entry.manifest.tags if entry.manifest else ()
+    text = await ui.push(
+        NameInput(f"Tags of {entry.name}", "Separate tags with spaces. Enter - to remove all.", " ".join(kept))
     )
     if text:
         wanted = () if text == "-" else tuple(text.split())
-        gone = tuple(one for one in held if one not in wanted)
-        await asyncio.to_thread(screen.adapters.registry.tag, entry.name, wanted, gone)
-        screen.read(entry.name)
+        gone = tuple(one for one in kept if one not in wanted)
+        await asyncio.to_thread(page.adapters.registry.tag, entry.name, wanted, gone)
+        page.read(entry.name)
 
 
-@flow
-async def promote(screen: AdaptersScreen) -> None:
-    """Make it the one to use of its kind; a second time takes that back."""
-    entry, registry = _standing(screen), screen.adapters.registry
+async def promote(page: AdaptersPage, ui: Ui) -> None:
+    """Make it the adapter to use for its base and prompt, or take that back."""
+    entry, registry = _highlighted(page), page.adapters.registry
     if entry.rank == "promoted":
         await asyncio.to_thread(registry.reinstate, entry.name)
-        screen.notify(f"{entry.name} is a candidate again.", timeout=4)
+        ui.toast(f"{entry.name} is a candidate again.")
     else:
         replaced = await asyncio.to_thread(registry.promote, entry.name)
-        words = f"in place of {', '.join(replaced)}" if replaced else "the one to use of its base and prompt"
-        screen.notify(words, title=f"{entry.name} is promoted", timeout=4)
-    screen.read(entry.name)
+        text = f"It replaces {', '.join(replaced)}." if replaced else "It is now the adapter for its base and prompt."
+        ui.toast(text, title=f"Promoted {entry.name}")
+    page.read(entry.name)
 
 
-@flow
-async def retire(screen: AdaptersScreen) -> None:
-    """Out of the way, but kept; a second time takes that back."""
-    entry, registry = _standing(screen), screen.adapters.registry
+async def retire(page: AdaptersPage, ui: Ui) -> None:
+    """Keep it, but no longer offer it; or take that back."""
+    entry, registry = _highlighted(page), page.adapters.registry
     await asyncio.to_thread(registry.reinstate if entry.rank == "retired" else registry.retire, entry.name)
-    screen.read(entry.name)
+    page.read(entry.name)
 
 
-@flow
-async def delete(screen: AdaptersScreen) -> None:
-    """Into the trash, from which u puts it back."""
-    entry = _standing(screen)
-    used = [variant.name for variant in screen.adapters.session.variants for one in variant.adapters
+async def delete(page: AdaptersPage, ui: Ui) -> None:
+    """Move it to the trash."""
+    entry = _highlighted(page)
+    used = [variant.name for variant in page.adapters.session.variants for one in variant.adapters
             if one.adapter in (entry.name, str(entry.path))]  # fmt: skip
     warning = f" The pane {used[0]} uses it." if used else ""
-    text = f"{entry.name} goes to the trash; u puts it back.{warning}"
+    text = f"{entry.name} moves to the trash; u restores it.{warning}"
     answers = [("delete", "Delete"), ("stay", "Keep")]
-    if await ask(screen, "Delete the adapter", text, answers, destructive=("delete",)) == "delete":
-        await asyncio.to_thread(screen.adapters.registry.delete, entry.name)
-        screen.marked = "" if screen.marked == entry.name else screen.marked
-        screen.read()
+    if await ui.ask("Delete the adapter?", text, answers, destructive=("delete",)) == "delete":
+        await asyncio.to_thread(page.adapters.registry.delete, entry.name)
+        page.marked = "" if page.marked == entry.name else page.marked
+        page.read()
 
 
-@flow
-async def restore(screen: AdaptersScreen) -> None:
-    """Put one back that was deleted."""
-    registry = screen.adapters.registry
-    held = await asyncio.to_thread(registry.trash)
-    choices = [Choice(one.path.name, one.name, f"deleted {one.when[:8]} {one.when[9:13]}") for one in held]
-    picked = await screen.app.push_screen_wait(Picker("Put back", choices, "The trash is empty."))
+async def restore(page: AdaptersPage, ui: Ui) -> None:
+    """Restore a deleted adapter from the trash."""
+    registry = page.adapters.registry
+    trashed = await asyncio.to_thread(registry.trash)
+    rows = [PickerRow(one.path.name, one.name, f"deleted {one.when[:8]} {one.when[9:13]}") for one in trashed]
+    picked = await ui.push(Picker("Restore an adapter", rows, "The trash is empty."))
     if picked is not None:
-        name = await asyncio.to_thread(registry.restore, picked.id)
-        screen.read(name)
+        page.read(await asyncio.to_thread(registry.restore, picked.id))
 
 
-@flow
-async def judge(screen: AdaptersScreen) -> None:
-    """Weigh it against the best prompt of the open bench."""
-    app = cast("WorkbenchApp", screen.app)
-    bench = app.bench_screen
-    if bench is not None:
-        taken = await app.show_verdict(bench.verdicts, _standing(screen).name)
-        if taken is not None:
-            screen.dismiss(taken)
+async def judge(page: AdaptersPage, ui: Ui) -> None:
+    """The verdict on it against the best prompt of the open bench."""
+    adapter = await ui.screens.open_verdict(_highlighted(page).name)
+    if adapter is not None:
+        page.dismiss(adapter)
 
 
-def _standing(screen: AdaptersScreen) -> Entry:
-    entry = screen.standing
+def _highlighted(page: AdaptersPage) -> RegistryEntry:
+    entry = page.highlighted_entry
     if entry is None:
-        raise TrainingError("There is no adapter to stand on.", "f9 on the bench trains one.")
+        raise TrainingError("No adapter is selected.", "f9 on the bench trains one.")
     return entry

@@ -1,88 +1,120 @@
-"""What a person does with an answer: explain, view, copy, compare; and see what was asked."""
+"""Actions on an answer: explain, view, copy, compare; and the prompt it was made from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+
+import msgspec
 
 from workbench.errors import WorkbenchError
+from workbench.runs.generation import GenerationSpec, list_requests
+from workbench.scoring.scorer import ScoringInput
 from workbench.tui import catalog
-from workbench.tui.actions.flow import flow
-from workbench.tui.dialogs.difference import Answer, Difference
+from workbench.tui.actions.dialogs import confirm_trust
+from workbench.tui.bench_controller import BenchController
+from workbench.tui.dialogs.difference import DifferenceView, TitledAnswer
 from workbench.tui.dialogs.explanation import Explanation
 from workbench.tui.dialogs.final_prompt import FinalPrompt
-from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.scorers import ScorerChecklist
+from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.dialogs.token_view import TokenView
-
-if TYPE_CHECKING:
-    from workbench.tui.screens.bench import BenchScreen
+from workbench.tui.ui import Ui
 
 
-@flow
-async def explain(screen: BenchScreen) -> None:
-    """Why the answer got its score; why there is none."""
-    pane, variant = screen.panes[screen.chosen], screen.session.variants[screen.chosen]
+async def explain(bench: BenchController, ui: Ui) -> None:
+    """Why the answer got its scores, or why there is no answer."""
+    pane, variant = bench.chosen_pane, bench.variant
     if pane.failure is not None:
         details = pane.failure.details or "There are no further details."
-        await screen.app.push_screen_wait(Reader(f"{variant.name}: why it failed", f"{pane.failure}\n\n{details}"))
+        await ui.push(TextViewer(f"{variant.name}: why it failed", f"{pane.failure}\n\n{details}"))
         return
-    case = screen.session.case
-    await screen.app.push_screen_wait(
-        Explanation(f"{pane.letter}  {variant.name}", case.expected, pane.completion.text, pane.scores)
-    )
+    case = bench.session.case
+    await ui.push(Explanation(f"{pane.letter}  {variant.name}", case.expected, pane.completion.text, pane.scores))
 
 
-@flow
-async def tokens(screen: BenchScreen) -> None:
-    """The chosen pane's answer token by token, with what else the model considered."""
-    pane, variant = screen.panes[screen.chosen], screen.session.variants[screen.chosen]
-    choices = [token for chunk in pane.chunks for token in chunk.tokens]
-    if not choices:
-        raise WorkbenchError("There are no tokens to look at yet.", "Run the pane first; enter runs it.")
-    await screen.app.push_screen_wait(TokenView(f"{pane.letter}  {variant.name}, token by token", choices))
+async def choose_scorers(bench: BenchController, ui: Ui) -> None:
+    """Which scorers the bench has, in which order and with which options; the answers on show are scored again."""
+    session, pane = bench.session, bench.chosen_pane
+    answer = None
+    if pane.state == "done":
+        answer = ScoringInput(pane.completion.text, session.case, completion=pane.completion)
+    chosen = await ui.push(ScorerChecklist(session.bench.scorers, bench.folder, answer))
+    if chosen is None or chosen == session.bench.scorers:
+        return
+    trusted = await confirm_trust(ui, chosen, bench.folder)
+    session.set_scorers(chosen)
+    bench.open_scoring(trusted)
+    for shown in bench.panes:
+        spec = bench.runner.shown(shown)
+        if spec is not None and shown.state == "done":
+            bench.scores.score(shown, shown.completion, spec)
+    bench.show_titles()
 
 
-def turn_expected(screen: BenchScreen) -> None:
-    """Tell in every pane how probable its model finds the expected answer, or stop telling."""
-    on = screen.turn_expected()
-    if on and not screen.session.case.expected:
-        screen.notify("This case names no expected answer; others may.", timeout=4)
+async def tokens(bench: BenchController, ui: Ui) -> None:
+    """The answer token by token, with the top logprobs at each."""
+    pane, variant = bench.chosen_pane, bench.variant
+    found = [token for chunk in pane.chunks for token in chunk.tokens]
+    if not found:
+        raise WorkbenchError("This pane has no tokens yet.", "Run it first: enter.")
+    await ui.push(TokenView(f"{pane.letter}  {variant.name}, token by token", found))
 
 
-@flow
-async def view(screen: BenchScreen) -> None:
-    """The whole answer on the whole screen."""
-    pane, variant = screen.panes[screen.chosen], screen.session.variants[screen.chosen]
-    await screen.app.push_screen_wait(Reader(f"{pane.letter}  {variant.name}", pane.output.text))
+async def toggle_expected(bench: BenchController, ui: Ui) -> None:
+    """Show the log-likelihood of the expected answer in every pane, or hide it."""
+    if bench.toggle_expected() and not bench.session.case.expected:
+        ui.toast("This case has no expected answer.")
 
 
-def copy(screen: BenchScreen) -> None:
-    """The answer into the clipboard; by the terminal, so it works over SSH."""
-    pane = screen.panes[screen.chosen]
-    screen.app.copy_to_clipboard(pane.completion.text)
-    screen.notify(f"Copied the answer of {pane.letter}.", timeout=2)
+async def view(bench: BenchController, ui: Ui) -> None:
+    """The whole answer, full screen."""
+    pane = bench.chosen_pane
+    await ui.push(TextViewer(f"{pane.letter}  {bench.variant.name}", pane.output.text))
 
 
-@flow
-async def final_prompt(screen: BenchScreen) -> None:
+async def copy(bench: BenchController, ui: Ui) -> None:
+    """Copy the answer to the clipboard."""
+    pane = bench.chosen_pane
+    ui.copy(pane.completion.text)
+    ui.toast(f"Copied the answer of {pane.letter}.", timeout=2)
+
+
+async def final_prompt(bench: BenchController, ui: Ui) -> None:
     """Exactly what the chosen pane sends, as text and as tokens."""
-    draft = screen.session.draft(screen.chosen)
-    name = screen.session.variants[screen.chosen].name
-    tokens = await catalog.tokenize(screen.pool, draft)
-    copied = await screen.app.push_screen_wait(FinalPrompt(f"What {name} sends to {draft.model.name}", tokens))
+    spec, name = bench.session.spec(bench.chosen), bench.variant.name
+    if spec.prompt.steps:
+        await _show_chain(bench, ui, spec)
+        return
+    filled = await asyncio.to_thread(bench.state.finder.fill_spec, spec)
+    tokenized = await catalog.tokenize(bench.pool, filled)
+    copied = await ui.push(FinalPrompt(f"What {name} sends to {spec.model.name}", tokenized))
     if copied is not None:
-        screen.app.copy_to_clipboard(copied)
-        screen.notify("Copied the prompt.", timeout=2)
+        ui.copy(copied)
+        ui.toast("Copied the prompt.", timeout=2)
 
 
-@flow
-async def difference(screen: BenchScreen) -> None:
-    """The chosen pane's answer against the others, word by word."""
+async def _show_chain(bench: BenchController, ui: Ui, spec: GenerationSpec) -> None:
+    """What each step of a chain asks; blank stands for what the steps before would say."""
+    filled = await asyncio.to_thread(bench.state.finder.fill_spec, spec)
+    requests = await asyncio.to_thread(list_requests, filled)
+    texts = []
+    for one in requests:
+        assert one.request.prompt is not None
+        plain = msgspec.structs.replace(one.request, messages=one.request.prompt.messages, prompt=None)
+        tokenized = await bench.pool.client(one.model).tokenize(plain)
+        texts.append(f"── step {one.step}, {len(tokenized.ids):,} tokens to {one.model.name} ──\n{tokenized.text}")
+    await ui.push(TextViewer(f"What {bench.variant.name} sends, without earlier answers", "\n\n".join(texts)))
+
+
+async def difference(bench: BenchController, ui: Ui) -> None:
+    """The chosen pane's answer against the others, word by word: first the one without its adapters, or with them."""
     answers = [
-        Answer(f"{pane.letter}  {variant.name}", pane.completion.text)
-        for pane, variant in zip(screen.panes, screen.session.variants, strict=True)
+        TitledAnswer(f"{pane.letter}  {variant.name}", pane.completion.text)
+        for pane, variant in zip(bench.panes, bench.session.variants, strict=True)
     ]
-    first = answers.pop(screen.chosen)
-    if not answers:
-        raise WorkbenchError("There is no other pane to compare with.", "ctrl+d puts a copy beside this one.")
-    after = answers[screen.chosen :] + answers[: screen.chosen]
-    await screen.app.push_screen_wait(Difference(first, after))
+    if len(answers) == 1:
+        raise WorkbenchError("There is no other pane to compare with.", "D on a pane duplicates it.")
+    chosen, pair = bench.chosen, bench.session.find_pair(bench.chosen)
+    following = [(chosen + step) % len(answers) for step in range(1, len(answers))]
+    order = sorted(following, key=lambda index: index != pair)
+    await ui.push(DifferenceView(answers[chosen], [answers[index] for index in order]))

@@ -1,80 +1,98 @@
-"""Which model a pane runs on, and what is laid over it."""
+"""Actions on the chosen pane's model and adapters."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from workbench.endpoint import make_endpoint
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import AdapterChoice, ModelChoice
 from workbench.models.reference import model_at
+from workbench.runs.bench import AdapterChoice, ModelChoice
+from workbench.runs.device_fields import change_device_fields, write_device_fields
 from workbench.tui import catalog
-from workbench.tui.actions.flow import flow, pick_file
-from workbench.tui.actions.pane_row import insert_pane
-from workbench.tui.dialogs.adapter_panel import AdapterPanel, Wish
+from workbench.tui.actions.dialogs import pick_or_browse
+from workbench.tui.bench_controller import BenchController
+from workbench.tui.checkup_task import CheckupTask
+from workbench.tui.dialogs.adapter_panel import AdapterCommand, AdapterPanel
+from workbench.tui.dialogs.doctor_view import DoctorView
 from workbench.tui.dialogs.engines import EnginesView
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Picker
 from workbench.tui.engine_text import EngineFacts
-
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
-    from workbench.tui.screens.bench import BenchScreen
+from workbench.tui.ui import Ui
+from workbench.tui.widgets.picker import Picker
 
 
-@flow
-async def model(screen: BenchScreen) -> None:
-    """Another model for the chosen pane: one that was found, or any file."""
-    pane = screen.chosen_pane
-    current = screen.session.variants[screen.find(pane)].model
-    choices = catalog.list_models(screen.session.models, screen.session.bench.models)
-    empty = "No models were found. ^f looks for a file; model_folders in the settings adds folders."
-    wishes = [("ctrl+f", "browse", "browse files"), ("ctrl+e", "adjust", "template and context")]
-    picked = await screen.app.push_screen_wait(Picker("Model of this pane", choices, empty, wishes, current))
+async def model(bench: BenchController, ui: Ui) -> None:
+    """Another model for the chosen pane: one that was found, any file, or one on a server."""
+    pane, session = bench.chosen_pane, bench.session
+    rows = catalog.list_models(session.models, session.bench.models)
+    empty = "No models found. ^o opens a file, f7 a server; add folders with model_folders in the settings."
+    picker = Picker("Model of this pane", rows, empty, ("browse", "connect", "adjust"), bench.variant.model)
+    picked = await pick_or_browse(ui, picker, "Open a model", "models", bench.folder)
     if picked is None:
         return
     name = picked.id
-    if picked.wish == "browse":
-        path = await pick_file(screen, "Choose a model", (".gguf",))
-        if path is None:
-            return
-        name = _remember(screen, path)
-    elif picked.wish == "adjust" and name:
-        await _adjust_model(screen, name)
+    if picked.command == "path":
+        name = _remember(bench, Path(picked.id))
+    elif picked.command == "connect":
+        name = await _connect(bench, ui)
+    elif picked.command == "adjust" and name:
+        await _adjust_model(bench, ui, name)
     if name:
-        screen.session.change_variant(screen.find(pane), model=name)
-        await screen.refresh_after_change()
+        session.change_variant(bench.find(pane), model=name)
+        await bench.refresh()
 
 
-def _remember(screen: BenchScreen, path: Path) -> str:
-    """Keep a file a person chose in the bench, so that it is found again."""
+def _remember(bench: BenchController, path: Path) -> str:
+    """Keep a chosen file in the bench, so that it is found again."""
     chosen = model_at(path)
-    screen.session.remember_model(chosen.name, ModelChoice(str(path)))
+    bench.session.remember_model(chosen.name, ModelChoice(str(path)))
     return chosen.name
 
 
-async def _adjust_model(screen: BenchScreen, name: str) -> None:
-    """A context size and a chat template of a person's own, remembered in the bench."""
-    known = screen.session.bench.models.get(name) or ModelChoice(name)
-    size = await screen.app.push_screen_wait(
+async def _connect(bench: BenchController, ui: Ui) -> str:
+    """Keep a server's model in the bench, by its address; its name there, "" where none was given."""
+    address = await ui.push(
         NameInput(
-            f"Context of {name}",
-            "Tokens of context to open the model with; 0 takes what it was trained with.",
+            "Model on a server",
+            "Such as http://127.0.0.1:8080, with #NAME for one of several.",
+        )
+    )
+    if address is None:
+        return ""
+    endpoint = make_endpoint(address)
+    name = endpoint.model.rpartition("/")[2] or endpoint.urls[0].partition("://")[2]
+    choice = ModelChoice(remote=endpoint.urls[0], model=endpoint.model)
+    known = bench.session.bench.models
+    if known.get(name, choice) != choice:
+        name = f"{name} at {endpoint.urls[0].partition('://')[2]}"
+    bench.session.remember_model(name, choice)
+    return name
+
+
+async def _adjust_model(bench: BenchController, ui: Ui, name: str) -> None:
+    """A context size, a chat template and the devices, kept in the bench."""
+    known = bench.session.bench.models.get(name) or ModelChoice(name)
+    size = await ui.push(
+        NameInput(
+            f"Context size of {name}",
+            "In tokens; 0 uses the size the model was trained with.",
             str(known.context_tokens or 0),
         )
     )
     if size is None:
         return
     if not size.isdigit():
-        raise WorkbenchError(f"{size!r} is not a number of tokens.", "Write a whole number such as 4096.")
-    template = await screen.app.push_screen_wait(
+        raise WorkbenchError(f"Context size: expected a whole number, found {size!r}.", "Enter a number such as 4096.")
+    template = await ui.push(
         NameInput(
             f"Chat template of {name}",
-            "A file with a Jinja chat template to use instead of the model's own; - keeps the model's own.",
+            "A Jinja file to use instead of the model's own template; - uses the model's own.",
             "-" if known.chat_template is None else "(unchanged)",
         )
     )
@@ -84,17 +102,26 @@ async def _adjust_model(screen: BenchScreen, name: str) -> None:
     if template == "-":
         text = None
     elif template != "(unchanged)":
-        text = catalog.read_template(template, screen.folder)
-    choice = msgspec.structs.replace(known, chat_template=text, context_tokens=int(size) or None)
-    screen.session.remember_model(name, choice)
+        text = catalog.read_template(template, bench.folder)
+    devices = await ui.push(
+        NameInput(
+            f"Devices of {name}",
+            "As in a bench, such as gpu_layers: 20, kv_type: q8_0; - uses what fits.",
+            write_device_fields(known) or "-",
+        )
+    )
+    if devices is None:
+        return
+    placed = change_device_fields(known, "" if devices == "-" else devices)
+    choice = msgspec.structs.replace(placed, chat_template=text, context_tokens=int(size) or None)
+    bench.session.remember_model(name, choice)
 
 
-@flow
-async def engines(screen: BenchScreen) -> None:
+async def engines(bench: BenchController, ui: Ui) -> None:
     """What every engine is doing."""
+    pool = bench.pool
 
     def look() -> list[EngineFacts]:
-        pool = screen.pool
         return [
             EngineFacts(
                 one.model.name,
@@ -102,87 +129,102 @@ async def engines(screen: BenchScreen) -> None:
                 one.memory_bytes,
                 pool.status(one.model),
                 one.info,
-                screen.speeds.of(one.model),
+                bench.speeds.of(one.model),
+                one.note,
             )
-            for one in pool.residents()
+            for one in pool.loaded_models()
         ]
 
-    await screen.app.push_screen_wait(EnginesView(look))
+    await ui.push(EnginesView(look))
 
 
-@flow
-async def browse_models(screen: BenchScreen) -> None:
-    """The models and adapters on this machine; enter takes one for the chosen pane."""
-    pane, session = screen.chosen_pane, screen.session
-    index = screen.find(pane)
-    base, laid = None, []
+async def doctor(bench: BenchController, ui: Ui) -> None:
+    """Checks of this installation, with a command for each problem."""
+    task = CheckupTask()
+    ui.launch(task)
+    await ui.push(DoctorView(task))
+
+
+async def browse_models(bench: BenchController, ui: Ui) -> None:
+    """The models and adapters on this machine; enter uses one in the chosen pane."""
+    pane, session = bench.chosen_pane, bench.session
+    index = bench.find(pane)
+    base, applied = None, []
     with contextlib.suppress(WorkbenchError):
         base = session.model(index)
     with contextlib.suppress(WorkbenchError):
-        laid = [one.adapter for one in session.draft(index).adapters]
+        applied = [one.adapter for one in session.spec(index).adapters]
     before = session.bench.models
-    taken = await cast("WorkbenchApp", screen.app).browse_models(session, screen.pool, base, laid)
-    if taken is not None and taken.kind == "model":
-        session.change_variant(screen.find(pane), model=taken.name)
-    elif taken is not None:
-        session.add_adapter(screen.find(pane), taken.name)
-    if taken is not None or session.bench.models != before:
-        await screen.refresh_after_change()
+    await asyncio.to_thread(session.refresh_adapters)
+    pick = await ui.screens.open_models(base, applied)
+    if pick is not None and pick.kind == "model":
+        session.change_variant(bench.find(pane), model=pick.name)
+    elif pick is not None:
+        session.add_adapter(bench.find(pane), pick.name)
+    if pick is not None or session.bench.models != before:
+        await bench.refresh()
 
 
-@flow
-async def adapters(screen: BenchScreen) -> None:
-    """What is laid over the chosen pane's model; the answer follows every change."""
-    pane = screen.chosen_pane
+async def adapters(bench: BenchController, ui: Ui) -> None:
+    """The adapters of the chosen pane; the answer follows every change."""
+    pane, session = bench.chosen_pane, bench.session
 
-    def change(wish: Wish, position: int) -> Sequence[AdapterChoice]:
-        session, index = screen.session, screen.find(pane)
-        if wish == "remove":
+    def change(command: AdapterCommand, position: int) -> Sequence[AdapterChoice]:
+        index = bench.find(pane)
+        if command == "remove":
             session.remove_adapter(index, position)
-        elif wish == "toggle":
+        elif command == "toggle":
             session.toggle_adapter(index, position)
         else:
-            session.step_scale(index, position, 1 if wish == "up" else -1)
-        screen.after_change()
+            session.step_scale(index, position, 1 if command == "up" else -1)
+        bench.after_change()
         return session.variants[index].adapters
 
     while True:
-        variant = screen.session.variants[screen.find(pane)]
-        panel = AdapterPanel(f"Adapters of {variant.name}", variant.adapters, change)
-        if await screen.app.push_screen_wait(panel) != "add":
+        variant = session.variants[bench.find(pane)]
+        if await ui.push(AdapterPanel(f"Adapters of {variant.name}", variant.adapters, change)) != "add":
             return
-        name = await _pick_adapter(screen)
+        name = await pick_adapter(bench, ui, "Add an adapter")
         if name is not None:
-            screen.session.add_adapter(screen.find(pane), name)
-            screen.after_change()
+            session.add_adapter(bench.find(pane), name)
+            bench.after_change()
 
 
-async def _pick_adapter(screen: BenchScreen) -> str | None:
-    empty = "No adapters were found. ^f looks for one; model_folders in the settings adds folders."
-    choices = catalog.list_adapters(screen.session.adapters)
-    wishes = [("ctrl+f", "browse", "browse files")]
-    picked = await screen.app.push_screen_wait(Picker("Lay an adapter over the model", choices, empty, wishes))
-    if picked is None or picked.wish == "enter":
-        return picked.id if picked else None
-    path = await pick_file(screen, "Choose adapter_config.json or a GGUF adapter", (".gguf", ".json"))
-    if path is None:
-        return None
-    return str(path.parent if path.name == "adapter_config.json" else path)
+async def pick_adapter(bench: BenchController, ui: Ui, title: str) -> str | None:
+    """The name of an adapter that was found, or the path of any other; None for none."""
+    empty = "No adapters found. ^o opens one; add folders with model_folders in the settings."
+    await asyncio.to_thread(bench.session.refresh_adapters)
+    rows = catalog.list_adapters(bench.session.adapters)
+    picker, question = Picker(title, rows, empty, ["browse"]), "Open adapter_config.json or a GGUF adapter"
+    picked = await pick_or_browse(ui, picker, question, "adapters", bench.folder)
+    return picked.id.removesuffix("/adapter_config.json") if picked else None
 
 
-async def step_scale(screen: BenchScreen, steps: int) -> None:
-    """Make the chosen pane's first adapter stronger or weaker."""
-    if not screen.session.variants[screen.chosen].adapters:
-        screen.notify("No adapter is laid over this pane; p adds one.", timeout=3)
+async def scale_up(bench: BenchController, ui: Ui) -> None:
+    """Raise the scale of the chosen pane's first adapter."""
+    _step_scale(bench, ui, 1)
+
+
+async def scale_down(bench: BenchController, ui: Ui) -> None:
+    """Lower it."""
+    _step_scale(bench, ui, -1)
+
+
+def _step_scale(bench: BenchController, ui: Ui, steps: int) -> None:
+    if not bench.variant.adapters:
+        ui.toast("This pane has no adapter; p adds one.", timeout=3)
         return
-    screen.session.step_scale(screen.chosen, 0, steps)
-    screen.after_change()
+    bench.session.step_scale(bench.chosen, 0, steps)
+    bench.after_change()
 
 
-@flow
-async def without_adapters(screen: BenchScreen) -> None:
-    """The same pane without its adapters, beside it."""
-    pane = screen.chosen_pane
-    if not screen.session.variants[screen.find(pane)].adapters:
-        raise WorkbenchError("No adapter is laid over this pane.", "p adds one; ctrl+d duplicates the pane.")
-    await insert_pane(screen, lambda: screen.session.add_without_adapters(screen.find(pane)))
+async def without_adapters(bench: BenchController, ui: Ui) -> None:
+    """The same pane without its adapters, beside it; where there is one already, go there, and back from it."""
+    pane, index = bench.chosen_pane, bench.chosen
+    pair = bench.session.find_pair(index)
+    if pair is not None:
+        await bench.focus(pair)
+        return
+    if not bench.variant.has_adapter:
+        raise WorkbenchError("This pane has no adapter.", "p adds one; D duplicates the pane.")
+    await bench.insert_pane(lambda: bench.session.add_without_adapters(bench.find(pane)))

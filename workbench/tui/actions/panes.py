@@ -1,53 +1,44 @@
-"""What a person does with panes: add, close, rename, and their settings."""
+"""Actions on panes: add, duplicate, close, rename, and their settings."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from workbench.tui import catalog
 from workbench.tui.actions import library, models
-from workbench.tui.actions.flow import ask, flow
-from workbench.tui.actions.pane_row import insert_pane
+from workbench.tui.bench_controller import BenchController
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.pane_settings import PaneSettings
-
-if TYPE_CHECKING:
-    from workbench.tui.screens.bench import BenchScreen
+from workbench.tui.ui import Ui
 
 
-@flow
-async def duplicate(screen: BenchScreen) -> None:
-    """A second pane beside the chosen one, with a prompt of its own."""
-    pane = screen.chosen_pane
-    await insert_pane(screen, lambda: screen.session.duplicate_variant(screen.find(pane)))
+async def duplicate(bench: BenchController, ui: Ui) -> None:
+    """A copy of the chosen pane beside it, with a prompt of its own."""
+    pane = bench.chosen_pane
+    await bench.insert_pane(lambda: bench.session.duplicate_variant(bench.find(pane)))
 
 
-@flow
-async def add(screen: BenchScreen) -> None:
-    """A further pane, with a prompt chosen from the library."""
-    pane = screen.chosen_pane
-    name = await library.pick_prompt(screen, "Add a pane with the prompt")
+async def add(bench: BenchController, ui: Ui) -> None:
+    """A new pane, with a prompt chosen from the library."""
+    pane = bench.chosen_pane
+    name = await library.pick_prompt(bench, ui, "Add a pane with the prompt")
     if name is None:
         return
-    source = screen.session.variants[screen.find(pane)]
+    source = bench.session.variants[bench.find(pane)]
     new = msgspec.structs.replace(source, name=name.rpartition("/")[2], prompt=name, examples_off=())
-    await insert_pane(screen, lambda: screen.session.add_variant(new))
+    await bench.insert_pane(lambda: bench.session.add_variant(new))
 
 
-@flow
-async def close(screen: BenchScreen) -> None:
-    """Take the chosen pane away; its prompt stays in the library."""
-    session, pane = screen.session, screen.chosen_pane
-    prompt = session.variants[screen.find(pane)].prompt
+async def close(bench: BenchController, ui: Ui) -> None:
+    """Close the chosen pane; its prompt stays in the library."""
+    session, pane = bench.session, bench.chosen_pane
+    prompt = bench.variant.prompt
     alone = sum(variant.prompt == prompt for variant in session.variants) == 1
     if prompt in session.prompts.edited and alone:
-        answer = await ask(
-            screen,
-            "Close the pane",
+        answer = await ui.ask(
+            "Close the pane?",
             f"Its prompt {prompt} has unsaved changes.",
-            [("save", "Save and close"), ("drop", "Close without saving"), ("stay", "Stay")],
+            [("save", "Save and close"), ("drop", "Close without saving"), ("stay", "Cancel")],
             destructive=("drop",),
         )
         if answer == "stay":
@@ -56,45 +47,58 @@ async def close(screen: BenchScreen) -> None:
             session.prompts.save(prompt)
         else:
             session.prompts.revert(prompt)
-    screen.gather()
-    index = screen.find(pane)
+    bench.typed.commit()
+    index = bench.find(pane)
+    name = session.variants[index].name
     session.close_variant(index)
-    panes = [other for other in screen.panes if other is not pane]
-    chosen = panes[min(index, len(panes) - 1)] if pane is screen.chosen_pane else screen.chosen_pane
-    screen.lay_out_panes(panes, chosen)
-    await screen.show_chosen()
-    screen.focus_pane(chosen)
+    panes = [other for other in bench.panes if other is not pane]
+    chosen = panes[min(index, len(panes) - 1)] if pane is bench.chosen_pane else bench.chosen_pane
+    bench.lay_out_panes(panes, chosen)
+    await bench.show_chosen()
+    bench.focus_pane(chosen)
+    ui.toast("ctrl+z restores it.", title=f"Closed {name}", timeout=3)
 
 
-@flow
-async def rename(screen: BenchScreen) -> None:
-    """Another name on the pane's border and in every report."""
-    pane = screen.chosen_pane
-    variant = screen.session.variants[screen.find(pane)]
-    name = await screen.app.push_screen_wait(
-        NameInput("Rename the pane", "The name stands on the border and in every report.", variant.name)
-    )
+async def rename(bench: BenchController, ui: Ui) -> None:
+    """Another name for the chosen pane."""
+    pane = bench.chosen_pane
+    name = await ui.push(NameInput("Rename the pane", "Shown on its border and in every report.", bench.variant.name))
     if name:
-        screen.session.change_variant(screen.find(pane), name=name)
-        await screen.show_chosen()
+        bench.session.change_variant(bench.find(pane), name=name)
+        await bench.show_chosen()
 
 
-@flow
-async def settings(screen: BenchScreen) -> None:
-    """The side panel: name and sampling of the chosen pane."""
-    pane = screen.chosen_pane
-    index = screen.find(pane)
-    variant = screen.session.variants[index]
-    unsupported = catalog.find_unsupported(screen.pool, screen.session, index)
-    settled = await screen.app.push_screen_wait(PaneSettings(variant, unsupported, screen.folder))
-    if settled is None:
+async def settings(bench: BenchController, ui: Ui) -> None:
+    """Name and sampling of the chosen pane."""
+    pane = bench.chosen_pane
+    index = bench.find(pane)
+    unsupported = catalog.find_unsupported(bench.pool, bench.session, index)
+    result = await ui.push(PaneSettings(bench.variant, unsupported, bench.folder))
+    if result is None:
         return
-    new = settled.variant
-    screen.session.change_variant(
-        screen.find(pane), name=new.name, sampling=new.sampling, reproducible=new.reproducible
+    new = result.variant
+    bench.session.change_variant(
+        bench.find(pane), name=new.name, sampling=new.sampling, deterministic=new.deterministic
     )
-    await screen.refresh_after_change()
-    if settled.then == "prompt":
-        library.open_prompt(screen)
-    elif settled.then == "model":
-        models.model(screen)
+    await bench.refresh()
+    if result.then == "prompt":
+        await library.open_prompt(bench, ui)
+    elif result.then == "model":
+        await models.model(bench, ui)
+    elif result.then == "adapters":
+        await models.adapters(bench, ui)
+
+
+async def zoom(bench: BenchController, ui: Ui) -> None:
+    """The whole screen for the chosen pane, or all of them again."""
+    bench.toggle_zoom()
+
+
+async def move_left(bench: BenchController, ui: Ui) -> None:
+    """The chosen pane before its neighbour."""
+    await bench.move_pane(-1)
+
+
+async def move_right(bench: BenchController, ui: Ui) -> None:
+    """The chosen pane after its neighbour."""
+    await bench.move_pane(1)

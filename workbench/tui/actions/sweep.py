@@ -1,43 +1,53 @@
-"""What a person does with a search for better numbers: begin, stop, go on with the best."""
+"""Actions on a sweep: start, stop, use the best trial."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from workbench.errors import TrainingError
 from workbench.settings import load_settings
-from workbench.training.space import set_values
+from workbench.training.recipe import Recipe
+from workbench.training.search_space import SearchSpace, set_values
 from workbench.training.task import open_task
-from workbench.tui.actions.flow import flow
-
-if TYPE_CHECKING:
-    from workbench.tui.screens.sweep import SweepScreen
+from workbench.tui.sweeps import Sweeps
+from workbench.tui.ui import Ui
 
 
-@flow
-async def begin(screen: SweepScreen) -> None:
-    """Try so many times with what was typed."""
-    if screen.sweeping.running:
-        raise TrainingError("A search goes on already.", "ctrl+x stops it.")
-    trials, space = screen.read()
-    await asyncio.to_thread(open_task, screen.recipe, screen.folder, load_settings())
-    screen.sweeping.begin(screen.recipe, screen.folder, space, trials)
-    screen.look()
+class SweepPage(Protocol):
+    """What these actions need of the screen of a sweep."""
+
+    sweeps: Sweeps
+    recipe: Recipe
+    folder: Path
+
+    def read(self) -> tuple[int, SearchSpace]: ...
+    def poll(self) -> None: ...
+    def dismiss(self, result: Recipe | None) -> object: ...
 
 
-@flow
-async def stop(screen: SweepScreen) -> None:
-    """Try no more."""
-    if screen.sweeping.running:
-        await asyncio.to_thread(screen.sweeping.cancel)
-        screen.notify("Stopping; what was tried is kept.", timeout=4)
+async def begin(page: SweepPage, ui: Ui) -> None:
+    """Run the trials that the form describes."""
+    if page.sweeps.running:
+        raise TrainingError("A sweep is running.", "f7 stops it.")
+    trials, space = page.read()
+    await asyncio.to_thread(open_task, page.recipe, page.folder, load_settings())
+    ui.launch(page.sweeps.make_task(page.recipe, page.folder, space, trials))
+    page.poll()
 
 
-@flow
-async def take_best(screen: SweepScreen) -> None:
-    """The recipe with the best trial's numbers, in the form."""
-    ranking, recipe = screen.sweeping.ranking, screen.sweeping.recipe
-    if ranking is None or ranking.best is None or recipe is None:
-        raise TrainingError("No trial has a score yet.", "ctrl+r begins.")
-    screen.dismiss(set_values(recipe, ranking.best.values))
+async def stop(page: SweepPage, ui: Ui) -> None:
+    """Stop; finished trials are kept."""
+    current = page.sweeps.current
+    if current is not None and current.running:
+        await asyncio.to_thread(current.cancel)
+        ui.toast("Stopping; finished trials are kept.")
+
+
+async def take_best(page: SweepPage, ui: Ui) -> None:
+    """The recipe with the best trial's values, back in the form."""
+    current = page.sweeps.current
+    if current is None or current.ranking is None or current.ranking.best is None:
+        raise TrainingError("No trial has a score yet.", "ctrl+r starts a sweep.")
+    page.dismiss(set_values(current.recipe, current.ranking.best.values))

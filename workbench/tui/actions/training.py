@@ -1,180 +1,199 @@
-"""What a person does with a training: try it out, begin, pause and stop it, take its adapter."""
+"""Actions on a training: dry run, start, pause, stop, resume; use and export its adapter."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Protocol
+
+from textual.content import Content
 
 from workbench.errors import TrainingError, WorkbenchError
-from workbench.training.dry_run import dry_run
-from workbench.training.job import Job, find_job, list_jobs
-from workbench.training.recipe import SUFFIX, save_recipe
-from workbench.tui.actions.flow import ask, flow
+from workbench.training.job import TrainingJob, find_job, list_jobs
+from workbench.training.recipe import SUFFIX, Recipe, save_recipe
+from workbench.training.sampled_answers import read_answers
+from workbench.tui.auto_values import describe_data, of_dry_run
 from workbench.tui.dialogs.name_input import NameInput
-from workbench.tui.dialogs.picker import Choice, Picker
-from workbench.tui.dialogs.reader import Reader
+from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.dry_run_text import describe_dry_run
-from workbench.tui.figures import show_seconds
+from workbench.tui.sampled_text import describe_sampled
+from workbench.tui.training_jobs import TrainingJobs
+from workbench.tui.ui import Ui
+from workbench.tui.widgets.picker import Picker, PickerRow
+from workbench.tui.widgets.recipe_form import RecipeForm
+from workbench.units import format_duration
 
-if TYPE_CHECKING:
-    from workbench.tui.app import WorkbenchApp
-    from workbench.tui.screens.training import TrainingScreen
+
+class TrainingPage(Protocol):
+    """What these actions need of the screen of a training."""
+
+    jobs: TrainingJobs
+    form: RecipeForm
+
+    @property
+    def recipe(self) -> Recipe: ...
+    def show_job(self, shown: bool) -> None: ...
+    def show_dry_run(self, text: Content) -> None: ...
+    def show_note(self, text: str) -> None: ...
+    def dismiss(self, result: str | None) -> object: ...
 
 
-@flow
-async def try_out(screen: TrainingScreen) -> None:
-    """What the recipe means, without training."""
-    recipe, session = screen.recipe, screen.trainings.session
-    screen.show_job(False)
-    screen.say("Reading the rows as the model will see them; this takes some ten seconds…")
+async def try_out(page: TrainingPage, ui: Ui) -> None:
+    """What the recipe would do, without training."""
+    recipe = page.recipe
+    page.show_job(False)
+    page.show_note("Dry run: tokenizing the rows; takes about ten seconds. f7 cancels it…")
     try:
-        found = await asyncio.to_thread(dry_run, recipe, session.path.parent, session.settings)
+        found = await asyncio.to_thread(page.jobs.dry_run, recipe)
     except WorkbenchError as error:
-        screen.say(f"{error.message}\n\n{error.hint}")
+        page.show_note(f"{error.message}\n\n{error.hint}")
         raise
-    if recipe == screen.recipe:
-        screen.show_dry_run(describe_dry_run(found))
+    if recipe == page.recipe:
+        page.form.show_auto(of_dry_run(recipe, found), describe_data(recipe, found.rows, found.validation_rows))
+        page.show_dry_run(describe_dry_run(found))
 
 
-@flow
-async def begin(screen: TrainingScreen) -> None:
+async def begin(page: TrainingPage, ui: Ui) -> None:
     """Start the job and follow it."""
-    trainings = screen.trainings
-    if trainings.alive:
-        raise TrainingError("A job goes on already.", "ctrl+x stops it and keeps its best state.")
-    await asyncio.to_thread(trainings.start, screen.recipe)
-    screen.show_job(True)
+    if page.jobs.alive:
+        raise TrainingError("A job is running.", "f7 stops it and keeps its best checkpoint.")
+    await asyncio.to_thread(page.jobs.start, page.recipe)
+    page.show_job(True)
 
 
-@flow
-async def pause(screen: TrainingScreen) -> None:
-    """Wait after the update under way, or go on."""
-    job = _job(screen)
+async def pause(page: TrainingPage, ui: Ui) -> None:
+    """Pause after the current step, or resume."""
+    job = _job(page)
     paused = await asyncio.to_thread(lambda: job.state == "paused")
-    await asyncio.to_thread(job.go_on if paused else job.pause)
-    screen.notify("Going on." if paused else "Pausing after this update.", timeout=3)
+    await asyncio.to_thread(job.unpause if paused else job.pause)
+    ui.toast("Resumed." if paused else "Pausing after this step.", timeout=3)
 
 
-@flow
-async def stop(screen: TrainingScreen) -> None:
-    """End the job; its best state becomes the adapter, unless a person says otherwise."""
-    job = _job(screen)
-    text = "Its best state so far becomes an adapter; the checkpoints stay either way."
-    answer = await ask(
-        screen,
-        "Stop the training",
-        text,
-        [("keep", "Stop and keep"), ("drop", "Stop without"), ("stay", "Go on")],
+async def stop(page: TrainingPage, ui: Ui) -> None:
+    """Stop the job, and keep its best checkpoint as an adapter or not; a dry run or an export is cancelled."""
+    if page.jobs.cancel_work():
+        return
+    job = _job(page)
+    answer = await ui.ask(
+        "Stop the training?",
+        "Its best checkpoint so far becomes an adapter, unless you discard it. Checkpoints stay on the disk.",
+        [("keep", "Stop and keep"), ("drop", "Stop and discard"), ("stay", "Cancel")],
         destructive=("drop",),
     )
     if answer != "stay":
         await asyncio.to_thread(job.stop, answer == "keep")
 
 
-@flow
-async def resume(screen: TrainingScreen) -> None:
-    """Go on from the last checkpoint of a job that was stopped or killed."""
-    job = _job(screen)
+async def pause_or_resume(page: TrainingPage, ui: Ui) -> None:
+    """Pause a running job, let a paused one go on, resume a stopped or killed one from its last checkpoint."""
+    await (pause if page.jobs.alive else resume)(page, ui)
+
+
+async def resume(page: TrainingPage, ui: Ui) -> None:
+    """Resume a stopped or killed job from its last checkpoint."""
+    job = _job(page)
+    ui.toast("It continues once its libraries and the checkpoint are loaded.", title=f"Resuming {job.id}", timeout=5)
     await asyncio.to_thread(job.resume)
-    screen.trainings.follow(job)
-    screen.show_job(True)
+    page.jobs.follow(job)
+    page.show_job(True)
 
 
-@flow
-async def choose_job(screen: TrainingScreen) -> None:
-    """Another job to look at."""
-    jobs = await asyncio.to_thread(list_jobs)
-    choices = [
-        Choice(
+async def choose_job(page: TrainingPage, ui: Ui) -> None:
+    """Another job to show."""
+    rows = [
+        PickerRow(
             job.id,
             f"{job.id}  {job.name}",
-            f"{job.state}, step {job.step}/{job.steps}, {show_seconds(job.seconds)}",
+            f"{job.state}, step {job.step}/{job.steps}, {format_duration(job.seconds)}",
         )
-        for job in jobs
+        for job in await asyncio.to_thread(list_jobs)
     ]
-    picked = await screen.app.push_screen_wait(Picker("Trainings", choices, "None yet: ctrl+r begins one."))
+    picked = await ui.push(Picker("Training jobs", rows, "There is no job yet; ctrl+r starts one."))
     if picked is not None:
         job = await asyncio.to_thread(find_job, picked.id)
-        screen.trainings.follow(job)
-        screen.form.load(job.recipe)
-        screen.show_job(True)
+        page.jobs.follow(job)
+        page.form.load(job.recipe)
+        page.show_job(True)
 
 
-@flow
-async def save_recipe_as(screen: TrainingScreen) -> None:
+async def save_recipe_as(page: TrainingPage, ui: Ui) -> None:
     """The recipe as a file, for the command line and for later."""
-    folder = screen.trainings.session.path.parent
-    name = await screen.app.push_screen_wait(NameInput("Save the recipe as", f"Saved in {folder}.", screen.recipe.name))
+    folder = page.jobs.session.path.parent
+    name = await ui.push(NameInput("Save recipe as", f"A file name in {folder}.", page.recipe.name))
     if name:
         path = folder / (name if name.endswith(SUFFIX) else name + SUFFIX)
-        await asyncio.to_thread(save_recipe, path, screen.recipe, "" if not path.exists() else None)
-        screen.notify(f"workbench train {path.name}", title=f"Saved {path.name}")
+        await asyncio.to_thread(save_recipe, path, page.recipe, "" if not path.exists() else None)
+        ui.toast(f"workbench train {path.name}", title=f"Saved {path.name}", timeout=5)
 
 
-@flow
-async def open_pane(screen: TrainingScreen) -> None:
-    """The adapter that came of the job, in a pane of the bench."""
-    ended = screen.trainings.ended
-    if ended is None or not ended.adapter:
-        raise TrainingError("This job has no adapter yet.", "It is made when the training ends; ctrl+x ends it.")
-    screen.trainings.take()
-    screen.dismiss(ended.adapter)
+async def open_pane(page: TrainingPage, ui: Ui) -> None:
+    """Open the job's adapter in a pane of the bench."""
+    adapter = _adapter(page)
+    page.jobs.take_adapter()
+    page.dismiss(adapter)
 
 
-@flow
-async def search(screen: TrainingScreen) -> None:
-    """The recipe with other numbers, several times; the best can be gone on with."""
-    folder = screen.trainings.session.path.parent
-    best = await cast("WorkbenchApp", screen.app).show_sweep(screen.recipe, folder)
+async def search(page: TrainingPage, ui: Ui) -> None:
+    """A hyper-parameter sweep over the recipe."""
+    best = await ui.screens.open_sweep(page.recipe, page.jobs.session.path.parent)
     if best is not None:
-        screen.form.load(best)
-        screen.show_job(False)
-        screen.say("The best trial's numbers stand in the form. ctrl+t shows what they mean, ctrl+r trains.")
+        page.form.load(best)
+        page.show_job(False)
+        page.show_note("The form has the best trial's values. ctrl+t does a dry run, ctrl+r trains.")
 
 
-@flow
-async def judge(screen: TrainingScreen) -> None:
-    """Whether the adapter of this job, or the bench's, was worth its training."""
-    ended, app = screen.trainings.ended, cast("WorkbenchApp", screen.app)
-    if app.bench_screen is not None:
-        adapter = Path(ended.adapter).name if ended is not None and ended.adapter else ""
-        await _take(screen, await app.show_verdict(app.bench_screen.verdicts, adapter))
+async def judge(page: TrainingPage, ui: Ui) -> None:
+    """The verdict on this job's adapter, or on the bench's."""
+    ended = page.jobs.ended
+    adapter = Path(ended.adapter).name if ended is not None and ended.adapter else ""
+    _open(page, await ui.screens.open_verdict(adapter))
 
 
-@flow
-async def registry(screen: TrainingScreen) -> None:
+async def registry(page: TrainingPage, ui: Ui) -> None:
     """The adapters that were trained here."""
-    app = cast("WorkbenchApp", screen.app)
-    if app.bench_screen is not None:
-        await _take(screen, await app.show_registry(app.bench_screen.adapters))
+    _open(page, await ui.screens.open_registry())
 
 
-async def _take(screen: TrainingScreen, adapter: str | None) -> None:
-    """Hand an adapter that a person wants in a pane on to the bench."""
+def _open(page: TrainingPage, adapter: str | None) -> None:
+    """Hand an adapter on to the bench, which opens it in a pane."""
     if adapter is not None:
-        screen.dismiss(adapter)
+        page.dismiss(adapter)
 
 
-@flow
-async def export(screen: TrainingScreen) -> None:
-    """The adapter as a GGUF file beside it, for llama.cpp elsewhere."""
-    ended = screen.trainings.ended
-    if ended is None or not ended.adapter:
-        raise TrainingError("This job has no adapter yet.", "It is made when the training ends.")
-    path = await asyncio.to_thread(screen.trainings.export, Path(ended.adapter))
-    screen.notify(str(path), title="Wrote", timeout=8)
+async def export(page: TrainingPage, ui: Ui) -> None:
+    """Write the adapter as a GGUF file beside it, for llama.cpp elsewhere."""
+    adapter = Path(_adapter(page))
+    ui.toast("f7 cancels it.", title="Exporting…", timeout=3)
+    path = await asyncio.to_thread(page.jobs.export, adapter)
+    ui.toast(str(path), title="Exported", timeout=8)
 
 
-@flow
-async def show_log(screen: TrainingScreen) -> None:
-    """What the trainers said."""
-    job = _job(screen)
+async def show_log(page: TrainingPage, ui: Ui) -> None:
+    """The log of the job."""
+    job = _job(page)
     text = await asyncio.to_thread(job.log)
-    await screen.app.push_screen_wait(Reader(f"log of {job.id}", text or "(nothing)"))
+    await ui.push(TextViewer(f"Log of {job.id}", text or "(empty)"))
 
 
-def _job(screen: TrainingScreen) -> Job:
-    if screen.trainings.job is None:
-        raise TrainingError("There is no job to look at.", "ctrl+r begins one; ctrl+o lists earlier ones.")
-    return screen.trainings.job
+async def show_samples(page: TrainingPage, ui: Ui) -> None:
+    """The answers that the job sampled, update by update, the last first."""
+    job = _job(page)
+    every = await asyncio.to_thread(read_answers, job.job_dir.folder)
+    if not every:
+        raise TrainingError(
+            "This job has sampled no answers.", "Only objective grpo and objective rloo sample them while they learn."
+        )
+    await ui.push(TextViewer(f"Samples of {job.id}", describe_sampled(every)))
+
+
+def _job(page: TrainingPage) -> TrainingJob:
+    if page.jobs.job is None:
+        raise TrainingError("There is no job to show.", "ctrl+r starts one; ctrl+o lists earlier ones.")
+    return page.jobs.job
+
+
+def _adapter(page: TrainingPage) -> str:
+    ended = page.jobs.ended
+    if ended is None or not ended.adapter:
+        raise TrainingError("This job has no adapter yet.", "It gets one when the training ends; f7 stops it.")
+    return ended.adapter

@@ -1,7 +1,4 @@
-"""AdapterPanel: the adapters of one pane, with their scales, changed while the pane answers beside it.
-
-Every change is told at once as a message, so that the answer follows the scale; closing it changes nothing more.
-"""
+"""AdapterPanel: the adapters of one pane with their scales. Each change applies at once, so that the answer follows."""
 
 from __future__ import annotations
 
@@ -14,21 +11,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 
-from workbench.evaluation.bench import AdapterChoice
+from workbench.runs.bench import AdapterChoice
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
-Wish = Literal["up", "down", "toggle", "remove"]
-Change = Callable[[Wish, int], Sequence[AdapterChoice]]
+AdapterCommand = Literal["up", "down", "toggle", "remove"]
+Change = Callable[[AdapterCommand, int], Sequence[AdapterChoice]]
 _STRONGEST = 2.0
 
 
 class AdapterPanel(Dialog[Literal["add"] | None]):
-    """Dismissed with `add` when a person wants a further adapter, else with nothing."""
+    """Dismissed with `add` to add another adapter, else with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "leave", id="adapters.leave"),
+        Binding("escape,q", "dismiss(None)", "close", id="adapters.leave"),
         Binding("a", "dismiss('add')", "add", id="adapters.add"),
         Binding("space,enter", "change('toggle')", "on/off", id="adapters.toggle", priority=True),
         Binding("right,plus,equals_sign", "change('up')", "stronger", id="adapters.up", priority=True),
@@ -47,21 +44,21 @@ class AdapterPanel(Dialog[Literal["add"] | None]):
         with Vertical(classes="panel") as panel:
             panel.border_title = plain_line(self._title)
             yield OptionList()
-            yield Label("left/right scale   space on/off\na add   x remove   esc leave", classes="muted")
+            yield Label("left/right scale   space on/off\na add   x remove   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._fill()
 
-    def action_change(self, wish: Wish) -> None:
+    def action_change(self, command: AdapterCommand) -> None:
         index = self.options.highlighted
         if index is not None and index < len(self._adapters):
-            self._adapters = tuple(self._change(wish, index))
+            self._adapters = tuple(self._change(command, index))
             self._fill()
 
     def _fill(self) -> None:
         kept = self.options.highlighted or 0
         rows = [Option(self._row(choice)) for choice in self._adapters]
-        nothing = Option(Content("No adapter is laid over this model.\nPress a to add one."), disabled=True)
+        nothing = Option(Content("This pane has no adapter.\nPress a to add one."), disabled=True)
         self.options.set_options(rows or [nothing])
         if rows:
             self.options.highlighted = min(kept, len(rows) - 1)

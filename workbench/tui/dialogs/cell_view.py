@@ -1,4 +1,4 @@
-"""CellView: one cell of a run on the whole screen; arrows walk to its neighbours. Dismissed with what to do with it."""
+"""CellView: one cell of a run full screen; arrows move to its neighbours. Dismissed with what to do with it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from textual.content import Content
 from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
-Wish = Literal["again", "pane", "expect", "copy"]
+CellCommand = Literal["again", "pane", "expect", "copy"]
 
 
 class CellPage(NamedTuple):
-    """What the dialog shows of one cell, and which it is: rows move while a run goes on."""
+    """The page of one cell, and which it is: rows move while a run is under way."""
 
     title: str
     text: Content
@@ -26,29 +26,29 @@ class CellPage(NamedTuple):
     variant: str
 
 
-class Wanted(NamedTuple):
-    """What a person wants to do with the cell they looked at. row, column: where they stood."""
+class CellRequest(NamedTuple):
+    """What to do with the cell on show. row, column: its position in the table."""
 
-    wish: Wish
+    command: CellCommand
     case: int
     variant: str
     row: int
     column: int
 
 
-class CellView(Dialog[Wanted | None]):
+class CellView(Dialog[CellRequest | None]):
     """Reads cells one at a time, each on a thread: a slow disk never holds up the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss(None)", "leave", id="cell.leave"),
+        Binding("escape,q,enter", "dismiss(None)", "close", id="cell.leave"),
         Binding("right,l", "step(0, 1)", "next variant", id="cell.right", priority=True),
         Binding("left,h", "step(0, -1)", "previous variant", id="cell.left", priority=True),
         Binding("n,j", "step(1, 0)", "next case", id="cell.next"),
         Binding("b,k", "step(-1, 0)", "previous case", id="cell.previous"),
-        Binding("r", "wish('again')", "run again", id="cell.again"),
-        Binding("o", "wish('pane')", "open on the bench", id="cell.pane"),
-        Binding("e", "wish('expect')", "make it the expected answer", id="cell.expect"),
-        Binding("y", "wish('copy')", "copy", id="cell.copy"),
+        Binding("r", "command('again')", "re-run", id="cell.again"),
+        Binding("o", "command('pane')", "open on the bench", id="cell.pane"),
+        Binding("e", "command('expect')", "set as expected", id="cell.expect"),
+        Binding("y", "command('copy')", "copy", id="cell.copy"),
     ]
 
     def __init__(self, read: Callable[[int, int], CellPage], row: int, column: int, rows: int, columns: int) -> None:
@@ -62,7 +62,7 @@ class CellView(Dialog[Wanted | None]):
         with Vertical(classes="dialog -whole"):
             with VerticalScroll():
                 yield Static(id="cell-text")
-            keys = "left/right variant   n/b case   r run again   o on the bench   e make expected   y copy   esc leave"
+            keys = "left/right variant   n/b case   r re-run   o open   e set expected   y copy   esc close"
             yield Label(keys, classes="muted")
 
     def on_mount(self) -> None:
@@ -75,9 +75,9 @@ class CellView(Dialog[Wanted | None]):
         self._page = None
         self._load(self.row, self.column)
 
-    def action_wish(self, wish: Wish) -> None:
+    def action_command(self, command: CellCommand) -> None:
         if self._page is not None:
-            self.dismiss(Wanted(wish, self._page.case, self._page.variant, self.row, self.column))
+            self.dismiss(CellRequest(command, self._page.case, self._page.variant, self.row, self.column))
 
     @work(thread=True, group="cell", exclusive=True)
     def _load(self, row: int, column: int) -> None:

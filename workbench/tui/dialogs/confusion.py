@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
 
-from workbench.evaluation.summary import Confusion
+from workbench.analysis.summary import Confusion
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
@@ -24,7 +24,7 @@ class ConfusionView(Dialog[None]):
     """Left and right turn to the next variant."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,t", "dismiss(None)", "leave", id="confusion.leave"),
+        Binding("escape,q,t", "dismiss(None)", "close", id="confusion.leave"),
         Binding("right,tab,n", "step(1)", "next variant", id="confusion.next", priority=True),
         Binding("left,shift+tab", "step(-1)", "previous variant", id="confusion.previous", priority=True),
     ]
@@ -37,7 +37,7 @@ class ConfusionView(Dialog[None]):
         with Vertical(classes="dialog -whole"):
             with ScrollableContainer():
                 yield Static(id="confusion-text", expand=True)
-            yield Label("rows: expected, columns: answered   left/right next variant   esc leave", classes="muted")
+            yield Label("rows: expected, columns: given   left/right variant   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._draw()
@@ -48,12 +48,12 @@ class ConfusionView(Dialog[None]):
 
     def _draw(self) -> None:
         table = self._tables[self._at]
-        self.query_one(".dialog").border_title = plain_line(f"{table.variant}: expected against answered")
+        self.query_one(".dialog").border_title = plain_line(f"{table.variant}: expected against given")
         self.query_one("#confusion-text", Static).update(draw_confusion(table))
 
 
 def draw_confusion(table: Confusion) -> Content:
-    """The counts under the labels; what is right stands on the diagonal in another colour."""
+    """The counts under the labels, with the diagonal in another colour."""
     labels = [*table.labels, _OTHER]
     width = max(5, min(_LONGEST, max(len(label) for label in labels)) + 1)
     parts: list[str | tuple[str, str]] = [(_fit("", width), "$foreground 60%")]

@@ -1,6 +1,6 @@
-"""DatasetView: what a file of cases looks like, how it would be read, and the words that change that.
+"""DatasetView: a preview of a dataset file and the options that decide how it is read, applied as they are typed.
 
-Each change is looked at anew, on a thread. Dismissed with the dataset to use, or with None.
+Dismissed with the dataset to use, or with None.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 
+from workbench.datasets import DatasetPreview, describe
+from workbench.datasets.spec import Dataset
 from workbench.errors import DatasetError, WorkbenchError
-from workbench.evaluation.bench import Dataset
-from workbench.evaluation.datasets import Preview, describe
 from workbench.sanitize import sanitize
-from workbench.tui.widgets.dialog import Dialog, is_open
+from workbench.tui.widgets.dialog import FormDialog, is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
 _LONGEST = 300  # characters of a value that are shown
 FIELDS = {
-    "layout": "what the columns mean; empty: as recognised",
-    "split": "which of several parts",
+    "layout": "layout of the columns; empty: detected",
+    "split": "such as train, validation or test",
     "columns": "variable=column, variable=column; empty: every column under its own name",
-    "expected": "the column with the right answer",
-    "where": "column=value, column=value: only rows that have these",
-    "sample": "so many rows, drawn by chance; empty: all",
-    "limit": "the first so many rows; empty: all",
+    "expected": "column of the expected answer",
+    "where": "column=value, column=value: only matching rows",
+    "sample": "number of rows to sample at random; empty: all",
+    "limit": "number of rows from the start; empty: all",
 }
 
 
-class DatasetView(Dialog[Dataset | None]):
+class DatasetView(FormDialog[Dataset | None]):
     """Fields above, the preview below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "leave", id="dataset.leave"),
-        Binding("ctrl+s", "use", "use it", id="dataset.use", priority=True),
+        Binding("escape", "cancel", "close", id="dataset.leave"),
+        Binding("ctrl+s", "use", "apply", id="dataset.use", priority=True),
     ]
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
@@ -59,7 +59,7 @@ class DatasetView(Dialog[Dataset | None]):
             yield Label("", id="dataset-problem")
             with VerticalScroll():
                 yield Static(id="dataset-preview")
-            yield Label("tab next field   enter or ^s use it   esc leave", classes="muted")
+            yield Label("tab next field   enter or ^s apply   esc cancel", classes="muted")
 
     def on_mount(self) -> None:
         self._changed()
@@ -86,7 +86,7 @@ class DatasetView(Dialog[Dataset | None]):
             return
         self.app.call_from_thread(self._show, dataset, preview)
 
-    def _show(self, dataset: Dataset, preview: Preview) -> None:
+    def _show(self, dataset: Dataset, preview: DatasetPreview) -> None:
         if is_open(self) and dataset == self._given:
             self._complain("")
             self.query_one("#dataset-preview", Static).update(draw_preview(preview))
@@ -154,15 +154,16 @@ def _number(field: str, text: str) -> int | None:
     return int(text)
 
 
-def draw_preview(preview: Preview) -> Content:
+def draw_preview(preview: DatasetPreview) -> Content:
     """The format, the columns with samples, and the first cases as a prompt would get them."""
     rows = f", {preview.rows:,} rows" if preview.rows is not None else ""
     if preview.unreadable:
-        rows += f", {preview.unreadable:,} of those looked at cannot be read"
+        rows += f", {preview.unreadable:,} of the sampled rows are unreadable"
     parts: list[str | tuple[str, str]] = [
         (f"{preview.format}, read as {preview.layout}{rows}", "bold"),
-        (f"\nparts: {', '.join(preview.splits)} (this is {preview.split})" if preview.splits else "", ""),
-        (f"\nright answer: {sanitize(preview.expected) or 'none found'}\n", ""),
+        (f"\nsplits: {', '.join(preview.splits)} (using {preview.split})" if preview.splits else "", ""),
+        (f"\ntraining without a prompt: {sanitize('; '.join(preview.types))}" if preview.types else "", ""),
+        (f"\nexpected answer: {sanitize(preview.expected) or 'none'}\n", ""),
     ]
     parts += [(f"\n{sanitize(problem)}", "$text-error") for problem in preview.problems]
     parts += [(f"\n{sanitize(remark)}", "$text-warning") for remark in preview.remarks]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
@@ -12,30 +10,29 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
+from workbench.analysis.word_diff import diff_words
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
-_WORDS = re.compile(r"\s+|[^\W_]+|[^\s\w]|_")
 
-
-class Answer(NamedTuple):
+class TitledAnswer(NamedTuple):
     """An answer under its pane's title."""
 
     title: str
     text: str
 
 
-class Difference(Dialog[None]):
+class DifferenceView(Dialog[None]):
     """Compares one pane with any other; keys walk through the others."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,d", "dismiss(None)", "leave", id="difference.leave"),
+        Binding("escape,q,d", "dismiss(None)", "close", id="difference.leave"),
         Binding("right,tab,n", "step(1)", "next pane", id="difference.next"),
         Binding("left,shift+tab,p", "step(-1)", "previous pane", id="difference.previous"),
     ]
 
-    def __init__(self, first: Answer, others: Sequence[Answer]) -> None:
+    def __init__(self, first: TitledAnswer, others: Sequence[TitledAnswer]) -> None:
         super().__init__()
         self._first, self._others, self._other = first, tuple(others), 0
 
@@ -43,7 +40,7 @@ class Difference(Dialog[None]):
         with Vertical(classes="dialog -whole"):
             with VerticalScroll():
                 yield Static(id="difference-text")
-            yield Label("left/right other pane   esc leave", classes="muted")
+            yield Label("left/right pane   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._draw()
@@ -55,9 +52,9 @@ class Difference(Dialog[None]):
     def _draw(self) -> None:
         other = self._others[self._other]
         dialog = self.query_one(".dialog")
-        dialog.border_title = plain_line(f"{self._first.title}   against   {other.title}")
+        dialog.border_title = plain_line(f"{self._first.title}   vs   {other.title}")
         left, right = mark_differences(self._first.text, other.text)
-        same = "The two answers are the same.\n\n" if self._first.text == other.text else ""
+        same = "The answers are identical.\n\n" if self._first.text == other.text else ""
         page = Content.assemble(
             same, (f"{sanitize(self._first.title)}\n", "bold $primary"), left,
             "\n\n", (f"{sanitize(other.title)}\n", "bold $primary"), right,
@@ -67,12 +64,11 @@ class Difference(Dialog[None]):
 
 def mark_differences(first: str, second: str) -> tuple[Content, Content]:
     """Both texts with the words that only one of them has marked: [-gone-] and {+new+}."""
-    words = _WORDS.findall(first), _WORDS.findall(second)
     left: list[str | tuple[str, str]] = []
     right: list[str | tuple[str, str]] = []
-    for kind, start, end, other_start, other_end in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
-        ours, theirs = sanitize("".join(words[0][start:end])), sanitize("".join(words[1][other_start:other_end]))
-        if kind == "equal":
+    for change in diff_words(first, second):
+        ours, theirs = sanitize(change.first), sanitize(change.second)
+        if change.equal:
             left.append(ours)
             right.append(theirs)
             continue

@@ -1,4 +1,4 @@
-"""EnginesView: a card for each engine, drawn anew twice a second; it knows nothing of where the facts come from."""
+"""EnginesView: a card for each engine, redrawn twice a second."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class EngineCard(Static):
 class EnginesView(Dialog[None]):
     """Read-only. `look` must return at once."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss(None)", "leave", id="engines.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,E", "dismiss(None)", "close", id="engines.leave")]
 
     def __init__(self, look: Callable[[], Sequence[EngineFacts]]) -> None:
         super().__init__()
         self._ask = look
         self._cards: list[EngineCard] = []
-        self._scroll = VerticalScroll(Static("No engine runs. The first answer starts one.", id="engines-none"))
+        self._scroll = VerticalScroll(Static("No engine is running. The first request starts one.", id="engines-none"))
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="engines") as dialog:
             dialog.border_title = "Engines"
-            dialog.border_subtitle = "esc leave"
+            dialog.border_subtitle = "esc close"
             yield self._scroll
 
     def on_mount(self) -> None:

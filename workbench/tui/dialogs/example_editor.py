@@ -12,19 +12,19 @@ from textual.containers import Vertical, VerticalScroll
 from textual.timer import Timer
 
 from workbench.prompting.prompt import Example
-from workbench.tui.widgets.dialog import Dialog
+from workbench.tui.widgets.dialog import FormDialog
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
 _KEEP_SECONDS = 1.0
 
 
-class ExampleEditor(Dialog[Example | None]):
+class ExampleEditor(FormDialog[Example | None]):
     """A text area for each variable, and one for the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "leave", id="example.leave", priority=True),
-        Binding("ctrl+s", "apply", "keep", id="example.apply", priority=True),
+        Binding("escape", "cancel", "close", id="example.leave", priority=True),
+        Binding("ctrl+s", "apply", "save", id="example.apply", priority=True),
     ]
 
     def __init__(self, example: Example, variables: Sequence[str], keep: Callable[[Example], None]) -> None:
@@ -46,7 +46,7 @@ class ExampleEditor(Dialog[Example | None]):
                     yield _area(self._example.variables.get(name, ""), f"variable-{index}")
                 yield Label("answer", classes="field-name")
                 yield _area(self._example.answer, "answer")
-            yield Label("tab next field   ^s keep   esc leave", classes="muted")
+            yield Label("tab next field   ^s save   esc cancel", classes="muted")
 
     @on(TextArea.Changed)
     def _typed(self, event: TextArea.Changed) -> None:

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
-from workbench.evaluation.scorers import Score
 from workbench.sanitize import sanitize
+from workbench.scoring.scorer import Score
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
 
@@ -20,7 +20,7 @@ class Explanation(Dialog[None]):
     """Read-only; any of the leaving keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,e", "dismiss(None)", "leave", id="explanation.leave")
+        Binding("escape,enter,q,e", "dismiss(None)", "close", id="explanation.leave")
     ]
 
     def __init__(self, title: str, expected: str | None, text: str, scores: Sequence[Score]) -> None:
@@ -32,10 +32,10 @@ class Explanation(Dialog[None]):
             dialog.border_title = plain_line(self._title)
             with VerticalScroll():
                 yield Static(self._facts())
-            yield Label("esc leave", classes="muted")
+            yield Label("esc close", classes="muted")
 
     def _facts(self) -> Content:
-        expected = "(the case names none)" if self._expected is None else sanitize(self._expected)
+        expected = "(none)" if self._expected is None else sanitize(self._expected)
         lines: list[str | tuple[str, str]] = [("expected   ", "$foreground 60%"), expected]
         lines += [("\nanswer     ", "$foreground 60%"), sanitize(self._text) or "(empty)"]
         for score in self._scores:

@@ -1,135 +1,219 @@
-"""FilePicker: textual-fspicker's dialog for opening a file, in which the names of files and folders are only text.
+"""FilePicker: a file to open. Typing filters the names, tab completes, a pasted path works, recents are on top.
 
-The library reads the path in its header as markup, and lets some errors of the file system end the app: a folder that
-is gone, a time stamp past the year 9999, a name that is too long or is no pattern.
+Names of files are data: they are shown as they are, and nothing that the file system says ends the app.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from rich.text import Text
-from textual import on, work
+from textual import getters
 from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.worker import get_current_worker
-from textual_fspicker import FileOpen, Filters
-from textual_fspicker.base_dialog import Dialog as Frame
-from textual_fspicker.base_dialog import InputBar
-from textual_fspicker.file_dialog import FileFilter
-from textual_fspicker.parts import CurrentDirectory, DirectoryNavigation
-from textual_fspicker.parts.directory_navigation import DirectoryEntry
-from textual_fspicker.safe_tests import is_dir, is_file
-from textual_fspicker.suggest_path import SuggestPath
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
 
+from workbench import paths
+from workbench.errors import FileError
 from workbench.sanitize import sanitize_line
+from workbench.tui.folder_listing import Entry, complete, filter_entries, fits, is_folder, list_folder, read_typed
 from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import Input
-from workbench.tui.widgets.plain import Button, plain_line
+from workbench.tui.widgets.plain import Label, Option, OptionList, plain, plain_line
+from workbench.units import format_bytes, format_date
+
+_MOST_ROWS = 500
+_MOST_RECENT = 5
 
 
-class FilePicker(FileOpen, Dialog[Path | None]):  # styles come from the first base
-    """Dismissed with the file that a person chose, or None."""
+class FilePicker(Dialog[Path | None]):
+    """Dismissed with the chosen file, or None."""
 
-    ERROR_PERMISSION_ERROR = "This folder cannot be read"
-    ERROR_NO_PATH = "No file can have this name"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "close", id="files.leave"),
+        Binding("up,ctrl+p", "move(-1)", "row above", show=False, priority=True, id="files.up"),
+        Binding("down,ctrl+n", "move(1)", "row below", show=False, priority=True, id="files.down"),
+        Binding("pageup", "move(-10)", "ten rows up", show=False, priority=True, id="files.page_up"),
+        Binding("pagedown", "move(10)", "ten rows down", show=False, priority=True, id="files.page_down"),
+        Binding("tab", "complete", "complete the name", show=False, priority=True, id="files.complete"),
+        Binding("shift+tab", "parent", "parent folder", show=False, priority=True, id="files.parent"),
+    ]
 
-    def __init__(self, folder: Path, title: str, suffixes: Sequence[str]) -> None:
-        """folder: where one starts. suffixes: of the files that are listed at first, such as `.gguf`."""
-        wanted = Filters(
-            (" ".join(f"*{suffix}" for suffix in suffixes), lambda path: path.suffix.lower() in suffixes),
-            ("all", lambda _path: True),
-        )
-        super().__init__(str(folder), title=title, filters=wanted)
-        self._suggest_path = PathSuggester()
+    line = getters.query_one(Input)
+    rows = getters.query_one(OptionList)
+
+    def __init__(self, folder: Path, title: str, suffixes: Sequence[str], recent: Sequence[Path] = ()) -> None:
+        """folder: where one starts. suffixes: of the files that come first, such as `.gguf`. recent: opened before."""
+        super().__init__()
+        self._title, self._suffixes = title, tuple(suffixes)
+        self._recent = tuple(recent[:_MOST_RECENT])
+        self.folder = folder.absolute()
+        """whose entries are listed"""
+        self.shown: list[Entry] = []
+        """the entries as they are listed"""
+        self._listed: str | None = None  # the text that they are listed for
+        self._listed_folder = self.folder
 
     def compose(self) -> ComposeResult:
-        with Frame() as frame:
-            frame.border_title = plain_line(self._title)
-            yield FolderPath()
-            with Horizontal():
-                yield FolderList(self._location)
-            with InputBar():
-                yield Input(suggester=self._suggest_path)
-                if self._filters:
-                    yield FileFilter(self._filters.selections, prompt="File filter", value=0, allow_blank=False)
-                yield Button("Open", id="select")
-                yield Button("Cancel", id="cancel")
+        with Vertical(classes="dialog -tall", id="file-picker") as dialog:
+            dialog.border_title = plain_line(self._title)
+            yield Input(placeholder="type to filter, or paste a path", compact=True)
+            yield Label(id="file-folder", classes="muted")
+            yield OptionList()
+            yield Label(id="file-problem")
+            yield Label("enter open   tab complete   shift+tab parent folder   esc cancel", classes="muted")
 
-    def _set_error(self, message: str = "") -> None:
-        for frame in self.query(Frame):  # none once the dialog was left
-            frame.border_subtitle = plain_line(message)
+    def on_mount(self) -> None:
+        self.line.focus()
+        self._look()
 
-    @on(Input.Submitted)
-    @on(Button.Pressed, "#select")
-    def _refuse(self, event: Input.Submitted | Button.Pressed) -> None:
-        """Keep from the library what is no path; it asks the file system without a net."""
-        typed = self.query_one(Input).value
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show_folder()
+
+    # --- what is listed ------------------------------------------------------------------------------------------
+
+    def on_input_changed(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        self.run_worker(self._list(self.line.value), group="list", exclusive=True)
+
+    async def _list(self, text: str) -> None:
+        """Show what fits the text: in this folder, or in the one that it names."""
         try:
-            (self.query_one(DirectoryNavigation).location / typed).resolve().is_dir()
-        except (OSError, RuntimeError, ValueError):  # too long or out of reach; a loop of links; a null character
-            event.prevent_default().stop()
-            self._set_error(self.ERROR_NO_PATH)
+            typed = await asyncio.to_thread(read_typed, text, self.folder)
+            entries = await asyncio.to_thread(list_folder, typed.folder)
+        except FileError as error:
+            if is_open(self):
+                self._listed = text
+                self._show([], error.message)
+            return
+        if not is_open(self):
+            return
+        self._listed, self._listed_folder = text, typed.folder
+        found = filter_entries(entries, typed.words, self._suffixes)
+        recent = [Entry(path, False) for path in self._recent] if not text.strip() else []
+        problem = "" if found or recent else "No matches." if entries else "This folder is empty."
+        self._show([*recent, *found], problem, len(recent))
 
+    def _show(self, found: list[Entry], problem: str, recent: int = 0) -> None:
+        self.shown = found[:_MOST_ROWS]
+        self.rows.set_options([Option(self._write(entry, at < recent)) for at, entry in enumerate(self.shown)])
+        if self.shown:
+            self.rows.highlighted = 0
+        left = len(found) - len(self.shown)
+        self._show_problem(problem or (f"{left:,} more; type to narrow." if left else ""))
+        self._show_folder()
 
-class FolderPath(CurrentDirectory):
-    """The path in the header: its end, where it is too long."""
+    def _write(self, entry: Entry, recent: bool) -> Content:
+        if recent:
+            return Content.assemble(
+                sanitize_line(entry.path.name),
+                (f"  {sanitize_line(str(entry.path.parent))}  recent", "$foreground 60%"),
+            )
+        if entry.is_folder:
+            return Content.assemble((sanitize_line(entry.name), "$primary"))
+        note = f"  {format_bytes(entry.size)}  {_write_date(entry.modified)}"
+        tone = "" if fits(entry.path, self._suffixes) else "$foreground 60%"
+        return Content.assemble((sanitize_line(entry.name), tone), (note, "$foreground 60%"))
 
-    def _watch_current_directory(self) -> None:
-        path = Text(sanitize_line(str(self.current_directory or "")))
-        if path.cell_len > self.size.width > 0:
-            while path.cell_len > self.size.width - 1:
+    def _show_folder(self) -> None:
+        """The path of the folder: its end, where it is too long."""
+        path, width = plain_line(str(self._listed_folder)), self.query_one("#file-folder").size.width
+        if path.cell_length > width > 1:
+            while path.cell_length > width - 1:
                 path = path[1:]
-            path = Text("…").append_text(path)
-        self.update(path)
+            path = Content.assemble("…", path)
+        self.query_one("#file-folder", Label).update(path)
 
+    def _show_problem(self, problem: str) -> None:
+        self.query_one("#file-problem", Label).update(plain(problem))
 
-class FolderEntry(DirectoryEntry):
-    """A row of the list: one row, whatever the name holds."""
+    # --- what is chosen ------------------------------------------------------------------------------------------
 
-    @classmethod
-    def _name(cls, location: Path) -> Text:
-        name = super()._name(location)
-        return Text(sanitize_line(name.plain))
+    def action_move(self, rows: int) -> None:
+        if self.rows.highlighted is not None:
+            self.rows.highlighted = max(0, min(self.rows.highlighted + rows, self.rows.option_count - 1))
 
-    @staticmethod
-    def _mtime(location: Path) -> str:
+    def action_complete(self) -> None:
+        """As far as all names that begin so agree; the highlighted one where none does."""
+        self.run_worker(self._complete(self.line.value), group="complete", exclusive=True)
+
+    async def _complete(self, text: str) -> None:
         try:
-            return DirectoryEntry._mtime(location)
-        except (OSError, OverflowError, ValueError):  # gone meanwhile; past the last year that Python writes
-            return ""
+            typed = await asyncio.to_thread(read_typed, text, self.folder)
+            entries = await asyncio.to_thread(list_folder, typed.folder)
+        except FileError:
+            return
+        if not is_open(self) or self.line.value != text:
+            return
+        ending = complete(filter_entries(entries, typed.words, self._suffixes), typed.words) if typed.words else ""
+        if len(ending) <= len(typed.words) and self.rows.highlighted is not None and self.shown:
+            ending = self.shown[self.rows.highlighted].name
+        if ending:
+            begun = "" if typed.folder == self.folder else f"{str(typed.folder).rstrip('/')}/"
+            self.line.value = begun + ending
+            self.line.action_end()
 
+    def action_parent(self) -> None:
+        self._enter(self.folder.parent)
 
-class FolderList(DirectoryNavigation):
-    """What is in the folder."""
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._choose(self.shown[event.option_index])
 
-    @work(exclusive=True, thread=True)
-    def _load(self) -> None:
-        self._entries = []
-        worker, styles, folder = get_current_worker(), self._styles, self._location
-        found: list[DirectoryEntry] = []
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.run_worker(self._submit(event.value), group="submit", exclusive=True)
+
+    async def _submit(self, text: str) -> None:
+        """The file that the text names, else the highlighted row, as it is once the text's rows are there."""
         try:
-            for path in folder.iterdir():
-                if worker.is_cancelled:
-                    return
-                if is_dir(path) or is_file(path):
-                    found.append(FolderEntry(path, styles))
-        except OSError:  # of any kind: gone, no folder, not ours
-            self.post_message(self.PermissionError(self, folder))
-        self.app.call_from_thread(self._take, folder, found)
+            typed = await asyncio.to_thread(read_typed, text, self.folder)
+            names_file, names_folder = await asyncio.to_thread(_look_up, typed.path)
+        except FileError as error:
+            self._show_problem(error.message)
+            return
+        if not is_open(self):
+            return
+        if text.strip() and names_file:
+            self.dismiss(typed.path)
+            return
+        if text.strip() and names_folder:
+            self._enter(typed.folder / typed.words)
+            return
+        if self._listed != text:
+            await self._list(text)
+        if not is_open(self):
+            return
+        if self.shown and self.rows.highlighted is not None:
+            self._choose(self.shown[self.rows.highlighted])
+        elif text.strip():
+            self._show_problem(f"No such file: {typed.path}.")
 
-    def _take(self, folder: Path, found: list[DirectoryEntry]) -> None:
-        if self.is_attached and is_open(self.screen) and folder == self._location:
-            self._entries = found
-            self._repopulate_display()
+    def _choose(self, entry: Entry) -> None:
+        if entry.is_folder:
+            self._enter(entry.path)
+        else:
+            self.dismiss(entry.path)
+
+    def _enter(self, folder: Path) -> None:
+        self.folder, self._recent, self._listed = folder, (), None
+        if self.line.value:
+            self.line.value = ""  # which lists the folder
+        else:
+            self._look()
 
 
-class PathSuggester(SuggestPath):
-    """Completes a path, or does not."""
+def _look_up(path: Path) -> tuple[bool, bool]:
+    """Whether there is such a file, and whether there is such a folder."""
+    return paths.exists(path) and path.is_file(), is_folder(path)
 
-    async def get_suggestion(self, value: str) -> str | None:
-        try:
-            return await super().get_suggestion(value)
-        except (OSError, ValueError):  # a name that is too long; `**` inside a name, which is no pattern
-            return None
+
+def _write_date(seconds: float) -> str:
+    try:
+        return format_date(seconds)
+    except (OSError, OverflowError, ValueError):  # past the last year that Python writes
+        return ""

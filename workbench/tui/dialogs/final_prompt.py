@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
-from workbench.engines.engine import Tokenized
+from workbench.inference.types import ShownPicture, Tokenized
+from workbench.prompting.context_fit import PictureCount
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
@@ -18,11 +19,11 @@ _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
 
 
 class FinalPrompt(Dialog[str | None]):
-    """Shows the prompt; dismissed with the text when a person wants it copied."""
+    """Dismissed with the text to copy, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "leave", id="final.leave"),
-        Binding("t,ctrl+t", "turn", "text/tokens/ids", id="final.turn"),
+        Binding("escape,q", "dismiss(None)", "close", id="final.leave"),
+        Binding("t,ctrl+t", "next_view", "text/tokens/ids", id="final.view"),
         Binding("y", "copy", "copy", id="final.copy"),
     ]
     _VIEWS = ("tokens", "text", "ids")
@@ -34,16 +35,16 @@ class FinalPrompt(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
             dialog.border_title = plain_line(f"{self._title} · {len(self._prompt.ids)} tokens")
-            if self._prompt.notes:
-                yield Label(Content("\n".join(self._prompt.notes)), id="final-notes")
+            if notes := [*map(_describe, self._prompt.pictures), *self._prompt.notes]:
+                yield Label(Content("\n".join(map(sanitize, notes))), id="final-notes")
             with VerticalScroll():
                 yield Static(id="final-text")
-            yield Label("t tokens, text, ids   y copy   esc leave", classes="muted")
+            yield Label("t tokens/text/ids   y copy   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._draw()
 
-    def action_turn(self) -> None:
+    def action_next_view(self) -> None:
         self._view = (self._view + 1) % len(self._VIEWS)
         self._draw()
 
@@ -59,9 +60,10 @@ class FinalPrompt(Dialog[str | None]):
 
     def _tokens(self) -> Content:
         """Neighbouring tokens on different grounds; a line end stays visible inside its token."""
+        shown = zip(self._prompt.ids, self._prompt.pieces, strict=True)
         parts = [
-            (sanitize(piece).replace("\n", "↵\n") or "␀", f"on {_SHADES[index % len(_SHADES)]}")
-            for index, piece in enumerate(self._prompt.pieces)
+            (sanitize(piece).replace("\n", "↵\n") or ("▣" if token < 0 else "␀"), f"on {_SHADES[index % len(_SHADES)]}")
+            for index, (token, piece) in enumerate(shown)
         ]
         return Content.assemble(*parts)
 
@@ -70,3 +72,8 @@ class FinalPrompt(Dialog[str | None]):
         for index, (token, piece) in enumerate(zip(self._prompt.ids, self._prompt.pieces, strict=True)):
             rows += [(f"{index:>6}  ", "$foreground 60%"), f"{token:>7}  {sanitize(piece)!r}\n"]
         return Content.assemble(*rows)
+
+
+def _describe(one: ShownPicture) -> str:
+    """A picture in a line: ▣ stands for each of its positions."""
+    return f"▣ {PictureCount(one.name, one.width, one.height, one.tokens).text}"

@@ -1,57 +1,67 @@
-"""Help: what the screen is for, and every key with its binding id. Dismissed with nothing."""
+"""Help: what the screen is for, and its keys in words, filtered by what is typed. Dismissed with nothing to do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
+from textual import getters
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 
-from workbench.tui.widgets.dialog import Dialog
-from workbench.tui.widgets.plain import Label, Static
+from workbench.sanitize import sanitize
+from workbench.tui.widgets.editing import Input
+from workbench.tui.widgets.picker import Picker, PickerRow
+from workbench.tui.widgets.plain import Label, OptionList, Static
+
+_TALL = 30
+"""rows of a screen with room for what it is about above its keys"""
+_FRAME = 39  # cells that group, keys, border, padding and scroll bar take
 
 
 class KeyRow(NamedTuple):
     """One binding as help shows it."""
 
     keys: str
-    description: str
+    words: str
     id: str
+    group: str
 
 
-class Help(Dialog[None]):
-    """A scrolling page."""
+class Help(Picker):
+    """A list of keys; under it the id by which the settings change the highlighted one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", "leave", id="help.leave")]
+    footnote = getters.query_one("#keys-id", Label)
 
-    def __init__(self, text: str, groups: Sequence[tuple[str, Sequence[KeyRow]]], settings: str) -> None:
+    def __init__(self, about: str, rows: Sequence[KeyRow], settings: str) -> None:
         """settings: the path of the file in which keys can be changed."""
-        super().__init__()
-        self._text, self._groups, self._settings = text, groups, settings
+        self._rows = {row.id: row for row in rows}
+        self._about, self._settings = about, settings
+        self._width = 0  # of the screen that the rows are drawn for
+        found = [PickerRow(row.id, row.words, f"{row.group} {row.keys}") for row in self._rows.values()]
+        super().__init__("Keys", found, "No keys here.")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = "Help"
-            with VerticalScroll():
-                yield Static(self._page())
-            yield Label("up/down scroll   esc leave", classes="muted")
+            dialog.border_title = "Keys"
+            if self._about and self.app.size.height >= _TALL:
+                yield Static(self._about.strip(), id="keys-about")
+            yield Input(placeholder="type to search", compact=True)
+            yield OptionList()
+            yield Label(id="keys-id", classes="muted")
+            yield Label("up/down move   esc close", classes="muted")
 
-    def _page(self) -> Content:
-        parts: list[str | tuple[str, str]] = [self._text, "\n"]
-        for title, rows in self._groups:
-            parts.append((f"\n{title}\n", "bold $primary"))
-            for row in rows:
-                parts += [
-                    (f"  {row.keys:<16}", "$accent"),
-                    f"{row.description:<34}",
-                    (f"{row.id}\n", "$foreground 60%"),
-                ]
-        parts += [
-            "\nThe last column is a key's id. To move it, write into ",
-            (self._settings, "$accent"),
-            '\n\n  [keymap]\n  "bench.run" = "f5"\n',
-        ]
-        return Content.assemble(*parts)
+    def write_row(self, choice: PickerRow) -> Content:
+        row = self._rows[choice.id]
+        self._width = self.app.size.width
+        words = Content(sanitize(row.words)).truncate(max(self._width * 96 // 100 - _FRAME, 10), ellipsis=True)
+        return Content.assemble((f"{row.group:<14}", "$foreground 60%"), (f"{row.keys:<12}", "$accent"), " ", words)
+
+    def on_resize(self) -> None:
+        if self.is_mounted and self.app.size.width != self._width:
+            self.refill()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option.id:
+            self.footnote.update(f'[keymap] "{event.option.id}" = "…" in {self._settings} changes this key')

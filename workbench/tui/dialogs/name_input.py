@@ -16,7 +16,7 @@ from workbench.tui.widgets.plain import Label, plain_line
 class NameInput(Dialog[str | None]):
     """One input with a title and a line that explains it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "leave", id="name.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "close", id="name.leave")]
 
     def __init__(self, title: str, explanation: str, value: str = "") -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class NameInput(Dialog[str | None]):
             dialog.border_title = plain_line(self._title)
             yield Label(self._explanation, classes="muted")
             yield Input(self._value, compact=True)
-            yield Label("enter keeps it, escape leaves", classes="muted")
+            yield Label("enter save   esc cancel", classes="muted")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or None)

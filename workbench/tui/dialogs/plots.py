@@ -39,8 +39,8 @@ class Chart(NamedTuple):
 
 _CHARTS = (
     Chart("score with its 95% interval", "variant"),
-    Chart("score against seconds an answer (median)", "seconds"),
-    Chart("score against tokens read and written", "tokens"),
+    Chart("score vs median latency", "seconds"),
+    Chart("score vs prompt + completion tokens", "tokens"),
 )
 
 
@@ -48,7 +48,7 @@ class Plots(Dialog[None]):
     """Left and right turn to the next chart."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,p", "dismiss(None)", "leave", id="plots.leave"),
+        Binding("escape,q,p", "dismiss(None)", "close", id="plots.leave"),
         Binding("right,tab,n", "step(1)", "next chart", id="plots.next", priority=True),
         Binding("left,shift+tab", "step(-1)", "previous chart", id="plots.previous", priority=True),
     ]
@@ -61,7 +61,7 @@ class Plots(Dialog[None]):
         with Vertical(classes="dialog -whole"):
             yield PlotWidget(allow_pan_and_zoom=False)
             yield Static(self._legend(), id="plots-legend")
-            yield Label("left/right next chart   esc leave", classes="muted")
+            yield Label("left/right chart   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._draw()
@@ -72,8 +72,8 @@ class Plots(Dialog[None]):
 
     def _legend(self) -> Content:
         parts: list[str | tuple[str, str]] = []
-        for place, dot in enumerate(self._dots):
-            parts += [(_MARKERS[place % 8], f"bold ${_COLOURS[place % len(_COLOURS)]}"), f" {sanitize(dot.name)}   "]
+        for index, dot in enumerate(self._dots):
+            parts += [(_MARKERS[index % 8], f"bold ${_COLOURS[index % len(_COLOURS)]}"), f" {sanitize(dot.name)}   "]
         return Content.assemble(*parts)
 
     def _draw(self) -> None:
@@ -81,17 +81,17 @@ class Plots(Dialog[None]):
         self.query_one(".dialog").border_title = plain_line(f"{self._metric}: {chart.title}")
         plot = self.query_one(PlotWidget)
         plot.clear()
-        places = [self._place(number, dot) for number, dot in enumerate(self._dots)]
-        for number, (dot, x) in enumerate(zip(self._dots, places, strict=True)):
+        xs = [self._x_of(number, dot) for number, dot in enumerate(self._dots)]
+        for number, (dot, x) in enumerate(zip(self._dots, xs, strict=True)):
             colour = self.app.theme_variables[_COLOURS[number % len(_COLOURS)]]
             draw_estimate(plot, x, dot.score, dot.low, dot.high, _MARKERS[number % 8], f"bold {colour}")
         names = [escape_label(dot.name[:14]) for dot in self._dots]
         plot.set_x_formatter(CategoricalAxisFormatter(names) if self._at == 0 else NumericAxisFormatter())
-        widest = max(places, default=1.0)
+        widest = max(xs, default=1.0)
         plot.set_xlimits(*((0.5, len(self._dots) + 0.5) if self._at == 0 else (0.0, (widest or 1.0) * 1.1)))
         plot.set_ylimits(*find_limits(value for dot in self._dots for value in (dot.score, dot.low, dot.high)))
         plot.set_xlabel(chart.label)
         plot.set_ylabel(escape_label(self._metric))
 
-    def _place(self, number: int, dot: Dot) -> float:
+    def _x_of(self, number: int, dot: Dot) -> float:
         return (float(number + 1), dot.seconds, dot.tokens)[self._at]

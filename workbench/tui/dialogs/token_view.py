@@ -1,4 +1,4 @@
-"""TokenView: an answer token by token, coloured by how probable the model found each, with what else it considered."""
+"""TokenView: an answer token by token, coloured by probability, with the top logprobs at each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
-from workbench.engines.engine import TokenChoice
+from workbench.inference.types import TokenLogprob
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
@@ -21,16 +21,16 @@ _BAR_CELLS = 30
 
 
 class TokenView(Dialog[None]):
-    """Left and right walk over the tokens; below stand the alternatives at the cursor."""
+    """Left and right move over the tokens; below are the top logprobs at the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,k", "dismiss(None)", "leave", id="tokens.leave"),
+        Binding("escape,q,k", "dismiss(None)", "close", id="tokens.leave"),
         Binding("right,l", "step(1)", "next", id="tokens.next"),
         Binding("left,h", "step(-1)", "previous", id="tokens.previous"),
-        Binding("tab,down", "doubt", "next doubt", id="tokens.doubt", priority=True),
+        Binding("tab,down", "doubt", "next uncertain", id="tokens.doubt", priority=True),
     ]
 
-    def __init__(self, title: str, tokens: Sequence[TokenChoice]) -> None:
+    def __init__(self, title: str, tokens: Sequence[TokenLogprob]) -> None:
         super().__init__()
         self._title, self._tokens, self._cursor = title, tuple(tokens), 0
 
@@ -40,7 +40,7 @@ class TokenView(Dialog[None]):
             with VerticalScroll(can_focus=False):
                 yield Static(id="tokens-text")
             yield Static(id="tokens-guesses")
-            yield Label("left/right token   tab next doubtful one   esc leave", classes="muted")
+            yield Label("left/right token   tab next uncertain token   esc close", classes="muted")
 
     def on_mount(self) -> None:
         self._draw()
@@ -52,40 +52,40 @@ class TokenView(Dialog[None]):
     def action_doubt(self) -> None:
         """To the next token that the model was not sure of, from the start again after the last."""
         order = [*range(self._cursor + 1, len(self._tokens)), *range(self._cursor + 1)]
-        doubtful = [place for place in order if math.exp(self._tokens[place].logprob) < _SURE]
+        doubtful = [index for index in order if math.exp(self._tokens[index].logprob) < _SURE]
         self._cursor = doubtful[0] if doubtful else self._cursor
         self._draw()
 
     def _draw(self) -> None:
         self.query_one("#tokens-text", Static).update(self._text())
-        self.query_one("#tokens-guesses", Static).update(self._guesses())
+        self.query_one("#tokens-guesses", Static).update(self._top_logprobs())
 
     def _text(self) -> Content:
         parts = [
-            (_spell(token.text), f"{_colour(token.logprob)}{' reverse bold' if place == self._cursor else ''}")
-            for place, token in enumerate(self._tokens)
+            (_show_token(token.text), f"{_colour(token.logprob)}{' reverse bold' if index == self._cursor else ''}")
+            for index, token in enumerate(self._tokens)
         ]
         return Content.assemble(*parts)
 
-    def _guesses(self) -> Content:
+    def _top_logprobs(self) -> Content:
         token = self._tokens[self._cursor]
         rows: list[str | tuple[str, str]] = [
             (f"token {self._cursor + 1} of {len(self._tokens)}   ", "$foreground 60%"),
-            f"{_spell(token.text)!r}  {math.exp(token.logprob):.1%}\n",
+            f"{_show_token(token.text)!r}  {math.exp(token.logprob):.1%}\n",
         ]
-        for guess in token.guesses:
-            probability = math.exp(guess.logprob)
-            mark = "▸" if guess.text == token.text else " "
+        for entry in token.top_logprobs:
+            probability = math.exp(entry.logprob)
+            mark = "▸" if entry.text == token.text else " "
             bar = f"{'█' * round(probability * _BAR_CELLS):<{_BAR_CELLS}}"
             rows += [
-                f"{mark} {_spell(guess.text)!r:<18}",
+                f"{mark} {_show_token(entry.text)!r:<18}",
                 (bar, "$primary"),
                 f" {probability:6.1%}\n",
             ]
         return Content.assemble(*rows)
 
 
-def _spell(text: str) -> str:
+def _show_token(text: str) -> str:
     return sanitize(text).replace("\n", "↵")
 
 

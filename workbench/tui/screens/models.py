@@ -1,14 +1,13 @@
 """ModelsScreen: the models and adapters on this machine, what is in them, what fits, and what is loaded.
 
-Headers are read in the background, one at a time, as one walks over them. Dismissed with what the pane shall run on.
+Headers are read in the background, one at a time, as the selection moves.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Collection, Sequence
-from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import msgspec
 import psutil
@@ -17,71 +16,70 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import ModelChoice
-from workbench.evaluation.session import Session
-from workbench.hosting.pool import Pool
+from workbench.inference.pool import Pool
+from workbench.inference.remote.found_server import FoundServer
 from workbench.models.reference import Adapter, Model, resolve_model
+from workbench.runs.bench import ModelChoice
+from workbench.runs.session import Session
 from workbench.sanitize import sanitize
-from workbench.tui.details import describe_adapter, describe_model
-from workbench.tui.dialogs.picker import Choice, Picker
-from workbench.tui.figures import show_bytes
+from workbench.tui.keys import KeyedScreen
+from workbench.tui.model_text import describe_adapter, describe_model, describe_server_card
+from workbench.tui.ui import ModelPick
 from workbench.tui.widgets.dialog import is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.filtered_list import FilteredList
+from workbench.tui.widgets.key_footer import KeyFooter
+from workbench.tui.widgets.picker import Picker, PickerRow
 from workbench.tui.widgets.plain import Option, OptionList, Static
+from workbench.units import format_bytes
 
 REFRESH_SECONDS = 1.0
 
 _PRECISIONS = (
-    Choice("/", "as suits this machine", "the checkpoint's own, where the device computes in it"),
-    Choice("float32/", "float32", "exact, and the largest"),
-    Choice("bfloat16/", "bfloat16", "half the memory; quick where the processor or card computes in it"),
-    Choice("float16/", "float16", "half the memory; numbers beyond 65,504 overflow"),
-    Choice("/8bit", "8 bit", "a quarter of float32, by bitsandbytes"),
-    Choice("/4bit", "4 bit", "an eighth of float32, by bitsandbytes; answers change a little"),
+    PickerRow("/", "auto", "the checkpoint's own, if the device supports it"),
+    PickerRow("float32/", "float32", "exact, and the largest"),
+    PickerRow("bfloat16/", "bfloat16", "half the memory; fast where the hardware supports it"),
+    PickerRow("float16/", "float16", "half the memory; values beyond 65,504 overflow"),
+    PickerRow("/8bit", "8 bit", "a quarter of float32, by bitsandbytes"),
+    PickerRow("/4bit", "4 bit", "an eighth of float32, by bitsandbytes; answers change a little"),
 )
 """What a model can be opened in; the id is dtype/quantization."""
 
 
-def list_precisions() -> list[Choice]:
+def list_precisions() -> list[PickerRow]:
     """What a model can be opened in; what needs a library that is not there says so."""
     there = importlib.util.find_spec("bitsandbytes") is not None
-    missing = "needs bitsandbytes, which is not installed: pip install bitsandbytes"
+    missing = "bitsandbytes is not installed: pip install bitsandbytes"
     return [one._replace(note=missing) if one.id.endswith("bit") and not there else one for one in _PRECISIONS]
 
 
-class Taken(NamedTuple):
-    """What a person chose for the pane."""
-
-    kind: Literal["model", "adapter"]
-    name: str
-
-
-class ModelsScreen(Screen[Taken | None]):
-    """Two lists on the left, the details of what one stands on at the right."""
+class ModelsScreen(KeyedScreen[ModelPick | None]):
+    """Two lists on the left, details on the right. Dismissed with what the pane should use, or None."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
     HELP_TEXT: ClassVar[str] = """\
-Every model and adapter that was found, with what its header says. The bar compares what a model needs with the memory
-that is free; an adapter is checked against the model of the pane you came from. Enter takes what you stand on for that
-pane. Nothing is loaded before it is needed: f7 loads ahead, f8 frees the memory. A Hugging Face model can be opened in
-another precision, which the bench remembers: p.
+Every model and adapter that was found, with what its header says. The bar compares a model's memory estimate with the
+free memory; an adapter is checked against the pane's model. Enter uses the selected one in the pane. Models load when
+they are first needed: f7 loads one now, f8 unloads it. p changes the precision of a Hugging Face model, which is kept
+in the bench. Model servers on this machine are found in the background; i probes a server's model and shows its
+capability card: which sampling fields act, what is ignored, its context, and whether each adapter changes the answer.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="models.back"),
         Binding("p", "precision", "precision", id="models.precision"),
+        Binding("i", "card", "card", id="models.card"),
         Binding("f7", "load", "load", id="models.load", priority=True),
         Binding("f8", "unload", "unload", id="models.unload", priority=True),
     ]
 
-    def __init__(self, session: Session, pool: Pool, base: Model | None, laid: Sequence[Adapter]) -> None:
-        """base: what the pane runs on now; adapters are checked against it. laid: the pane's own."""
+    def __init__(self, session: Session, pool: Pool, base: Model | None, applied: Sequence[Adapter]) -> None:
+        """base: what the pane runs on now; adapters are checked against it. applied: the pane's adapters."""
         super().__init__(id="models")
-        self._session, self._pool, self._base, self._laid = session, pool, base, tuple(laid)
+        self._session, self._pool, self._base, self._applied = session, pool, base, tuple(applied)
+        self._servers: tuple[FoundServer, ...] = ()
+        self._known = session.adapters
         self.bases = FilteredList("bases", "Models")
         self.adapters = FilteredList("adapters", "Adapters")
 
@@ -94,36 +92,73 @@ another precision, which the bench remembers: p.
                 yield self.adapters
             with VerticalScroll(id="models-details"):
                 yield Static(id="models-text")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._fill("")
         self.bases.focus()
         self.set_interval(REFRESH_SECONDS, self._show_residents)
         if self._base is not None:
-            self.bases.stand_on(self._base.name)
+            self.bases.select(self._base.name)
+        self._find_servers()
+
+    @work(thread=True, group="servers", exclusive=True)
+    def _find_servers(self) -> None:
+        """Look for servers on this machine; their models join the list when they are known."""
+        from workbench.inference.remote.discovery import find_servers
+
+        self.app.call_from_thread(self._show_servers, find_servers())
+
+    def _show_servers(self, found: Sequence[FoundServer]) -> None:
+        if not is_open(self) or not found:
+            return
+        self._servers = tuple(found)
+        chosen = self.bases.highlighted_id
+        self._fill(self.query_one("#models-search", Input).value)
+        if chosen:
+            self.bases.select(chosen)
+
+    def _list_served(self) -> list[Model]:
+        return [model for server in self._servers for model in server.list_models()]
 
     def _title(self) -> Content:
         free, total = psutil.virtual_memory().available, psutil.virtual_memory().total
         loaded = [
-            f"{sanitize(resident.model.name)} {resident.state} {show_bytes(resident.memory_bytes)}"
-            for resident in self._pool.residents()
+            f"{sanitize(resident.model.name)} {resident.state}"
+            + (" on a server" if resident.model.remote else f" {format_bytes(resident.memory_bytes)}")
+            for resident in self._pool.loaded_models()
         ]
-        left = Content.assemble((" models and adapters  ", "bold $primary"), "  ".join(loaded) or "nothing is loaded")
-        return Content.assemble(left, (f"   {show_bytes(free)} of {show_bytes(total)} free", "$foreground 60%"))
+        left = Content.assemble((" models and adapters  ", "bold $primary"), "  ".join(loaded) or "nothing loaded")
+        return Content.assemble(left, (f"   {format_bytes(free)} of {format_bytes(total)} free", "$foreground 60%"))
 
     def _show_residents(self) -> None:
         if not is_open(self):
             return
         self.query_one("#models-title", Static).update(self._title(), layout=False)
+        if self._session.adapters is not self._known:  # one was trained meanwhile
+            self._fill_adapters(self.query_one("#models-search", Input).value)
 
     def _fill(self, query: str) -> None:
-        loaded = {resident.model.path for resident in self._pool.residents() if resident.state == "ready"}
-        found = [(model.name, model.path in loaded) for model in self._session.models]
+        loaded = {resident.model.identity for resident in self._pool.loaded_models() if resident.state == "ready"}
+        found = [(model.name, model.identity in loaded) for model in self._session.models]
         names = {name for name, _ in found}
         own = [name for name in self._session.bench.models if name not in names]
-        self.bases.fill([*((name, self._is_loaded(name, loaded)) for name in own), *found], query)
-        self.adapters.fill([(adapter.name, False) for adapter in self._session.adapters], query)
+        served = [(model.name, model.identity in loaded) for model in self._list_served() if model.name not in names]
+        self.bases.fill([*((name, self._is_loaded(name, loaded)) for name in own), *found, *served], query)
+        self._fill_adapters(query)
+
+    def _list_adapters(self) -> list[str]:
+        """Those that the pane's model can have: of this machine, or of the model's own server."""
+        if self._base is None or self._base.remote is None:
+            return [adapter.name for adapter in self._session.adapters]
+        card = self._pool.card(self._base)
+        urls = self._base.remote.urls
+        own = [name for server in self._servers if server.address in urls for name in server.adapters]
+        return [one.name for one in card.model.adapters] if card else own
+
+    def _fill_adapters(self, query: str) -> None:
+        self._known = self._session.adapters
+        self.adapters.fill([(name, False) for name in self._list_adapters()], query)
 
     @on(Input.Changed, "#models-search")
     def _searched(self, event: Input.Changed) -> None:
@@ -145,15 +180,17 @@ another precision, which the bench remembers: p.
 
     @work(thread=True, group="details", exclusive=True)
     def _describe(self, adapter: bool, option: Option) -> None:
-        """Read the header of what one stands on; big ones take a moment."""
+        """Read the header of the selected file; a large one takes a moment."""
         name, most = option.id or "", self._session.settings.max_context_tokens
         if adapter:
-            found = next((one for one in self._session.adapters if one.name == name), None)
+            remote = self._base is not None and self._base.remote is not None
+            known = [Adapter(name, format="remote")] if remote else self._session.adapters
+            found = next((one for one in known if one.name == name), None)
             models = self._session.models
-            text = describe_adapter(found, self._base, self._laid, most, models) if found else Content("")
+            text = describe_adapter(found, self._base, self._applied, most, models) if found else Content("")
         else:
             model = self._find(name)
-            text = describe_model(model, self._pool, self._laid, most) if model else Content("")
+            text = describe_model(model, self._pool, self._applied, most) if model else Content("")
         self.app.call_from_thread(self._show_details, text)
 
     def _show_details(self, text: Content) -> None:
@@ -163,26 +200,45 @@ another precision, which the bench remembers: p.
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         kind: Literal["model", "adapter"] = "adapter" if event.option_list is self.adapters else "model"
-        self.dismiss(Taken(kind, event.option.id or ""))
+        self.dismiss(ModelPick(kind, event.option.id or ""))
+
+    @work(thread=True, group="details", exclusive=True)
+    def action_card(self) -> None:
+        """Probe the selected server's model, and show what it does."""
+        from workbench.inference.server_probe import probe_server
+
+        model = self._selected()
+        if model is None or model.remote is None:
+            self.app.call_from_thread(self.notify, "Only a server's model has a capability card.", timeout=4)
+            return
+
+        def show(step: str) -> None:
+            self.app.call_from_thread(self._show_details, Content.assemble((sanitize(step), "$foreground 60%")))
+
+        try:
+            text = describe_server_card(model, probe_server(self._pool, model, (), show))
+        except WorkbenchError as error:
+            text = Content.assemble((f"{sanitize(error.message)}\n\n", "$text-error"), sanitize(error.hint))
+        self.app.call_from_thread(self._show_details, text)
 
     def action_load(self) -> None:
-        model = self._standing_on()
+        model = self._selected()
         if model is not None:
             self._pool.load(model)
 
     def action_unload(self) -> None:
-        model = self._standing_on()
+        model = self._selected()
         if model is not None:
             self._pool.unload(model)
 
     @work(group="precision", exclusive=True)
     async def action_precision(self) -> None:
-        """Choose what the model one stands on is computed in, and how it is packed; the bench remembers it."""
-        model = self._standing_on()
+        """Choose dtype and quantization of the selected model, kept in the bench."""
+        model = self._selected()
         if model is None:
             return
         if model.format != "hf":
-            self.notify("Only a Hugging Face folder can be opened in another precision.", timeout=4)
+            self.notify("Only Hugging Face models can change precision.", timeout=4)
             return
         current = f"{model.dtype}/{model.quantization}"
         chosen = await self.app.push_screen_wait(
@@ -194,12 +250,12 @@ another precision, which the bench remembers: p.
         dtype, _, packing = chosen.id.partition("/")
         wanted = {"dtype": dtype, "quantization": packing}
         choice = msgspec.convert({**msgspec.structs.asdict(known), **wanted}, ModelChoice)
-        self._pool.unload(model)  # in the old precision nobody asks for it any more
+        self._pool.unload(model)  # nothing uses it in the old precision
         self._session.remember_model(model.name, choice)
         if self.bases.highlighted is not None:
             self._describe(False, self.bases.get_option_at_index(self.bases.highlighted))
 
-    def _standing_on(self) -> Model | None:
+    def _selected(self) -> Model | None:
         index = self.bases.highlighted
         return self._find(self.bases.get_option_at_index(index).id or "") if index is not None else None
 
@@ -209,6 +265,6 @@ another precision, which the bench remembers: p.
         except WorkbenchError:
             return None
 
-    def _is_loaded(self, name: str, loaded: Collection[Path]) -> bool:
+    def _is_loaded(self, name: str, loaded: Collection[Model]) -> bool:
         model = self._find(name)
-        return model is not None and model.path in loaded
+        return model is not None and model.identity in loaded

@@ -1,7 +1,4 @@
-"""TrainingScreen: a recipe on the left, what comes of it on the right.
-
-The job is a process of its own that outlives this screen. Flows that open dialogs are in actions/training.py.
-"""
+"""TrainingScreen: a recipe on the left, its dry run or its job on the right. The job outlives this screen."""
 
 from __future__ import annotations
 
@@ -9,62 +6,59 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer
 
 from workbench.sanitize import sanitize
 from workbench.training.recipe import Recipe
 from workbench.tui.actions import training as actions
-from workbench.tui.footer_order import order_bindings
-from workbench.tui.trainings import Trainings
+from workbench.tui.auto_values import describe_data, of_job
+from workbench.tui.keys import KeyedScreen
+from workbench.tui.screen_ui import ScreenUi
+from workbench.tui.training_jobs import TrainingJobs
 from workbench.tui.widgets.dialog import is_open
-from workbench.tui.widgets.job_view import JobView
+from workbench.tui.widgets.job_view import JobView, find_start
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.plain import Static
 from workbench.tui.widgets.recipe_form import RecipeForm
 
-LOOKS_PER_SECOND = 2
+POLLS_PER_SECOND = 2
 
 
-class TrainingScreen(Screen[str | None]):
-    """Dismissed with the adapter that a person wants in a pane, or None."""
+class TrainingScreen(KeyedScreen[str | None]):
+    """Dismissed with the adapter to open in a pane, or None."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
     HELP_TEXT: ClassVar[str] = """\
-A recipe says what is trained on what, and how; the defaults suit a small model and a few hundred rows. Before it starts
-you see what it means: rows, tokens, steps, and rows exactly as the model will read them, with what it learns marked.
-Then the loss and the score on validation cases move as it learns. Leave whenever you like: the job goes on.
+A recipe describes a training; its defaults suit a small model and a few hundred rows. The dry run shows what it would
+do: rows, tokens, steps, and rows exactly as the model sees them, with the trained tokens highlighted. While it trains,
+loss and validation score are plotted. You can leave at any time: the job continues.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="training.back"),
         Binding("ctrl+r,f5", "do('begin')", "train", id="training.start", priority=True),
         Binding("ctrl+t", "do('try_out')", "dry run", id="training.dry_run", priority=True),
-        Binding("ctrl+p", "do('pause')", "pause", id="training.pause", priority=True),
-        Binding("ctrl+x", "do('stop')", "stop and keep", id="training.stop", priority=True),
-        Binding("ctrl+g", "do('resume')", "resume", id="training.resume", priority=True),
+        Binding("f2", "toggle_form", "form", id="training.form", priority=True),
+        Binding("f6", "do('pause_or_resume')", "pause/resume", id="training.pause", priority=True),
+        Binding("f7", "do('stop')", "stop", id="training.stop", priority=True),
         Binding("ctrl+o", "do('choose_job')", "jobs", id="training.jobs", priority=True),
-        Binding("ctrl+s", "do('save_recipe_as')", "save recipe", id="training.save", priority=True),
-        Binding("ctrl+d", "do('open_pane')", "as a pane", id="training.pane", priority=True),
-        Binding("ctrl+e", "do('export')", "export GGUF", id="training.export", priority=True),
+        Binding("ctrl+s", "do('save_recipe_as')", "save", id="training.save", priority=True),
+        Binding("f4", "do('open_pane')", "open", id="training.pane", priority=True),
+        Binding("f9", "do('export')", "export", id="training.export", priority=True),
         Binding("ctrl+l", "do('show_log')", "log", id="training.log", priority=True),
+        Binding("f11", "do('show_samples')", "samples", id="training.samples", priority=True),
         Binding("f8", "do('search')", "sweep", id="training.sweep", priority=True),
         Binding("f10", "do('judge')", "verdict", id="training.verdict", priority=True),
         Binding("f12", "do('registry')", "adapters", id="training.registry", priority=True),
-        Binding("f2", "turn_form", "form", id="training.form", priority=True, show=False),
     ]
 
-    def __init__(self, trainings: Trainings, recipe: Recipe) -> None:
+    def __init__(self, jobs: TrainingJobs, recipe: Recipe) -> None:
         super().__init__(id="training")
-        self.trainings = trainings
-        self._shown = trainings.state
-        self.form, self.view = RecipeForm(recipe), JobView(id="job-view")
-
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """The keys that work now, in the footer's order."""
-        return order_bindings(self, super().active_bindings)
+        self.jobs = jobs
+        self.ui = ScreenUi(self)
+        self._shown = jobs.state
+        self.form, self.view = RecipeForm(recipe, jobs.list_bases()), JobView(id="job-view")
 
     @property
     def recipe(self) -> Recipe:
@@ -77,26 +71,30 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
             with VerticalScroll(id="dry-run"):
                 yield Static(id="dry-run-text")
             yield self.view
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
-        self.set_interval(1 / LOOKS_PER_SECOND, self._look)
-        self.show_job(self.trainings.job is not None)
-        if self.trainings.job is None:
-            actions.try_out(self)
+        self.set_interval(1 / POLLS_PER_SECOND, self._poll)
+        self.show_job(self.jobs.job is not None)
+        if self.jobs.job is None:
+            self.ui.start(actions.try_out(self, self.ui))
 
     def show_job(self, shown: bool) -> None:
-        """Turn the right side to the job, or to what the recipe means."""
+        """Show the job on the right, or the dry run."""
         self.set_class(shown, "-job")
         self._show_title()
         if shown:
-            self._shown = self.trainings.state
-            self.view.show(self.trainings.events, self.trainings.alive)
+            self._shown = self.jobs.state
+            self.view.show(self.jobs.events, self.jobs.alive)
+            began = find_start(self.jobs.events)
+            if began is not None and self.jobs.job is not None and self.jobs.job.recipe == self.recipe:
+                data = describe_data(self.recipe, began.rows, began.validation_rows)
+                self.form.show_auto(of_job(self.recipe, began), data)
 
     def _show_title(self) -> None:
-        job = self.trainings.job
+        job = self.jobs.job
         what = f"job {job.id}" if job is not None and self.has_class("-job") else "recipe"
-        left = Content.assemble((" training  ", "bold $primary"), what, ("   learns from ", "$foreground 60%"))
+        left = Content.assemble((" training  ", "bold $primary"), what, ("   on ", "$foreground 60%"))
         self.query_one("#training-title", Static).update(
             Content.assemble(
                 left, self.recipe.bench or self.recipe.prompt, (f", base {self.recipe.base}", "$foreground 60%")
@@ -106,26 +104,30 @@ Then the loss and the score on validation cases move as it learns. Leave wheneve
     def show_dry_run(self, text: Content) -> None:
         self.query_one("#dry-run-text", Static).update(text)
 
-    def say(self, text: str) -> None:
-        """A few words where the dry run will stand."""
+    def show_note(self, text: str) -> None:
+        """A short text in place of the dry run."""
         self.show_dry_run(Content(sanitize(text)))
 
-    def _look(self) -> None:
-        """Show what is new, whoever read it: the bench behind this screen looks at the same job."""
+    def _poll(self) -> None:
+        """Show what is new, whoever read it: the bench behind this screen polls the same job."""
         if not is_open(self):
             return
-        self.trainings.look()
-        if self.trainings.state != self._shown and self.has_class("-job"):
+        self.jobs.poll()
+        if self.jobs.state != self._shown and self.has_class("-job"):
             self.show_job(True)
 
-    @on(RecipeForm.Edited)
+    @on(RecipeForm.RecipeEdited)
     def _edited(self) -> None:
         self.show_job(False)
-        self.show_dry_run(Content("The recipe has changed. ctrl+t shows what it means, ctrl+r trains."))
+        self.show_dry_run(Content("The recipe has changed. ctrl+t does a dry run, ctrl+r trains."))
 
     def action_do(self, name: str) -> None:
-        """A flow, by its name."""
-        getattr(actions, name)(self)
+        """An action, by its name."""
+        self.ui.start(getattr(actions, name)(self, self.ui))
 
-    def action_turn_form(self) -> None:
-        self.form.toggle_class("-hidden")
+    def action_toggle_form(self) -> None:
+        """Hide the form, or show it; a job has a narrow screen to itself until then."""
+        if self.has_class("-narrow") and self.has_class("-job"):
+            self.toggle_class("-form")
+        else:
+            self.form.toggle_class("-hidden")

@@ -1,12 +1,10 @@
-"""VoteScreen: two answers to one case, side by side, whose they are unknown; one key decides.
-
-Knows nothing of how pairs are chosen or counted (evaluation/votes.py). Reading and writing happen on a thread.
-"""
+"""VoteScreen: two answers to one case, side by side, without names; one key votes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -14,38 +12,42 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer
 
+from workbench.analysis.preferences import write_preferences
+from workbench.analysis.votes import Ballot, Choice, Rating, Votes
 from workbench.errors import WorkbenchError
-from workbench.evaluation.votes import Ballot, Choice, Rating, Votes
 from workbench.sanitize import sanitize
-from workbench.tui.actions.flow import say
+from workbench.tui.keys import KeyedScreen
+from workbench.tui.screen_ui import ScreenUi
 from workbench.tui.widgets.dialog import is_open
+from workbench.tui.widgets.key_footer import KeyFooter
 from workbench.tui.widgets.plain import Static, plain_line
+from workbench.units import format_plural
 
 
-class VoteScreen(Screen[None]):
+class VoteScreen(KeyedScreen[None]):
     """One ballot after the other."""
 
     HELP_TEXT: ClassVar[str] = """\
-Two answers to the same case, in a random order, without names. Say which is better; the votes become ratings with
-intervals (r shows them, and so the names), and pairs of a preferred and a rejected answer for preference training:
-`workbench votes` exports them. Pairs that were never judged come first, and only where the answers differ.
+Two answers to the same case, in random order, without names. Vote for the better one. Votes become ratings with
+intervals (r shows them, and with them the names), and preference pairs for training: p writes them to a file.
+Pairs without a vote come first, and only where the answers differ.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="vote.back"),
-        Binding("1,left", "cast('left')", "left is better", id="vote.left", priority=True),
-        Binding("2,right", "cast('right')", "right is better", id="vote.right", priority=True),
-        Binding("0,space,equals_sign", "cast('tie')", "equally good", id="vote.tie", priority=True),
+        Binding("1,left", "cast('left')", "left", id="vote.left", priority=True),
+        Binding("2,right", "cast('right')", "right", id="vote.right", priority=True),
+        Binding("0,space,equals_sign", "cast('tie')", "tie", id="vote.tie", priority=True),
         Binding("u", "undo", "undo", id="vote.undo"),
-        Binding("x", "turn_expected", "expected", id="vote.expected"),
-        Binding("r", "turn_ratings", "ratings", id="vote.ratings"),
+        Binding("x", "toggle_expected", "expected", id="vote.expected"),
+        Binding("r", "toggle_ratings", "ratings", id="vote.ratings"),
+        Binding("p", "export_pairs", "pairs", id="vote.pairs"),
     ]
 
     def __init__(self, votes: Votes, rate: Callable[[], Future[tuple[Rating, ...]]]) -> None:
         """rate: asks for the ratings, which take libraries that are slow to load."""
         super().__init__(id="votes")
+        self.ui = ScreenUi(self)
         self._votes, self._rate = votes, rate
         self.ballot: Ballot | None = None
         self._busy = False
@@ -62,7 +64,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
                     with VerticalScroll():
                         yield Static(id=f"vote-{side}")
         yield Static(id="vote-ratings")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._work("next")
@@ -83,7 +85,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
 
     def _fail(self, error: WorkbenchError) -> None:
         self._busy = False
-        say(self, error)
+        self.ui.show_error(error)
 
     def _show(self, ballot: Ballot | None, count: int) -> None:
         if not is_open(self):
@@ -99,7 +101,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         title = Content.assemble((" blind vote  ", "bold $primary"), f"{self._count} votes so far")
         self.query_one("#vote-title", Static).update(title)
         if ballot is None:
-            done = "Every pair of different answers has been judged. r shows the ratings, u takes the last vote back."
+            done = "Every pair has a vote. r shows the ratings, u undoes the last vote."
             self.query_one("#vote-case", Static).update(done)
         else:
             self.query_one("#vote-case", Static).update(self._case(ballot))
@@ -112,7 +114,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         for name, value in ballot.variables.items():
             parts += [(f"\n{sanitize(name)}  ", "$foreground 60%"), sanitize(value)]
         if self._expected_shown:
-            parts += [("\nexpected  ", "$foreground 60%"), sanitize(ballot.expected or "(the case names none)")]
+            parts += [("\nexpected  ", "$foreground 60%"), sanitize(ballot.expected or "(none)")]
         return Content.assemble(*parts)
 
     def action_cast(self, choice: Choice) -> None:
@@ -125,11 +127,23 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
             self._busy = True
             self._work("undo")
 
-    def action_turn_expected(self) -> None:
+    def action_toggle_expected(self) -> None:
         self._expected_shown = not self._expected_shown
         self._draw()
 
-    def action_turn_ratings(self) -> None:
+    @work(thread=True, group="pairs", exclusive=True)
+    def action_export_pairs(self) -> None:
+        """Write the votes so far as preference pairs, into the folder that the program was started in."""
+        try:
+            written = write_preferences(self._votes, Path.cwd())
+        except WorkbenchError as error:
+            self.app.call_from_thread(self.ui.show_error, error)
+            return
+        ties = f"; left out: {format_plural(written.ties, 'tie')}" if written.ties else ""
+        text = f"{written.path}\nA recipe learns from it: preference: {{path: {written.path.name}}}"
+        self.app.call_from_thread(self.ui.toast, text, title=f"{format_plural(written.pairs, 'pair')}{ties}", timeout=8)
+
+    def action_toggle_ratings(self) -> None:
         if self.query_one("#vote-ratings").toggle_class("-shown").has_class("-shown"):
             self._ask_ratings()
 
@@ -138,7 +152,7 @@ intervals (r shows them, and so the names), and pairs of a preferred and a rejec
         try:
             ratings = self._rate().result()
         except WorkbenchError as error:
-            self.app.call_from_thread(say, self, error)
+            self.app.call_from_thread(self.ui.show_error, error)
             return
         self.app.call_from_thread(self._show_ratings, ratings)
 

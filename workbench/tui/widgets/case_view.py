@@ -1,6 +1,6 @@
 """CaseView: the current case, each variable in a field of its own, and the expected answer.
 
-A person may type over any of it; what becomes of that is the session's to decide.
+Each field can be edited; the session decides what becomes of the edits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
 
-from workbench.evaluation.bench import Dataset
+from workbench.datasets.spec import Dataset
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
 
@@ -33,6 +33,8 @@ class ShownCase(NamedTuple):
 
 class CaseField(TextArea):
     """One variable of the case; of a very long one the beginning, which cannot be edited."""
+
+    keeps_letters = True
 
     def __init__(self, variable: str, text: str) -> None:
         self._whole = text if len(text) > LONGEST else None
@@ -64,14 +66,14 @@ class CaseField(TextArea):
 def _shorten(text: str) -> str:
     if len(text) <= LONGEST:
         return text
-    return f"{text[:LONGEST]}…\n({len(text):,} characters; the first {LONGEST:,} are shown and cannot be edited here)"
+    return f"{text[:LONGEST]}…\n({len(text):,} characters; the first {LONGEST:,} are shown, read-only)"
 
 
 class CaseView(VerticalScroll, can_focus=False):
     """The fields of one case. They belong to the case they were loaded for, whichever is the current one meanwhile."""
 
-    class Edited(Message):
-        """A person typed into a field; `take_edits` says what."""
+    class CaseEdited(Message):
+        """A field was edited; `take_edits` returns what was typed."""
 
     def __init__(self) -> None:
         super().__init__(id="case")
@@ -83,7 +85,7 @@ class CaseView(VerticalScroll, can_focus=False):
         yield from ()
 
     async def load(self, read: Callable[[], ShownCase]) -> None:
-        """Show the case that `read` gives once the one before is shown; fields are made anew only for other variables.
+        """Show the case that `read` gives once the one before is shown; fields are recreated only for other variables.
 
         What was typed before has to be taken first, see `take_edits`.
         """
@@ -102,6 +104,10 @@ class CaseView(VerticalScroll, can_focus=False):
             await self.mount_all([widget for row in rows for widget in row])
             self._case, self._fields = case, fields
 
+    def read_columns(self) -> dict[str, str]:
+        """The variables of the case as they are shown, without the expected answer."""
+        return {name: field.value for name, field in self._fields.items() if name != EXPECTED}
+
     def take_edits(self) -> tuple[ShownCase, dict[str, str]] | None:
         """The case that is shown, with what was typed into its fields since; None where nothing was."""
         case = self._case
@@ -117,4 +123,4 @@ class CaseView(VerticalScroll, can_focus=False):
         event.stop()
         case, field = self._case, event.text_area
         if case is not None and isinstance(field, CaseField) and case.values.get(field.variable) != field.value:
-            self.post_message(self.Edited())
+            self.post_message(self.CaseEdited())

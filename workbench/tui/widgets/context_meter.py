@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from workbench.prompting.budget import Budget
+from workbench.prompting.context_fit import Budget
 from workbench.tui.widgets.plain import Static
 
 _PARTS = (
-    ("system", "sys", "$primary"),
-    ("examples", "ex", "$secondary"),
-    ("input", "in", "$accent"),
-    ("output", "out", "$border"),
+    ("system", "sys", "$primary", "█"),
+    ("examples", "ex", "$secondary", "▓"),
+    ("input", "in", "$accent", "▒"),
+    ("output", "out", "$border", "░"),
 )
+"""a field of the budget, its short name, its colour, and its pattern where colours are few"""
 
 
 class ContextMeter(Static):
@@ -43,23 +44,27 @@ class ContextMeter(Static):
     def _draw(self) -> None:
         budget = self._budget
         if budget is None:
-            waits = "counted once the prompt can be read" if self._problem else "counted once the model is loaded"
+            waits = "waiting for a valid prompt" if self._problem else "waiting for the model"
             self.update(Content.assemble((f"context  {waits}", "$foreground 60%")))
+            return
+        if not budget.counted or not budget.limit:
+            reason = "the server does not tell " + ("its size" if budget.counted else "how many tokens a prompt has")
+            self.update(Content.assemble((f"context  {reason}", "$foreground 60%")))
             return
         figure = f" {budget.used}/{budget.limit}"
         if budget.over:
-            figure += " too long"
+            figure += " over"
         width = max(self.content_size.width - len("context ▕▏") - len(figure), 4)
-        cells = _share([getattr(budget, part) for part, _, _ in _PARTS], budget.limit, width)
-        bar = [("█" * count, colour) for count, (_, _, colour) in zip(cells, _PARTS, strict=True)]
-        rest = " " * (width - sum(cells))
+        cells = _share([getattr(budget, part) for part, *_ in _PARTS], budget.limit, width)
+        few = getattr(self.app, "few_colors", False)
+        bar: list[tuple[str, str]] = []
         legend: list[tuple[str, str]] = []
         roomy = self.content_size.width >= 56
-        for part, short, colour in _PARTS:
-            legend += [
-                ("■ ", colour),
-                (f"{part if roomy else short} {getattr(budget, part)}  ", "$foreground 60%"),
-            ]
+        for count, (part, short, colour, pattern) in zip(cells, _PARTS, strict=True):
+            bar.append((pattern * count, "") if few else ("█" * count, colour))
+            legend.append((f"{pattern} ", "") if few else ("■ ", colour))
+            legend.append((f"{part if roomy else short} {getattr(budget, part)}  ", "$foreground 60%"))
+        rest = " " * (width - sum(cells))
         self.update(
             Content.assemble(
                 "context ▕", *bar, rest, "▏", (figure, "$text-error" if budget.over else ""), "\n", *legend

@@ -1,7 +1,4 @@
-"""EditColumn: what one edits, one below the other: the prompt, its examples, the case, and what it all costs.
-
-Shows what it is given and holds what is typed; what becomes of that, the screen's session decides.
-"""
+"""EditColumn: the left side of the bench: the prompt, its examples, the case, its passages, and the context meter."""
 
 from __future__ import annotations
 
@@ -9,12 +6,14 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.bench import Variant
-from workbench.prompting.budget import Budget
-from workbench.prompting.prompt import Prompt
+from workbench.prompting.context_fit import Budget
+from workbench.runs.bench import Variant
+from workbench.runs.step_edits import EditTarget
 from workbench.tui.widgets.case_view import CaseView
 from workbench.tui.widgets.context_meter import ContextMeter
 from workbench.tui.widgets.example_list import ExampleList
+from workbench.tui.widgets.find_bar import FindBar
+from workbench.tui.widgets.passage_list import PassageList
 from workbench.tui.widgets.plain import plain_line
 from workbench.tui.widgets.prompt_editor import PromptEditor
 
@@ -26,24 +25,35 @@ class EditColumn(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="edit")
-        self.editor, self.examples, self.case, self.meter = PromptEditor(), ExampleList(), CaseView(), ContextMeter()
+        self.examples, self.case, self.meter = ExampleList(), CaseView(), ContextMeter()
+        self.passages = PassageList()
+        self.editor = PromptEditor(self.case.read_columns)
+        self.find_bar = FindBar(self.editor)
         self._percent = 0
 
     def compose(self) -> ComposeResult:
         yield self.editor
+        yield self.find_bar
         yield self.examples
         yield self.case
+        yield self.passages
         yield self.meter
 
-    def show_prompt(self, prompt: Prompt, variant: Variant) -> None:
-        """The prompt of a variant, ready to be edited; the cursor stays when the text is already there.
+    def on_prompt_editor_find_requested(self) -> None:
+        self.find_bar.open()
+
+    def show_prompt(self, target: EditTarget, variant: Variant) -> None:
+        """A text of a variant's prompt, ready to be edited; the cursor stays when the text is already there.
 
         What was typed before has to be taken first, see PromptEditor.is_edited.
         """
+        prompt = target.prompt
         self.editor.read_only = False
-        self.editor.load_prompt(variant.prompt, prompt.body)
+        self.editor.load_prompt(target.name, prompt.body, has_roles=prompt.mode == "chat")
         self.editor.show_problem("")
-        self.examples.load(variant.prompt, prompt.examples, variant.examples_off)
+        own = target.name == variant.prompt  # a variant switches off examples of its own prompt alone
+        self.examples.load(variant.prompt, prompt.examples if own else (), variant.examples_off, prompt.nearest)
+        self.set_class(variant.retrieve is not None and not prompt.examples, "-no-examples")
 
     def show_unreadable(self, name: str, error: WorkbenchError) -> None:
         """A prompt that cannot be opened, and why."""
@@ -57,7 +67,8 @@ class EditColumn(Vertical):
         """What the prompt takes of the context; None when that is not known, with the reason in the editor."""
         self.editor.show_problem(problem)
         self.meter.show(budget, problem)
-        self.examples.show_costs(budget.per_example if budget else {}, budget.dropped if budget else ())
+        costs, dropped = (budget.per_example, budget.dropped) if budget else ({}, ())
+        self.examples.show_costs(costs, dropped, budget.examples if budget else 0)
 
     def widen(self, step: int) -> None:
         """Move the line between this column and the panes, in percent of the screen."""

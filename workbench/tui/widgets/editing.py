@@ -7,22 +7,27 @@ what a model is sent, stays what it was, down to its line endings.
 from __future__ import annotations
 
 import re
+from typing import Any, ClassVar
 
 import textual.widgets
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual._wrap import compute_wrap_offsets
+from textual.binding import BindingType
 from textual.document._document import Document, EditResult, Location, Newline
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._syntax_aware_document import SyntaxAwareDocument
 from textual.document._wrapped_document import WrappedDocument
+from textual.events import Key, Paste
 from textual.expand_tabs import expand_tabs_inline, get_tab_widths
 from textual.strip import Strip
 
 from workbench.sanitize import can_reveal, reveal
+from workbench.tui.widgets.text_keys import AREA_KEYS, LINE_KEYS
 
 _WIDEST = 8  # cells of `⟨U+202E⟩`
+_MOST_STEPS = 200
 _TAB = 4  # as Textual's Input draws one
 _SPLIT: dict[str, re.Pattern[str]] = {
     "\n": re.compile("\n"),
@@ -76,7 +81,7 @@ class RevealingWrap(WrappedDocument):
 
     def wrap_range(self, start: Location, old_end: Location, new_end: Location) -> None:
         if self._width and any(map(can_reveal, self.document.lines)):
-            self.wrap(self._width)  # rare enough to be done anew
+            self.wrap(self._width)  # rare enough to wrap everything again
         else:
             super().wrap_range(start, old_end, new_end)
 
@@ -96,14 +101,33 @@ class RevealingWrap(WrappedDocument):
         """Where a line breaks: never inside a stand-in, so that a row may need the room of one more."""
         if not can_reveal(line):
             return compute_wrap_offsets(line, self._width, self._tab_width)
-        places = [index for index, char in enumerate(line) for _cell in reveal(char)]
+        indices = [index for index, char in enumerate(line) for _cell in reveal(char)]
         width = max(self._width - _WIDEST + 1, 1)
-        found = [places[offset] for offset in compute_wrap_offsets(reveal(line), width, self._tab_width)]
+        found = [indices[offset] for offset in compute_wrap_offsets(reveal(line), width, self._tab_width)]
         return [offset for offset in dict.fromkeys(found) if offset]
 
 
-class TextArea(textual.widgets.TextArea):
-    """An editor of several lines."""
+class TextArea(textual.widgets.TextArea, inherit_bindings=False):
+    """An editor of several lines. Its keys are text_keys.py's, without Textual's f6 and f7."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*AREA_KEYS]
+    keeps_letters: ClassVar[bool] = False
+    """whether a letter that is pressed here starts nothing, even while the text cannot be edited"""
+
+    async def _on_key(self, event: Key) -> None:
+        _keep_alt(event)
+        if self.keeps_letters and self.read_only and event.is_printable:
+            event.prevent_default().stop()
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        printable = character is not None and character.isprintable()
+        return (self.keeps_letters and printable) or super().check_consume_key(key, character)
+
+    def action_document_start(self) -> None:
+        self.move_cursor((0, 0))
+
+    def action_document_end(self) -> None:
+        self.move_cursor(self.document.end)
 
     def _set_document(self, text: str, language: str | None) -> None:
         super()._set_document(text, language)  # finds the language and the query that colours it
@@ -130,8 +154,50 @@ class TextArea(textual.widgets.TextArea):
         return reveal_strip(super().render_line(y))
 
 
-class Input(textual.widgets.Input):
+class Input(textual.widgets.Input, inherit_bindings=False):
     """An editor of one line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*LINE_KEYS]
+    _stepping = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._done: list[str] = []
+        self._undone: list[str] = []
+        super().__init__(*arguments, **options)
+
+    async def _on_key(self, event: Key) -> None:
+        _keep_alt(event)
+
+    def watch_value(self, old: str, _new: str) -> None:
+        """What a person changes can be undone; the app changes a field that has not the cursor."""
+        if self.has_focus and not self._stepping:
+            self._done.append(old)
+            del self._done[:-_MOST_STEPS]
+            self._undone.clear()
+
+    def action_undo(self) -> None:
+        self._step(self._done, self._undone)
+
+    def action_redo(self) -> None:
+        self._step(self._undone, self._done)
+
+    def _step(self, steps: list[str], others: list[str]) -> None:
+        if steps:
+            others.append(self.value)
+            self._stepping = True
+            self.value = steps.pop()
+            self._stepping = False
+            self.cursor_position = len(self.value)
+
+    def _on_paste(self, event: Paste) -> None:
+        """The first line, and how many are left out."""
+        lines = [line for line in event.text.splitlines() if line]
+        if len(lines) > 1:
+            text = f"{len(lines) - 1} more are left out: this field holds one line."
+            self.notify(text, title="Pasted the first line", severity="warning")
+        if lines:
+            super()._on_paste(Paste(lines[0]))
+        event.prevent_default().stop()
 
     @property
     def _value(self) -> Text:
@@ -139,6 +205,12 @@ class Input(textual.widgets.Input):
 
     def _position_to_cell(self, position: int) -> int:
         return Text(expand_tabs_inline(reveal(self.value[:position]), _TAB)).cell_len
+
+
+def _keep_alt(event: Key) -> None:
+    """Keep a letter with alt from being typed, as Textual 8.2.8 does; its binding acts. It calls the other handlers."""
+    if event.key.startswith("alt+"):
+        event.prevent_default()
 
 
 class _Revealed(Text):
@@ -149,12 +221,12 @@ class _Revealed(Text):
         self._value = value
 
     def stylize(self, style: str | Style, start: int = 0, end: int | None = None) -> None:
-        super().stylize(style, self._place(start), None if end is None else self._place(end))
+        super().stylize(style, self._shown_index(start), None if end is None else self._shown_index(end))
 
     def stylize_before(self, style: str | Style, start: int = 0, end: int | None = None) -> None:
-        super().stylize_before(style, self._place(start), None if end is None else self._place(end))
+        super().stylize_before(style, self._shown_index(start), None if end is None else self._shown_index(end))
 
-    def _place(self, index: int) -> int:
+    def _shown_index(self, index: int) -> int:
         return len(reveal(self._value[:index])) + max(index - len(self._value), 0)
 
 

@@ -1,6 +1,6 @@
 """A value with its interval as a mark in a plot, and the limits that show every mark.
 
-Knows nothing of what the values are. An interval need not be as long on both sides, and may be missing (NaN).
+An interval need not be symmetric, and may be missing (NaN).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""ExampleList: the few-shot examples of the chosen pane, each with its switch and its cost in tokens.
-
-Shows and asks; which examples a variant leaves out is the session's to keep.
-"""
+"""ExampleList: the few-shot examples of the chosen pane, each with its switch and its cost in tokens."""
 
 from __future__ import annotations
 
@@ -13,31 +10,32 @@ from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Offset, Region
 from textual.message import Message
 
 from workbench.prompting.prompt import Example
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.plain import Option, OptionList, plain_line
 
-Wish = Literal["toggle", "edit", "add", "remove", "toggle_all"]
+ExampleCommand = Literal["toggle", "edit", "add", "remove", "toggle_all"]
 
 
 class ExampleList(OptionList):
     """A list of check boxes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "ask('toggle')", "on/off", id="examples.toggle"),
+        Binding("space", "ask('toggle')", "toggle", id="examples.toggle"),
         Binding("enter", "ask('edit')", "edit", id="examples.edit"),
         Binding("a", "ask('add')", "add", id="examples.add"),
         Binding("delete,backspace", "ask('remove')", "remove", id="examples.remove"),
-        Binding("t", "ask('toggle_all')", "all on/off", id="examples.all"),
+        Binding("t", "ask('toggle_all')", "toggle all", id="examples.all"),
     ]
 
     @dataclass
-    class Asked(Message):
-        """A person asked for something that concerns an example of a prompt; its id is empty when the list is."""
+    class ExampleRequested(Message):
+        """A key was pressed on an example of a prompt; its id is empty when the list is."""
 
-        wish: Wish
+        command: ExampleCommand
         prompt: str
         example: str
 
@@ -46,29 +44,39 @@ class ExampleList(OptionList):
         self._prompt = ""
         self._examples: tuple[Example, ...] = ()
         self._off: frozenset[str] = frozenset()
+        self._nearest = 0
+        self._total = 0
         self._costs: Mapping[str, int] = {}
         self._dropped: frozenset[str] = frozenset()
 
-    def load(self, prompt: str, examples: Sequence[Example], off: Collection[str]) -> None:
-        """Show the examples of a prompt, those in `off` unchecked."""
+    def load(self, prompt: str, examples: Sequence[Example], off: Collection[str], nearest: int = 0) -> None:
+        """Show the examples of a prompt, those in `off` unchecked. nearest: how many of them a case is sent; 0: all."""
         self._prompt, self._examples, self._off = prompt, tuple(examples), frozenset(off)
+        self._nearest = nearest
         self._refill()
 
-    def show_costs(self, costs: Mapping[str, int], dropped: Collection[str] = ()) -> None:
-        """Show what each example costs, in tokens, and which are left out to fit the context."""
-        if (costs, frozenset(dropped)) != (self._costs, self._dropped):
-            self._costs, self._dropped = costs, frozenset(dropped)
+    def show_costs(self, costs: Mapping[str, int], dropped: Collection[str] = (), total: int = 0) -> None:
+        """Show what each example costs, in tokens, and which are left out to fit the context. total: of those sent."""
+        if (costs, frozenset(dropped), total) != (self._costs, self._dropped, self._total):
+            self._costs, self._dropped, self._total = costs, frozenset(dropped), total
             self._refill()
 
-    def action_ask(self, wish: Wish) -> None:
+    def find_rows(self, view: Region) -> list[tuple[int, Offset]]:
+        """The examples in the part of the screen that shows the list: index and offset of each."""
+        region = self.scrollable_content_region
+        top, left = region.y - self.scroll_offset.y, region.x
+        offsets = [(index, Offset(left, top + index)) for index in range(len(self._examples))]
+        return [(index, offset) for index, offset in offsets if view.intersection(region).contains_point(offset)]
+
+    def action_ask(self, command: ExampleCommand) -> None:
         index = self.highlighted
         example = self._examples[index].id if index is not None and index < len(self._examples) else ""
-        self.post_message(self.Asked(wish, self._prompt, example))
+        self.post_message(self.ExampleRequested(command, self._prompt, example))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click: the switch, not the editor."""
         event.stop()
-        self.post_message(self.Asked("toggle", self._prompt, str(event.option.id)))
+        self.post_message(self.ExampleRequested("toggle", self._prompt, str(event.option.id)))
 
     def on_resize(self, _event: events.Resize) -> None:
         self._refill()
@@ -77,13 +85,13 @@ class ExampleList(OptionList):
         kept = self.highlighted
         width = max(self.scrollable_content_region.width - 2, 12)
         on = [example for example in self._examples if example.id not in self._off | self._dropped]
-        cost = sum(self._costs.get(example.id, 0) for example in on)
+        cost = self._total if self._nearest else sum(self._costs.get(example.id, 0) for example in on)
+        sent = f"nearest {min(self._nearest, len(on))} of {len(on)}"
+        sent = sent if self._nearest else f"{len(on)} of {len(self._examples)}"
         tokens = f" · {cost} tokens" if cost else ""
-        self.border_title = plain_line(
-            f"Examples  {len(on)} of {len(self._examples)}{tokens}" if self._examples else "Examples"
-        )
+        self.border_title = plain_line(f"Examples  {sent}{tokens}" if self._examples else "Examples")
         rows = [Option(self._row(example, width), id=example.id) for example in self._examples]
-        empty = [Option(Content("none yet: press a to add one"), disabled=True)]
+        empty = [Option(Content("No examples. Press a to add one."), disabled=True)]
         self.set_options(rows or empty)
         if rows:
             self.highlighted = min(kept or 0, len(rows) - 1)

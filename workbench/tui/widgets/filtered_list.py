@@ -1,4 +1,4 @@
-"""FilteredList: names one walks over, narrowed by a query; what is in use is marked."""
+"""FilteredList: a list of names that a query narrows; those in use are marked."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ class FilteredList(OptionList):
             Option(Content.assemble(sanitize(name), ("  loaded" if used else "", "$text-success")), id=name)
             for name, used in found
         ]
-        nothing = "Nothing matches." if names else "None found. `workbench models` says where it looked."
+        nothing = "No matches." if names else "None found. `workbench models` lists the folders searched."
         self.set_options(rows or [Option(Content(nothing), disabled=True)])
         if rows:
             self.highlighted = 0
 
-    def stand_on(self, name: str) -> None:
-        """Move to a name, if it is listed."""
+    @property
+    def highlighted_id(self) -> str:
+        """The highlighted name; "" where none is."""
+        index = self.highlighted
+        return (self.get_option_at_index(index).id or "") if index is not None else ""
+
+    def select(self, name: str) -> None:
+        """Highlight a name, if it is listed."""
         for index, option in enumerate(self.options):
             if option.id == name:
                 self.highlighted = index

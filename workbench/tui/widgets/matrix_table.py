@@ -1,7 +1,6 @@
 """MatrixTable: cases down, variants across, a sign and the beginning of the answer in each cell.
 
-Drawn line by line, only what is seen, whatever the number of rows. Knows nothing of runs or stores: whoever owns it
-hands in the lines. What it shows is data, never markup.
+Draws only the visible lines, whatever the number of rows; they come from a callback. What it shows is never markup.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -33,7 +32,7 @@ _EXPECTED = 14
 _LONGEST_PREVIEW = 44
 
 
-class Mark(NamedTuple):
+class CellMark(NamedTuple):
     """One cell: a sign, the beginning of what was answered, and how it is to look."""
 
     sign: str
@@ -41,16 +40,16 @@ class Mark(NamedTuple):
     tone: Tone
 
 
-class Line(NamedTuple):
+class MatrixLine(NamedTuple):
     """One case. preview: the beginning of what was asked."""
 
     number: int
     preview: str
     expected: str
-    marks: tuple[Mark, ...]
+    marks: tuple[CellMark, ...]
 
 
-class Columns(NamedTuple):
+class ColumnLayout(NamedTuple):
     """How the width is shared out. first and shown: which variants are on show."""
 
     preview: int
@@ -60,7 +59,7 @@ class Columns(NamedTuple):
     shown: int
 
 
-def share_width(width: int, variants: int, at: int) -> Columns:
+def share_width(width: int, variants: int, at: int) -> ColumnLayout:
     """Room for the number, the expected answer and as many variants as fit, the one at `at` among them."""
     expected = min(_EXPECTED, max(8, width // 8))
     room = max(width - _NUMBER - expected, NARROWEST)
@@ -71,7 +70,7 @@ def share_width(width: int, variants: int, at: int) -> Columns:
         preview = min(_LONGEST_PREVIEW, (cell - COMFORTABLE) * shown, room // 2)
         cell = (room - preview) // shown
     first = min(max(0, at - shown + 1), variants - shown)
-    return Columns(preview, expected, cell, first, shown)
+    return ColumnLayout(preview, expected, cell, first, shown)
 
 
 class MatrixTable(ScrollView, can_focus=True):
@@ -83,30 +82,30 @@ class MatrixTable(ScrollView, can_focus=True):
         "matrix--good", "matrix--bad", "matrix--part", "matrix--error", "matrix--wait", "matrix--plain",
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1, 0)", show=False, id="matrix.up"),
-        Binding("down,j", "move(1, 0)", show=False, id="matrix.down"),
-        Binding("left,h", "move(0, -1)", show=False, id="matrix.left"),
-        Binding("right,l", "move(0, 1)", show=False, id="matrix.right"),
-        Binding("pageup", "page(-1)", show=False, id="matrix.page_up"),
-        Binding("pagedown", "page(1)", show=False, id="matrix.page_down"),
-        Binding("home,g", "jump(0)", show=False, id="matrix.first"),
-        Binding("end,G", "jump(-1)", show=False, id="matrix.last"),
+        Binding("up,k", "move(-1, 0)", "case above", show=False, id="matrix.up"),
+        Binding("down,j", "move(1, 0)", "case below", show=False, id="matrix.down"),
+        Binding("left,h", "move(0, -1)", "previous variant", show=False, id="matrix.left"),
+        Binding("right,l", "move(0, 1)", "next variant", show=False, id="matrix.right"),
+        Binding("pageup", "page(-1)", "a page up", show=False, id="matrix.page_up"),
+        Binding("pagedown", "page(1)", "a page down", show=False, id="matrix.page_down"),
+        Binding("home,g", "jump(0)", "first case", show=False, id="matrix.first"),
+        Binding("end,G", "jump(-1)", "last case", show=False, id="matrix.last"),
         Binding("enter", "open", "open", id="matrix.open"),
     ]
     row: reactive[int] = reactive(0, repaint=True)
     column: reactive[int] = reactive(0, repaint=True)
 
-    class Opened(Message):
-        """A person wants to see a cell."""
+    class CellOpened(Message):
+        """A cell was opened."""
 
         def __init__(self, row: int, column: int) -> None:
             super().__init__()
             self.row, self.column = row, column
 
     class Moved(Message):
-        """The cursor stands elsewhere."""
+        """The cursor moved."""
 
-    def __init__(self, line_at: Callable[[int], Line | None], id: str | None = None) -> None:
+    def __init__(self, line_at: Callable[[int], MatrixLine | None], id: str | None = None) -> None:
         """line_at: the line at an index, None while it is not known yet."""
         super().__init__(id=id)
         self._line_at = line_at
@@ -127,12 +126,12 @@ class MatrixTable(ScrollView, can_focus=True):
         return self._count
 
     @property
-    def columns(self) -> Columns:
-        """The columns as they are drawn now; what stands below the table lines up with them."""
+    def columns(self) -> ColumnLayout:
+        """The columns as they are drawn now."""
         return share_width(self.scrollable_content_region.width, max(1, len(self._names)), self.column)
 
     @property
-    def line(self) -> Line | None:
+    def line(self) -> MatrixLine | None:
         """The line under the cursor."""
         return self._line_at(self.row) if self._count else None
 
@@ -153,7 +152,7 @@ class MatrixTable(ScrollView, can_focus=True):
 
     def action_open(self) -> None:
         if self._count:
-            self.post_message(self.Opened(self.row, self.column))
+            self.post_message(self.CellOpened(self.row, self.column))
 
     def go_to(self, row: int, column: int) -> None:
         """Put the cursor on a cell and bring it into view."""
@@ -203,16 +202,16 @@ class MatrixTable(ScrollView, can_focus=True):
             return Strip([Segment(f"{'':>{_NUMBER - 2}}  …", self._style("muted"))]).extend_cell_length(width)
         return self._draw_line(line, columns, index == self.row).extend_cell_length(width, self._ground(index))
 
-    def _draw_head(self, columns: Columns) -> Strip:
+    def _draw_head(self, columns: ColumnLayout) -> Strip:
         names = self._names[columns.first : columns.first + columns.shown]
         left = "‹" if columns.first else ""
         right = "›" if columns.first + columns.shown < len(self._names) else ""
         parts = [f"{'case':>{_NUMBER - 2}}  ", _fit("asked", columns.preview), _fit("expected", columns.expected)]
-        parts += [_fit(f"{left if place == 0 else ''}{name}", columns.cell) for place, name in enumerate(names)]
+        parts += [fit_name(f"{left if index == 0 else ''}{name}", columns.cell) for index, name in enumerate(names)]
         parts[-1] += right
         return Strip([Segment("".join(parts), self._style("head"))])
 
-    def _draw_line(self, line: Line, columns: Columns, current: bool) -> Strip:
+    def _draw_line(self, line: MatrixLine, columns: ColumnLayout, current: bool) -> Strip:
         ground = self._style("row") if current else self.rich_style
         muted = ground + Style(color=self._style("muted").color)
         segments = [
@@ -220,9 +219,9 @@ class MatrixTable(ScrollView, can_focus=True):
             Segment(_fit(line.preview, columns.preview), muted),
             Segment(_fit(line.expected, columns.expected), ground),
         ]
-        for place in range(columns.first, columns.first + columns.shown):
-            mark = line.marks[place] if place < len(line.marks) else Mark("·", "", "wait")
-            here = current and place == self.column
+        for index in range(columns.first, columns.first + columns.shown):
+            mark = line.marks[index] if index < len(line.marks) else CellMark("·", "", "wait")
+            here = current and index == self.column
             style = self._style("cursor") if here else ground
             sign = style + Style(color=self._style(mark.tone).color, bold=mark.tone in ("good", "bad", "error"))
             segments += [Segment(f"{mark.sign} ", sign), Segment(_fit(mark.text, columns.cell - 2), style)]
@@ -235,6 +234,13 @@ class MatrixTable(ScrollView, can_focus=True):
         if name not in self._styles:
             self._styles[name] = self.get_component_rich_style(f"matrix--{name}")
         return self._styles[name]
+
+
+def fit_name(text: str, width: int) -> str:
+    """A name in exactly `width` cells, one of them a gap; one that is cut ends in an ellipsis."""
+    flat = sanitize(text)
+    cut = cell_len(flat) > width - 1
+    return _fit(set_cell_size(flat, max(width - 2, 0)) + "…" if cut else flat, width)
 
 
 def _fit(text: str, width: int) -> str:

@@ -7,21 +7,19 @@ from typing import NamedTuple
 from rich.cells import set_cell_size
 from textual.content import Content
 
-from workbench.evaluation.progress import RunProgress
+from workbench.runs.progress import RunProgress
 from workbench.sanitize import sanitize
-from workbench.tui.figures import show_seconds
 from workbench.tui.widgets.plain import Static
+from workbench.units import format_duration
 
 
 class RunTitle(NamedTuple):
-    """What stands above the matrix. rows: those that the filter lets through; looking: the filter in words."""
+    """The title of the matrix."""
 
     bench: str
     run: str
     cases: int
     variants: int
-    rows: int
-    looking: str
     progress: RunProgress | None
     running: bool
 
@@ -48,8 +46,7 @@ class MatrixTitle(Static):
         facts = f"{title.bench} · {title.cases:,} cases × {title.variants}"
         left = Content.assemble((" matrix  ", "bold $primary"), sanitize(facts))
         state = Content.assemble((_state(title), "$foreground 60%"))
-        looking = f"{title.looking} ({title.rows:,})  " if title.looking else ""
-        right = Content.assemble((sanitize(looking), "$accent"), state, " ")
+        right = Content.assemble(state, " ")
         if left.cell_length + right.cell_length >= width:
             left = Content.assemble((" matrix  ", "bold $primary"))
         if left.cell_length + right.cell_length >= width:
@@ -67,11 +64,11 @@ def _state(title: RunTitle) -> str:
     failed = f"  {progress.failed:,} failed" if progress.failed else ""
     cached = f"  {progress.cached:,} cached" if progress.cached else ""
     if not title.running:
-        return f"run {title.run}  {share:.0%}{cached}{failed}" + ("" if share == 1 else "  stopped: ctrl+r goes on")
+        return f"run {title.run}  {share:.0%}{cached}{failed}" + ("" if share == 1 else "  stopped: ctrl+r resumes")
     if progress.state in ("paused", "waiting", "loading", "stopping"):
         what = f"{progress.state} {sanitize(progress.model)}" if progress.state == "loading" else progress.state
         return f"{share:.0%}  {what}{failed}"
-    left = f"  {show_seconds(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+    left = f"  {format_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     return f"{share:.0%}  {progress.rate:.0f} cells/s{left}{failed}"
 
 

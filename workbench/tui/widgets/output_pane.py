@@ -1,6 +1,6 @@
 """OutputPane: one variant's answer, from `loading` to its score.
 
-Fed with engine events by whoever drains its stream; it knows neither engines nor scorers, only what to show.
+Fed with the events of its stream.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 
-from workbench.engines.engine import Chunk, Completion, Event, Failure, Likelihood, Progress, fold
 from workbench.errors import WorkbenchError
-from workbench.evaluation.scorers import Score
-from workbench.sanitize import sanitize
-from workbench.tui.figures import show_completion, show_likelihood, show_progress
+from workbench.inference.types import Admitted, Chunk, Completion, Failure, Likelihood, Progress, fold
+from workbench.runs.cell_step import CellStep, describe_step
+from workbench.sanitize import sanitize_line
+from workbench.scoring.scorer import Score
+from workbench.tui.call_stream import CallBegan, CallEnded, CallEvent, PaneEvent
+from workbench.tui.conversation_text import list_calls, show_message
+from workbench.tui.figures import cut_middle, list_completion, list_progress, show_curve, show_likelihood
+from workbench.tui.pane_facts import PaneFacts
+from workbench.tui.pane_letter import name_pane
+from workbench.tui.widgets.packed_line import PackedLine
 from workbench.tui.widgets.plain import Static, plain_line
 from workbench.tui.widgets.stream_text import StreamText
 
@@ -31,27 +37,31 @@ BUSY: frozenset[PaneState] = frozenset({"loading", "queued", "running"})
 
 
 class OutputPane(Vertical, can_focus=True, can_focus_children=False):
-    """A column: name, model, score badge, streamed answer, figures."""
+    """A column: its name, a line of badges and of what differs from the other panes, the streamed answer, figures."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "ask('run_one')", "run this", id="pane.run"),
+        Binding("enter", "ask('run_one')", "run", id="pane.run"),
         Binding("s", "ask('settings')", "settings", id="pane.settings"),
         Binding("m", "ask('model')", "model", id="pane.model"),
-        Binding("n", "ask('rename')", "rename", id="pane.rename"),
+        Binding("n", "ask('rename')", "rename", id="pane.rename", show=False),
         Binding("e", "ask('explain')", "explain", id="pane.explain"),
         Binding("t", "ask('tokens')", "tokens", id="pane.tokens"),
         Binding("y", "ask('copy')", "copy", id="pane.copy"),
-        Binding("v", "ask('view')", "view whole", id="pane.view", show=False),
+        Binding("v", "ask('view')", "view", id="pane.view", show=False),
         Binding("p", "ask('adapters')", "adapters", id="pane.adapters"),
-        Binding("plus,equals_sign", "ask('scale_up')", "stronger", id="pane.scale_up", show=False),
-        Binding("minus", "ask('scale_down')", "weaker", id="pane.scale_down", show=False),
-        Binding("b", "ask('without_adapters')", "without", id="pane.without", show=False),
-        Binding("d", "ask('difference')", "difference", id="pane.difference"),
-        Binding("w", "ask('expected')", "likelihood of the expected", id="pane.expected", show=False),
-        Binding("a", "ask('add')", "add pane", id="pane.add"),
+        Binding("plus,equals_sign", "ask('scale_up')", "raise adapter scale", id="pane.scale_up", show=False),
+        Binding("minus", "ask('scale_down')", "lower adapter scale", id="pane.scale_down", show=False),
+        Binding("b", "ask('without_adapters')", "duplicate without adapters", id="pane.without", show=False),
+        Binding("d", "ask('difference')", "diff", id="pane.difference"),
+        Binding("w", "ask('expected')", "log-likelihood of the expected answer", id="pane.expected", show=False),
+        Binding("a", "ask('add')", "add", id="pane.add"),
         Binding("x", "ask('close')", "close", id="pane.close"),
+        Binding("z", "ask('zoom')", "zoom", id="pane.zoom", show=False),
+        Binding("less_than_sign", "ask('move_left')", "move left", id="pane.move_left", show=False),
+        Binding("greater_than_sign", "ask('move_right')", "move right", id="pane.move_right", show=False),
         Binding("left,h", "ask('previous')", "previous pane", id="pane.previous", show=False),
         Binding("right,l", "ask('next')", "next pane", id="pane.next", show=False),
+        Binding("u", "unfold", "unfold steps", id="pane.unfold", show=False),
         Binding("up,k", "scroll(-1)", "scroll up", id="pane.up", show=False),
         Binding("down,j", "scroll(1)", "scroll down", id="pane.down", show=False),
         Binding("pageup", "scroll(-10)", "page up", id="pane.page_up", show=False),
@@ -61,15 +71,17 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     state: reactive[PaneState] = reactive("idle")
     mark: reactive[str] = reactive("")
     """how the answer compares with the chosen pane's, such as `≠ A`"""
+    stale: reactive[bool] = reactive(False)
+    """whether the answer is to something else than what would be asked now"""
 
     output = getters.query_one(StreamText)
 
     @dataclass
-    class Asked(Message):
-        """A person asked for something that concerns this pane."""
+    class CommandRequested(Message):
+        """A key of this pane was pressed."""
 
         pane: OutputPane
-        wish: str
+        command: str
 
         @property
         def control(self) -> OutputPane:
@@ -82,7 +94,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         pane: OutputPane
 
     @dataclass
-    class Finished(Message):
+    class AnswerFinished(Message):
         """The answer ended: done, or cancelled with what there was."""
 
         pane: OutputPane
@@ -91,23 +103,35 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def __init__(self) -> None:
         super().__init__()
         self.index = 0
-        """where it stands in the row; it may move while something is awaited, so ask for it anew"""
+        """its position in the row, which may change while something is awaited"""
         self.chunks: list[Chunk] = []
+        self.steps: tuple[CellStep, ...] = ()
+        """the calls that the answer took, where there are several"""
+        self.whole: Completion | None = None
+        """the answer of several calls, with the tokens and times of all"""
+        self.unfolded = False
+        """whether the texts of a chain's steps are shown"""
         self.scores: tuple[Score, ...] = ()
         self.seen = ""
         self.failure: WorkbenchError | None = None
         self.expected: Likelihood | None = None
+        self._shown_name, self._edited = "", False
+        self._facts = PaneFacts()
+        self._scorers: tuple[str, ...] = ()
+        self._meta, self._figures = PackedLine(id="pane-meta"), PackedLine(id="pane-figures")
+        self._scales = PackedLine(id="pane-scales")
+        self._curve: tuple[tuple[float, float | None], ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="pane-what")
-        yield Static(id="pane-badge")
+        yield self._meta
         yield Static(id="pane-expected")
         yield StreamText()
-        yield Static(id="pane-figures")
+        yield self._scales
+        yield self._figures
 
     @property
     def letter(self) -> str:
-        return "ABCDEFGH"[self.index]
+        return name_pane(self.index)
 
     @property
     def tokens_per_second(self) -> float:
@@ -116,25 +140,43 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     @property
     def completion(self) -> Completion:
-        return fold(self.chunks)
+        return self.whole if self.whole is not None else fold(self.chunks)
 
-    def show_variant(self, name: str, prompt: str, model: str, adapters: str = "") -> None:
-        """The name in the border, and lines that say what runs: the prompt, the model, what is laid over it."""
-        self.border_title = plain_line(f"{self.letter}  {name}")
-        self.query_one("#pane-what", Static).update(Content(sanitize(f"{prompt}\n{model}\n{adapters}")))
+    def show_variant(self, name: str, edited: bool, facts: PaneFacts) -> None:
+        """The name in the border, and what tells this pane from the others.
+
+        edited: whether its prompt has unsaved changes.
+        """
+        changed = facts != self._facts
+        self._shown_name, self._edited, self._facts = name, edited, facts
+        self.set_class(bool(facts.adapters), "-adapted")
+        self._show_title()
+        self._show_meta(shrink=changed)
+        self.show_curve(self._curve)
+
+    def _show_title(self) -> None:
+        sign = " ●" if self._edited else ""
+        room = self.outer_size.width - len(f"╭─ A  {sign} ─╮")
+        name = sanitize_line(self._shown_name)
+        self.border_title = plain_line(f"{self.letter}  {cut_middle(name, room) if room > 0 else name}{sign}")
+
+    def on_resize(self) -> None:
+        self._show_title()
 
     def begin(self) -> None:
         """Empty the pane for a new answer."""
-        self.chunks = []
+        self.chunks, self.steps, self.whole = [], (), None
         self.scores, self.seen = (), ""
         self.failure = None
+        self.stale = False
         self.output.clear()
         self.show_expected(None)
-        self._show_figures("")
-        self._show_badge()
+        self.show_curve(())
+        self._show_figures()
+        self._show_meta()
         self.state = "queued"
 
-    def feed(self, events: Sequence[Event]) -> None:
+    def feed(self, events: Sequence[PaneEvent]) -> None:
         """Take what came out of the engine since the last frame."""
         for event in events:
             if isinstance(event, Progress):
@@ -142,12 +184,16 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
                 self._show_progress(event)
             elif isinstance(event, Failure):
                 self.fail(WorkbenchError(event.message, event.hint, event.details))
-            else:
-                self._take(event)
+            elif isinstance(event, Chunk):
+                self._accept(event)
+            elif isinstance(event, CallEvent):
+                self._show_call(event)
+            elif isinstance(event, Admitted) and event.budget.pictures:
+                self.output.append("".join(f"▣ {one.text}\n" for one in event.budget.pictures) + "\n", "note")
         if self.state == "running":
-            self._show_figures(show_progress(self.chunks[-1]) if self.chunks else "")
+            self._show_figures(*(list_progress(self.chunks[-1]) if self.chunks else ()))
 
-    def _take(self, chunk: Chunk) -> None:
+    def _accept(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         if chunk.text:
             self.state = "running"
@@ -159,44 +205,88 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             self.output.clear()
             self.output.append(completion.text, "answer")
         self.state = "cancelled" if chunk.stop_reason == "cancelled" else "done"
-        self._show_figures(show_completion(completion))
+        self._show_figures(*list_completion(completion))
         if not completion.text and not completion.thinking and self.state == "done":
-            self.output.append("(the model ended at once, without a word)", "note")
+            alone = not self.output.text  # no calls stand above it
+            self.output.append("(empty answer: the model stopped at once)" if alone else "\n\n(empty answer)", "note")
         if completion.notes:
             self.output.append("\n\n" + "\n".join(f"Note: {note}" for note in completion.notes), "note")
-        self.post_message(self.Finished(self, completion))
+        self.post_message(self.AnswerFinished(self, completion))
+
+    def _show_call(self, event: CallEvent) -> None:
+        """A call of several: what was said before it, then its text as it streams, then what came of it."""
+        gap = "\n\n" if self.output.text else ""
+        if isinstance(event, CallBegan):
+            lines = [f"── {event.label}", *map(show_message, event.messages)]
+            if gap or event.messages or event.label != "answer":
+                self.output.append(gap + "\n".join(lines) + "\n", "note")
+        elif isinstance(event, CallEnded):
+            if not event.streamed and event.step.completion.text:
+                self.output.append(event.step.completion.text, "answer")
+            lines = [*list_calls(event.step), describe_step(event.step)]
+            self.output.append(("\n" if event.step.completion.text else "") + "\n".join(lines), "note")
+        else:
+            self.steps, self.whole = event.steps, event.completion
+            self._lay_calls()
+
+    def action_unfold(self) -> None:
+        """Show the texts of a chain's steps, or a line for each."""
+        self.unfolded = not self.unfolded
+        if self.whole is not None and self.state == "done":
+            self._lay_calls()
+
+    def _lay_calls(self) -> None:
+        """What several calls came to: of a chain a line for each and the answer; a conversation in full."""
+        if any(step.turn for step in self.steps):
+            return  # it stands there as it was said
+        self.output.clear()
+        for step in self.steps:
+            self.output.append(f"{'▾' if self.unfolded else '▸'} {step.label}  {describe_step(step)}\n", "note")
+            if self.unfolded and step.completion.text:
+                results = "".join(f"{show_message(message)}\n" for message in step.before)
+                self.output.append(results, "note")
+                self.output.append(f"{step.completion.text}\n", "answer")
+                self.output.append("".join(f"{line}\n" for line in list_calls(step)) + "\n", "note")
+        if self.whole is not None and not self.unfolded:
+            self.output.append(f"\n{self.whole.text}", "answer")
 
     def fail(self, error: WorkbenchError) -> None:
         """Show why there is no answer; what had streamed so far stays above it."""
         self.failure = error
+        if not self.chunks:
+            self._show_figures()  # how far the loading came is over
         gap = "\n\n" if self.output.text else ""
         hint = f"\n\n{error.hint}" if error.hint else ""
-        self.output.append(f"{gap}{error.message}{hint}\n\nPress enter here to try again.", "note")
+        self.output.append(f"{gap}{error.message}{hint}\n\nPress enter to retry.", "note")
         self.state = "failed"
 
     def show_scores(self, scores: tuple[Score, ...], seen: str = "") -> None:
         """seen: that what answered has seen the case before, so that the scores are too good."""
         self.scores, self.seen = scores, seen
-        self._show_badge()
+        self._scorers = tuple(score.scorer for score in scores if score.applies)
+        self._show_meta()
 
     def show_expected(self, likelihood: Likelihood | None) -> None:
-        """How probable the model finds the case's expected answer; None takes it away."""
+        """The log-likelihood of the expected answer; None removes it."""
         self.expected = likelihood
         text = show_likelihood(likelihood) if likelihood else ""
         self.query_one("#pane-expected", Static).update(Content(text), layout=False)
+
+    def show_curve(self, curve: Sequence[tuple[float, float | None]], problem: str = "") -> None:
+        """The pane's adapters, and how likely the expected answer is at several scales of the first; or a problem.
+
+        curve: (scale, probability), in order; None is not known yet.
+        """
+        self._curve = tuple(curve)
+        named = [Content.assemble((sanitize_line(text), "$accent")) for text in self._facts.adapters]
+        parts = [problem] if problem else show_curve(self._curve, self._facts.scale)
+        self._scales.show([*named, *(_dim(sanitize_line(part)) for part in parts)])
 
     @property
     def badge(self) -> Content:
         """Sign and value of the first score that applies: `✓ 1.00`; empty without one."""
         score = next((score for score in self.scores if score.applies), None)
-        if score is None:
-            return Content("")
-        sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
-        if score.scale != "unit":
-            sign, colour = "•", "$foreground"  # no share of what could be had: a length, a time
-        elif 0 < score.value < 1:
-            sign, colour = "◐", "$text-warning"
-        return Content.assemble((f"{sign} {score.value:.2f}", colour))
+        return make_badge(score) if score else Content("")
 
     @property
     def sign(self) -> str:
@@ -204,39 +294,63 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         signs = {"loading": "…", "queued": "…", "running": "▸", "failed": "!", "cancelled": "◌"}
         return self.badge.plain[:1] or signs.get(self.state, " ")
 
-    def _show_badge(self) -> None:
+    def _show_meta(self, shrink: bool = False) -> None:
+        facts = self._facts
+        parts = [_dim(sanitize_line(text)) for text in (facts.model, *facts.others)]
+        warnings = [Content.assemble((sanitize_line(text), "$text-warning")) for text in (self.seen, *facts.warnings)]
+        self._meta.show([*self._list_badges(), *warnings, *parts], shrink)
+
+    def _list_badges(self) -> list[Content]:
+        """Every score that applies; while there are none yet, room for those of the answer before: nothing jumps."""
         applied = [score for score in self.scores if score.applies]
-        names = [
-            f"  {score.scorer.replace('_', ' ')}{f' {score.value:.2f}' if place else ''}"
-            for place, score in enumerate(applied)
-        ]
-        warning = (f"  {self.seen}", "$text-warning") if self.seen else ""
-        badge = Content.assemble(self.badge, warning, ("".join(names), "$foreground 60%"))
-        self.query_one("#pane-badge", Static).update(badge, layout=False)
+        if applied:
+            return [Content.assemble(make_badge(one), " ", _dim(one.scorer.replace("_", " "))) for one in applied]
+        waiting = self.state in BUSY or (self.state == "done" and not self.scores)
+        return [_dim(f"· ···· {name.replace('_', ' ')}") for name in self._scorers if waiting]
 
     def _show_progress(self, progress: Progress) -> None:
         loading = progress.state == "loading" and progress.fraction is not None
         self._show_figures(f"loading {progress.fraction:.0%}" if loading else "")
 
-    def _show_figures(self, text: str) -> None:
-        self.query_one("#pane-figures", Static).update(Content(text), layout=False)
+    def _show_figures(self, *figures: str) -> None:
+        self._figures.show([Content(figure) for figure in figures])
 
     def watch_state(self, state: PaneState) -> None:
-        for name in _STATES:
-            self.set_class(name == state, f"-{name}")
+        self.set_class(False, *(f"-{name}" for name in _STATES if name != state), update=False)
+        self.set_class(True, f"-{state}")  # one look at the stylesheet, not one for each state
         self._show_subtitle()
+        self._show_meta()
 
     def watch_mark(self) -> None:
         self._show_subtitle()
 
+    def watch_stale(self) -> None:
+        self.set_class(self.stale, "-stale")
+        self._show_subtitle()
+
     def _show_subtitle(self) -> None:
-        self.border_subtitle = plain_line(self.mark if self.state in ("idle", "done") else self.state)
+        mark = self.mark if self.state in ("idle", "done") else self.state
+        self.border_subtitle = plain_line(" · ".join(filter(None, ("stale" if self.stale else "", mark))))
 
     def on_focus(self) -> None:
         self.post_message(self.Chosen(self))
 
-    def action_ask(self, wish: str) -> None:
-        self.post_message(self.Asked(self, wish))
+    def action_ask(self, command: str) -> None:
+        self.post_message(self.CommandRequested(self, command))
 
     def action_scroll(self, rows: int) -> None:
         self.output.scroll_relative(y=rows, animate=False)
+
+
+def make_badge(score: Score) -> Content:
+    """Sign and value of a score, such as `✓ 1.00`."""
+    sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
+    if score.scale != "unit":
+        sign, colour = "•", "$foreground"  # no share of what could be had: a length, a time
+    elif 0 < score.value < 1:
+        sign, colour = "◐", "$text-warning"
+    return Content.assemble((f"{sign} {score.value:.2f}", colour))
+
+
+def _dim(text: str) -> Content:
+    return Content.assemble((text, "$foreground 60%"))

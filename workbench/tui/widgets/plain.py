@@ -6,11 +6,12 @@ Everything of the screen that shows text uses these instead of Textual's own, wh
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import textual.widgets
 import textual.widgets.option_list
 from rich.markup import escape
+from textual.binding import Binding, BindingType
 from textual.content import Content, ContentText
 from textual.visual import VisualType
 
@@ -79,8 +80,18 @@ class Option(textual.widgets.option_list.Option):
         super().__init__(sanitize_visual(prompt), id=id, disabled=disabled)
 
 
-class OptionList(textual.widgets.OptionList):
+class OptionList(textual.widgets.OptionList, inherit_bindings=False):
     """A list whose rows are plain."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor_up", "row above", id="list.up", show=False),
+        Binding("down", "cursor_down", "row below", id="list.down", show=False),
+        Binding("home", "first", "first row", id="list.first", show=False),
+        Binding("end", "last", "last row", id="list.last", show=False),
+        Binding("pageup", "page_up", "a page up", id="list.page_up", show=False),
+        Binding("pagedown", "page_down", "a page down", id="list.page_down", show=False),
+        Binding("enter", "select", "choose", id="list.choose", show=False),
+    ]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, **options)

@@ -1,11 +1,8 @@
-"""RecipeForm: every value of a recipe as a line to type in, with its explanation while the cursor stands there.
-
-Knows nothing of training: which values there are, and what they may be, the recipe says.
-"""
+"""RecipeForm: the fields of a recipe as inputs, with help for the focused one. The recipe itself defines the fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,47 +10,109 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
+from textual.suggester import SuggestFromList
 
 from workbench.errors import TrainingError
 from workbench.sanitize import sanitize
-from workbench.training.fields import Field, list_fields, list_sections
 from workbench.training.recipe import Recipe, check_recipe
+from workbench.training.recipe_fields import RecipeField, list_fields, list_sections
+from workbench.tui.auto_values import AutoValues, describe_data
 from workbench.tui.widgets.editing import Input
-from workbench.tui.widgets.plain import Label
+from workbench.tui.widgets.plain import Button, Label
 
-_OPEN = ("", "method", "training", "evaluation", "budget")
+_OPEN = ("", "method", "training", "optimizer", "evaluation", "budget", "preference", "rollouts")
 """sections that a form shows; the rest comes from the bench, and can be written in the file"""
+
+_DATA = (
+    *(f"train.{name}" for name in ("path", "split", "where", "columns", "expected", "group")),
+    *(f"auto_split.{name}" for name in ("seed", "validation", "test")),
+)
+"""fields of the data, which are the bench's own where they are empty"""
+
+_OPTIONAL = ("preference", "rollouts")
+"""sections that are not there without a value"""
+
+_FIRST = ("name", "method.rank", "training.epochs", "training.max_steps", "training.learning_rate")
+"""fields that most trainings differ in; the others are folded away"""
 
 
 class RecipeForm(Vertical):
-    """Fields by section, and what the one under the cursor means."""
+    """The fields that most trainings differ in, the others under "More", and help for the focused one."""
 
-    class Edited(Message):
-        """The recipe is another, and can be trained as it reads."""
+    class RecipeEdited(Message):
+        """The recipe has changed and is valid."""
 
         def __init__(self, recipe: Recipe) -> None:
             super().__init__()
             self.recipe = recipe
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, bases: Sequence[str] = ()) -> None:
+        """bases: the models that can be trained here, by name: the bench's own and those that were found."""
         super().__init__(id="recipe-form")
         self.recipe = recipe
-        self._fields = {_id(field): field for field in list_fields() if field.section in _OPEN}
+        self._bases = tuple(bases)
+        known = {field.path: field for field in list_fields() if field.section in _OPEN or field.path in _DATA}
+        first = [known.pop(path) for path in (*_FIRST, *_DATA)]
+        self._fields = {_id(field): field for field in (*first, *known.values())}
 
     def compose(self) -> ComposeResult:
-        told = {section.path: section.explanation for section in list_sections()}
         values = msgspec.to_builtins(self.recipe)
-        section = None
+        first = [item for item in self._fields.items() if item[1].path in _FIRST]
         with VerticalScroll(can_focus=False):
-            for id, field in self._fields.items():
-                if field.section != section:
-                    section = field.section
-                    yield Label(f"{section or 'recipe'}  {told.get(section, '')}", classes="recipe-section")
-                with Horizontal(classes="field"):
-                    yield Label(field.name.replace("_", " "))
-                    text = write_value(field, values)
-                    yield Input(text, placeholder=_default(field), id=id, compact=True)
+            for id, field in first[:1]:
+                yield from self._compose_field(id, field, values)
+            with Horizontal(classes="field -tall"):
+                yield Label("data")
+                yield Label(describe_data(self.recipe), id="recipe-data")
+            for id, field in first[1:]:
+                yield from self._compose_field(id, field, values)
+            yield Button(self._more(), id="recipe-more", classes="fixed", compact=True)
+            with Vertical(id="recipe-folded"):
+                yield from self._compose_folded(values)
         yield Label("", id="recipe-explanation")
+
+    def _compose_folded(self, values: dict[str, Any]) -> ComposeResult:
+        help = {section.path: section.explanation for section in list_sections()}
+        section = None
+        for id, field in self._fields.items():
+            if field.path in _FIRST:
+                continue
+            if field.section != section:
+                section = field.section
+                yield Label(f"{section or 'recipe'}  {help.get(section, '')}", classes="recipe-section")
+            yield from self._compose_field(id, field, values)
+
+    def _compose_field(self, id: str, field: RecipeField, values: dict[str, Any]) -> ComposeResult:
+        with Horizontal(classes="field"):
+            yield Label(field.name.replace("_", " "))
+            suggester = SuggestFromList(self._bases) if field.path == "base" else None
+            yield Input(
+                write_value(field, values), placeholder=_default(field), id=id, compact=True, suggester=suggester
+            )
+
+    def _more(self) -> str:
+        """The label of the fold: how many of its fields say something else than the default."""
+        values = msgspec.to_builtins(self.recipe)
+        folded = [field for field in self._fields.values() if field.path not in _FIRST]
+        filled = sum(bool(write_value(field, values)) for field in folded)
+        sign = "▴" if self.has_class("-more") else "▾"
+        return f"More  {len(folded)} fields, {filled} set  {sign}"
+
+    @on(Button.Pressed, "#recipe-more")
+    def _fold(self) -> None:
+        self.toggle_class("-more")
+        self._show_more()
+
+    def _show_more(self) -> None:
+        self.query_one("#recipe-more", Button).label = self._more()
+
+    def show_auto(self, values: AutoValues, data: str) -> None:
+        """What empty fields will be, such as a learning rate by the size of the base; and what is trained on."""
+        for id, field in self._fields.items():
+            known = values.get(field.path, "")
+            shown = known if field.default is not None else f"auto: {known}"
+            self.query_one(f"#{id}", Input).placeholder = shown if known else _default(field)
+        self.query_one("#recipe-data", Label).update(data)
 
     def load(self, recipe: Recipe) -> None:
         """Show another recipe."""
@@ -62,12 +121,17 @@ class RecipeForm(Vertical):
         with self.prevent(Input.Changed):
             for id, field in self._fields.items():
                 self.query_one(f"#{id}", Input).value = write_value(field, values)
+        self._show_more()
+        self.show_auto({}, describe_data(recipe))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         field = self._fields.get(event.widget.id or "")
         if field is not None:
             choices = f" ({', '.join(choice for choice in field.choices if choice)})" if field.choices else ""
-            self._say(f"{field.explanation}{choices}")
+            here = f". Here: {', '.join(self._bases)}" if field.path == "base" and self._bases else ""
+            self._show_help(f"{field.explanation}{choices}{here}")
+        elif event.widget.id == "recipe-more":
+            self._show_help("Enter shows the other fields, or hides them. Their defaults suit most trainings.")
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -76,21 +140,23 @@ class RecipeForm(Vertical):
         try:
             recipe = read_values(self.recipe, typed)
         except TrainingError as error:
-            self._say(error.message, problem=True)
+            self._show_help(error.message, problem=True)
             return
         if recipe != self.recipe:
             self.recipe = recipe
-            self.post_message(self.Edited(recipe))
+            self._show_more()
+            self.show_auto({}, describe_data(recipe))  # until the next dry run
+            self.post_message(self.RecipeEdited(recipe))
         field = self._fields.get(event.input.id or "")
-        self._say(field.explanation if field else "")
+        self._show_help(field.explanation if field else "")
 
-    def _say(self, text: str, problem: bool = False) -> None:
+    def _show_help(self, text: str, problem: bool = False) -> None:
         label = self.query_one("#recipe-explanation", Label)
         label.update(sanitize(text))
         label.set_class(problem, "-problem")
 
 
-def write_value(field: Field, values: dict[str, Any]) -> str:
+def write_value(field: RecipeField, values: dict[str, Any]) -> str:
     """A field as one types it; empty where the recipe says nothing else than the default."""
     value: Any = values
     for key in field.path.split("."):
@@ -101,25 +167,38 @@ def write_value(field: Field, values: dict[str, Any]) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_write_choice(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(item if isinstance(item, str) else str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def read_values(recipe: Recipe, typed: Iterable[tuple[Field, str]]) -> Recipe:
+def _write_choice(value: Any) -> str:
+    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def read_values(recipe: Recipe, typed: Iterable[tuple[RecipeField, str]]) -> Recipe:
     """The recipe with what was typed; an empty field is its default. Raises TrainingError for what cannot be."""
     values = msgspec.to_builtins(recipe)
     for field, text in typed:
         if text.strip() == write_value(field, values):
             continue
         *sections, name = field.path.split(".")
-        place = values
+        section_values = values
         for section in sections:
-            place = place.setdefault(section, {})
+            section_values = section_values.setdefault(section, {})
         if text.strip():
-            place[name] = _read(field, text.strip())
+            section_values[name] = _read(field, text.strip())
         else:
-            place.pop(name, None)
+            section_values.pop(name, None)
+            if not section_values and sections[:1] in ([name] for name in _OPTIONAL):
+                del values[sections[0]]
+    for section in ("train", "auto_split"):
+        kept = {name: value for name, value in (values.get(section) or {}).items() if name != "path" or value}
+        if kept and section == "train":
+            kept.setdefault("path", "")  # the bench's own file
+        values[section] = kept or None
     try:
         changed = msgspec.convert(values, Recipe, strict=False)
     except msgspec.ValidationError as error:
@@ -128,11 +207,13 @@ def read_values(recipe: Recipe, typed: Iterable[tuple[Field, str]]) -> Recipe:
     return changed
 
 
-def _read(field: Field, text: str) -> object:
+def _read(field: RecipeField, text: str) -> object:
     if field.kind == "switch":
         if text.lower() not in ("yes", "no", "true", "false"):
             raise TrainingError(f"{field.name}: expected yes or no, found {text!r}.")
         return text.lower() in ("yes", "true")
+    if field.kind == "map":
+        return _read_map(field, text)
     if field.kind == "list":
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
@@ -142,12 +223,24 @@ def _read(field: Field, text: str) -> object:
         raise TrainingError(f"{field.name}: expected a {kind}, found {text!r}.") from error
 
 
-def _default(field: Field) -> str:
+def _read_map(field: RecipeField, text: str) -> dict[str, str | list[str]]:
+    """`language=de|fr, kind=note`: a value, or several of which a row has one."""
+    found: dict[str, str | list[str]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, separator, value = part.partition("=")
+        if not separator or not name.strip():
+            raise TrainingError(f"{field.name}: expected NAME=VALUE, several with commas between, found {part!r}.")
+        values = [one.strip() for one in value.split("|")]
+        found[name.strip()] = values if len(values) > 1 else values[0]
+    return found
+
+
+def _default(field: RecipeField) -> str:
     value = field.default
-    if value is None or value == "" or value == ():
-        return "required" if field.required else "(as explained below)"
+    if value is None or value in ("", (), {}):
+        return "required" if field.required else "auto"
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def _id(field: Field) -> str:
+def _id(field: RecipeField) -> str:
     return "recipe-" + field.path.replace(".", "-").replace("_", "-")

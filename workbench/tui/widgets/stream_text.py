@@ -1,13 +1,15 @@
 """StreamText: text that only grows at its end, as a model writes it.
 
-Drawn line by line with cached strips; an append wraps only the last row again, whatever stands above it. Knows
-nothing of engines or scores. What it is given is data: it is made inert, and never read as markup.
+Drawn line by line with cached strips; an append wraps only the last row again, however many are above it. Model text
+is data: it is sanitized, and never parsed as markup.
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal, NamedTuple
 
+from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from rich.style import Style
 from textual.cache import LRUCache
@@ -17,12 +19,14 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from workbench.sanitize import sanitize
-from workbench.tui.wrap import wrap_line
+
+_WORD = re.compile(r"\S+\s*|\s+")
+_TAB = "    "
 
 Kind = Literal["answer", "thinking", "note"]
 
 
-class Row(NamedTuple):
+class WrappedRow(NamedTuple):
     """One row of the screen: its text, what it is, and whether a line of the text ends with it."""
 
     text: str
@@ -31,15 +35,15 @@ class Row(NamedTuple):
 
 
 class StreamText(ScrollView, can_focus=False):
-    """An append-only text."""
+    """An append-only text. The scrollbar has its column from the beginning: when it appears, no text is under it."""
 
-    DEFAULT_CSS = "StreamText { overflow-x: hidden; overflow-y: auto; }"
+    DEFAULT_CSS = "StreamText { overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"stream-text--thinking", "stream-text--note"}
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._pieces: list[tuple[str, Kind]] = []
-        self._rows: list[Row] = []
+        self._rows: list[WrappedRow] = []
         self._strips: LRUCache[int, Strip] = LRUCache(1024)
         self._styles: dict[Kind, Style] = {}  # asking the stylesheet for each row costs more than drawing it
 
@@ -59,13 +63,13 @@ class StreamText(ScrollView, can_focus=False):
         self._pieces.clear()
         self._rows.clear()
         self._strips.clear()
-        self.virtual_size = Size(0, 0)
+        self._set_height(0)
         self.anchor()
         self.refresh()
 
     @property
     def text(self) -> str:
-        """All of the text, inert."""
+        """All of the text, sanitized."""
         return "".join(text for text, _ in self._pieces)
 
     def _lay(self, text: str, kind: Kind) -> int:
@@ -79,19 +83,28 @@ class StreamText(ScrollView, can_focus=False):
         *complete, rest = text.split("\n")
         for line in complete:
             *wrapped, last = wrap_line(line, width)
-            rows.extend(Row(part, kind, False) for part in wrapped)
-            rows.append(Row(last, kind, True))
+            rows.extend(WrappedRow(part, kind, False) for part in wrapped)
+            rows.append(WrappedRow(last, kind, True))
         if rest:
-            rows.extend(Row(part, kind, False) for part in wrap_line(rest, width))
+            rows.extend(WrappedRow(part, kind, False) for part in wrap_line(rest, width))
         return first
 
     def _lay_all(self) -> None:
-        """Wrap everything anew, for another width."""
+        """Wrap everything again, for another width."""
         self._rows.clear()
         self._strips.clear()
         for text, kind in self._pieces:
             self._lay(text, kind)
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
+        self._set_height(len(self._rows))
+
+    def _set_height(self, rows: int) -> None:
+        """The screen is laid out again only where the scrollbar appears or goes."""
+        region = self.scrollable_content_region
+        size = Size(region.width, rows)
+        if (rows > region.height) == self.show_vertical_scrollbar:
+            self.set_reactive(ScrollView.virtual_size, size)
+        else:
+            self.virtual_size = size
 
     def _show_from(self, first: int) -> None:
         for row in range(first, len(self._rows) + 1):
@@ -147,7 +160,7 @@ class StreamText(ScrollView, can_focus=False):
             self._strips[index] = strip
         return strip.crop_extend(0, width, self._style_of("answer")).apply_offsets(0, index)
 
-    def _draw(self, row: Row, index: int) -> Strip:
+    def _draw(self, row: WrappedRow, index: int) -> Strip:
         style = self._style_of(row.kind)
         selection = self.text_selection
         span = selection.get_span(index) if selection is not None else None
@@ -180,3 +193,29 @@ def _join(pieces: list[tuple[str, Kind]]) -> list[tuple[Kind, list[tuple[str, Ki
         else:
             groups.append((piece[1], [piece]))
     return groups
+
+
+def wrap_line(line: str, width: int) -> list[str]:
+    """The rows a line takes at `width` cells (at least 2); an empty line is one empty row.
+
+    Spaces stay at the end of the row they follow, even beyond the width (they are cut off when drawn), so that
+    wrapping the last row again after an append gives what wrapping the whole line would.
+    """
+    line = line.replace("\t", _TAB)
+    width = max(width, 2)  # a wide character needs two
+    if cell_len(line) <= width:
+        return [line]
+    rows = [""]
+    used = 0
+    for word in _WORD.findall(line):
+        letters = word.rstrip()
+        if used and used + cell_len(letters) > width:
+            rows.append("")
+            used = 0
+        if cell_len(letters) > width:
+            *full, last = chop_cells(letters, width)
+            rows[-1:] = [*full, ""]
+            word = last + word[len(letters) :]
+        rows[-1] += word
+        used += cell_len(word)
+    return rows

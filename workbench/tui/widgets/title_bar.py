@@ -62,8 +62,8 @@ class TitleBar(Static):
         case = f"case {title.case}/{title.cases}" if title.cases else "typed case"
         live = _LIVE if title.live else _NOT_LIVE
         for engine in (*describe_engine(title), ""):
-            told = Content.assemble("  ", (engine, "$foreground 60%")) if engine else Content("")
-            right = Content.assemble(case, steps, "   ", live, " ", told, " " if engine else "")
+            status = Content.assemble("  ", (engine, "$foreground 60%")) if engine else Content("")
+            right = Content.assemble(case, steps, "   ", live, " ", status, " " if engine else "")
             if right.cell_length <= width - 24:
                 break
         name = sanitize(title.bench) + (" ●" if title.unsaved else "")

@@ -1,7 +1,4 @@
-"""VerdictView: a verdict on one page: what to do, the table, the plots, why, and what may overturn it.
-
-Computes nothing.
-"""
+"""VerdictView: a verdict on one page: what to do, the table, the plots, why, and what may overturn it."""
 
 from __future__ import annotations
 
@@ -29,9 +26,8 @@ from workbench.tui.widgets.plain import Static, escape_label
 _NO_CURVE = """\
 learning curve
 
-Not drawn yet. Name numbers of rows under “learning curve” (f2), such as 10,25,50,100, and the same adapter is trained \
-on so many rows each. Then score against rows stands here beside score against shots, and shows when prompting stops \
-being enough."""
+No data. Enter row counts under “learning curve” (f2), such as 10,25,50,100: the adapter is then trained on each, and \
+score vs rows is plotted here beside score vs shots."""
 
 
 class VerdictView(VerticalScroll):
@@ -89,14 +85,14 @@ class VerdictView(VerticalScroll):
         plot, metric = self.query_one("#verdict-tokens", PlotWidget), find_metric(verdict, self._metric)
         plot.clear()
         widest = 1.0
-        for place, one in enumerate(verdict.arms):
+        for index, one in enumerate(verdict.conditions):
             found = one.scores.get(metric.name)
             if found is None or found.value != found.value:
                 continue
             tokens = one.tokens_in + one.tokens_out
             widest = max(widest, tokens)
-            colour = f"bold {self.app.theme_variables[COLOURS[place]]}"
-            draw_estimate(plot, tokens, found.value, found.low, found.high, LETTERS[place], colour)
+            colour = f"bold {self.app.theme_variables[COLOURS[index]]}"
+            draw_estimate(plot, tokens, found.value, found.low, found.high, LETTERS[index], colour)
         plot.set_xlimits(0.0, widest * 1.1)
         self._label(plot, "tokens of a request", describe_metric(metric), metric.free)
 

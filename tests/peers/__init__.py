@@ -1,0 +1,1 @@
+"""Servers of other projects that run on this machine: llama-server, `llama_cpp.server`, `transformers serve`."""

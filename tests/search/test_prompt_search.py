@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+
+from tests.search.example_folder import TOPICS
+from workbench.errors import FileError, SearchError
+from workbench.search.budget import SearchBudget
+from workbench.search.journal import (
+    BestChanged,
+    CandidateEvaluated,
+    CandidateRefused,
+    SearchEnded,
+    SearchProgress,
+    SearchStarted,
+    TestOpened,
+    read_journal,
+)
+from workbench.search.search_log import SearchLog
+from workbench.search.search_words import describe_outcome, list_reasons
+
+
+def test_examples_find_a_rule_that_is_hidden_in_the_data(planted):
+    search = planted.search()
+    result = search.run()
+    assert result.improved
+    assert {one.answer for one in result.winner.examples} == set(TOPICS.values())
+    assert result.dev.winner.value == result.test.winner.value == 1.0
+    assert result.test.seed.value == pytest.approx(0.2)
+    assert result.test.n == 60
+    assert result.stopped == "the best possible score was reached on dev"
+    assert describe_outcome(result).startswith("Improved: exact match 1.00 on test against 0.20")
+    assert result.run
+
+
+def test_the_budget_is_never_exceeded_by_a_call_and_every_call_is_counted(planted):
+    planted.script({"reply": "none"})  # nothing helps, so that it searches on
+    for calls in (180, 200, 333, 641):
+        search = planted.search(planted.request(calls, patience=50))
+        result = search.run()
+        asked = planted.count_asked(search)
+        assert asked == result.spending.calls <= calls
+        assert "budget" in result.stopped
+
+
+def test_a_budget_that_cannot_suffice_is_refused_before_any_call(planted):
+    with pytest.raises(SearchError, match="A budget of 179 calls is too small") as refused:
+        planted.search(planted.request(179)).run()
+    assert "180" in refused.value.message
+    assert not any(isinstance(event, SearchStarted) for event in planted.events)
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        (SearchBudget(tokens=400), "the budget of 400 tokens is spent"),
+        (SearchBudget(minutes=0.0), "the time budget of 0 ms is spent"),
+    ],
+)
+def test_other_budgets_end_it_too(planted, budget, reason):
+    planted.script({"reply": "none"})
+    assert planted.search(planted.request(budget=budget)).run().stopped == reason
+
+
+def test_money_is_kept_within_the_budget(planted):
+    bench = planted.folder / "demo.bench.yaml"
+    bench.write_text(bench.read_text() + "prices: {'*': {input: 1000, output: 1000}}\n")
+    planted.script({"reply": "none"})
+    search = planted.search(planted.request(budget=SearchBudget(money=2.0)))
+    result = search.run()
+    assert "money" in result.stopped or "budget of 2" in result.stopped
+    assert 0 < result.spending.money <= 2.0
+
+
+def test_rounds_without_a_gain_end_it_and_it_says_no_improvement(planted):
+    planted.script({"reply": "Lantern"})
+    result = planted.search(planted.request(20_000, patience=2)).run()
+    assert result.stopped == "2 rounds brought no improvement"
+    assert not result.improved
+    assert result.winner.examples == ()  # the same score with fewer tokens
+    assert "No improvement" in describe_outcome(result)
+
+
+def test_where_nothing_beats_the_prompt_on_dev_the_test_stays_sealed(planted):
+    (planted.folder / "examples.jsonl").write_text("")
+    planted.script({"reply": "none"})
+    result = planted.search(planted.request(400, patience=1)).run()
+    assert result.winner == result.seed
+    assert result.test is None
+    assert result.openings == 0
+    assert "stays sealed" in describe_outcome(result)
+    assert not any(isinstance(event, TestOpened) for event in planted.events)
+
+
+def test_each_opening_of_the_test_is_counted_over_searches(planted):
+    first = planted.search(planted.request(seed=1)).run()
+    second = planted.search(planted.request(seed=2)).run()
+    assert (first.openings, second.openings) == (1, 2)
+    assert second.test.p_corrected == pytest.approx(min(1.0, 2 * second.test.p))
+    assert any("opened for the 2nd time: its figure is no longer unseen" in line for line in list_reasons(second))
+
+
+class StoppedAfter:
+    """Cancels a search after so many evaluations."""
+
+    def __init__(self, search, count):
+        self.search, self.left = search, count
+
+    def __call__(self, event):
+        if isinstance(event, CandidateEvaluated):
+            self.left -= 1
+            if self.left == 0:
+                self.search.cancel()
+
+
+def ignore(event):
+    pass
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_a_cancelled_search_resumes_with_no_call_repeated_and_comes_to_the_same_end(planted, count):
+    whole = planted.search().run()
+    search = planted.search()
+    planted.watch = StoppedAfter(search, count)
+    assert search.run() is None
+    planted.watch = ignore
+    resumed = planted.search(search_dir=search.search_dir)
+    result = resumed.run()
+    assert result.winner.digest == whole.winner.digest
+    assert planted.count_asked(resumed) == result.spending.calls
+    records = read_journal(search.search_dir.journal).records
+    asked = Counter(
+        (one.candidate, one.part, answer.case)
+        for one in records
+        if isinstance(one, CandidateEvaluated)
+        for answer in one.results
+    )
+    assert set(asked.values()) == {1}
+    refused = [one.candidate.digest for one in records if isinstance(one, CandidateRefused)]
+    assert len(refused) == len(set(refused))
+
+
+def test_an_ended_search_answers_from_its_journal(planted):
+    search = planted.search()
+    result = search.run()
+    again = planted.search(search_dir=search.search_dir)
+    before = planted.count_asked(search)
+    assert again.run() == result
+    assert planted.count_asked(again) == before
+
+
+def test_a_search_whose_prompt_changed_is_not_resumed(planted):
+    search = planted.search()
+    planted.watch = StoppedAfter(search, 2)
+    assert search.run() is None
+    path = planted.folder / "ask.prompty"
+    path.write_text(path.read_text().replace("Name the queue", "Say the queue"))
+    with pytest.raises(SearchError, match="The prompt ask changed since the search began"):
+        planted.search(search_dir=search.search_dir).run()
+
+
+def test_two_processes_cannot_carry_out_one_search(planted):
+    search = planted.search()
+    search.run()
+    (search.search_dir.folder / "process").write_text("1 0.0")
+    assert not search.search_dir.is_alive()  # process 1 began at another time
+    search.search_dir.acquire()
+    assert search.search_dir.is_alive()
+
+
+def test_a_candidate_by_hand_passes_the_guards_and_is_tried(planted):
+    planted.script({"contains": "please", "where": "prompt", "reply": "Lantern"}, {"reply": "none"})
+    search = planted.search(planted.request(400, patience=1))
+    body = search.seed.body
+    search.add_candidate("c0", body=body.replace("queue", "queue, please"), reason="politer")
+    search.add_candidate("c0", body=body.replace("{{ message }}", ""), reason="careless")
+    result = search.run()
+    edited = [one for one in search.state.candidates.values() if one.origin == "edited"]
+    assert [one.reason for one in edited] == ["politer"]
+    assert search.state.score(edited[0].id) == pytest.approx(0.2)
+    assert "please" in result.winner.body
+    assert result.refused["variables"] == 1
+
+
+def test_it_pauses_and_goes_on(planted):
+    search = planted.search()
+    paused = threading.Event()
+
+    def watch(event):
+        if isinstance(event, CandidateEvaluated) and not paused.is_set():
+            search.pause()
+            paused.set()
+
+    planted.watch = watch
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(search.run()))
+    thread.start()
+    assert paused.wait(30)
+    while not search.state.paused:
+        assert thread.is_alive()
+    assert not ended
+    search.unpause()
+    thread.join(60)
+    assert ended[0].improved
+
+
+def test_finish_goes_to_the_test_with_the_best_so_far(planted):
+    search = planted.search()
+
+    def watch(event):
+        if isinstance(event, BestChanged):
+            search.finish()
+
+    planted.watch = watch
+    result = search.run()
+    assert result.stopped == "it was ended by hand"
+    assert result.openings == 1
+
+
+def test_what_examples_earn_is_told_with_their_tokens(planted):
+    result = planted.search(planted.request(4000)).run()
+    assert {one.example for one in result.effects} == {one.id for one in result.winner.examples}
+    for one in result.effects:
+        assert one.n == 30
+        assert one.tokens > 0
+    assert sum(one.change for one in result.effects) == pytest.approx(1.0)  # five topics, one example each
+
+
+def test_a_failing_candidate_cannot_win(planted):
+    planted.script(
+        {"contains": "glass", "where": "last", "regex": "glass", "reply": "x", "fail_after": 1},
+        {"reply": "Lantern"},
+    )
+    result = planted.search(planted.request(800, patience=1)).run()
+    assert result.failed or result.winner == result.seed
+    assert not result.improved
+
+
+def test_events_are_the_journal_and_progress_besides(planted):
+    search = planted.search(planted.request(400))
+    search.run()
+    told = [event for event in planted.events if not isinstance(event, SearchProgress)]
+    written = read_journal(search.search_dir.journal).records
+    assert tuple(told[:-2]) == written[:-2]  # the last but one has figures that are not known, which equal nothing
+    assert [type(one) for one in told] == [type(one) for one in written]
+    assert isinstance(told[0], SearchStarted)
+    assert sum(isinstance(event, SearchEnded) for event in told) == 1
+
+
+def test_a_journal_that_cannot_be_opened_is_the_error_told_and_the_folder_is_free_again(planted, monkeypatch):
+    def refuse(log, path):
+        raise FileError("No space left on the device.", "Free some.")
+
+    search = planted.search()
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchLog, "open", refuse)
+        with pytest.raises(FileError, match="No space left"):
+            search.run()
+    search.search_dir.acquire()  # nobody holds it any more
+    search.search_dir.release()

@@ -1,0 +1,1 @@
+"""One file for each format of datasets; each reader registers itself (datasets/registry.py)."""

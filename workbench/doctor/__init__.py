@@ -1,0 +1,1 @@
+"""Checks that prove that this installation works: each runs the thing itself rather than believing its name."""

@@ -1,0 +1,102 @@
+"""How the contexts of one model are built: how many sequences and tokens they take, and what they can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workbench.inference.llamacpp.abort_callback import AbortCallback
+from workbench.inference.llamacpp.adapters import LoraSet
+from workbench.inference.llamacpp.context import Context
+from workbench.inference.llamacpp.native import native
+from workbench.inference.llamacpp.weights import LoadedWeights
+from workbench.inference.scheduling.backend import Limits
+from workbench.inference.scheduling.prefill_budget import STEP_SECONDS
+from workbench.inference.sizes import PROMPT_CACHE_BYTES
+from workbench.models.gguf_header import read_header
+from workbench.models.offload import Offload
+from workbench.models.offload_fit import BatchShape
+from workbench.models.reference import Model, ModelInfo
+
+_OUTPUT_BYTES = 32 * 2**20
+"""Memory for the logits of one batch, where a few sequences do not need more."""
+
+_FEWEST_OUTPUTS, _MOST_OUTPUTS = 80, 512
+
+MOST_PREFILL = 512
+"""Prompt tokens of a step at most."""
+
+_USUAL = Offload()
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBuild:
+    """The measures of a context.
+
+    running, extra, slots, prefix_cache, outputs: see Limits. tokens: of prompts and continuations, that one batch takes
+    at most. prompt_cache_bytes: host memory for offloaded prefixes. step_seconds: what a step may take while a request
+    is interactive. offload: the KV cache's type and where it is, flash attention.
+    """
+
+    running: int
+    extra: int
+    slots: int
+    tokens: int
+    outputs: int
+    threads: int
+    prefix_cache: bool
+    prompt_cache_bytes: int = PROMPT_CACHE_BYTES
+    step_seconds: float = STEP_SECONDS
+    offload: Offload = _USUAL
+    abort: AbortCallback = field(default_factory=AbortCallback)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens that one batch takes at most, those that decode among them."""
+        return self.tokens + self.running + self.extra
+
+    def open(self, weights: LoadedWeights, kv_tokens: int, adapters: LoraSet = ()) -> Context:
+        """A context for so many tokens. Raises ModelError."""
+        # a recurrent state that is left in the middle of a step could not be brought back to where it was
+        abort = self.abort if self.prefix_cache else None
+        batch = self.batch_tokens
+        return Context(weights, kv_tokens, self.slots, batch, self.threads, adapters, self.outputs, abort, self.offload)
+
+    def limits(self, kv_tokens: int, context_tokens: int, deterministic: bool) -> Limits:
+        """What a context can hold; in deterministic mode one sequence at a time, which shares nothing."""
+        if deterministic:
+            return Limits(1, 0, self.slots, kv_tokens, context_tokens, outputs=self.outputs, prefix_cache=False)
+        return Limits(
+            self.running,
+            self.extra,
+            self.slots,
+            kv_tokens,
+            context_tokens,
+            outputs=self.outputs,
+            prefix_cache=self.prefix_cache,
+        )
+
+
+def choose_build(weights: LoadedWeights, info: ModelInfo, threads: int, offload: Offload = _USUAL) -> ContextBuild:
+    """Recurrent models keep a state for each sequence, and know no part of one: they get few, and share nothing."""
+    outputs = count_outputs(info)
+    if native.llama_model_is_recurrent(weights.model) or native.llama_model_is_hybrid(weights.model):
+        return ContextBuild(8, 8, 17, 256, outputs, threads, prefix_cache=False, offload=offload)
+    return ContextBuild(32, 32, 80, MOST_PREFILL, outputs, threads, prefix_cache=True, offload=offload)
+
+
+def count_outputs(info: ModelInfo) -> int:
+    """Tokens of a batch whose logits are wanted at most."""
+    return min(_MOST_OUTPUTS, max(_FEWEST_OUTPUTS, _OUTPUT_BYTES // (4 * max(1, info.vocabulary))))
+
+
+def expect_work(info: ModelInfo, kv_tokens: int) -> BatchShape:
+    """What a context will compute at once, before its weights are there."""
+    return BatchShape(kv_tokens, MOST_PREFILL + 64, count_outputs(info))
+
+
+def adapts_to_length(model: Model) -> bool:
+    """Whether the model computes positions differently once its context is opened for long texts.
+
+    llama.cpp decides that by the whole cache's size, so such a model gets a cache of one context only.
+    """
+    return any(tensor.name.startswith("rope_factors_long") for tensor in read_header(model.path).tensors)

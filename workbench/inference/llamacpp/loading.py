@@ -1,0 +1,194 @@
+"""A GGUF model's weights and first context, with its layers on the devices that have room for them.
+
+The fit is an estimate: where llama.cpp then finds no memory, fewer layers are tried, and each step is noted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import psutil
+
+from workbench.errors import OutOfMemoryError
+from workbench.inference.llamacpp.build import ContextBuild
+from workbench.inference.llamacpp.context import Context
+from workbench.inference.llamacpp.devices import NativeDevice, choose_devices, cpu_buffer_type, make_device_list
+from workbench.inference.llamacpp.native import LOG, Buffer, native, start
+from workbench.inference.llamacpp.weights import LoadedWeights
+from workbench.models.device_share import Device, DeviceShare
+from workbench.models.layer_sizes import LayerSizes, read_layer_sizes
+from workbench.models.model import Model
+from workbench.models.offload import Offload
+from workbench.models.offload_fit import BatchShape, LayerPlacement, check_host, fit_layers, step_back
+
+_SPLIT_NONE, _SPLIT_LAYER = 0, 1
+"""llama_split_mode in llama.h"""
+
+_HOST = "CPU"
+
+_KINDS = {"model": "weights_bytes", "KV": "kv_bytes", "RS": "kv_bytes", "output": "compute_bytes"}
+
+
+class TensorOverride(ctypes.Structure):
+    """llama_model_tensor_buft_override in llama.h: tensors whose names match are kept in such a buffer."""
+
+    _fields_ = [("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p)]
+
+
+class PlacedModel(NamedTuple):
+    """A loaded model with its first context. shares: what is where, as allocated. notes: steps that did not fit."""
+
+    weights: LoadedWeights
+    base: Context
+    build: ContextBuild
+    shares: tuple[DeviceShare, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def device(self) -> str:
+        """What computes it, such as `cpu`, `CUDA0` or `CUDA0 and cpu`."""
+        names = [share.device.name for share in self.shares[:-1] if share.layers]
+        return " and ".join([*names, "cpu"] if not names or self.shares[-1].layers else names)
+
+    @property
+    def all_offloaded(self) -> bool:
+        """Whether the CPU computes no layer."""
+        return bool(self.shares) and not self.shares[-1].layers
+
+
+class PlacedLoader:
+    """Loads one model. kv_tokens: of its first context. choose_build: how contexts are built, once weights are there.
+
+    advance: see LoadedWeights.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        work: BatchShape,
+        choose_build: Callable[[LoadedWeights], ContextBuild],
+        advance: Callable[[float | None], bool],
+        devices: Sequence[NativeDevice],
+    ) -> None:
+        self._model = model
+        self._work = work
+        self._choose_build = choose_build
+        self._advance = advance
+        self._devices = devices
+        self._own = [one.device for one in devices]
+        self._notes: list[str] = []
+
+    def load(self) -> PlacedModel:
+        """Raises ModelError; OutOfMemoryError where nothing smaller is left to try."""
+        sizes, offload = read_layer_sizes(self._model.path), self._model.offload
+        placement = fit_layers(sizes, self._work, offload, self._own)
+        if self._devices:
+            check_host(placement, psutil.virtual_memory().available)
+        if offload.gpu_layers == "auto" and self._devices and not placement.gpu_layers:
+            self._notes.append(f"No layer fits on {_list(self._own)}: the CPU computes the whole model.")
+        while True:
+            try:
+                return self._attempt(placement, sizes)
+            except OutOfMemoryError as error:
+                smaller = self._step_back(placement, sizes)
+                if smaller is None:
+                    raise _with_notes(error, self._notes) from error
+                self._notes.append(
+                    f"{placement.describe(sizes)}: {_reason(error)}. Tried {smaller.describe(sizes)} instead."
+                )
+                placement = smaller
+
+    def _step_back(self, placement: LayerPlacement, sizes: LayerSizes) -> LayerPlacement | None:
+        offload = self._model.offload
+        return step_back(placement, sizes, self._work, offload, self._own) if offload.gpu_layers == "auto" else None
+
+    def _attempt(self, placement: LayerPlacement, sizes: LayerSizes) -> PlacedModel:
+        LOG.buffers.clear()
+        weights = LoadedWeights(self._model.path, self._advance, lambda parameters: self._set(parameters, placement))
+        try:
+            build = self._choose_build(weights)
+            base = build.open(weights, self._work.kv_tokens)
+        except BaseException:
+            weights.close()
+            raise
+        shares = measure(LOG.buffers, self._devices, placement, sizes)
+        return PlacedModel(weights, base, build, shares, tuple(self._notes))
+
+    def _set(self, parameters: Any, placement: LayerPlacement) -> object:
+        """Fill llama_model_params; what has to live as long as the load."""
+        devices = make_device_list(self._devices)
+        parameters.devices = ctypes.cast(devices, ctypes.c_void_p)
+        parameters.n_gpu_layers = placement.gpu_layers
+        if self._model.offload.main_gpu is not None and self._devices:
+            parameters.split_mode, parameters.main_gpu = _SPLIT_NONE, self._model.offload.main_gpu
+        else:
+            parameters.split_mode = _SPLIT_LAYER
+        most = max(int(native.llama_max_devices()), len(placement.split))
+        split = (ctypes.c_float * most)(*placement.split)
+        if any(placement.split):
+            parameters.tensor_split = split
+        names = [f"blk\\.{layer}\\.ffn_(up|down|gate|gate_up)_(ch|)exps".encode() for layer in range(placement.cpu_moe)]
+        overrides = (TensorOverride * (len(names) + 1))()
+        for index, name in enumerate(names):
+            overrides[index] = TensorOverride(name, cpu_buffer_type())
+        if names:
+            parameters.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
+        return devices, split, names, overrides
+
+
+def find_devices(offload: Offload) -> list[NativeDevice]:
+    """The devices for a model, once the library is ready. Raises ModelError."""
+    start()
+    return choose_devices(offload)
+
+
+def measure(
+    buffers: Sequence[Buffer], devices: Sequence[NativeDevice], placement: LayerPlacement, sizes: LayerSizes
+) -> tuple[DeviceShare, ...]:
+    """What llama.cpp allocated on each device, and last in RAM; nothing where its log did not tell."""
+    if not any(buffer.kind == "model" for buffer in buffers):
+        return ()
+    buffer_names = [one.buffer_name for one in devices]
+    totals: dict[str, dict[str, int]] = {buffer_name: {} for buffer_name in [*buffer_names, _HOST]}
+    computed: dict[tuple[str, str], int] = {}
+    for buffer in buffers:
+        buffer_name = _find_buffer(buffer.buffer_name, buffer_names)
+        if buffer.kind == "compute":  # logged anew each time the graph is laid out
+            computed[buffer_name, buffer.buffer_name] = buffer.bytes
+        else:
+            field = _KINDS[buffer.kind]
+            totals[buffer_name][field] = totals[buffer_name].get(field, 0) + buffer.bytes
+    for (buffer_name, _), size in computed.items():
+        totals[buffer_name]["compute_bytes"] = totals[buffer_name].get("compute_bytes", 0) + size
+    layers = placement.split or (0,) * len(buffer_names)
+    memory = psutil.virtual_memory()
+    host = Device("CPU", "", "CPU", int(memory.available), int(memory.total))
+    return (
+        *(
+            DeviceShare(one.device, count, **totals[one.buffer_name])
+            for one, count in zip(devices, layers, strict=True)
+        ),
+        DeviceShare(host, sizes.layer_count - placement.gpu_layers, **totals[_HOST]),
+    )
+
+
+def _find_buffer(name: str, buffer_names: Sequence[str]) -> str:
+    """The device that a buffer is on; CUDA0_Mapped is on CUDA0, CUDA_Host and CPU_Mapped are RAM."""
+    return next((one for one in buffer_names if name == one or name.startswith(f"{one}_")), _HOST)
+
+
+def _reason(error: OutOfMemoryError) -> str:
+    lines = [line.strip() for line in error.details.splitlines() if "alloc" in line]
+    return lines[0] if lines else error.message.rstrip(".")
+
+
+def _with_notes(error: OutOfMemoryError, notes: Sequence[str]) -> OutOfMemoryError:
+    if not notes:
+        return error
+    return OutOfMemoryError(error.message, error.hint, "\n".join([*notes, error.details]))
+
+
+def _list(devices: Sequence[Device]) -> str:
+    return ", ".join(device.name for device in devices)

@@ -1,0 +1,1 @@
+"""Models on servers, asked over HTTP. Nothing but the named addresses is contacted."""

@@ -1,0 +1,1 @@
+"""How servers are spoken to, one file a dialect."""

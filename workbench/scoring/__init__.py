@@ -1,0 +1,1 @@
+"""Scoring: what the answers of a bench are worth, by scorers of many kinds."""

@@ -1,0 +1,1 @@
+"""Training jobs on the nodes of a Ray cluster."""

@@ -1,0 +1,70 @@
+"""CandidateEditor: a candidate's text and examples, to be changed by hand. Dismissed with the edit, or with None."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+
+from workbench.prompting.prompt import Example
+from workbench.sanitize import sanitize_line
+from workbench.search.candidate import Candidate
+from workbench.tui.prompt_searches import CandidateEdit
+from workbench.tui.widgets.dialog import FormDialog
+from workbench.tui.widgets.editing import TextArea
+from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
+
+
+class CandidateEditor(FormDialog[CandidateEdit | None]):
+    """The body as text; below it the examples, which space switches off and on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "close", id="candidate.leave", priority=True),
+        Binding("ctrl+s", "apply", "apply", id="candidate.apply", priority=True),
+        Binding("space", "switch_example", "on or off", id="candidate.toggle", show=False),
+    ]
+
+    def __init__(self, candidate: Candidate, reason: str) -> None:
+        super().__init__()
+        self._candidate, self._reason = candidate, reason
+        self._off: set[str] = set()
+        self._rows = OptionList(id="candidate-examples")
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -whole") as dialog:
+            dialog.border_title = plain_line(f"Edit {self._candidate.id}")
+            yield TextArea(self._candidate.body, id="candidate-body", tab_behavior="focus", compact=True)
+            if self._candidate.examples:
+                yield self._rows
+            keys = "tab examples   space on or off   " if self._candidate.examples else ""
+            yield Label(f"{keys}^s try it   esc cancel", classes="muted")
+
+    def on_mount(self) -> None:
+        self._fill()
+        self.query_one(TextArea).focus()
+
+    def _fill(self) -> None:
+        at = self._rows.highlighted
+        self._rows.set_options([Option(self._show(one), id=one.id) for one in self._candidate.examples])
+        if self._candidate.examples:
+            self._rows.highlighted = at or 0
+
+    def _show(self, example: Example) -> Content:
+        text = " ".join(" ".join(example.variables.values()).split())
+        mark = "☐" if example.id in self._off else "☑"
+        return Content(f"{mark} {sanitize_line(example.id)}  {sanitize_line(text)} → {sanitize_line(example.answer)}")
+
+    def action_switch_example(self) -> None:
+        """Switch the example under the cursor off, or on again."""
+        at = self._rows.highlighted
+        if self._rows.has_focus and at is not None:
+            self._off ^= {self._candidate.examples[at].id}
+            self._fill()
+
+    def action_apply(self) -> None:
+        one = self._candidate
+        examples = tuple(example for example in one.examples if example.id not in self._off)
+        self.dismiss(CandidateEdit(self.query_one(TextArea).text, examples, one.thinking, self._reason))
