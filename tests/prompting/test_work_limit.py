@@ -129,11 +129,12 @@ def test_a_long_conversation_goes_through_an_ordinary_chat_template() -> None:
         "".join(map(chr, range(0xF0000, 0xFFFFE))) * 2,
         "user:\n" + "{{ x }}\n" * 1000,
         "user:\n" + "{{ x }}\n" * 100_000,
+        "user:\n{% raw %}" + "{{ x }}\n" * 100_000 + "{% endraw %}",
         "user:\n{{ " + "1" * 6000 + " }}",
         "user:\n{{ x" + "[0]" * 3000 + " }}",
         "user:\n{% if x %}" * 200_000,
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_no_body_takes_long_to_read(body: str) -> None:
     begun = time.thread_time()

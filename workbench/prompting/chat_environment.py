@@ -14,7 +14,7 @@ from jinja2 import TemplateError as JinjaError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
-from workbench.prompting.instrumentation import MOST_NODES, check_modifiers, count_nodes
+from workbench.prompting.instrumentation import MOST_NODES, check_modifiers, count_nodes, has_too_many_tags
 from workbench.prompting.sandbox import LimitedEnvironment
 
 
@@ -29,8 +29,7 @@ class ChatEnvironment(LimitedEnvironment):
     def compile_limited(self, source: str) -> Template:
         """A template whose work is counted in each rendering. Raises TemplateSyntaxError."""
         try:
-            tree = self.parse(source)
-            if count_nodes(tree) > MOST_NODES:
+            if has_too_many_tags(self, source) or count_nodes(tree := self.parse(source)) > MOST_NODES:
                 raise TemplateSyntaxError(f"it has more than {MOST_NODES:,} parts", 1)
             check_modifiers(tree)
             return self.from_string(tree)

@@ -18,7 +18,7 @@ from workbench.errors import TemplateError
 from workbench.prompting.instrumentation import GLOBAL, MOST_NODES, count_nodes
 from workbench.prompting.prompt import Role
 from workbench.prompting.sandbox import MissingVariable, Sandbox
-from workbench.prompting.template_errors import compile_tree, explain_failure, find_undeclared, parse
+from workbench.prompting.template_errors import compile_tree, explain_failure, find_undeclared, parse, too_many_tags
 from workbench.prompting.work_limit import limit_work
 
 MARKER = re.compile(
@@ -77,7 +77,7 @@ class BodyTemplate:
         try:
             tree = parse(environment, _mark(body, marks).replace("\r", blank))
             if count_nodes(tree) > MOST_NODES:
-                raise TemplateError("The template has too many tags.", f"At most {MOST_NODES:,} parts can be compiled.")
+                raise too_many_tags()
             self.variables = _order_variables(environment, tree)
             self.guarded = _find_guarded(tree)
             _name_globals(environment, tree)

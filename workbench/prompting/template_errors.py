@@ -13,7 +13,7 @@ from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
 
 from workbench.errors import TemplateError
-from workbench.prompting.instrumentation import check_modifiers
+from workbench.prompting.instrumentation import MOST_NODES, check_modifiers, has_too_many_tags
 
 FILE = "<template>"
 """The file name that templates are compiled under, by which their frames are found in a traceback."""
@@ -31,6 +31,8 @@ def parse(environment: Environment, source: str) -> nodes.Template:
     """The syntax tree of a template. Raises TemplateError with line and column."""
     parser: Parser | None = None
     try:
+        if has_too_many_tags(environment, source):
+            raise too_many_tags()
         parser = Parser(environment, source, None, FILE)
         tree = parser.parse()
     except TemplateSyntaxError as error:
@@ -41,6 +43,11 @@ def parse(environment: Environment, source: str) -> nodes.Template:
         raise TemplateError(f"The template cannot be read: {str(error).partition(';')[0]}.", _HINT) from error
     _check_names(environment, tree, source)
     return tree
+
+
+def too_many_tags() -> TemplateError:
+    """The error for a template of more nodes than are compiled."""
+    return TemplateError("The template has too many tags.", f"At most {MOST_NODES:,} parts can be compiled.")
 
 
 def compile_tree(environment: Environment, tree: nodes.Template) -> types.CodeType:
