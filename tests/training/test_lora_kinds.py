@@ -120,7 +120,8 @@ def test_a_published_adapter_computes_what_the_trained_model_did(lesson, tmp_pat
     base = logits_of(lesson / "tiny")
     found = logits_of(lesson / "tiny", adapter.path)
     assert (trained - base).abs().max() > 1e-3
-    torch.testing.assert_close(found, trained, atol=1e-5, rtol=1e-4)
+    # PiSSA's and OLoRA's start is taken from the base and subtracted again, which rounds as the processor does
+    torch.testing.assert_close(found, trained, atol=5e-5, rtol=1e-4)
     check_source(read_source(adapter), Model("tiny", lesson / "tiny", "hf"))
     if refused:
         with pytest.raises(ModelError, match=refused):
