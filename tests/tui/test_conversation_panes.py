@@ -128,6 +128,44 @@ async def test_the_steps_of_a_chain_are_folded_and_unfold(folder, make_app):
         await until(pilot, lambda: "You are welcome." not in pane.output.text)
 
 
+async def test_a_steps_tool_calls_and_their_results_stand_in_the_pane(folder, bench_text, make_app):
+    chain = (
+        "---\nsteps:\n  - {name: look, prompt: weather}\n"
+        "  - {name: both, each: '[1, 2]', template: \"{{ item }} thanks\"}\n---\n"
+        "user:\nthanks for {{ steps.look.calls[0].arguments.city }}: {{ steps.look.text }}\n"
+    )
+    (folder / "chain.prompty").write_text(chain)
+    (folder / "talk.jsonl").write_text(json.dumps({"message": "Oslo?", "expected": "You are welcome."}) + "\n")
+    scorers = "[exact_match, {tool_calls: {step: look}}]"
+    bench = bench_text.replace("prompt: weather", "prompt: chain").replace("[exact_match, tool_calls]", scorers)
+    (folder / "demo.bench.yaml").write_text(bench)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await settled(pilot)
+        pane = screen.panes[0]
+        assert pane.completion.text == "You are welcome."
+        assert [step.label for step in pane.steps] == [
+            "look",
+            "look, round 2",
+            "both, item 1",
+            "both, item 2",
+            "answer",
+        ]
+        folded = pane.output.text
+        assert "▸ look, round 2" in folded and HOSTILE[:11] not in folded
+        assert folded.endswith("\nYou are welcome.")
+        pane.focus()
+        await pilot.press("u")
+        await until(pilot, lambda: "▾ look, round 2" in pane.output.text)
+        shown = pane.output.text
+        assert '→ weather(city="Oslo")' in shown
+        assert "weather ←  [bold red]-3 degrees" in shown and "{{ 7 * 7 }}" in shown
+        assert "\x1b" not in shown
+        screen.edit.editor.load_text("thanks again")  # the last step: the tools are not asked anew
+        await until(pilot, lambda: pane.state == "done" and bool(pane.steps) and pane.steps[0].cached)
+        assert [step.cached for step in pane.steps] == [True] * 4 + [False]
+
+
 def test_texts_of_others_are_never_markup() -> None:
     from workbench.inference.types import Completion
     from workbench.prompting.prompt import Message

@@ -21,7 +21,7 @@ from workbench.prompting.tool_formats.json_calls import HERMES
 from workbench.prompting.tools import ToolCall
 from workbench.runs.cell_step import CellStep
 from workbench.runs.chain import StepCall
-from workbench.runs.chain_outcome import AnswerCall, ChainOutcome, OnStep, StepAnswer
+from workbench.runs.chain_outcome import AnswerCall, ChainOutcome, OnPart, OnStep, StepAnswer
 from workbench.runs.chain_task import run_chain
 from workbench.runs.conversation import run_conversation
 from workbench.runs.generation import GenerationSpec
@@ -93,6 +93,7 @@ async def ask_chain(
     on_step: OnStep = lambda at, step: None,
     memory: AnswerMemory | None = None,
     top_logprobs: int = 0,
+    on_part: OnPart = lambda progress: None,
 ) -> ChainOutcome:
     """The answer of a chain or a conversation. priority: 0 for a person who waits. memory: of answers that need not be
     asked for again.
@@ -136,7 +137,7 @@ async def ask_chain(
         return StepAnswer(StoredCompletion(done), own.model.name, error=error)
 
     try:
-        return await run_calls(spec, ask, on_step, tools.answer if tools else refuse_call)
+        return await run_calls(spec, ask, on_step, tools.answer if tools else refuse_call, on_part)
     finally:
         if tools:
             await asyncio.to_thread(tools.close)
@@ -147,6 +148,7 @@ async def run_calls(
     ask: AnswerCall,
     on_step: OnStep = lambda at, step: None,
     live: AnswerTool = refuse_call,
+    on_part: OnPart = lambda progress: None,
 ) -> ChainOutcome:
     """A chain or a conversation, whose calls somebody answers. live: the functions of the bench's Python file.
 
@@ -163,7 +165,7 @@ async def run_calls(
         def find_step_rules(call: StepCall) -> ToolRules:
             return replace(find_rules(make_step_spec(spec, call)), live=live)
 
-        return await run_chain(spec.prompt, spec.case, ask, on_step, find_step_rules)
+        return await run_chain(spec.prompt, spec.case, ask, on_step, find_step_rules, on_part)
     rules = replace(find_rules(spec), live=live)
     return await run_conversation(spec.prompt, spec.case, rules, ask, on_step, Path(spec.folder))
 

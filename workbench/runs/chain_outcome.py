@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from workbench.errors import WorkbenchError
 from workbench.inference.types import Completion
@@ -30,6 +30,26 @@ AnswerCall = Callable[[StepCall], Awaitable[StepAnswer]]
 
 OnStep = Callable[[int, CellStep], object]
 """Gets a call when it has ended, with its position among them, and again where more is known of it."""
+
+
+class PartProgress(NamedTuple):
+    """How many items of a step's map, or samples of its vote, have all their answers.
+
+    index, sample: of the one that ended last, as in CellStep; of a vote on an item, index is the item. ended: 0 where
+    they have just begun.
+    """
+
+    step: str
+    unit: Literal["item", "sample"]
+    index: int
+    sample: int
+    ended: int
+    total: int
+
+
+OnPart = Callable[[PartProgress], object]
+"""Called when items or samples begin that are asked side by side, and behind the calls of each, in the order in which
+they end."""
 
 
 class ChainOutcome(NamedTuple):

@@ -6,8 +6,9 @@ Who asks the models is the caller's: a run through its cache, a pane as a stream
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,7 +35,7 @@ from workbench.runs.call_record import CallRecord, RecordPart
 from workbench.runs.cell_step import CellStep, sum_steps
 from workbench.runs.chain import StepCall
 from workbench.runs.chain_calls import ChainCalls, FindRules
-from workbench.runs.chain_outcome import AnswerCall, ChainOutcome, OnStep
+from workbench.runs.chain_outcome import AnswerCall, ChainOutcome, OnPart, OnStep, PartProgress
 from workbench.runs.chain_values import StepResult, describe_answer, find_vote_key, shorten, with_values
 from workbench.runs.side_by_side import run_side_by_side
 from workbench.runs.tool_rounds import ToolRules
@@ -46,19 +47,22 @@ async def run_chain(
     ask: AnswerCall,
     on_step: OnStep = lambda at, step: None,
     find_rules: FindRules = lambda call: ToolRules(HERMES),
+    on_part: OnPart = lambda progress: None,
 ) -> ChainOutcome:
     """Carry a chain out. prompt: with its steps looked up. find_rules: of a call whose prompt has tools.
 
     A step that fails ends it: the steps behind it are not run, and the outcome says why. Raises ServerMismatchError.
     """
-    return await _ChainRun(prompt, case, ask, on_step, find_rules).run()
+    return await _ChainRun(prompt, case, ask, on_step, find_rules, on_part).run()
 
 
 class _ChainRun:
     """One chain under way."""
 
-    def __init__(self, prompt: Prompt, case: Case, ask: AnswerCall, on_step: OnStep, find_rules: FindRules) -> None:
-        self._prompt, self._case = prompt, case
+    def __init__(
+        self, prompt: Prompt, case: Case, ask: AnswerCall, on_step: OnStep, find_rules: FindRules, on_part: OnPart
+    ) -> None:
+        self._prompt, self._case, self._on_part = prompt, case, on_part
         self._seen: dict[str, dict[str, Any]] = {}
         self._record = CallRecord(on_step)
         self._calls = ChainCalls(case, ask, find_rules, self._explain)
@@ -109,11 +113,14 @@ class _ChainRun:
 
         async def answer(item: object, at: int, part: RecordPart) -> StepResult:
             try:
-                return await self._vote(step, {ITEM: item, INDEX: at}, at, part)
+                result = await self._vote(step, {ITEM: item, INDEX: at}, at, part)
             finally:
                 part.close()
+            note_end(at, 0)
+            return result
 
         parts = self._record.divide(len(items))
+        note_end = self._count_parts(step.name, "item", 0, len(items))
         numbered = enumerate(zip(items, parts, strict=True), 1)
         found = await run_side_by_side([answer(item, at, part) for at, (item, part) in numbered])
         texts = [one.text for one in found]
@@ -131,11 +138,14 @@ class _ChainRun:
 
         async def draw(sample: int, part: RecordPart) -> StepResult:
             try:
-                return await self._check(step, extra, index, sample, part)
+                result = await self._check(step, extra, index, sample, part)
             finally:
                 part.close()
+            note_end(index, sample)
+            return result
 
         parts = record.divide(step.samples)
+        note_end = self._count_parts(step.name, "sample", index, step.samples)
         found = await run_side_by_side([draw(sample, part) for sample, part in enumerate(parts, 1)])
         keys = [find_vote_key(one, step) for one in found]
         counts = Counter(key for key in keys if key is not None)
@@ -145,6 +155,20 @@ class _ChainRun:
         _mark(record, begun, step.name, chosen + 1, note)
         result = found[chosen]
         return result._replace(seen={**result.seen, "votes": votes, "samples": step.samples})
+
+    def _count_parts(
+        self, name: str, unit: Literal["item", "sample"], index: int, total: int
+    ) -> Callable[[int, int], None]:
+        """Called with the item and the sample that has ended."""
+        ended = 0
+
+        def note_end(item: int, sample: int) -> None:
+            nonlocal ended
+            ended += 1
+            self._on_part(PartProgress(name, unit, item, sample, ended, total))
+
+        self._on_part(PartProgress(name, unit, index, 0, 0, total))
+        return note_end
 
     async def _check(
         self, step: PromptStep, extra: dict[str, Any], index: int, sample: int, record: CallRecord

@@ -22,7 +22,15 @@ from workbench.inference.types import Admitted, Chunk, Completion, Failure, Like
 from workbench.runs.cell_step import CellStep, describe_step
 from workbench.sanitize import sanitize_line
 from workbench.scoring.scorer import Score
-from workbench.tui.call_stream import CallBegan, CallEnded, CallEvent, PaneEvent
+from workbench.tui.call_stream import (
+    CallBegan,
+    CallEnded,
+    CallEvent,
+    CallsEnded,
+    CallsProgress,
+    PaneEvent,
+    show_calls_progress,
+)
 from workbench.tui.conversation_text import list_calls, show_message
 from workbench.tui.figures import cut_middle, list_completion, list_progress, show_curve, show_likelihood
 from workbench.tui.pane_facts import PaneFacts
@@ -109,6 +117,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         """the calls that the answer took, where there are several"""
         self.whole: Completion | None = None
         """the answer of several calls, with the tokens and times of all"""
+        self._calls_progress: CallsProgress | None = None
         self.unfolded = False
         """whether the texts of a chain's steps are shown"""
         self.scores: tuple[Score, ...] = ()
@@ -165,7 +174,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     def begin(self) -> None:
         """Empty the pane for a new answer."""
-        self.chunks, self.steps, self.whole = [], (), None
+        self.chunks, self.steps, self.whole, self._calls_progress = [], (), None, None
         self.scores, self.seen = (), ""
         self.failure = None
         self.stale = False
@@ -186,12 +195,15 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
                 self.fail(WorkbenchError(event.message, event.hint, event.details))
             elif isinstance(event, Chunk):
                 self._accept(event)
+            elif isinstance(event, CallsProgress):
+                self._calls_progress = event
             elif isinstance(event, CallEvent):
                 self._show_call(event)
             elif isinstance(event, Admitted) and event.budget.pictures:
                 self.output.append("".join(f"▣ {one.text}\n" for one in event.budget.pictures) + "\n", "note")
         if self.state == "running":
-            self._show_figures(*(list_progress(self.chunks[-1]) if self.chunks else ()))
+            figures = list_progress(self.chunks[-1]) if self.chunks else ()
+            self._show_figures(*show_calls_progress(self._calls_progress), *figures)
 
     def _accept(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
@@ -225,7 +237,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
                 self.output.append(event.step.completion.text, "answer")
             lines = [*list_calls(event.step), describe_step(event.step)]
             self.output.append(("\n" if event.step.completion.text else "") + "\n".join(lines), "note")
-        else:
+        elif isinstance(event, CallsEnded):
             self.steps, self.whole = event.steps, event.completion
             self._lay_calls()
 
