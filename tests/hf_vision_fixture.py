@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,41 @@ def write_gemma3(folder: Path) -> Path:
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, extra_special_tokens=named)
     pixels = transformers.Gemma3ImageProcessor(size={"height": VISION["image_size"], "width": VISION["image_size"]})
     transformers.Gemma3Processor(pixels, tokenizer, image_seq_length=4).save_pretrained(folder)
+    return folder
+
+
+def write_qwen_vl(folder: Path, family: str = "Qwen2VL") -> Path:
+    """Qwen2-VL or Qwen2.5-VL (`Qwen2_5_VL`): a picture has as many tokens as its size asks for, positions in two
+    dimensions, and a text model that knows them."""
+    controls = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    shown = "<|vision_start|><|image_pad|><|vision_end|>"
+    chat_template = TYPED_CHAT.replace(IMAGE, shown)
+    tokenizer = write_tokenizer(folder, chat_template, controls)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in controls}
+    vision = {"depth": 2, "patch_size": 7, "spatial_merge_size": 2, "temporal_patch_size": 2, "num_heads": 2}
+    if family == "Qwen2VL":
+        vision |= {"embed_dim": 32, "hidden_size": SHAPE["hidden_size"], "mlp_ratio": 2}
+    else:
+        vision |= {"hidden_size": 32, "out_hidden_size": SHAPE["hidden_size"], "intermediate_size": 64}
+        vision |= {"window_size": 28, "fullatt_block_indexes": [1]}
+    text = {"vocab_size": len(tokenizer) + 5, "max_position_embeddings": 200, **SHAPE}
+    text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+    config = getattr(transformers, f"{family}Config")(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=False,
+    )
+    _write_model(folder, getattr(transformers, f"{family}ForConditionalGeneration"), config)
+    pixels = transformers.Qwen2VLImageProcessor(patch_size=7, merge_size=2, min_pixels=14 * 14, max_pixels=70 * 70)
+    pixels.save_pretrained(folder)
+    named = {"processor_class": f"{family}Processor", "image_processor_type": "Qwen2VLImageProcessor"}
+    settings = folder / "preprocessor_config.json"
+    kept = json.loads(settings.read_text()) if settings.exists() else {}
+    settings.write_text(json.dumps({**kept, **named}))
     return folder
 
 

@@ -14,11 +14,19 @@ PICTURE_TOKENS = (IMAGE_SIZE // PATCH_SIZE) ** 2
 """Tokens of a picture, whatever its size: it is scaled to a square."""
 
 
-def write_mmproj(path: Path, width: int = WIDTH, seed: int = 5, kind: str = "mlp") -> Path:
+def write_mmproj(
+    path: Path,
+    width: int = WIDTH,
+    seed: int = 5,
+    kind: str = "mlp",
+    image_size: int = IMAGE_SIZE,
+    layers: int = VISION_LAYERS,
+) -> Path:
     """An encoder and a projector onto a text model of this width.
 
     kind: `mlp` is LLaVA's, with a CLIP encoder of 16 patches; `qwen2vl_merger` is Qwen2-VL's, for which a picture has
-    as many tokens as its size asks for, and positions in two dimensions.
+    as many tokens as its size asks for, and positions in two dimensions. image_size, layers: of the encoder, which
+    takes as long as they make it.
     """
     writer = gguf.GGUFWriter(path, "clip")
     writer.add_type("mmproj")
@@ -27,15 +35,15 @@ def write_mmproj(path: Path, width: int = WIDTH, seed: int = 5, kind: str = "mlp
     writer.add_bool("clip.has_vision_encoder", True)
     writer.add_string("clip.projector_type", kind)
     writer.add_bool("clip.use_gelu", True)
-    numbers = {"embedding_length": VISION_WIDTH, "feed_forward_length": VISION_FORWARD, "block_count": VISION_LAYERS}
+    numbers = {"embedding_length": VISION_WIDTH, "feed_forward_length": VISION_FORWARD, "block_count": layers}
     numbers |= {"projection_dim": width, "attention.head_count": VISION_HEADS}
-    numbers |= {"image_size": IMAGE_SIZE, "patch_size": PATCH_SIZE}
+    numbers |= {"image_size": image_size, "patch_size": PATCH_SIZE}
     for key, number in numbers.items():
         writer.add_uint32(f"clip.vision.{key}", number)
     writer.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-5)
     writer.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
     writer.add_array("clip.vision.image_std", [0.5, 0.5, 0.5])
-    shapes = _shapes(width) if kind == "mlp" else _merger_shapes(width)
+    shapes = _shapes(width, image_size, layers) if kind == "mlp" else _merger_shapes(width)
     for name, shape in shapes.items():
         writer.add_tensor(name, _weights(name, shape, seed))
     writer.write_header_to_file()
@@ -45,12 +53,12 @@ def write_mmproj(path: Path, width: int = WIDTH, seed: int = 5, kind: str = "mlp
     return path
 
 
-def _shapes(width: int) -> dict[str, tuple[int, ...]]:
+def _shapes(width: int, image_size: int = IMAGE_SIZE, layers: int = VISION_LAYERS) -> dict[str, tuple[int, ...]]:
     wide, forward = VISION_WIDTH, VISION_FORWARD
     shapes: dict[str, tuple[int, ...]] = {
         "v.class_embd": (wide,),
         "v.patch_embd.weight": (wide, 3, PATCH_SIZE, PATCH_SIZE),
-        "v.position_embd.weight": (PICTURE_TOKENS + 1, wide),
+        "v.position_embd.weight": ((image_size // PATCH_SIZE) ** 2 + 1, wide),
         "v.pre_ln.weight": (wide,),
         "v.pre_ln.bias": (wide,),
         "v.post_ln.weight": (wide,),
@@ -60,7 +68,7 @@ def _shapes(width: int) -> dict[str, tuple[int, ...]]:
         "mm.2.weight": (width, width),
         "mm.2.bias": (width,),
     }
-    for layer in range(VISION_LAYERS):
+    for layer in range(layers):
         block = {f"attn_{part}.weight": (wide, wide) for part in ("q", "k", "v", "out")}
         block |= {f"attn_{part}.bias": (wide,) for part in ("q", "k", "v", "out")}
         block |= {f"ln{part}.{kind}": (wide,) for part in (1, 2) for kind in ("weight", "bias")}

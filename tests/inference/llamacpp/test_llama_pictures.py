@@ -207,9 +207,9 @@ def test_an_abort_between_encoding_and_decoding_ends_that_request_alone(
 ) -> None:
     embed = engine._projector._embed
 
-    def abort_meanwhile(handle: object) -> object:
+    def abort_meanwhile(handle: object, check: object) -> object:
         engine.abort(1)
-        return embed(handle)
+        return embed(handle, check)
 
     monkeypatch.setattr(engine._projector, "_embed", abort_meanwhile)
     engine.submit(look(1, "an * er", 1))
@@ -222,6 +222,31 @@ def test_an_abort_between_encoding_and_decoding_ends_that_request_alone(
         events += engine.step()
     assert fold(chunks_of(1, events)).stop_reason == "cancelled"
     assert fold(chunks_of(2, events)).text == expect(oracle, "an * er", 1)
+
+
+def test_an_abort_while_a_picture_is_encoded_leaves_the_encoder_in_the_middle(
+    engine: LlamaEngine, oracle: MtmdOracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, looks = engine._preemption.check, 0
+
+    def abort_at_the_second_look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            engine.abort(1)
+        check()
+
+    monkeypatch.setattr(engine._preemption, "check", abort_at_the_second_look)
+    engine.submit(look(1, "an * er", 1))
+    events: list[Event] = list(engine.step())
+    left_at = engine._projector._watch.nodes
+    engine.cancel(1)
+    engine.submit(look(2, "an * er", 1))
+    while engine.busy:
+        events += engine.step()
+    assert fold(chunks_of(1, events)).stop_reason == "cancelled"
+    assert fold(chunks_of(2, events)).text == expect(oracle, "an * er", 1)  # nothing of the half one is kept
+    assert 0 < left_at < engine._projector._watch.nodes
 
 
 def test_penalties_and_long_answers_go_on_behind_a_picture(engine: LlamaEngine) -> None:

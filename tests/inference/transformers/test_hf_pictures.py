@@ -11,11 +11,12 @@ import pytest
 import torch  # noqa: TID253 - the yardstick
 import transformers  # noqa: TID253 - the yardstick
 from answers import complete, open_engine, run
-from hf_vision_fixture import IMAGE, PICTURE_TOKENS, write_gemma3, write_llava
+from hf_vision_fixture import IMAGE, PICTURE_TOKENS, write_gemma3, write_llava, write_qwen_vl
 from picture_fixture import make_image, make_picture
 
 from workbench.errors import EngineError, ModelError
 from workbench.inference.transformers.engine import TransformersEngine
+from workbench.inference.transformers.pictures import ProcessorPictures
 from workbench.inference.types import Chunk, GenerateRequest, LoglikelihoodRequest, LoglikelihoodResult, Sampling, fold
 from workbench.models.reference import Adapter, Applied
 from workbench.prompting.pictures import Picture
@@ -169,12 +170,63 @@ def test_a_damaged_picture_is_refused_by_name(engine: TransformersEngine) -> Non
         engine.submit(GenerateRequest(1, (message,), GREEDY))
 
 
-def test_a_model_that_looks_at_a_picture_in_both_directions_is_found_out(tmp_path: Path) -> None:
-    engine = open_engine(write_gemma3(tmp_path / "gemma"))
+FAMILIES = {
+    "gemma3": write_gemma3,  # sees a picture in both directions
+    "qwen2_vl": write_qwen_vl,  # counts its positions in two dimensions
+    "qwen2_5_vl": lambda folder: write_qwen_vl(folder, "Qwen2_5_VL"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_with_attention_or_positions_of_their_own_answer_as_by_themselves(tmp_path: Path, family: str) -> None:
+    folder = FAMILIES[family](tmp_path / "tiny")
+    engine, oracle = open_engine(folder), Oracle(folder)
     try:
-        with pytest.raises(ModelError, match="cannot be shown pictures by transformers here"):
+        requests = [look(number, text, *seeds) for number, (text, seeds) in enumerate(QUESTIONS, 1)]
+        for completion, (text, seeds) in zip(complete(engine, *requests), QUESTIONS, strict=True):
+            assert completion.text == oracle.answer(text, *seeds)
+        (longer,) = complete(engine, look(8, "in * and * house", 1, 2))  # goes on from what others have seen
+        assert longer.cached_tokens > 0
+        assert longer.text == oracle.answer("in * and * house", 1, 2)
+    finally:
+        engine.close()
+
+
+def test_a_model_that_reads_pictures_in_a_way_of_its_own_is_refused_by_its_type(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProcessorPictures, "_evaluate", lambda self, parts: torch.zeros(1))
+    engine = open_engine(folder)
+    try:
+        with pytest.raises(ModelError, match="models of the type llava read them in a way of their own") as caught:
             engine.submit(look(1, "an * here", 1))
+        assert "GGUF form with a projector" in caught.value.hint
         (done,) = complete(engine, look(2, "an here"))
         assert done.stop_reason
     finally:
         engine.close()
+
+
+def test_a_cancel_leaves_the_encoder_between_two_layers(
+    engine: TransformersEngine, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine._pictures is not None
+    preemption = engine._pictures._cache.preemption
+    check, looks = preemption.check, 0
+
+    def abort_at_the_second_layer() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            engine.abort(1)
+        check()
+
+    engine.submit(look(1, "an * here", 77))
+    monkeypatch.setattr(preemption, "check", abort_at_the_second_layer)
+    events = list(engine.step())
+    assert looks == 2
+    engine.cancel(1)
+    events += run(engine)
+    assert fold([event for event in events if isinstance(event, Chunk)]).stop_reason == "cancelled"
+    (done,) = complete(engine, look(2, "an * here", 77))
+    assert done.text == oracle.answer("an * here", 77)

@@ -10,12 +10,12 @@ import numpy as np
 
 from workbench.errors import EngineError
 from workbench.inference.llamacpp.context import Context
-from workbench.inference.llamacpp.positions import SlotPositions
 from workbench.inference.llamacpp.projector import Projector
 from workbench.inference.logprobs import Logits
 from workbench.inference.picture_tokens import PictureSpan
 from workbench.inference.scheduling.backend import Limits, SavedState, TokenRun
 from workbench.inference.scheduling.preemption import StepAborted
+from workbench.inference.slot_positions import SlotPositions
 
 ABORTED = 2
 """What llama_decode says of a batch that was left by its abort callback."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ import llama_cpp.mtmd_cpp as mtmd
 import numpy as np
 
 from workbench.errors import EngineError, ModelError
-from workbench.inference.llamacpp.native import LOG, log_callback
+from workbench.inference.llamacpp.native import LOG, log_callback, native
 from workbench.inference.llamacpp.weights import LoadedWeights
 from workbench.inference.picture_decoding import decode_picture
 from workbench.inference.picture_tokens import EmbeddingCache, EncodedPicture, PictureChunk, PictureNumbers
+from workbench.inference.scheduling.preemption import StepAborted
 from workbench.models.projector import check_projector
 from workbench.models.reference import Model
 from workbench.prompting.pictures import Picture
 
 _SIZES = {"mtmd_context_params": 96, "mtmd_input_text": 24}
 """Bytes of the C structs that this code fills, on 64-bit machines."""
+
+_NODES = 16
+"""Of an encoder's graph, evaluated between two looks at whether to go on: less than one of its layers."""
 
 _REMEMBERED = 16
 """Pictures whose prepared pixels are kept."""
@@ -54,6 +59,7 @@ class Projector:
         self._numbers = PictureNumbers()
         self._encoded: dict[str, EncodedPicture] = {}
         self._embeddings = EmbeddingCache()
+        self._watch = _EncodingWatch()
         self.bytes = 0
 
     def encode(self, picture: Picture) -> EncodedPicture:
@@ -68,9 +74,9 @@ class Projector:
     def decode(self, chunk: PictureChunk, context: Any, slot: int, position: int, check: Callable[[], None]) -> int:
         """Evaluate a picture's positions in a slot: what llama_decode says, 0 where all went well.
 
-        check: called between encoding and decoding; may raise StepAborted.
+        check: called while the picture is encoded and before it is decoded; may raise StepAborted.
         """
-        embeddings = self._embeddings.get(chunk.content.key, lambda: self._embed(chunk.content.handle))
+        embeddings = self._embeddings.get(chunk.content.key, lambda: self._embed(chunk.content.handle, check))
         check()
         end = ctypes.c_int32(position)
         kind = ctypes.POINTER(ctypes.c_float)
@@ -95,11 +101,13 @@ class Projector:
             mtmd.mtmd_free(self._context)
             self._context = None
 
-    def _embed(self, handle: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A chunk's embeddings, [positions, width]."""
+    def _embed(self, handle: Any, check: Callable[[], None]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """A chunk's embeddings, [positions, width]. Raises StepAborted."""
         context = self._open()
         LOG.lines.clear()
-        if mtmd.mtmd_encode_chunk(context, handle) != 0:
+        with self._watch.begin(check):
+            code = mtmd.mtmd_encode_chunk(context, handle)
+        if code != 0:
             raise EngineError(
                 "llama.cpp could not encode the picture.", "Make it smaller, or run again.", "\n".join(LOG.lines)
             )
@@ -154,6 +162,8 @@ class Projector:
             parameters.use_gpu = self._weights.on_gpu
             parameters.print_timings = parameters.warmup = False
             parameters.n_threads = self._threads
+            if not self._weights.on_gpu:  # there it takes milliseconds, and looking on takes fused kernels apart
+                parameters.cb_eval = self._watch.callback
             LOG.lines.clear()
             context = mtmd.mtmd_init_from_file(os.fsencode(path), self._weights.model, parameters)
             if not context:
@@ -162,6 +172,39 @@ class Projector:
             if not mtmd.mtmd_support_vision(context):
                 raise ModelError(f"{path} has no vision encoder.", "Choose the model's mmproj file.")
         return self._context
+
+
+class _EncodingWatch:
+    """Leaves the encoding of a picture in the middle: the scheduler of ggml's backends (`ggml_backend_sched`) evaluates
+    a graph up to each node that its callback wants to see, and leaves it where the callback then says no.
+
+    It calls on the thread that encodes. callback: for native code. nodes: of the graph that it has come to.
+    """
+
+    def __init__(self) -> None:
+        self.callback: Any = native.ggml_backend_sched_eval_callback(self._look)
+        self._check: Callable[[], None] = lambda: None
+        self.nodes = 0
+        self._left = False
+
+    @contextmanager
+    def begin(self, check: Callable[[], None]) -> Iterator[None]:
+        """check: as in Projector.decode; raises what it raised, once the native code is left."""
+        self._check, self.nodes, self._left = check, 0, False
+        yield
+        if self._left:
+            raise StepAborted
+
+    def _look(self, tensor: Any, asks: bool, data: Any) -> bool:
+        """asks: whether it is to be called again when the node is evaluated."""
+        if asks:
+            self.nodes += 1
+            return self._left or self.nodes % _NODES == 0
+        try:
+            self._check()
+        except StepAborted:  # no exception can pass through native code
+            self._left = True
+        return not self._left
 
 
 def _check_library() -> None:

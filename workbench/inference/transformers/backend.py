@@ -11,6 +11,7 @@ from workbench.inference.logprobs import Logits
 from workbench.inference.picture_tokens import PictureChunk, PictureSpan
 from workbench.inference.scheduling.backend import Limits, SavedState, TokenRun
 from workbench.inference.scheduling.preemption import StepAborted
+from workbench.inference.slot_positions import SlotPositions
 from workbench.inference.transformers.adapter_set import AppliedAdapters
 from workbench.inference.transformers.kv_cache import KVCache, SlotInput
 from workbench.inference.transformers.pictures import ProcessorPictures
@@ -67,6 +68,7 @@ class TransformersBackend:
     def __init__(self, cache: KVCache, limits: Limits, pictures: ProcessorPictures | None = None) -> None:
         self.limits = limits
         self._pictures = pictures
+        self._positions = SlotPositions()
         self._cache = cache
         self._rows: dict[int, int] = {}
         self._held: dict[int, int] = {}
@@ -85,7 +87,8 @@ class TransformersBackend:
     @torch.inference_mode()
     def start(self, slot: int, adapters: AppliedAdapters, pictures: Sequence[PictureSpan] = ()) -> int:
         try:
-            self._held[slot] = adapters.begin(self._cache, self._row(slot))
+            held = self._held[slot] = adapters.begin(self._cache, self._row(slot))
+            self._positions.begin(slot, [span._replace(start=span.start + held) for span in pictures])
         except Exception as error:
             raise explain(error) from error
         return self._held[slot]
@@ -95,6 +98,7 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def copy(self, source: int, target: int, start: int, end: int) -> None:
+        self._positions.copy(source, target)
         self._cache.copy(self._row(source), self._row(target), start, end)
         self._held[target] = self._held[source] if end < 0 else end
 
@@ -106,6 +110,7 @@ class TransformersBackend:
     @torch.inference_mode()
     def free(self, slot: int, spoiled: bool = False) -> None:
         self._held.pop(slot, None)
+        self._positions.free(slot)
         row = self._rows.pop(slot, None)
         if row is not None:
             self._cache.free(row, spoiled)
@@ -143,13 +148,25 @@ class TransformersBackend:
     def _show(self, run: TokenRun, picture: PictureChunk) -> None:
         """Evaluate a picture's positions, whose logits nobody wants, in passes of their own."""
         assert self._pictures is not None
-        for part in torch.split(self._pictures.embed(picture), LONGEST):
-            position = self._held[run.slot] = run.position
-            self._cache.evaluate(
-                run.adapters.module, [SlotInput(self._row(run.slot), position, (), part, run.adapters.blend)]
+        shown = self._pictures.read(picture)
+        longest = len(shown.embeddings) if shown.both_ways else LONGEST
+        saved = run.position - self._positions.find(run.slot, run.position)
+        for start in range(0, len(shown.embeddings), longest):
+            part = slice(start, start + longest)
+            position = self._held[run.slot] = run.position + start
+            grid = None if shown.grid is None else shown.grid[:, part] - start
+            one = SlotInput(
+                self._row(run.slot),
+                position,
+                (),
+                shown.embeddings[part],
+                run.adapters.blend,
+                saved,
+                grid,
+                shown.both_ways,
             )
-            run = run._replace(position=position + len(part))
-        self._held[run.slot] = run.position
+            self._cache.evaluate(run.adapters.module, [one])
+        self._held[run.slot] = run.position + len(shown.embeddings)
 
     def _divide(self, runs: Sequence[TokenRun], keeps_all: bool) -> Iterator[tuple[list[int], int, int]]:
         """Passes: the places of their runs, and which tokens of each."""
@@ -174,6 +191,7 @@ class TransformersBackend:
                 run.position + start,
                 run.tokens[start : start + count],
                 blend=run.adapters.blend,
+                saved=run.position - self._positions.find(run.slot, run.position),
             )
             for run in runs
         ]

@@ -23,7 +23,6 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
     AutoTokenizer,
 )
 
@@ -153,18 +152,6 @@ def load_checkpoint(
         ) from error
     except Exception as error:
         raise _explain(path, error) from error
-
-
-def load_processor(path: Path) -> Any:
-    """What prepares pictures for a folder's model. Raises ModelError."""
-    try:
-        return AutoProcessor.from_pretrained(path, **_LOCAL_ONLY)
-    except Exception as error:
-        raise ModelError(
-            f"The processor in {path}, which prepares pictures, cannot be loaded: {_first_line(error)}",
-            "Install what it asks for, or use the model's GGUF form with a projector.",
-            f"{type(error).__name__}: {error}",
-        ) from error
 
 
 def sees(config: Any) -> bool:

@@ -42,6 +42,7 @@ from workbench.inference.transformers.kv_cache import BatchedKVCache, KVCache, c
 from workbench.inference.transformers.picture_adapters import check_adapters
 from workbench.inference.transformers.pictures import ProcessorPictures
 from workbench.inference.transformers.prepacked import prepack
+from workbench.inference.transformers.processor import load_processor
 from workbench.inference.transformers.vocabulary import TransformersVocabulary
 from workbench.inference.types import EngineStatus, GenerateRequest, LoglikelihoodRequest, Outcome, Tokenized
 from workbench.models.hf_folder import inspect_folder
@@ -275,7 +276,7 @@ def _open_pictures(model: Model, loaded: LoadedCheckpoint, cache: KVCache) -> Pr
     """None for a model that sees none, or whose KV cache takes a prompt only as a whole."""
     if not checkpoint.sees(loaded.model.config) or not isinstance(cache, BatchedKVCache):
         return None
-    return ProcessorPictures(model, loaded.model, cache, lambda: checkpoint.load_processor(model.path))
+    return ProcessorPictures(model, loaded.model, cache, lambda: load_processor(model.path))
 
 
 def _name(dtype: torch.dtype) -> str:

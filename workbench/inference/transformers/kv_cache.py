@@ -25,7 +25,9 @@ LoraBlend = tuple[tuple[str, float], ...]
 class SlotInput(NamedTuple):
     """Tokens to evaluate next in one row; embeddings ([tokens, width]) stand for tokens that have no id.
 
-    blend: for a module that has several adapters.
+    position: the cell of the first one. blend: for a module that has several adapters. saved: by how much the positions
+    of its text are less than its cells. grid: of embeddings with positions in several dimensions, those from the first
+    one on, [dimensions, tokens]. both_ways: each of the embeddings sees all of them.
     """
 
     slot: int
@@ -33,6 +35,9 @@ class SlotInput(NamedTuple):
     tokens: Sequence[int]
     embeddings: torch.Tensor | None = None
     blend: LoraBlend = ()
+    saved: int = 0
+    grid: torch.Tensor | None = None
+    both_ways: bool = False
 
 
 class KVCache(Protocol):
@@ -104,12 +109,12 @@ class BatchedKVCache:
         slots, positions = tuple(run.slot for run in inputs), tuple(run.position for run in inputs)
         self._cache.select(Selection(slots, positions, last), self._device)
         starts = torch.tensor(positions, device=self._device)[:, None]
-        position_ids = starts + torch.arange(_length(inputs[0]), device=self._device)
+        cells = starts + torch.arange(_length(inputs[0]), device=self._device)
         arguments = {
             **_inputs(inputs, self._device),
             **_blends(inputs),
-            "attention_mask": self._masks(position_ids, last),
-            "position_ids": position_ids,
+            "attention_mask": self._masks(cells, last, inputs[0].both_ways),
+            "position_ids": _find_positions(inputs, cells),
             "past_key_values": self._cache,
             "use_cache": True,
             **dict.fromkeys(self._extra, kept),
@@ -150,13 +155,16 @@ class BatchedKVCache:
         if spoiled:
             self._cache.wipe(slot)
 
-    def _masks(self, position_ids: torch.Tensor, width: int) -> Any:
+    def _masks(self, cells: torch.Tensor, width: int, both_ways: bool) -> Any:
         """Who may see whom, [rows, 1, queries, keys], in the form that the model's attention wants."""
         tokens = torch.arange(width, device=self._device)
-        seen = (tokens <= position_ids[:, :, None])[:, None]
+        seen = (tokens <= cells[:, :, None])[:, None]
+        near = seen & (tokens > cells[:, :, None] - self._window)[:, None] if self._window else seen
+        if both_ways:
+            own = (tokens >= cells[:, :1, None])[:, None]
+            seen, near = seen | own, near | own
         if not self._window:
             return self._form(seen)
-        near = seen & (tokens > position_ids[:, :, None] - self._window)[:, None]
         if not self._mixed:
             return self._form(near)
         return {"full_attention": self._form(seen), "sliding_attention": self._form(near)}
@@ -242,6 +250,16 @@ def choose_kv_cache(model: Any, most_slots: int, most_tokens: int, preemption: P
     allowed = 1e-3 if exact else 0.05
     same = float((found - expected).abs().max()) <= allowed * float(expected.abs().max())
     return BatchedKVCache(model, most_slots, most_tokens, preemption) if same else SequenceKVCache(model)
+
+
+def _find_positions(inputs: Sequence[SlotInput], cells: torch.Tensor) -> torch.Tensor:
+    """What the model is told: [rows, tokens], or [dimensions, 1, tokens] of a picture."""
+    first = inputs[0]
+    if first.grid is not None:
+        return (first.grid.to(cells.device) + first.position - first.saved)[:, None]
+    if not any(one.saved for one in inputs):
+        return cells
+    return cells - torch.tensor([[one.saved] for one in inputs], device=cells.device)
 
 
 def _length(one: SlotInput) -> int:

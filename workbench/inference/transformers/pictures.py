@@ -1,16 +1,18 @@
 """Pictures through a Hugging Face processor: their tokens, and the embeddings that stand for them in the text model.
 
 The processor says which tokens a picture is written with; the model's own forward pass, left where its text model
-begins, says which embeddings stand at their positions. From there on a picture is evaluated like text. Models for which
-that is not all (attention in both directions, positions in two dimensions) are found out by a trial and refused.
+begins, says which embeddings stand at their positions. From there on a picture is evaluated like text, but for two
+things that a trial finds out: that its positions see each other in both directions (Gemma 3), and that they are counted
+in two dimensions (Qwen2-VL). A model for which that is not all is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -33,12 +35,21 @@ _COARSE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class _PictureRange:
-    """The inputs of a picture's forward pass, and which of its positions a chunk has."""
+    """The inputs of a picture's forward pass, and which of its positions a chunk has. grid: as in PictureInput."""
 
     digest: str
     inputs: dict[str, torch.Tensor]
     start: int
     end: int
+    grid: torch.Tensor | None
+
+
+class PictureInput(NamedTuple):
+    """What a model is given for a picture. embeddings: [positions, width]. grid, both_ways: as in SlotInput."""
+
+    embeddings: torch.Tensor
+    grid: torch.Tensor | None
+    both_ways: bool
 
 
 class _Reached(Exception):
@@ -55,6 +66,7 @@ class ProcessorPictures:
         self._numbers = PictureNumbers()
         self._encoded: dict[str, EncodedPicture] = {}
         self._embeddings = EmbeddingCache()
+        self._both_ways = False
 
     @property
     def placeholder(self) -> str:
@@ -80,30 +92,37 @@ class ProcessorPictures:
         return self._encoded[digest]
 
     @torch.inference_mode()
-    def embed(self, chunk: PictureChunk) -> torch.Tensor:
-        """A chunk's embeddings, [positions, width]."""
+    def read(self, chunk: PictureChunk) -> PictureInput:
+        """What stands at a chunk's positions."""
         content: _PictureRange = chunk.content
         # how many threads add up moves the last bits
         key = content.digest, torch.get_num_threads()
         found: torch.Tensor = self._embeddings.get(key, lambda: self._reach_text_model(content.inputs))
-        return found[content.start : content.end]
+        return PictureInput(found[content.start : content.end], content.grid, self._both_ways)
 
     def _reach_text_model(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """What the text model is given for a picture's tokens, [tokens, width]."""
+        """What the text model is given for a picture's tokens, [tokens, width]. Raises StepAborted."""
         found: list[torch.Tensor] = []
 
         def keep(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             found.append(named["inputs_embeds"][0])
             raise _Reached
 
-        hook = self._model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
+        lists = (module for module in self._model.modules() if isinstance(module, torch.nn.ModuleList))
+        hooks = [layer.register_forward_pre_hook(self._check) for layers in lists for layer in layers]
+        hooks.append(self._model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True))
         try:
             self._model(**self._move(inputs), use_cache=False)
         except _Reached:
             pass
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
         return found[0]
+
+    def _check(self, *_: Any) -> None:
+        """Called before each layer of the encoder. Raises StepAborted."""
+        self._cache.preemption.check()
 
     def _move(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         device, dtype = self._model.device, self._model.dtype
@@ -120,17 +139,30 @@ class ProcessorPictures:
 
     def _read(self, digest: str, inputs: dict[str, torch.Tensor]) -> EncodedPicture:
         ids: list[int] = inputs["input_ids"][0].tolist()
+        positions = self._find_grid(inputs)
         parts: list[list[int] | PictureChunk] = []
         at = 0
         for own, group in groupby(ids, lambda token: token == self._image_id):
             run = list(group)
             if own:
                 numbers = self._numbers.number(digest, at, len(run))
-                parts.append(PictureChunk(numbers, len(run), _PictureRange(digest, inputs, at, at + len(run))))
+                end = at + len(run)
+                grid = None if positions is None else positions[:, at:end] - positions[:, at:end].min()
+                moved = len(run) if grid is None else int(grid.max()) + 1
+                parts.append(PictureChunk(numbers, moved, _PictureRange(digest, inputs, at, end, grid)))
             else:
                 parts.append(run)
             at += len(run)
         return EncodedPicture(tuple(parts))
+
+    def _find_grid(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """The positions of a picture's tokens, [dimensions, tokens], where the model counts them in several."""
+        find = getattr(getattr(self._model, "model", None), "get_rope_index", None)
+        if find is None:
+            return None
+        known = inspect.signature(find).parameters
+        found: torch.Tensor = find(**{name: value for name, value in inputs.items() if name in known})[0]
+        return found[-3:, 0]  # some have the plain positions in front
 
     @property
     def _image_id(self) -> int:
@@ -170,21 +202,38 @@ class ProcessorPictures:
                     fill = torch.full_like(behind, 1 if name == "attention_mask" else 0)
                     whole[name] = torch.cat([whole[name], fill], dim=1)
             expected = self._model(**self._move(whole), use_cache=False).logits[0, -1].float()
-            embeddings = self._reach_text_model(inputs)
-            cache = BatchedKVCache(self._model, 1, len(embeddings) + 4, self._cache.preemption)
-            cache.evaluate(self._model, [SlotInput(0, 0, (), embeddings)])
-            found = cache.evaluate(self._model, [SlotInput(0, len(embeddings), behind[0].tolist())])[0, -1].float()
-            allowed = _TOLERANCE.get(self._model.dtype, _COARSE)
-            same = float((found - expected).abs().max()) <= allowed * float(expected.abs().max())
-            reason = "" if same else "its logits differ"
+            parts = self._read("", inputs).parts
+            self._embeddings = EmbeddingCache()  # of an earlier trial, with another picture
+            allowed = _TOLERANCE.get(self._model.dtype, _COARSE) * float(expected.abs().max())
+            for both_ways in (False, True):
+                self._both_ways = both_ways
+                found = self._evaluate([*parts, behind[0].tolist()])
+                if float((found - expected).abs().max()) <= allowed:
+                    return
+            reason = "its logits differ"
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001  however foreign code fails, such a model is not shown pictures
             reason = f"{type(error).__name__}: {error}"
-        if reason:
-            raise ModelError(
-                f"{self._named.name} cannot be shown pictures by transformers here: it has attention or positions of"
-                f" its own for them ({self._model.config.model_type}).",
-                "Use its GGUF form with a projector, or a server.",
-                reason,
-            )
+        raise ModelError(
+            f"{self._named.name} cannot be shown pictures by transformers here: models of the type"
+            f" {self._model.config.model_type} read them in a way of their own.",
+            "Use its GGUF form with a projector, or a server.",
+            reason,
+        )
+
+    def _evaluate(self, parts: Sequence[Sequence[int] | PictureChunk]) -> torch.Tensor:
+        """The logits behind the last of these, in a cache of their own."""
+        count = sum(len(part.ids) if isinstance(part, PictureChunk) else len(part) for part in parts)
+        cache = BatchedKVCache(self._model, 1, count, self._cache.preemption)
+        logits = torch.empty(0)
+        at = saved = 0
+        for part in parts:
+            if isinstance(part, PictureChunk):
+                shown = self.read(part)
+                cache.evaluate(self._model, [SlotInput(0, at, (), shown.embeddings, (), saved, *shown[1:])])
+                at, saved = at + len(part.ids), saved + len(part.ids) - part.positions
+            elif part:
+                logits = cache.evaluate(self._model, [SlotInput(0, at, part, saved=saved)])[0, -1].float()
+                at += len(part)
+        return logits
