@@ -260,3 +260,59 @@ def test_passages_print_with_their_sources(desk: LibraryDesk) -> None:
     source = find_passage_source(variant, PROMPT, CorpusSpec("corpus", 200), desk.folder, desk._find_model)
     filled = PassageFinder(desk.folder / "cache").fill(source, CASES[1])
     assert str(filled.values["passages"]).startswith("[1] York.md\nThe shop in York opens at 2.\n\n[2] ")
+
+
+TALK = [
+    {"question": "When does the shop in York open?", "expected": "2", "relevant": "York.md"},
+    {"question": "When does the shop in Hull open?", "expected": "7", "relevant": ["Hull.md"]},
+]
+
+
+def talk(*turns: dict[str, object]) -> Case:
+    return Case(1, {"turns": json.dumps(turns)})
+
+
+def test_each_turn_of_a_conversation_retrieves_by_what_it_asks(desk: LibraryDesk) -> None:
+    scripted = {"question": "When does the shop in Kent open?", "assistant": "At eight."}
+    case = talk(TALK[0], scripted, TALK[1])
+    evaluation = desk.evaluation(axis(), cases=(case,))
+    cells = carry_out(evaluation)
+    assert {cell.error for cell in cells} == {""}
+    assert [score(cells, name, 1, "exact_match").value for name in ("none", "one", "oracle")] == [0, 1, 1]
+    found = score(cells, "one", 1, "recall_at_k")
+    assert found.parts == {"turn 1": 1, "turn 3": 1}
+    cell = next(one for one in cells if one.variant == "one")
+    said = [message.content for step in cell.steps for message in step.before]
+    assert [("Kent opens" in text, "Hull opens" in text) for text in said] == [(True, False), (False, True)]
+    assert rerun_cell(RunView(desk.store, evaluation.run), "one", 1, 0, desk.pool()).same
+
+
+def test_scores_of_retrieval_alone_still_go_turn_by_turn(desk: LibraryDesk) -> None:
+    missed = {"question": "When does the shop in Leeds open?", "relevant": "Leeds.md"}
+    only = msgspec.structs.replace(axis(), scorers=("recall_at_k",))
+    cells = carry_out(desk.evaluation(only, cases=(talk(TALK[0], missed),)))
+    found = score(cells, "one", 1, "recall_at_k")
+    assert (found.value, found.parts) == (0.5, {"turn 1": 1, "turn 2": 0})
+
+
+def test_a_prompt_that_would_not_show_a_later_turns_passages_is_refused(desk: LibraryDesk) -> None:
+    desk.prompts["ask"] = Prompt("ask", "system:\n{{ passages }}\nuser:\n{{ question }}\n")
+    cells = carry_out(desk.evaluation(axis(), cases=(talk(*TALK),)))
+    refused = {cell.variant: cell.error for cell in cells}
+    assert refused["none"] == ""
+    assert "does not show passages in its last user message" in refused["one"]
+    assert "last `user:` section" in next(cell.hint for cell in cells if cell.variant == "one")
+
+
+def test_a_turn_whose_references_cannot_be_read_names_the_turn(desk: LibraryDesk) -> None:
+    cells = carry_out(desk.evaluation(axis(), cases=(talk(TALK[0], {**TALK[1], "relevant": 3}),)))
+    assert all("`turns[2]` cannot be read: relevant: expected document names" in cell.error for cell in cells)
+
+
+def test_a_question_of_a_later_turn_that_stands_in_the_corpus_is_told(desk: LibraryDesk) -> None:
+    (desk.corpus / "faq.md").write_text("When does the shop in Hull open? At seven.")
+    warnings = desk.evaluation(axis(), cases=(talk(*TALK),)).plan().warnings
+    assert any("the corpus holds the question of a test case (case 1 in faq.md)" in one for one in warnings)
+    gone = talk(TALK[0], {**TALK[1], "relevant": "gone.md"})
+    warnings = desk.evaluation(axis(), cases=(gone,)).plan().warnings
+    assert any("the corpus lacks, so that recall cannot reach 1: gone.md (case 1)" in one for one in warnings)

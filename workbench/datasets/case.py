@@ -20,7 +20,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: scorers of this case alone, as JSON; see the scorer `checks`. Empty: none.
     typed: the variables whose column holds another type than text, so that their text is JSON: `false`, `1.50`, a list.
         A JsonText given among the variables is kept so.
-    relevant: the documents, or spans of them, that answer it. passages: those that were retrieved for it.
+    relevant: the documents, or spans of them, that answer it. passages: those that were retrieved for it, or for the
+        first of its turns. turn_passages: for each of its turns, where it has any.
     retrieved_by: how, such as bm25; empty: its variant knows nothing of passages.
     """
 
@@ -34,6 +35,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relevant: tuple[Reference, ...] = ()
     passages: tuple[Passage, ...] = ()
     retrieved_by: str = ""
+    turn_passages: tuple[tuple[Passage, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if split := split_typed(self.variables, self.typed):
@@ -46,6 +48,12 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         where its variant knows of them."""
         values = {name: read_json(text) if name in self.typed else text for name, text in self.variables.items()}
         return {**values, "passages": show_passages(self.passages)} if self.retrieved_by else values
+
+    @property
+    def all_passages(self) -> tuple[Passage, ...]:
+        """What was retrieved, for any of its turns, each passage once."""
+        found = {one.id: one for passages in (self.passages, *self.turn_passages) for one in passages}
+        return tuple(found.values())
 
 
 def with_inputs(case: Case, inputs: Mapping[str, str]) -> Case:

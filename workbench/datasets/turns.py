@@ -17,10 +17,11 @@ import msgspec
 from workbench.datasets.case import Case
 from workbench.errors import DatasetError
 from workbench.prompting.values import write_json
+from workbench.retrieval.passage import Reference, read_references
 
 TURNS, RESULTS, CALLS = "turns", "tool_results", "expected_calls"
 MOST_TURNS = 100
-_OWN = ("expected", "also", "assistant")
+_OWN = ("expected", "also", "assistant", "relevant")
 
 
 class ToolResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -51,8 +52,8 @@ class ExpectedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
 
 
 class CaseTurn(msgspec.Struct, frozen=True):
-    """One turn of a conversation. case: with the turn's own variables and what is expected of it. assistant: what the
-    assistant says in it, instead of the model; None: the model answers."""
+    """One turn of a conversation. case: with the turn's own variables, what is expected of it and what was retrieved
+    for it. assistant: what the assistant says in it, instead of the model; None: the model answers."""
 
     case: Case
     assistant: str | None = None
@@ -111,8 +112,24 @@ def _make_turn(case: Case, number: int, turn: dict[str, Any]) -> CaseTurn:
         texts[name] = value if isinstance(value, str) else write_json(value)
         typed = [one for one in typed if one != name] + ([] if isinstance(value, str) else [name])
     expected = turn.get("expected")
-    own = msgspec.structs.replace(case, variables=texts, expected=expected, also=tuple(also), typed=tuple(typed))
+    own = msgspec.structs.replace(
+        case,
+        variables=texts,
+        expected=expected,
+        also=tuple(also),
+        typed=tuple(typed),
+        relevant=_read_relevant(case, number, turn["relevant"]) if "relevant" in turn else case.relevant,
+        passages=case.turn_passages[number - 1] if case.turn_passages else case.passages,
+        turn_passages=(),
+    )
     return CaseTurn(own, turn.get("assistant"))
+
+
+def _read_relevant(case: Case, number: int, given: Any) -> tuple[Reference, ...]:
+    try:
+        return read_references(given if isinstance(given, str) else write_json(given))
+    except ValueError as error:
+        raise _error(case, f"{TURNS}[{number}]", f"cannot be read: {error}") from error
 
 
 def _read_list(case: Case, name: str) -> list[Any] | None:

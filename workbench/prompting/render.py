@@ -72,6 +72,14 @@ def find_variables(prompt: Prompt) -> tuple[str, ...]:
     return tuple(name for name in template.variables if name != "examples")
 
 
+def find_turn_variables(prompt: Prompt) -> tuple[str, ...]:
+    """The variables of the last user message, which each later turn of a conversation fills in again.
+
+    Raises TemplateError, PromptError where there is no such message.
+    """
+    return tuple(_find_input_template(prompt, _choose(prompt, {}, ())).variables)
+
+
 def render(prompt: Prompt, variables: Values, examples: Sequence[Example] = ()) -> tuple[Message, ...]:
     """The messages to send: the prompt with the variables' values and these examples, in this order.
 

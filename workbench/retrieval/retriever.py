@@ -11,7 +11,7 @@ from workbench.errors import DatasetError
 from workbench.retrieval.bm25 import KeywordIndex
 from workbench.retrieval.corpus import Corpus
 from workbench.retrieval.dense import DenseIndex
-from workbench.retrieval.passage import Passage, Reference
+from workbench.retrieval.passage import Passage, Reference, read_reference
 from workbench.retrieval.ranking import Hit, fuse
 from workbench.retrieval.spec import Retrieve
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _FUSED = 100
 """how far down each ranking goes into a fused one, at least"""
+
+
+_NAMED = 5
+"""passages of a document in a message"""
 
 
 class Retriever:
@@ -72,8 +76,12 @@ class Retriever:
 
     def _pin(self, name: str) -> Passage:
         if name not in self._by_id:
+            document = read_reference(name).document
+            near = [one for one in self._by_id if read_reference(one).document == document][:_NAMED]
+            more = " and more" if len(near) == _NAMED else ""
+            has = f"{document} is cut into {', '.join(near)}{more}" if near else f"There is no document {document}"
             raise DatasetError(
-                f"The pinned passage {name} is not in the corpus.",
+                f"The pinned passage {name} is not in the corpus. {has}.",
                 "Its document was changed, or is cut otherwise now; remove it from `pin`.",
             )
         return msgspec.structs.replace(self.corpus.passages[self._by_id[name]], pinned=True)

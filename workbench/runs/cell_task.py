@@ -101,7 +101,8 @@ async def _answer(task: CellTask, services: CellServices) -> CallAnswer:
     assert origin is not None
     if origin.prompt.steps:
         return await answer_chain(task, origin, services)
-    if is_conversation(origin.prompt, task.case) and services.scorers.needs_answer:
+    # scores of a turn's passages stand at its answer, so that it is asked for even where nothing else needs one
+    if is_conversation(origin.prompt, task.case) and (services.scorers.needs_answer or task.case.turn_passages):
         answer = await answer_chain(task, origin, services)
         return replace(answer, turns=collect_turns(origin.prompt, task.case, answer.steps))
     prompt = CellPrompt(origin, task.case, task.repeat)  # the digest of the cache is over what would be sent

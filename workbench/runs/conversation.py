@@ -18,10 +18,11 @@ from workbench.errors import PromptError, ServerMismatchError, StepError, Workbe
 from workbench.inference.types import Completion
 from workbench.prompting.pictures import load_pictures
 from workbench.prompting.prompt import Message, Prompt
-from workbench.prompting.render import render_turn
+from workbench.prompting.render import find_turn_variables, render_turn
 from workbench.runs.cell_step import CellStep, StepKind, sum_steps
 from workbench.runs.chain import StepCall
 from workbench.runs.chain_outcome import AnswerCall, ChainOutcome, OnStep, StepAnswer
+from workbench.runs.passage_source import PASSAGES
 from workbench.runs.tool_results import PreparedResults, is_unprepared
 from workbench.runs.tool_rounds import LIMITED, ToolRules, answer_call, name_calls, parse_answer
 from workbench.runs.tool_setup import ToolSetup
@@ -169,6 +170,8 @@ class _Conversation:
                 f"{self._prompt.name} is a completion, and a case with turns is a chat.",
                 "Set `mode: chat` in the prompt.",
             )
+        if self._case.turn_passages and self._case.retrieved_by != "none" and len(turns) > 1:
+            _check_passages(self._prompt)
         return turns
 
     async def _run_turn(self, number: int, turn: CaseTurn, turns: Sequence[CaseTurn]) -> Completion | None:
@@ -251,6 +254,16 @@ class _Conversation:
         live, self._live = self._live, 0
         self._made.append(msgspec.structs.replace(step, before=before, live=live))
         self._on_step(len(self._made) - 1, self._made[-1])
+
+
+def _check_passages(prompt: Prompt) -> None:
+    """Raise PromptError where later turns would not show what is retrieved for them."""
+    if PASSAGES not in find_turn_variables(prompt):
+        raise PromptError(
+            f"{prompt.name} does not show passages in its last user message, the only one that later turns of a"
+            " conversation fill in: what is retrieved for them would not be sent.",
+            "Move {{ passages }} into the last `user:` section.",
+        )
 
 
 def _name(turn: int) -> str:

@@ -17,7 +17,8 @@ import msgspec
 
 from workbench import paths
 from workbench.datasets import Case
-from workbench.errors import StoreError, WorkbenchError
+from workbench.datasets.turns import has_turns, read_turns
+from workbench.errors import DatasetError, StoreError, WorkbenchError
 from workbench.inference.embedding.embedder import EmbedderPool
 from workbench.retrieval.bm25 import KeywordIndex
 from workbench.retrieval.corpus import Corpus, describe_corpus, load_corpus
@@ -88,10 +89,26 @@ class PassageFinder:
         self._embedders = EmbedderPool()
 
     def fill(self, source: PassageSource | None, case: Case) -> Case:
-        """The case with the passages that are retrieved for it. Raises WorkbenchError."""
+        """The case with the passages that are retrieved for it, turn by turn. Raises WorkbenchError."""
         if source is None:
             return case
-        return msgspec.structs.replace(case, passages=self.find(source, case), retrieved_by=source.retrieve.by)
+        return _with_passages(case, [self.find(source, turn.case) for turn in read_turns(case)], source)
+
+    def fill_row(self, source: PassageSource, case: Case) -> tuple[Case, int]:
+        """The same for a row to train on, and how many passages were passed over because the row's own question stands
+        in them: a search for what is asked later finds no such thing. Raises WorkbenchError."""
+        retrieve = source.retrieve
+        wider = msgspec.structs.replace(source, retrieve=msgspec.structs.replace(retrieve, k=retrieve.k + _CANDIDATES))
+        found: list[tuple[Passage, ...]] = []
+        passed_over = 0
+        for turn in read_turns(case):
+            needle = _make_needle(_find_question(turn.case))
+            every = self.find(wider, turn.case)
+            others = tuple(one for one in every if not needle or needle not in _join(tokenize(one.text)))
+            count = len(every) if retrieve.by in ("none", "oracle") else max(retrieve.k, len(retrieve.pin))
+            passed_over += sum(one not in others for one in every[:count])
+            found.append(others[:count])
+        return _with_passages(case, found, source), passed_over
 
     def fill_spec(self, spec: GenerationSpec) -> GenerationSpec:
         """What is asked, with the passages that are retrieved for its case. Raises WorkbenchError."""
@@ -147,18 +164,22 @@ class PassageFinder:
             return
         retriever = self.open(source)
         texts: dict[str, str] = {}
-        for case in _take_sample(cases):
-            question = max(case.variables.values(), key=len, default="")
-            tokens = tokenize(question)
-            if len(tokens) < _LEAST_TOKENS:
-                continue
-            needle = _join(tokens)
+
+        def find(question: str) -> str | None:
+            """The document in which a question stands."""
+            needle = _make_needle(question)
+            if not needle:
+                return None
             for name in dict.fromkeys(one.document for one in retriever.search_words(question, _CANDIDATES)):
                 if name not in texts:
                     texts[name] = _join(tokenize(retriever.corpus.documents[name].text))
                 if needle in texts[name]:
-                    yield SeenPassage(case.number, name)
-                    break
+                    return name
+            return None
+
+        for case in _take_sample(cases):
+            if document := next(filter(None, map(find, _list_questions(case))), None):
+                yield SeenPassage(case.number, document)
 
     def cancel(self) -> None:
         """Give up whatever is being built; what is asked for later is built again."""
@@ -221,6 +242,33 @@ def _sign(path: Path) -> object:
         status = one.stat()
         found.append((str(one), status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+def _list_questions(case: Case) -> Iterator[str]:
+    """The longest variable of a case, or of each of its turns."""
+    try:
+        turns = read_turns(case)
+    except DatasetError:  # its cell says so
+        return
+    for turn in turns:
+        yield _find_question(turn.case)
+
+
+def _find_question(case: Case) -> str:
+    return max(case.variables.values(), key=len, default="")
+
+
+def _make_needle(question: str) -> str:
+    """What a text that holds the question holds, in its tokens; "" for a question that is too short to be told."""
+    tokens = tokenize(question)
+    return _join(tokens) if len(tokens) >= _LEAST_TOKENS else ""
+
+
+def _with_passages(case: Case, found: Sequence[tuple[Passage, ...]], source: PassageSource) -> Case:
+    """found: for each of its turns."""
+    turns = tuple(found) if has_turns(case) else ()
+    by = source.retrieve.by
+    return msgspec.structs.replace(case, passages=found[0], turn_passages=turns, retrieved_by=by)
 
 
 def _take_sample(cases: Sequence[Case]) -> Iterator[Case]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from workbench.datasets import Case
-from workbench.errors import WorkbenchError
+from workbench.datasets.turns import first_turn, read_turns
+from workbench.errors import BenchError, DatasetError, WorkbenchError
 from workbench.retrieval.corpus import Corpus
-from workbench.retrieval.passage import Passage
+from workbench.retrieval.passage import Passage, Reference
 from workbench.runs.generation import examples_for, render_steps
 from workbench.runs.passage_finder import PassageFinder
 from workbench.runs.passage_source import PassageSource
@@ -19,6 +20,17 @@ from workbench.runs.spending import estimate_tokens
 
 _LOOKED_AT = 2000
 _SHOWN = 3
+
+
+def check_relevant(source: PassageSource | None, cases: Sequence[Case]) -> None:
+    """Raise BenchError for an oracle that no case tells what is relevant."""
+    if source is None or source.retrieve.by != "oracle":
+        return
+    if not any(_list_relevant(cases[index]) for index in range(min(len(cases), _LOOKED_AT))):
+        raise BenchError(
+            "oracle needs to know what is relevant, and no case says it.",
+            "Write under `dataset`: `relevant: COLUMN`; in conversations, `relevant` into each turn.",
+        )
 
 
 def find_retrieval_warnings(
@@ -47,7 +59,7 @@ def _find_unknown(corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
     unknown: dict[str, int] = {}
     silent = 0
     for index in range(min(len(cases), _LOOKED_AT)):
-        relevant = cases[index].relevant
+        relevant = _list_relevant(cases[index])
         silent += not relevant
         for reference in relevant:
             if reference.document not in corpus.documents:
@@ -60,13 +72,21 @@ def _find_unknown(corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
         yield f"{silent:,} cases name no relevant document; recall, MRR and nDCG leave them out."
 
 
+def _list_relevant(case: Case) -> tuple[Reference, ...]:
+    """What is relevant to a case, or to any of its turns."""
+    try:
+        return tuple(reference for turn in read_turns(case) for reference in turn.case.relevant)
+    except DatasetError:  # its cells say so
+        return case.relevant
+
+
 def _check_room(origin: Provenance, source: PassageSource, corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
     """Whether the longest passages that may be retrieved fit the context."""
     limit = find_context(origin)
     if not limit or not len(cases) or source.retrieve.by in ("none", "oracle"):
         return
     longest = tuple(sorted(corpus.passages, key=_measure, reverse=True)[: source.retrieve.k])
-    filled = msgspec.structs.replace(cases[0], passages=longest, retrieved_by=source.retrieve.by)
+    filled = msgspec.structs.replace(first_turn(cases[0]), passages=longest, retrieved_by=source.retrieve.by)
     conversations = render_steps(origin.prompt, filled.values, examples_for(origin.variant, origin.prompt, filled))
     tokens = max(map(estimate_tokens, conversations)) + origin.variant.sampling.max_tokens
     if tokens > limit:

@@ -69,7 +69,7 @@ def read_card(text: str) -> CapabilityCard | None:
 def write_case(case: Case) -> InputRecord:
     """A case as it is kept; number, line and expected answer stand beside its body, so that equal texts are equal."""
     bare = msgspec.to_builtins(
-        msgspec.structs.replace(case, number=0, line=0, expected=None, passages=(), retrieved_by="")
+        msgspec.structs.replace(case, number=0, line=0, expected=None, passages=(), turn_passages=(), retrieved_by="")
     )
     body = msgspec.json.encode({name: value for name, value in bare.items() if value or name in _ALWAYS}).decode()
     return InputRecord(case.number, body, case.expected, case.line)

@@ -27,6 +27,7 @@ from workbench.runs.passage_finder import PassageFinder
 from workbench.runs.passage_source import PASSAGES
 from workbench.runs.price_table import find_list_price
 from workbench.runs.provenance import Provenance, trace
+from workbench.runs.retrieval_warnings import check_relevant
 from workbench.runs.shard import select
 from workbench.runs.sources import Sources
 from workbench.runs.tool_file import read_tool_code
@@ -76,6 +77,7 @@ class VariantPlanner:
             own = kept or find()
             if self._bench.dataset and not kept:
                 check_inputs(own.prompt, (*self._columns, *([PASSAGES] if own.passages else [])), self._bench.dataset)
+                check_relevant(own.passages, self._cases)
             return PlannedVariant(index, variant, own, None, self.find_price(own.base, variant.model))
         except StoreError:
             raise

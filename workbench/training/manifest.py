@@ -16,9 +16,10 @@ Rank = Literal["candidate", "promoted", "retired"]
 
 
 class DataTrace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A dataset that was used. rows: how many; digest: of the whole content."""
+    """A dataset that was used. rows: how many; digest: of the whole content. passages: a corpus, of which each row is
+    shown some; then rows are its passages."""
 
-    role: Literal["train", "validation", "preference"]
+    role: Literal["train", "validation", "preference", "passages"]
     path: str
     digest: str
     rows: int

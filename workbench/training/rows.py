@@ -15,6 +15,7 @@ from workbench.errors import DatasetError, PromptError, TrainingError
 from workbench.prompting.render import find_variables, render
 from workbench.training.conversation_rows import TurnsRow, read_conversation_rows, read_documents, render_turns
 from workbench.training.mixed_cases import MixedCases
+from workbench.training.row_passages import RowPassages
 from workbench.training.task import Task
 from workbench.training.training_row import RenderedRows as RenderedRows
 from workbench.training.training_row import TrainingRow as TrainingRow
@@ -25,13 +26,15 @@ def render_rows(task: Task, cases: Iterable[Case]) -> RenderedRows:
     rows: list[TrainingRow] = []
     unlabelled: list[int] = []
     remarks: Counter[str] = Counter()
-    for case in cases:
-        made = _render(task, case)
-        remarks.update(made.remarks if made.row else ())
-        if made.row is None:
-            unlabelled.append(case.number)
-        else:
-            rows.append(made.row)
+    with RowPassages(task.passages) as passages:
+        for case in cases:
+            shown, more = passages.fill(case)
+            made = _render(task, shown)
+            remarks.update((*made.remarks, *more) if made.row else ())
+            if made.row is None:
+                unlabelled.append(case.number)
+            else:
+                rows.append(made.row)
     return _check(RenderedRows(tuple(rows), tuple(unlabelled), tuple(sorted(remarks.items()))))
 
 

@@ -21,7 +21,7 @@ from workbench.runs.bench import Bench, Variant, load_bench
 from workbench.runs.generation import enabled_examples
 from workbench.runs.inputs import check_inputs, list_columns
 from workbench.runs.opening import open_library
-from workbench.runs.passage_source import PASSAGES
+from workbench.runs.passage_source import PASSAGES, PassageSource, find_passage_source
 from workbench.runs.tool_setup import NO_SETUP, ToolSetup
 from workbench.scoring.trust import Spec
 from workbench.settings import Settings
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     variants on, None without a bench. chat_template_kwargs: variables of the chat template that the variant is asked
     with, as a JSON object; empty: none. recognized: what the rows are where they are trained without the prompt, as
     conversations or text; None: they are variables of the prompt. tools: what the bench's tools answer. data_notes:
-    how the rows were divided and drawn.
+    how the rows were divided and drawn. passages: where those come from that the prompt shows with each row.
     """
 
     recipe: Recipe
@@ -61,6 +61,7 @@ class Task(NamedTuple):
     recognized: RecognizedType | None = None
     tools: ToolSetup = NO_SETUP
     data_notes: tuple[str, ...] = ()
+    passages: PassageSource | None = None
 
 
 def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") -> Task:
@@ -77,14 +78,14 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
     known = find_known_models(settings, folder)
     base = find_base(recipe.base, folder, known, bench, near)
     prompt = _open_prompt(recipe, bench, variant, near, settings)
-    _refuse_per_case(variant, prompt)
+    passages = _find_passages(recipe, bench, variant, prompt, near, known)
     data = open_data(recipe, bench, folder, near, prompt)
     recognized = _recognize(recipe, data.opened, prompt)
     if recognized is not None:
         prompt = None
     if prompt is not None:
         for one in data.opened:
-            check_inputs(prompt, list_columns(one.cases), one.dataset)
+            check_inputs(prompt, (*list_columns(one.cases), *([PASSAGES] if passages else [])), one.dataset)
     target = _find_target(variant, bench, near, known)
     asked = with_template_kwargs(target or base, variant.chat_template_kwargs) if variant else base
     made = data.auto_split or recipe.auto_split
@@ -106,6 +107,7 @@ def open_task(recipe: Recipe, folder: Path, settings: Settings, name: str = "") 
         recognized,
         bench.tools if bench else NO_SETUP,
         data.notes,
+        passages,
     )
 
 
@@ -129,18 +131,37 @@ def _recognize(recipe: Recipe, opened: Sequence[OpenedDataset], prompt: Prompt |
     return first
 
 
-def _refuse_per_case(variant: Variant | None, prompt: Prompt | None) -> None:
-    """Raise TrainingError for a prompt that is another one for each case: rows are rendered once, before training."""
-    if variant and variant.retrieval and prompt and PASSAGES in find_variables(prompt):
-        raise TrainingError(
-            f"{variant.name} retrieves passages, which training rows do not have.",
-            "Train a variant without `retrieve`, or put the passages into a column of the training data.",
-        )
+def _find_passages(
+    recipe: Recipe,
+    bench: Bench | None,
+    variant: Variant | None,
+    prompt: Prompt | None,
+    near: Path,
+    known: Sequence[Model],
+) -> PassageSource | None:
+    """Where the passages come from that the variant's prompt shows; None where it shows none.
+
+    near: the bench's folder. Raises TrainingError for a prompt that cannot be shown with rows to train on.
+    """
     if prompt and prompt.nearest:
         raise TrainingError(
             f"{prompt.name} shows each case the nearest examples, which training rows do not have.",
             "Train with a prompt whose `nearest` is 0.",
         )
+    if bench is None or variant is None or prompt is None or not variant.retrieval:
+        return None
+    if PASSAGES not in find_variables(prompt):
+        return None
+    if find_objective(recipe).data not in ("rows", "prompts"):
+        raise TrainingError(
+            f"{variant.name} retrieves passages, which the rows of {find_objective(recipe).name} do not have.",
+            "Train with sft, or train a variant without `retrieve`.",
+        )
+
+    def find_model(name: str) -> Model:
+        return resolve_model(name, bench.models, near, known)
+
+    return find_passage_source(variant, prompt, bench.documents, near, find_model)
 
 
 def recipe_name(path: Path) -> str:

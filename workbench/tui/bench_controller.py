@@ -166,7 +166,7 @@ class BenchController(BenchPanes):
         case = self.runner.case(self.chosen_pane)
         progress = self.state.finder.progress
         news = f"{progress.doing.lower()} {progress.done * 100 // max(progress.total, 1)}%" if progress else ""
-        self.edit.passages.load(self.variant.retrieval, case.passages if case else None, news)
+        self.edit.passages.load(self.variant.retrieval, case.all_passages if case else None, news)
 
     def show_titles(self) -> None:
         """Names and marks on every border. What was changed since the last time can be undone from now on."""

@@ -17,6 +17,7 @@ from workbench.training.manifest import DataTrace
 from workbench.training.objectives import DataForm
 from workbench.training.preference_pairs import PreferencePair, PreferencePairs, read_pairs
 from workbench.training.recipe import find_objective
+from workbench.training.row_passages import read_corpus
 from workbench.training.rows import RenderedRows, digest_rows, render_training, render_validation
 from workbench.training.task import Task
 
@@ -67,6 +68,8 @@ def trace_data(task: Task, data: TrainingData) -> tuple[DataTrace, ...]:
         traces.append(
             DataTrace("validation", str(task.validation.path), task.validation.digest, len(data.validation.rows))
         )
+    if task.passages is not None and (corpus := read_corpus(task.passages)):
+        traces.append(DataTrace("passages", str(task.passages.path), corpus.digest, len(corpus.passages)))
     return tuple(traces)
 
 

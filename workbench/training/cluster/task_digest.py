@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.training.row_passages import digest_passages
 from workbench.training.task import Task
 
 
@@ -20,5 +21,6 @@ def digest_task(task: Task, fingerprint: Callable[[Path], str]) -> dict[str, str
         "training rows": task.train.digest if task.train is not None else "",
         "validation rows": task.validation.digest if task.validation is not None else "",
         "parent adapter": fingerprint(task.parent.path) if task.parent else "",
+        "passages": digest_passages(task.passages),
         "prompt and scorers": hashlib.blake2b(packed, digest_size=16).hexdigest(),
     }
