@@ -42,11 +42,13 @@ def write_gguf(
     architecture: str = "llama",
     seed: int = 1,
     experts: int = 0,
+    marks: tuple[str, ...] = (),
 ) -> Path:
     """A model of some 20,000 parameters; bpe adds no beginning-of-text token, spm does.
 
     architecture: `mamba` has a recurrent state instead of a cache, `gemma2` a sliding window of 32 tokens; any
         other name gets llama's tensors. experts: of each layer of a mixture of experts, two of which compute a token.
+        marks: further tokens of bpe, such as `<tool_call>`, with the ids from `len(CONTROLS)` on.
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -59,7 +61,7 @@ def write_gguf(
         _add_state(writer)
     else:
         _add_attention(writer, architecture)
-    size = _add_bpe(writer) if vocabulary == "bpe" else _add_spm(writer)
+    size = _add_bpe(writer, marks) if vocabulary == "bpe" else _add_spm(writer)
     writer.add_vocab_size(size)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
@@ -92,7 +94,7 @@ def byte_symbols() -> list[str]:
     return [chr(byte) if byte in plain else chr(next(others)) for byte in range(256)]
 
 
-def _add_bpe(writer: gguf.GGUFWriter) -> int:
+def _add_bpe(writer: gguf.GGUFWriter, marks: tuple[str, ...] = ()) -> int:
     symbols = byte_symbols()
     spelled = ["".join(symbols[byte] for byte in word.encode()) for word in WORDS]
     pieces: list[str] = []
@@ -102,8 +104,9 @@ def _add_bpe(writer: gguf.GGUFWriter) -> int:
             if word[:end] not in pieces:
                 pieces.append(word[:end])
                 merges.append(f"{word[: end - 1]} {word[end - 1]}")
-    tokens = [*CONTROLS, *symbols, *pieces]
-    kinds = [gguf.TokenType.CONTROL] * len(CONTROLS) + [gguf.TokenType.NORMAL] * (256 + len(pieces))
+    tokens = [*CONTROLS, *marks, *symbols, *pieces]
+    kinds = [gguf.TokenType.CONTROL] * len(CONTROLS) + [gguf.TokenType.USER_DEFINED] * len(marks)
+    kinds += [gguf.TokenType.NORMAL] * (256 + len(pieces))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
