@@ -123,10 +123,10 @@ def _summarize(view: RunView) -> CorpusMetrics:
         for name in view.variants:
             own = samples.pop((name, scorer.name), [])
             problems = whole.problems.setdefault(name, {})
+            if not own:  # every cell failed, or the scorer applies to none: there is nothing to sum up, and no 0 either
+                continue
             _add_values(whole, name, scorer, own, problems)
-            if own and (
-                sign := _try(partial(scorer.corpus_signature, own), f"the signature of {scorer.name}", problems)
-            ):
+            if sign := _try(partial(scorer.corpus_signature, own), f"the signature of {scorer.name}", problems):
                 signed.setdefault(scorer.name, sign)
     notes = tuple(f"{scorer}: {sign}" for scorer, sign in signed.items())
     return whole._replace(notes=notes)

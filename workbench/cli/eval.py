@@ -287,8 +287,9 @@ def conclude(run: str, store: Store, formats: Formats) -> int:
     """Show the results; the exit code."""
     from workbench.analysis.summary import summarize
     from workbench.analysis.thresholds import find_misses
-    from workbench.cli.results import report
+    from workbench.cli.results import log_failures, report
     from workbench.runs.view import RunView
+    from workbench.units import format_plural
 
     view = RunView(store, run)
     summary = summarize(view)
@@ -298,7 +299,9 @@ def conclude(run: str, store: Store, formats: Formats) -> int:
         terminal.log(f"Threshold missed: {miss}" if miss.measured else f"Threshold: {miss}")
     failed = view.run.failed
     if failed:
-        terminal.log(f"{failed:,} cells failed. Retry them with: workbench eval --retry-failed {run}")
+        count = format_plural(failed, "cell")
+        terminal.log(f"{count} failed. Retry with: workbench eval --retry-failed {run}")
+        log_failures(view, store)
     unscored = log_unscored(run, view, store)
     return terminal.FAILED if any(miss.measured for miss in misses) or failed or unscored else terminal.OK
 

@@ -11,6 +11,7 @@ from workbench.errors import WorkbenchError
 if TYPE_CHECKING:
     from workbench.analysis.summary import Summary
     from workbench.runs.view import RunView
+    from workbench.store.store import Store
 
 
 class Formats(NamedTuple):
@@ -45,6 +46,26 @@ def report(view: RunView, summary: Summary, formats: Formats) -> None:
 
         write_report(view, summary, path)
         terminal.log(f"Wrote {path}.")
+
+
+_SHOWN_REASONS = 3
+
+
+def log_failures(view: RunView, store: Store) -> None:
+    """Log why cells failed: the most frequent reasons, and how many cells have each."""
+    from workbench.sanitize import sanitize_line
+    from workbench.store.cells import tally_failures
+    from workbench.units import format_plural
+
+    found = sorted(tally_failures(store, view.run.key), key=lambda one: -one.cells)
+    for one in found[:_SHOWN_REASONS]:
+        where = f"case {one.case}" if one.cells == 1 else f"{one.cells:,} cells, the first of case {one.case}"
+        reason = sanitize_line(" ".join(filter(None, (one.error, one.hint))))
+        terminal.log(f"  {view.variants[one.variant]}, {where}: {reason}")
+    if len(found) > _SHOWN_REASONS:
+        terminal.log(
+            f"  and {format_plural(len(found) - _SHOWN_REASONS, 'other reason')}: workbench runs {view.id} --csv"
+        )
 
 
 def _print(view: RunView, summary: Summary, suffix: str) -> None:

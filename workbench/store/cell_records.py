@@ -52,6 +52,16 @@ class ScorerTally(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class FailureTally(msgspec.Struct, frozen=True):
+    """Cells of a variant, by its index, that failed for the same reason. case: the first of them."""
+
+    variant: int
+    error: str
+    hint: str
+    cells: int
+    case: int
+
+
 class CellRecord(msgspec.Struct, frozen=True):
     """One finished cell; number: the case's, variant: its index in the run's list.
 

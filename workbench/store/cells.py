@@ -16,6 +16,7 @@ from workbench.inference.types import Completion, ServerReport
 from workbench.store.cell_records import (
     NO_COMPLETION,
     CellRecord,
+    FailureTally,
     InputRecord,
     ScoreRecord,
     ScorerTally,
@@ -193,6 +194,16 @@ def tally_scorers(store: Store, run: int) -> tuple[ScorerTally, ...]:
         reason = str(rows[0][0] or "") if rows else ""
         found.append(ScorerTally(metric, scores, applied, error or 0, lost or 0, reason))
     return tuple(found)
+
+
+def tally_failures(store: Store, run: int) -> Iterator[FailureTally]:
+    """Why cells of a run failed, the most frequent reason of each variant first."""
+    query = (
+        "SELECT variant, error, hint, count(*), min(number) FROM valid_cells WHERE run = ? AND failed"
+        " GROUP BY variant, error ORDER BY variant, count(*) DESC, min(number)"
+    )
+    for variant, error, hint, cells, case in store.read(query, (run,)):
+        yield FailureTally(variant, error or "", hint or "", cells, case)
 
 
 def has_unscored(store: Store, run: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import msgspec
 
 from workbench import files, paths
 from workbench.datasets.case import Case
-from workbench.datasets.cases import load_cases
+from workbench.datasets.cases import Cases, load_cases
 from workbench.datasets.spec import Dataset
+from workbench.datasets.turns import list_turn_variables
 from workbench.errors import FileError, PromptError, TemplateError, WorkbenchError
 from workbench.library.formats.prompty import split
 from workbench.library.library import Library
@@ -21,15 +22,20 @@ from workbench.library.names import SUFFIXES as PROMPT_SUFFIXES
 from workbench.library.names import strip_suffix
 from workbench.library.open_prompt import open_prompt
 from workbench.models.discovery import default_folders, discover_adapters, find_known_models
-from workbench.models.reference import resolve_adapters, resolve_model
+from workbench.models.reference import Model, resolve_adapters, resolve_model
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import find_variables
+from workbench.retrieval.documents import list_files
+from workbench.retrieval.spec import Retrieve
 from workbench.runs import bench as bench_file
-from workbench.runs.bench import AdapterChoice, Bench, load_bench
+from workbench.runs.bench import AdapterChoice, Bench, Variant, load_bench
 from workbench.runs.chain import check_sampling, list_step_models, resolve_chain
-from workbench.runs.inputs import check_inputs
+from workbench.runs.inputs import check_inputs, list_columns
 from workbench.runs.opening import open_library
+from workbench.runs.passage_finder import PassageFinder
+from workbench.runs.passage_source import PASSAGES, find_passage_source
 from workbench.runs.project import locate_prompt
+from workbench.runs.retrieval_warnings import check_relevant
 from workbench.scoring.factory import make_each
 from workbench.settings import Settings, load_settings
 from workbench.training import recipe as recipe_file
@@ -134,7 +140,7 @@ def _check_scorers(specs: Any, folder: Path, found: _Findings) -> None:
 def _check_bench(bench: Bench, folder: Path, settings: Settings, found: _Findings) -> None:
     for message in bench_file.find_value_problems(bench):
         found.add_described(message)
-    first = _check_dataset("dataset", bench.dataset, folder, found) if bench.dataset else None
+    cases = _check_dataset("dataset", bench.dataset, folder, found) if bench.dataset else None
     library = None
     with found.at("library"):
         library = open_library(settings, bench, folder)
@@ -152,9 +158,12 @@ def _check_bench(bench: Bench, folder: Path, settings: Settings, found: _Finding
             if library:
                 prompt = resolve_chain(library.open(variant.prompt).prompt, _open_step(library))
                 check_sampling(prompt, variant.sampling, variant.default_sampling)
-                _check_inputs(prompt, first, bench.dataset)
+                _check_inputs(prompt, cases, bench.dataset, retrieves=variant.retrieval is not None)
                 for name in list_step_models(prompt):
                     resolve_model(name, bench.models, folder, models)
+                if variant.retrieval:
+                    with found.at(f"{where}.retrieve"):
+                        _check_retrieval(variant, prompt, bench, cases, folder, models)
     for index, task in enumerate(bench.keep):
         kept = _check_dataset(f"keep[{index}].dataset", task.dataset, folder, found)
         with found.at(f"keep[{index}].prompt"):
@@ -168,24 +177,51 @@ def _open_step(library: Library) -> Callable[[str], Prompt]:
     return lambda name: library.open(name).prompt
 
 
-def _check_dataset(where: str, dataset: Dataset, folder: Path, found: _Findings) -> Case | None:
-    """The first case of a dataset."""
+def _check_dataset(where: str, dataset: Dataset, folder: Path, found: _Findings) -> Cases | None:
+    """The cases of a dataset that has any."""
     with found.at(where):
-        return load_cases(dataset, folder)[0]
+        cases = load_cases(dataset, folder)
+        return cases if cases[0] else None
     return None
 
 
-def _check_inputs(prompt: Prompt, first: Case | None, dataset: Dataset | None) -> None:
+def _check_inputs(prompt: Prompt, cases: Cases | None, dataset: Dataset | None, retrieves: bool = False) -> None:
     """Raise PromptError or TemplateError for a prompt that the cases do not fit."""
     asked = find_variables(prompt)
-    if first is None or dataset is None:
+    if cases is None or dataset is None:
         return
-    known = {*first.variables, *prompt.defaults, *dataset.defaults}
+    first = cases[0]
+    columns = (*first.variables, *list_turn_variables((first,)), *([PASSAGES] if retrieves else []))
+    known = {*columns, *prompt.defaults, *dataset.defaults}
     if missing := [name for name in asked if name not in known]:
         raise PromptError(
-            f"the prompt {prompt.name} asks for {', '.join(missing)}; the cases have {', '.join(first.variables)}."
+            f"the prompt {prompt.name} asks for {', '.join(missing)}; the cases have {', '.join(columns)}."
         )
-    check_inputs(prompt, tuple(first.variables), dataset)
+    every = (*list_columns(cases), *([PASSAGES] if retrieves else []))
+    check_inputs(prompt, every, dataset)
+
+
+def _check_retrieval(
+    variant: Variant, prompt: Prompt, bench: Bench, cases: Cases | None, folder: Path, models: Sequence[Model]
+) -> None:
+    """Raise WorkbenchError where nothing can be retrieved for a variant."""
+    source = find_passage_source(
+        variant, prompt, bench.documents, folder, lambda name: resolve_model(name, bench.models, folder, models)
+    )
+    if source is None or source.is_empty:
+        return
+    if cases is not None:
+        check_relevant(source, cases)
+    finder = PassageFinder()
+    try:
+        if source.retrieve.pin:
+            finder.find(
+                msgspec.structs.replace(source, retrieve=Retrieve("none", pin=source.retrieve.pin)), Case(0, {})
+            )
+        else:
+            list_files(source.path)
+    finally:
+        finder.close()
 
 
 def _check_recipe(recipe: Recipe, folder: Path, settings: Settings, found: _Findings) -> None:
