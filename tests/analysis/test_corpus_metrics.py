@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from stored_run import LABELS, answer, make_cases, plain_variants, store_run
@@ -142,3 +143,20 @@ def test_a_label_that_hardly_any_case_expects_leaves_the_macro_f1_without_an_int
     found = summarize(store_run(tmp_path / "s.sqlite", plain_variants("a"), cases, cells)).variant("a")
     assert found.dataset_intervals["exact_match.macro_f1"].unknown == "too few cases of a label"
     assert found.dataset_scores["exact_match.macro_f1"] == pytest.approx(0.487, abs=0.001)
+
+
+def test_a_variant_of_which_every_cell_failed_has_no_value_instead_of_0(tmp_path):
+    cases = make_cases(4)
+    cells = [answer("good", case, "x") for case in cases] + [
+        answer("lost", case, "", error="It fell.") for case in cases
+    ]
+    right = Score("tool_calls", 1.0, "", "", parts={"well formed": 1.0, "right tool": 1.0, "right arguments": 1.0})
+    scored = [msgspec.structs.replace(one, scores=() if one.error else (right,)) for one in cells]
+    metrics = (MetricRecord("tool_calls"),)
+    view = store_run(
+        tmp_path / "s.sqlite", plain_variants("good", "lost"), cases, scored, metrics, scorers=("tool_calls",)
+    )
+    summary = summarize(view)
+    assert summary.variant("good").dataset_scores["tool_calls.well formed"] == 1.0
+    assert summary.variant("lost").dataset_scores == {}
+    assert "0.00" not in render_markdown(summary)

@@ -125,6 +125,8 @@ def test_failed_cells_are_told_and_run_again_on_demand(call, rows, store):
     assert "2 cells failed" in err
     run = list_runs(store)[0].id
     assert f"--retry-failed {run}" in err
+    assert "  plain, case 4: It fell." in err
+    assert "  kind, case 4: It fell." in err
     script = json.loads((rows / "desk.script.json").read_text())
     code, _, err = call("eval", "--retry-failed", run)
     assert code == 1

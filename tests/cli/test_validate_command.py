@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +135,45 @@ def test_what_the_tasks_to_keep_name_is_looked_for(call, folder):
     found = problems(call, "k.bench.yaml")
     assert lines(found) == [4, 5, 5]
     assert "nowhere.csv" in found[0][2]
+
+
+SHOPS = """\
+dataset: {path: talks.jsonl}
+corpus: shops
+variants:
+  - {name: words, prompt: shop, model: desk.script.json, retrieve: bm25}
+  - {name: oracle, prompt: shop, model: desk.script.json, retrieve: oracle}
+"""
+
+
+def test_turns_and_passages_are_columns_like_others(call, folder):
+    (folder / "shops").mkdir()
+    (folder / "shops" / "york.md").write_text("The shop in York opens at 8.")
+    (folder / "shop.prompty").write_text("user:\n{{ passages }}\n{{ question }}\n")
+    turns = [{"question": "When?", "expected": "8", "relevant": "york.md"}]
+    (folder / "talks.jsonl").write_text(json.dumps({"turns": turns}))
+    (folder / "s.bench.yaml").write_text(SHOPS)
+    assert problems(call, "s.bench.yaml") == []
+
+
+def test_what_cannot_be_retrieved_is_said_at_its_line(call, folder):
+    (folder / "shops").mkdir()
+    (folder / "shops" / "york.md").write_text("The shop in York opens at 8.")
+    (folder / "shop.prompty").write_text("user:\n{{ passages }}\n{{ message }}\n")
+    pinned = "retrieve: {by: bm25, pin: ['york.md:0-5']}"
+    text = SHOPS.replace("talks", "cases").replace("retrieve: bm25", pinned)
+    text += "  - {name: hidden, prompt: ask, model: desk.script.json, retrieve: bm25}\n"
+    (folder / "s.bench.yaml").write_text(text)
+    found = problems(call, "s.bench.yaml")
+    assert lines(found) == [4, 5, 6]
+    assert "york.md is cut into york.md:0-28" in found[0][2]
+    assert "oracle needs to know what is relevant" in found[1][2]
+    assert "its prompt ask does not show them" in found[2][2]
+    (folder / "shops" / "york.md").unlink()
+    assert any("holds no document" in message for _, _, message in problems(call, "s.bench.yaml"))
+
+
+def test_the_benches_that_are_shipped_have_none(call, folder):
+    shipped = sorted((Path(__file__).parents[2] / "prompts").glob("*.bench.yaml"))
+    assert len(shipped) >= 5
+    assert problems(call, *shipped) == []
