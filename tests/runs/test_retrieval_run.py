@@ -283,7 +283,10 @@ def test_each_turn_of_a_conversation_retrieves_by_what_it_asks(desk: LibraryDesk
     assert found.parts == {"turn 1": 1, "turn 3": 1}
     cell = next(one for one in cells if one.variant == "one")
     said = [message.content for step in cell.steps for message in step.before]
-    assert [("Kent opens" in text, "Hull opens" in text) for text in said] == [(True, False), (False, True)]
+    assert [("Kent opens" in text, "Hull opens" in text) for text in said if "shop" in text] == [
+        (True, False),
+        (False, True),
+    ]
     assert rerun_cell(RunView(desk.store, evaluation.run), "one", 1, 0, desk.pool()).same
 
 
@@ -305,8 +308,10 @@ def test_a_prompt_that_would_not_show_a_later_turns_passages_is_refused(desk: Li
 
 
 def test_a_turn_whose_references_cannot_be_read_names_the_turn(desk: LibraryDesk) -> None:
-    cells = carry_out(desk.evaluation(axis(), cases=(talk(TALK[0], {**TALK[1], "relevant": 3}),)))
-    assert all("`turns[2]` cannot be read: relevant: expected document names" in cell.error for cell in cells)
+    cells = carry_out(desk.evaluation(axis(), cases=(talk(TALK[0], {**TALK[1], "relevant": {"page": 3}}),)))
+    assert all(
+        "`turns[2]` cannot be read: relevant: Object contains unknown field `page`" in cell.error for cell in cells
+    )
 
 
 def test_a_question_of_a_later_turn_that_stands_in_the_corpus_is_told(desk: LibraryDesk) -> None:

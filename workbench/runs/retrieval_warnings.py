@@ -26,7 +26,8 @@ def check_relevant(source: PassageSource | None, cases: Sequence[Case]) -> None:
     """Raise BenchError for an oracle that no case tells what is relevant."""
     if source is None or source.retrieve.by != "oracle":
         return
-    if not any(_list_relevant(cases[index]) for index in range(min(len(cases), _LOOKED_AT))):
+    found = (_list_relevant(cases[index]) for index in range(min(len(cases), _LOOKED_AT)))
+    if not any(relevant is None or relevant for relevant in found):
         raise BenchError(
             "oracle needs to know what is relevant, and no case says it.",
             "Write under `dataset`: `relevant: COLUMN`; in conversations, `relevant` into each turn.",
@@ -60,6 +61,8 @@ def _find_unknown(corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
     silent = 0
     for index in range(min(len(cases), _LOOKED_AT)):
         relevant = _list_relevant(cases[index])
+        if relevant is None:
+            continue
         silent += not relevant
         for reference in relevant:
             if reference.document not in corpus.documents:
@@ -72,12 +75,12 @@ def _find_unknown(corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
         yield f"{silent:,} cases name no relevant document; recall, MRR and nDCG leave them out."
 
 
-def _list_relevant(case: Case) -> tuple[Reference, ...]:
-    """What is relevant to a case, or to any of its turns."""
+def _list_relevant(case: Case) -> tuple[Reference, ...] | None:
+    """What is relevant to a case, or to any of its turns; None where these cannot be read."""
     try:
         return tuple(reference for turn in read_turns(case) for reference in turn.case.relevant)
     except DatasetError:  # its cells say so
-        return case.relevant
+        return None
 
 
 def _check_room(origin: Provenance, source: PassageSource, corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:

@@ -113,7 +113,10 @@ class VariantPlanner:
             return 0
         prompt = planned.provenance.prompt
         if any(asks_several(prompt, case) for case in cases):
-            filled = [self.fill(planned, case) for case in cases]
+            filled = []
+            for case in cases:
+                with contextlib.suppress(WorkbenchError):  # as below
+                    filled.append(self.fill(planned, case))
             return asyncio.run(count_known_chains(planned.provenance, filled, CachedAnswers(self._store)))
         keys = []
         for case in cases:
