@@ -260,6 +260,9 @@ def test_passages_print_with_their_sources(desk: LibraryDesk) -> None:
     source = find_passage_source(variant, PROMPT, CorpusSpec("corpus", 200), desk.folder, desk._find_model)
     filled = PassageFinder(desk.folder / "cache").fill(source, CASES[1])
     assert str(filled.values["passages"]).startswith("[1] York.md\nThe shop in York opens at 2.\n\n[2] ")
+    lost = msgspec.structs.replace(CASES[1], variables={"question": "Zzz"})
+    nothing = PassageFinder(desk.folder / "cache").fill(source, lost)
+    assert str(nothing.values["passages"]) == ""  # no list that a model would take for one of its inputs
 
 
 TALK = [

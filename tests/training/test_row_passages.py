@@ -15,7 +15,7 @@ from workbench.training.row_passages import NOTHING, PASSED_OVER
 from workbench.training.rows import render_training, render_validation
 
 BENCH = """\
-models: {tiny: tiny}
+models: {tiny: {path: tiny}}
 dataset: {path: train.jsonl, relevant: relevant}
 corpus: {path: shops, chunk: 200}
 variants:
@@ -34,8 +34,10 @@ def shops(lesson: Path) -> Path:
     (lesson / "my.bench.yaml").write_text(BENCH)
     (lesson / "shops").mkdir()
     for hour, city in enumerate(CITIES, 7):
-        (lesson / "shops" / f"{city}.md").write_text(f"The shop in {city} opens at {hour}.")
-    (lesson / "shops" / "faq.md").write_text("Q: When does the shop in Bath open, please?")
+        (lesson / "shops" / f"{city}.md").write_text(
+            f"When {city} wakes: does the shop in {city} open? It opens at {hour}."
+        )
+    (lesson / "shops" / "faq.md").write_text("When does the shop in Bath open? Bath, please.")
     for name in ("train", "validation"):
         rows = [
             {"message": f"When does the shop in {city} open?", "expected": str(hour), "relevant": f"{city}.md"}
@@ -67,7 +69,7 @@ def test_each_way_to_retrieve_is_trained_as_it_is_asked(shops: Path) -> None:
     oracle = render_training(open_lesson(shops, mapped)).rows
     assert [row.messages[-1].content.count("[1]") for row in oracle] == [1, 1, 1]
     none = render_training(open_lesson(shops, CHANGES.format("none"))).rows
-    assert none[0].messages[-1].content == "\nWhen does the shop in Oslo open?"
+    assert none[0].messages[-1].content == "When does the shop in Oslo open?"
 
 
 def test_turns_retrieve_each_by_their_own_message(shops: Path) -> None:
@@ -75,7 +77,7 @@ def test_turns_retrieve_each_by_their_own_message(shops: Path) -> None:
     (shops / "train.jsonl").write_text(json.dumps({"turns": turns}) + "\n")
     (row,) = render_training(open_lesson(shops, CHANGES.format("plain"))).rows
     asked = [message.content for message in row.messages if message.role == "user"]
-    assert ["Oslo opens" in asked[0], "York opens" in asked[1], "York opens" in asked[0]] == [True, True, False]
+    assert ["Oslo wakes" in asked[0], "York wakes" in asked[1], "York wakes" in asked[0]] == [True, True, False]
 
 
 def test_machines_with_other_documents_train_something_else(shops: Path) -> None:

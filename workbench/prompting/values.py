@@ -44,21 +44,21 @@ class RealNumber(_AsWritten, float):
 
 
 class Items(list[Any]):
-    """A list that prints as JSON."""
+    """A list that prints as JSON, or as its text where it has one."""
 
-    text = ""
+    text: str | None = None
 
     def __str__(self) -> str:
-        return self.text or write_value(self)
+        return write_value(self) if self.text is None else self.text
 
 
 class Fields(dict[str, Any]):
-    """An object that prints as JSON."""
+    """An object that prints as JSON, or as its text where it has one."""
 
-    text = ""
+    text: str | None = None
 
     def __str__(self) -> str:
-        return self.text or write_value(self)
+        return write_value(self) if self.text is None else self.text
 
 
 class Blank(str):
