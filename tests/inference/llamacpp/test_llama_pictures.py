@@ -227,18 +227,24 @@ def test_an_abort_between_encoding_and_decoding_ends_that_request_alone(
 def test_an_abort_while_a_picture_is_encoded_leaves_the_encoder_in_the_middle(
     engine: LlamaEngine, oracle: MtmdOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check, looks = engine._preemption.check, 0
+    watch, looks = engine._projector._watch, 0
+    begin = watch.begin
 
-    def abort_at_the_second_look() -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 2:
-            engine.abort(1)
-        check()
+    def begin_and_abort(check: Callable[[], None]) -> object:
+        def abort_at_the_second_look() -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 2:
+                engine.abort(1)
+            check()
 
-    monkeypatch.setattr(engine._preemption, "check", abort_at_the_second_look)
+        return begin(abort_at_the_second_look)
+
+    monkeypatch.setattr(watch, "begin", begin_and_abort)
     engine.submit(look(1, "an * er", 1))
-    events: list[Event] = list(engine.step())
+    events: list[Event] = [event for _ in range(4) for event in engine.step()]
+    assert looks == 2
+    monkeypatch.undo()
     left_at = engine._projector._watch.nodes
     engine.cancel(1)
     engine.submit(look(2, "an * er", 1))
