@@ -35,13 +35,13 @@ OnStep = Callable[[int, CellStep], object]
 class PartProgress(NamedTuple):
     """How many items of a step's map, or samples of its vote, have all their answers.
 
-    index, sample: of the one that ended last, as in CellStep; of a vote on an item, index is the item. ended: 0 where
-    they have just begun.
+    item, sample: of the one that ended last, from 1; of a vote on an item, item is that one. ended: 0 where they have
+    just begun.
     """
 
     step: str
     unit: Literal["item", "sample"]
-    index: int
+    item: int
     sample: int
     ended: int
     total: int

@@ -126,7 +126,7 @@ class _CallStream:
         self.events.put_nowait(CallEnded(step, streamed))
 
     def note_part(self, progress: PartProgress) -> None:
-        if progress.unit == "item" or not progress.index:
+        if progress.unit == "item" or not progress.item:
             self.events.put_nowait(CallsProgress(progress.unit, progress.ended, progress.total))
         if progress.ended:
             for call, event in self._order.end(progress):
@@ -165,7 +165,7 @@ class _CallPart(NamedTuple):
     """The item and the sample that a call belongs to; 0 where its step has none."""
 
     step: str
-    index: int
+    item: int
     sample: int
 
 
@@ -205,7 +205,7 @@ class _CallOrder:
 
     def end(self, progress: PartProgress) -> list[tuple[StepCall, Event]]:
         """An item or a sample has all its answers; what was held of the one whose turn it is then."""
-        ended = _CallPart(progress.step, progress.index, progress.sample)
+        ended = _CallPart(progress.step, progress.item, progress.sample)
         self._enter(ended)
         self._ended.add(ended)
         while (following := self._find_next()) is not None:
@@ -217,7 +217,7 @@ class _CallOrder:
     def _enter(self, part: _CallPart) -> None:
         """Begin with the first item and sample where a part is of another step."""
         if self._turn is None or self._turn.step != part.step:
-            self._turn = _CallPart(part.step, min(part.index, 1), min(part.sample, 1))
+            self._turn = _CallPart(part.step, min(part.item, 1), min(part.sample, 1))
             self._ended.clear()
             self._held.clear()
 
@@ -225,6 +225,6 @@ class _CallOrder:
         """The part behind the one whose turn it is; None where that one has not ended."""
         turn = self._turn
         assert turn is not None
-        if turn.index and turn._replace(sample=0) in self._ended:  # the item, with all its samples
-            return _CallPart(turn.step, turn.index + 1, min(turn.sample, 1))
+        if turn.item and turn._replace(sample=0) in self._ended:  # the item, with all its samples
+            return _CallPart(turn.step, turn.item + 1, min(turn.sample, 1))
         return turn._replace(sample=turn.sample + 1) if turn.sample and turn in self._ended else None
