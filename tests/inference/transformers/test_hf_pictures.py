@@ -17,6 +17,7 @@ from picture_fixture import make_image, make_picture
 from workbench.errors import EngineError, ModelError
 from workbench.inference.transformers.engine import TransformersEngine
 from workbench.inference.transformers.pictures import ProcessorPictures
+from workbench.inference.transformers.processor import load_processor
 from workbench.inference.types import Chunk, GenerateRequest, LoglikelihoodRequest, LoglikelihoodResult, Sampling, fold
 from workbench.models.reference import Adapter, Applied
 from workbench.prompting.pictures import Picture
@@ -47,7 +48,7 @@ class Oracle:
 
     def __init__(self, folder: Path) -> None:
         self.model = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
-        self.processor = transformers.AutoProcessor.from_pretrained(folder)
+        self.processor = load_processor(folder)
 
     def answer(self, text: str, *seeds: int, tokens: int = 10) -> str:
         """The greedy answer to a user's message in which each `*` is a picture."""
@@ -223,8 +224,9 @@ def test_a_cancel_leaves_the_encoder_between_two_layers(
 
     engine.submit(look(1, "an * here", 77))
     monkeypatch.setattr(preemption, "check", abort_at_the_second_layer)
-    events = list(engine.step())
+    events = [event for _ in range(4) for event in engine.step()]
     assert looks == 2
+    monkeypatch.undo()
     engine.cancel(1)
     events += run(engine)
     assert fold([event for event in events if isinstance(event, Chunk)]).stop_reason == "cancelled"
