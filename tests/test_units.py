@@ -11,6 +11,7 @@ from workbench.units import (
     format_number,
     format_p,
     format_score,
+    format_subject,
     read_bytes,
     read_seconds,
 )
@@ -79,3 +80,8 @@ def test_money_scores_and_p_values():
 def test_a_date_for_others_says_that_it_is_utc():
     assert format_date(1_780_000_000, utc=True) == "2026-05-28 20:26 UTC"
     assert len(format_date(1_780_000_000)) == len("2026-05-28 20:26")
+
+
+def test_a_count_agrees_with_its_noun_and_its_verb():
+    assert [format_subject(count, "row") for count in (0, 1, 1200)] == ["0 rows are", "1 row is", "1,200 rows are"]
+    assert format_subject(1, "case", "names", "name") == "1 case names"

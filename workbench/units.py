@@ -82,6 +82,11 @@ def format_plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def format_subject(count: int, noun: str, one: str = "is", several: str = "are") -> str:
+    """A number with its noun and the verb after it: `1 row is`, `1,200 rows are`."""
+    return f"{format_plural(count, noun)} {one if count == 1 else several}"
+
+
 def format_duration(seconds: float) -> str:
     """`9 ms` under a second, `1.2 s` under a minute, `3:05 min` under an hour, `2:10 h` above."""
     if seconds < 1:

@@ -320,7 +320,7 @@ def test_rows_that_are_left_out_and_what_is_not_used_stand_in_the_run(call, rows
     (rows / "all.bench.yaml").write_text(BENCH.replace("dataset: {path: rows.jsonl}", dataset))
     code, out, err = call("eval", "all.bench.yaml")
     assert code in (0, 1)
-    left_out = "1 row cannot be read and is left out of the dataset; first line 3: 1 columns, but the header has 3."
+    left_out = "1 row cannot be read and is left out of the dataset; first line 3: 1 column, but the header has 3."
     assert left_out in " ".join(err.split())
     (run,) = list_runs(store)
     view = RunView(store, run.id)

@@ -154,7 +154,7 @@ def test_a_prompt_of_another_library_with_the_same_name_is_another_prompt(call, 
     ("arguments", "message"),
     [
         (("history", "nothing"), "No such prompt"),
-        (("history", "ask", "--show", "ffff"), "'ffff' is no version of ask"),
+        (("history", "ask", "--show", "ffff"), "'ffff' is not a version of ask"),
         (("history", "ask", "--sort", "size"), "expected date, score, verdict"),
         (("history", "ask", "--bench", "other"), "No run of ask matches"),
         (("history", "../ask"), "cannot be a prompt's name"),

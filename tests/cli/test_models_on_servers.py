@@ -41,7 +41,7 @@ def test_the_card_says_what_does_not_act(call, server):
     assert "✗ ignored: the server's own" in lines["stop"]
     assert "two seeds gave the same answer" in lines["seed"]
     assert "✗ refused" in lines["continuation"]
-    assert "cannot be told" in lines["log-likelihood"]
+    assert "not available" in lines["log-likelihood"]
     assert "21 reported; the tokenizer is not known" in lines["prompt"]
 
 

@@ -50,7 +50,7 @@ def test_a_prompt_is_copied_deleted_and_restored(call, folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("rename", "ask"), "rename expects OLD NEW, found 1 names"),
+        (("rename", "ask"), "rename expects OLD NEW, found 1 name"),
         (("delete",), "delete expects NAME, found 0 names"),
         (("rename", "ask", "kind"), "already exists"),
         (("rename", "nothing", "kind2"), "No such prompt"),

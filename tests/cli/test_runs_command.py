@@ -40,7 +40,7 @@ def test_scores_are_read_for_the_latest_runs_and_that_is_said(call, runs, monkey
     monkeypatch.setattr("workbench.cli.runs._SCORED", 1)
     _, out, err = call("runs")
     assert (out.count("plain 1.00"), out.count("plain 0.00")) == (0, 1)
-    assert "Scores are shown for the latest 1 runs" in err
+    assert "Scores are shown for the latest 1 run" in err
     scores = [run["scores"] for run in json.loads(call("runs", "--json")[1])["runs"]]
     assert scores == [{"plain": 0.0}, {}, {}]
 

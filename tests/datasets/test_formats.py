@@ -184,7 +184,7 @@ def test_what_only_has_the_name_of_a_format_is_a_clear_error(tmp_path, name, con
 def test_a_broken_folder_says_which_file_is_wrong(tmp_path):
     folder = save_table(tmp_path / "hf", pa.table({"a": ["1"]}))
     (folder / "data-00000-of-00001.arrow").write_bytes(b"nothing")
-    with pytest.raises(DatasetError, match="is no Arrow file"):
+    with pytest.raises(DatasetError, match="is not an Arrow file"):
         load_cases(Dataset("hf"), tmp_path)
     (folder / "data-00000-of-00001.arrow").unlink()
     with pytest.raises(DatasetError, match="names files that are not there"):

@@ -285,7 +285,7 @@ def test_an_open_bench_reads_a_changed_dataset_anew_and_says_so(tmp_path, monkey
     path.write_text('{"message": "new"}\n{"message": "newer"}\n{"message": "newest"}\n')
     session.go_to_case(2)
     assert session.case.variables == {"message": "newer"}
-    assert session.take_news() == ("a.jsonl was changed by another program, and is read anew: 3 cases.",)
+    assert session.take_news() == ("a.jsonl was changed by another program, and was read again: 3 cases.",)
     assert session.take_news() == ()
 
 

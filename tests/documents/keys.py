@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 import workbench.tui
 from workbench.tui.actions.palette import ACTIONS
 from workbench.tui.commands import BENCH_KEYS
-from workbench.tui.keys import find_action
+from workbench.tui.keys import describe_key, find_action
 
 GROUPS = {
     "app": "Everywhere",
@@ -26,14 +26,46 @@ GROUPS = {
     "pane": "A pane",
     "examples": "Examples",
     "list": "Lists",
-    "picker": "Lists one types into",
+    "picker": "Lists with a search field",
     "files": "File dialog",
     "jump": "Jump mode",
     "evaluation": "Matrix",
     "matrix": "Cells of the matrix",
     "cell": "A cell",
+    "confusion": "Confusion matrix",
+    "plots": "Plots",
+    "vote": "Blind votes",
+    "passages": "Passages",
+    "settings": "Settings of a pane",
+    "adapters": "Adapters of a pane",
+    "explanation": "Explanation of a score",
+    "tokens": "Tokens of an answer",
+    "difference": "Difference of two answers",
+    "final": "Final prompt",
+    "reader": "A long text",
+    "example": "Example editor",
+    "header": "Front matter",
+    "scorers": "Scorers",
+    "dataset": "Dataset",
+    "new": "New bench",
+    "import": "Import",
+    "models": "Models and adapters",
+    "engines": "Engines",
+    "doctor": "Doctor",
+    "history": "History of a prompt",
+    "measurement": "Measurement of a pane",
+    "optimize": "Prompt optimisation",
+    "candidate": "Candidate of a search",
+    "synthesis": "Synthetic rows",
+    "training": "Training",
+    "sweep": "Hyper-parameter sweep",
+    "registry": "Trained adapters",
+    "verdict": "Verdict",
+    "question": "Questions",
+    "name": "Dialogs with one field",
+    "choice": "A row of choices",
 }
-"""what the part of an id before the dot stands for; those not named here follow, by their own names"""
+"""what the part of an id before the dot stands for, in the order of the page"""
 
 
 class BoundKeys(NamedTuple):
@@ -60,16 +92,14 @@ def group_keys() -> dict[str, list[tuple[str, str, str]]]:
             keys, words = found.get(binding.id, ("", ""))
             more = [key for key in binding.key.split(",") if key not in keys.split(",")]
             found[binding.id] = (",".join(filter(None, (keys, *more))), words or _describe(binding))
-    order = [*GROUPS, *sorted({id.partition(".")[0] for id in found} - GROUPS.keys())]
-    groups: dict[str, list[tuple[str, str, str]]] = {GROUPS.get(part, part.capitalize()): [] for part in order}
+    groups: dict[str, list[tuple[str, str, str]]] = {title: [] for title in GROUPS.values()}
     for id, (keys, words) in found.items():
-        part = id.partition(".")[0]
-        groups[GROUPS.get(part, part.capitalize())].append((id, keys, words))
+        groups[GROUPS[id.partition(".")[0]]].append((id, keys, words))
     return {title: rows for title, rows in groups.items() if rows}
 
 
 def _describe(binding: Binding) -> str:
-    action = ACTIONS.get(find_action(binding))
+    action = None if binding.tooltip else ACTIONS.get(find_action(binding))
     if action is None and binding.id in BENCH_KEYS:
         return BENCH_KEYS[binding.id][1]
-    return action.title.rstrip("…") if action else binding.description.capitalize()
+    return action.title.rstrip("…") if action else describe_key(binding)

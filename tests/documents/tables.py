@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SCALARS = {"text", "whole number", "number", "true or false"}
 _TYPES = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number"}
 
 
@@ -158,7 +159,10 @@ def _name_type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(_code(str(one)) if one else "empty" for one in field["enum"])
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_name_type(one) for one in field["anyOf"] if one.get("type") != "null"))
+        names = dict.fromkeys(_name_type(one) for one in field["anyOf"] if one.get("type") != "null")
+        if names.keys() >= _SCALARS:
+            names = dict.fromkeys("value" if name in _SCALARS else name for name in names)
+        return " or ".join(names)
     if field.get("type") == "array":
         return f"list of {_name_type(field['items'])}" if field.get("items") else "list"
     if field.get("type") == "object":

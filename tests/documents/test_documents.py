@@ -149,3 +149,9 @@ def test_a_command_that_does_not_exist_is_found():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_documents_name_every_command(command):
     assert any(re.search(rf"\bworkbench {command}\b", path.read_text()) for path in DOCUMENTS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_value_of_each_option_that_takes_one(command):
+    taking = [one for one in read_command(command).params if one.opts[0].startswith("-") and not one.is_flag]
+    assert [one.opts[0] for one in taking if not one.metavar] == []

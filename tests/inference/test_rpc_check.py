@@ -55,8 +55,8 @@ def test_a_server_of_this_protocol_is_taken_by_its_number() -> None:
     ("reply", "words"),
     [
         (hello(3), "speaks protocol 3.0.0; expected 7"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n and so on and on", "is no llama.cpp RPC server"),
-        (b"", "is no llama.cpp RPC server"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n and so on and on", "is not a llama.cpp RPC server"),
+        (b"", "is not a llama.cpp RPC server"),
     ],
 )
 def test_another_server_is_refused(reply: bytes, words: str) -> None:

@@ -128,7 +128,7 @@ def test_lists_multiply_out_and_too_many_are_refused(tmp_path: Path):
     config = "prompts: ['{{a}}{{b}}']\nproviders: [echo]\ntests: [{vars: {a: [x, y], b: [1, 2, 3]}}, {vars: {a: [p, q], b: ['1', '2']}}]\n"
     planned = plan(write(tmp_path, promptfooconfig_yaml=config))
     assert len(planned.cases) == 6  # a list whose first item is no text stays a list
-    assert "2 tests are 6 cases" in planned.notes[0]
+    assert "2 tests made 6 cases" in planned.notes[0]
     many = json.dumps([f"v{number}" for number in range(400)])
     write(
         tmp_path,

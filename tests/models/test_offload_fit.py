@@ -125,7 +125,7 @@ def test_what_was_asked_for_is_not_made_smaller() -> None:
     ("options", "words"),
     [
         ({"main_gpu": 2}, "main_gpu: expected a number below 1, found 2"),
-        ({"tensor_split": (1.0, 1.0)}, "a part for each of 1 devices, found 2"),
+        ({"tensor_split": (1.0, 1.0)}, "a part for each of 1 device, found 2"),
     ],
 )
 def test_a_device_that_is_not_there_is_named(options: dict[str, object], words: str) -> None:

@@ -73,10 +73,10 @@ def test_examples_stand_behind_it():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("no list", "`earlier` is no list of messages"),
-        (["text"], "message 1 of `earlier` is no object"),
+        ("no list", "`earlier` is not a list of messages"),
+        (["text"], "message 1 of `earlier` is not an object"),
         ([EARLIER[0], {"role": "robot", "content": ""}], "message 2 of `earlier` has the role 'robot'"),
-        ([{"role": "user", "content": [{"type": "image_url"}]}], "content of message 1 of `earlier` is no text"),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], "content of message 1 of `earlier` is not text"),
         ([{"role": "user"}], "content of message 1"),
         ([{"role": "assistant", "content": "", "tool_calls": [{}]}], "tool calls"),
     ],

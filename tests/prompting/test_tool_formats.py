@@ -87,12 +87,12 @@ def test_a_bare_value_has_the_type_of_its_parameter() -> None:
     [
         ("Hermes", '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}', "its JSON is broken"),
         ("Hermes", '<tool_call>{"arguments": {}}</tool_call>', "it names no tool"),
-        ("Hermes", '<tool_call>{"name": "weather", "arguments": [1]}</tool_call>', "are no object"),
+        ("Hermes", '<tool_call>{"name": "weather", "arguments": [1]}</tool_call>', "are not an object"),
         ("Hermes", '{"name": "weather", "arguments": {"city": "Oslo"}}', "it is the JSON of a call"),
         ("Hermes", "<function=weather><parameter=city>Oslo", "it has <function="),
         ("Qwen 3 Coder", "<function=weather><parameter=city>Oslo", "are not closed"),
         ("Llama 3", '{"name": "weather", "parameters": {"city": ', "its JSON is broken"),
-        ("LFM2", "<|tool_call_start|>[weather(city=open('x'))]<|tool_call_end|>", "is no plain value"),
+        ("LFM2", "<|tool_call_start|>[weather(city=open('x'))]<|tool_call_end|>", "is not a plain value"),
         ("Hermes", '<tool_call>{"name": "weather", "arguments": {"days": NaN}}</tool_call>', "NaN is no JSON"),
     ],
 )

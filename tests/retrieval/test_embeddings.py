@@ -118,5 +118,5 @@ def test_vectors_of_a_server_are_read_in_the_order_of_the_texts() -> None:
     reply = {"data": [{"index": 1, "embedding": [3, 4]}, {"index": 0, "embedding": [1, 2]}]}
     assert read_vectors(reply, 2, "http://x") == [[1, 2], [3, 4]]
     for wrong in ({}, {"data": []}, {"data": [{"index": 0, "embedding": "x"}]}, {"data": [{"embedding": [1]}]}, "no"):
-        with pytest.raises(EngineError, match="did not answer with 1 embeddings"):
+        with pytest.raises(EngineError, match="did not answer with 1 embedding"):
             read_vectors(wrong, 1, "http://x")

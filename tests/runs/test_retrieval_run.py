@@ -113,24 +113,24 @@ def test_none_retrieved_and_oracle_are_told_apart(desk: LibraryDesk) -> None:
     assert score(cells, "oracle", 1, "ndcg").value == 1
 
 
-def test_the_report_prints_what_retrieval_buys_and_costs(desk: LibraryDesk) -> None:
+def test_the_report_prints_what_retrieval_gains_and_loses(desk: LibraryDesk) -> None:
     evaluation = desk.evaluation(axis())
     carry_out(evaluation)
     summary = summarize(RunView(desk.store, evaluation.run))
     effect = next(one for one in summary.retrieval if one.metric == "exact_match")
     assert (effect.variant, effect.none, effect.oracle) == ("one", "none", "oracle")
-    assert effect.buys is not None
-    assert effect.costs is not None
-    assert effect.buys.difference == pytest.approx(7 / 8)
-    assert effect.costs.difference == pytest.approx(1 / 8)
-    assert effect.buys.low < 7 / 8 < effect.buys.high
+    assert effect.gain is not None
+    assert effect.loss is not None
+    assert effect.gain.difference == pytest.approx(7 / 8)
+    assert effect.loss.difference == pytest.approx(1 / 8)
+    assert effect.gain.low < 7 / 8 < effect.gain.high
     recalled = next(one for one in summary.retrieval if one.metric == "recall_at_k")
-    assert recalled.buys is None  # nothing is retrieved without retrieval, which is no recall of 0
+    assert recalled.gain is None  # nothing is retrieved without retrieval, which is no recall of 0
     told = narrate(summary)
-    assert "Retrieval by one buys +0.88 (95% interval" in told
-    assert "against oracle" in told
+    assert "Retrieval by one gains +0.88 (95% interval" in told
+    assert "to oracle" in told
     decoded = json.loads(render_json(summary))["retrieval"][0]
-    assert decoded["buys"]["difference"] == pytest.approx(7 / 8)
+    assert decoded["gain"]["difference"] == pytest.approx(7 / 8)
     assert decoded["none"] == "none"
     assert "## Retrieval" in render_markdown(summary)
     assert not any("have no recall" in note for note in summary.notes)
@@ -171,7 +171,7 @@ def test_a_corpus_that_holds_the_questions_is_told_and_withholds_the_verdict(des
     summary = summarize(RunView(desk.store, evaluation.run))
     assert summary.variant("one").seen == 1
     assert summary.variant("none").seen == 0
-    assert next(one for one in summary.retrieval if one.metric == "exact_match").buys.verdict == "withheld"
+    assert next(one for one in summary.retrieval if one.metric == "exact_match").gain.verdict == "withheld"
 
 
 def test_what_is_wrong_with_corpus_and_references_is_told_before_the_run(desk: LibraryDesk) -> None:

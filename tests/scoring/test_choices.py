@@ -72,7 +72,7 @@ def test_an_answer_may_say_how_it_counts():
         ("x, y", "no JSON list of choices"),
         ('"x"', "nor texts with labels"),
         ('["x"]', "fewer than two choices"),
-        ('{"text": ["x", "y"], "label": ["A"]}', "2 choices but 1 labels"),
+        ('{"text": ["x", "y"], "label": ["A"]}', "2 choices but 1 label"),
         ("[null, true]", "nor texts with labels"),
         ("[[1], [2]]", "nor texts with labels"),
     ],

@@ -82,7 +82,7 @@ def test_a_group_of_a_later_split_is_left_out_of_an_earlier_one(tmp_path, store)
         write(tmp_path / f"{name}.jsonl", data)
     found = find_search_splits(Dataset("test.jsonl"), tmp_path, store, NO_LIMITS, "customer")
     assert (len(found.train), len(found.dev), len(found.test)) == (5, 5, 10)
-    assert "5 rows of train or their groups are also in dev or test: left out of train." in found.notes
+    assert "5 train rows are left out: the row or its group is also in dev or test." in found.notes
 
 
 def test_equal_inputs_stay_together_and_rows_of_later_parts_are_left_out(tmp_path, store):
@@ -91,8 +91,8 @@ def test_equal_inputs_stay_together_and_rows_of_later_parts_are_left_out(tmp_pat
     write(tmp_path / "test.jsonl", rows(200, 20))
     found = find_search_splits(Dataset("test.jsonl"), tmp_path, store, NO_LIMITS)
     assert (len(found.train), len(found.dev), len(found.test)) == (20, 20, 20)
-    assert "1 rows of train are also in dev or test: left out of train." in found.notes
-    assert "2 rows of dev are also in test: left out of dev." in found.notes
+    assert "1 train row is left out: the row is also in dev or test." in found.notes
+    assert "2 dev rows are left out: the row is also in test." in found.notes
 
 
 def test_limits_take_the_same_sample_each_time(tmp_path, store):

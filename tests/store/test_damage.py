@@ -229,7 +229,7 @@ def test_a_torn_file_is_kept_aside_and_what_can_be_read_of_it_goes_on(path):
     (aside,) = path.parent.glob("workbench.damaged-*.sqlite")
     assert aside.read_bytes() == bytes(data)
     assert aside.name in caught.value.message
-    assert "Recovered from it: 1 runs with 8 cells and 0 votes" in caught.value.message
+    assert "Recovered from it: 1 run with 8 cells and 0 votes" in caught.value.message
     assert "Parts of these tables are lost: votes" in caught.value.message
     view = RunView(store, "last")
     assert answers(view) == 8
@@ -285,7 +285,7 @@ def test_a_damaged_schema_takes_no_table_along(path, start, end):
     data = whole[:start] + b"\xcc" * (end - start) + whole[end:]
     path.write_bytes(data)
     store = Store(path)
-    assert "Recovered from it: 1 runs with 8 cells and 1 votes." in store.notice
+    assert "Recovered from it: 1 run with 8 cells and 1 vote." in store.notice
     (aside,) = path.parent.glob("workbench.damaged-*.sqlite")
     assert aside.read_bytes() == data
     view = RunView(store, "last")

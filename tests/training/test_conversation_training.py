@@ -242,7 +242,7 @@ def test_documents_are_learned_whole_and_measured_by_perplexity(lesson: Path) ->
     assert found.notes[0] == (
         "The rows are read as text (plain text: text): the loss is on every token, <|end|> ends each document."
     )
-    assert "1 training rows are empty and are left out." in found.notes
+    assert "1 training row empty, left out." in found.notes
     assert found.tokens == found.learned_tokens
     assert found.longest == 200
     ended, evaluated = carry_out(lesson, f"{BARE}\ntraining: {{max_steps: 4, learning_rate: 0.01, device: cpu}}")
@@ -288,7 +288,7 @@ def test_documents_are_those_of_trl_and_packing_loses_nothing(lesson: Path) -> N
         ({"messages": talk(0), "text": "x"}, "", "can be read in 2 ways: conversation (OpenAI: messages); text"),
         ({"messages": talk(0), "conversations": talk(0)}, "", "`layout` of the dataset: messages or sharegpt"),
         ({"question": "x"}, "", "neither conversations nor text, and the recipe names no prompt"),
-        ({"question": "x"}, "dataset_type: text", "is no text: its columns are question"),
+        ({"question": "x"}, "dataset_type: text", "cannot be read as text: its columns are question"),
         ({"prompt": "x", "chosen": "a", "rejected": "b"}, "", "supervised training does not learn from"),
         ({"prompt": "x", "completion": "a", "label": True}, "", "with the objective kto"),
     ],

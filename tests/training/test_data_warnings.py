@@ -59,7 +59,7 @@ def add_empty(lesson: Path) -> None:
 
 def test_dry_run_and_job_name_rows_with_an_empty_answer_alike(lesson):
     add_empty(lesson)
-    sentence = "2 training rows have an empty expected answer (cases 13, 14) and teach the model to stop at once."
+    sentence = "2 training rows have an empty expected answer (cases 13, 14), which teaches the model to stop at once."
     job_dir = job_dir_of(lesson, ONE_STEP)
     found = look(job_dir)
     assert any(note.startswith(sentence) for note in found.notes)

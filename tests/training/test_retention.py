@@ -94,7 +94,7 @@ def test_an_adapter_that_keeps_the_other_task_is_recommended_with_what_it_keeps(
 def test_where_the_cases_cannot_tell_that_is_a_caveat(judge):
     verdict = judge(broken=0, margin=0.01)
     assert verdict.recommendation.choice == "adapter"
-    assert "Whether the adapter keeps sums within the margin cannot be told." in verdict.recommendation.caveats
+    assert "Whether the adapter keeps sums within the margin is not known." in verdict.recommendation.caveats
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_reward_model_gives_the_numbers_of_its_training_and_is_a_reward(lesson
 def test_an_adapter_without_a_head_is_no_reward_model(lesson):
     carry_out(job_dir_of(lesson))
     ended = carry_out(job_dir_of(lesson, f"{GRPO}rollouts: {{reward_model: lesson, num_generations: 2}}"))
-    assert (ended.outcome, "lesson is no reward model" in ended.reason) == ("failed", True)
+    assert (ended.outcome, "lesson is not a reward model" in ended.reason) == ("failed", True)
 
 
 def test_a_scorer_of_ones_own_needs_trust_and_then_rewards(lesson):

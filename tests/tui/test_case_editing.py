@@ -111,7 +111,7 @@ async def test_code_of_a_bench_runs_only_when_a_person_agrees(make_app, folder):
         screen.ui.start(ask_for_trust(screen.controller, screen.ui))
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await until(pilot, lambda: pilot.app.focused is not None)
-        await pilot.press("right", "enter")
+        await pilot.press("left", "enter")
         await until(pilot, lambda: [score.scorer for score in screen.panes[0].scores] == ["exact_match", "python"])
         assert (folder / "ran").exists()
 

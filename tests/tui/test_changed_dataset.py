@@ -33,7 +33,7 @@ async def test_the_next_case_is_that_of_the_file_as_it_is_now(app, folder, size)
         await pilot.press("ctrl+down")
         await until(pilot, lambda: screen.query(CaseField).first().text == "new 1")
         await until(
-            pilot, lambda: "cases.jsonl was changed by another program, and is read anew: 5 cases." in told(app)
+            pilot, lambda: "cases.jsonl was changed by another program, and was read again: 5 cases." in told(app)
         )
 
 

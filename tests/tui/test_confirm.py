@@ -14,7 +14,7 @@ from workbench.tui.theme import DARK
 
 ACTIONS = Path(__file__).parents[2] / "workbench/tui/actions"
 SENTENCE = "queues/plain was changed by another program since it was opened here; [b]nothing[/] is overwritten unasked."
-DESTROYING = {"delete", "discard", "drop", "quit", "overwrite", "reload", "revert"}
+DESTROYING = {"delete", "discard", "drop", "quit", "overwrite", "reload", "revert", "test", "trust"}
 
 
 class Dialogs(App[None]):

@@ -180,7 +180,7 @@ async def test_lines_that_a_field_cannot_hold_are_counted():
         await pilot.pause()
         assert app.field.value == "one"
         (notice,) = app._notifications
-        assert "2 more are left out" in notice.message
+        assert "2 more lines are left out" in notice.message
         app.clear_notifications()
         app.post_message(Paste("four\n"))
         await pilot.pause()

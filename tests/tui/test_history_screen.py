@@ -24,7 +24,7 @@ NAME = "queues/plain"
 
 @pytest.fixture
 def evaluated(folder, app):
-    """The present text and an earlier, better one were run; a third on another bench alone."""
+    """The current text and an earlier, better one were run; a third on another bench alone."""
     present = Library(folder, trash=folder / "trash").open(NAME).prompt
     keep_run(folder, present, right=12, day=2)
     keep_run(folder, reword(present, "Name the queue"), right=36, day=1)

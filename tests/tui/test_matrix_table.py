@@ -7,10 +7,11 @@ from threading import Event
 
 import pytest
 from conftest import until
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from workbench.tui.paginated_source import KEPT, PAGE, PaginatedSource
-from workbench.tui.widgets.matrix_table import NARROWEST, CellMark, MatrixLine, MatrixTable, share_width
+from workbench.tui.widgets.matrix_table import NARROWEST, CellMark, MatrixLine, MatrixTable, fit_cells, share_width
 
 NAMES = ("plain", "described", "few-shot")
 
@@ -97,6 +98,24 @@ def test_columns_fill_the_width_and_the_chosen_one_is_among_them(width, variants
     assert columns.first <= at < columns.first + columns.shown
     assert columns.cell >= NARROWEST
     assert 7 + columns.preview + columns.expected + columns.cell * columns.shown <= max(width, 7 + 8 + NARROWEST)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "fitted"),
+    [
+        ("Refunds", 8, "Refunds "),
+        ("Refunds", 7, "Refun… "),
+        ("one two", 6, "one… "),
+        ("a\nb", 5, "a␤b  "),
+        ("港湾港湾", 6, "港湾… "),
+        ("港湾港湾", 5, "港…  "),
+        ("Refunds", 1, " "),
+        ("Refunds", 0, ""),
+    ],
+)
+def test_a_text_that_is_cut_ends_in_an_ellipsis(text, width, fitted):
+    assert fit_cells(text, width).rstrip() == fitted.rstrip()
+    assert cell_len(fit_cells(text, width)) == width
 
 
 def test_pages_fetch_what_is_asked_for_once_and_forget_the_oldest():

@@ -23,6 +23,7 @@ from workbench.scoring.registry import scorer_kinds
 from workbench.scoring.scorers.judge import JudgeConfig
 from workbench.statistics.interval import rate_interval
 from workbench.statistics.prediction_powered import correct_mean
+from workbench.units import format_plural
 
 _CHANCE = 0.5
 _FEWEST = 20
@@ -100,8 +101,9 @@ def describe_preference(found: CorrectedPreference) -> str:
     people = found.people
     interval = f" ({people.low:.0%} to {people.high:.0%})" if people.low == people.low else ""
     return (
-        f"People would prefer {found.b} to {found.a} in {people.value:.0%}{interval}, by {found.votes:,} votes and the"
-        f" judge on {found.pairs:,} cases, which says {found.judge:.0%}."
+        f"People would prefer {found.b} to {found.a} in {people.value:.0%}{interval},"
+        f" by {format_plural(found.votes, 'vote')} and the"
+        f" judge on {format_plural(found.pairs, 'case')}, which says {found.judge:.0%}."
     )
 
 

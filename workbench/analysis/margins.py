@@ -14,6 +14,7 @@ from workbench.analysis.margin_result import MarginResult, MarginVerdict
 from workbench.runs.matrix_rows import Metric
 from workbench.statistics.non_inferiority import check_margin
 from workbench.statistics.paired import compare_pairs
+from workbench.units import format_subject
 
 
 class PairedScores(NamedTuple):
@@ -82,7 +83,7 @@ def _decide(found: MarginResult, margin: float, verdict: str, within: bool) -> t
     loss = (
         "" if math.isnan(found.bound) else f" It may have lost as much as {-found.bound:.3g}; the margin is {margin:g}."
     )
-    return "not enough cases", f"{found.n:,} cases are too few{needed}.{loss}"
+    return "not enough cases", f"{format_subject(found.n, 'case')} too few{needed}.{loss}"
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ from workbench.analysis.summary import Estimate, Outcome, summarize
 from workbench.runs.matrix_rows import Metric
 from workbench.runs.view import RunView
 from workbench.store.store import Store
-from workbench.units import format_date
+from workbench.units import format_date, format_plural
 
 Measurement = Literal["effects", "scales", "robustness", "drift"]
 
@@ -46,7 +46,7 @@ def _describe_effects(view: RunView, variant: str) -> str:
         rows.append((one.example, one.shown, one.answer, change, interval, f"{one.tokens:.0f}", _WORTH[one.worth]))
     head = (
         f"{found.variant}: {_score(found.metric, found.value)} with all {len(found.effects)} examples,"
-        f" {found.value.n:,} cases"
+        f" {format_plural(found.value.n, 'case')}"
     )
     return "\n\n".join((head, fill(describe_effects(found), _WIDTH), _lay_out(rows)))
 
@@ -59,7 +59,7 @@ def _describe_scales(view: RunView, variant: str) -> str:
         interval = format_interval(one, count_digits(curve.metric, one.n, one.value))
         word = "best" if point.scale == curve.best else _name_outcome(point.verdict)
         rows.append((f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, word))
-    head = f"{curve.variant}: {curve.adapter}, {curve.points[0].value.n:,} cases"
+    head = f"{curve.variant}: {curve.adapter}, {format_plural(curve.points[0].value.n, 'case')}"
     return "\n\n".join((head, fill(describe_scales(curve), _WIDTH), _lay_out(rows)))
 
 

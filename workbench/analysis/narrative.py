@@ -13,7 +13,7 @@ from workbench.analysis.baseline import RunComparison, VariantComparison
 from workbench.analysis.slice_findings import list_slice_findings
 from workbench.analysis.summary import Estimate, PairOutcome, PairSummary, Summary, VariantKind, VariantSummary
 from workbench.runs.matrix_rows import Metric
-from workbench.units import format_duration, format_number, format_p
+from workbench.units import format_duration, format_number, format_p, format_plural
 
 _KINDS: dict[VariantKind, str] = {
     "zero-shot": "zero-shot",
@@ -53,15 +53,15 @@ def list_findings(summary: Summary, metric: str = "") -> list[str]:
 
 
 def _describe_retrieval(summary: Summary, metric: Metric) -> Iterator[str]:
-    """What each search buys over none, and what it costs against the relevant passages themselves."""
+    """What each search gains over none, and what it loses to the relevant passages themselves."""
     for one in summary.retrieval:
         if one.metric != metric.name:
             continue
         parts = []
-        if one.buys:
-            parts.append(f"buys {_format_gain(one.buys, metric)} over {one.none}")
-        if one.costs:
-            parts.append(f"costs {_format_gain(one.costs, metric)} against {one.oracle}")
+        if one.gain:
+            parts.append(f"gains {_format_gain(one.gain, metric)} over {one.none}")
+        if one.loss:
+            parts.append(f"loses {_format_gain(one.loss, metric)} to {one.oracle}")
         yield f"Retrieval by {one.variant} {' and '.join(parts)}."
 
 
@@ -135,7 +135,8 @@ def _describe_variant(one: VariantComparison, comparison: RunComparison) -> str:
             moved = f"over several answers to each case {len(one.fixed):,} got better and {len(one.broken):,} worse"
     doubt = f" ({one.withheld})" if one.withheld else ""
     return (
-        f"{one.name} {_CHANGES[one.verdict]}{doubt}: {name_metric(metric.name)} went from {values} on {one.n:,} cases"
+        f"{one.name} {_CHANGES[one.verdict]}{doubt}: {name_metric(metric.name)}"
+        f" went from {values} on {format_plural(one.n, 'case')}"
         f" ({known}{format_p(one.p_adjusted)}), {moved}."
     )
 
@@ -159,7 +160,7 @@ def explain_verdict(pair: PairSummary) -> str:
 def format_base(found: Estimate, one: VariantSummary, metric: Metric) -> str:
     """`over 18 cases` where a mean lacks some of a variant's cells; "" where it has all."""
     lacking = one.failed + one.unscored.get(metric.name, 0)
-    return f"over {found.n:,} case{'' if found.n == 1 else 's'}" if lacking else ""
+    return f"over {format_plural(found.n, 'case')}" if lacking else ""
 
 
 def format_interval(found: Estimate, digits: int, between: str = " – ") -> str:
@@ -242,8 +243,11 @@ def _describe_needed(pair: PairSummary) -> str:
     if not pair.needed_cases:
         return ""
     if pair.needed_cases > _ENDLESS:
-        return f"; if it is the true one, no fewer than {_ENDLESS:,} cases would tell"
-    return f"; if it is the true one, about {round_cases(pair.needed_cases):,} cases would tell{_describe_range(pair)}"
+        return f"; if it is the true one, no fewer than {format_plural(_ENDLESS, 'case')} would tell"
+    return (
+        f"; if it is the true one, about {format_plural(round_cases(pair.needed_cases), 'case')}"
+        f" would tell{_describe_range(pair)}"
+    )
 
 
 def _describe_range(pair: PairSummary) -> str:

@@ -95,7 +95,7 @@ class PromptHistory(msgspec.Struct, frozen=True):
         if len(found) == 1:
             return found[0]
         known = ", ".join(one.short for one in self.versions[:8])
-        problem = "begins several versions" if found else "is no version"
+        problem = "begins several versions" if found else "is not a version"
         raise PromptError(f"{wanted!r} {problem} of {self.name}.", f"Its versions are: {known}.")
 
 
@@ -111,7 +111,7 @@ def read_history(
     """Everything that is known of a prompt's versions. Slow: it reads runs and asks git.
 
     current: the prompt as it now reads, unsaved changes included; None: as its file has it. reference: digest of the
-    version to compare with; without one, the present text where it was run, else the version that was run last.
+    version to compare with; without one, the current text where it was run, else the version that was run last.
     Raises PromptError where no prompt has or had the name.
     """
     located = library.find(name)

@@ -15,11 +15,12 @@ from workbench.library.versions import digest_prompt
 from workbench.settings import Settings
 from workbench.store.provenance import PromptUse, list_prompt_uses
 from workbench.store.store import Store
+from workbench.units import format_plural
 
 
 class PromptScore(msgspec.Struct, frozen=True):
     """The newest result of a prompt. present: whether it is of the text as it is now; that of an earlier version is
-    given only where the present one has none."""
+    given only where the current one has none."""
 
     result: VersionResult
     present: bool
@@ -72,4 +73,4 @@ def describe_score(score: PromptScore) -> str:
         return ""
     earlier = "" if score.present else ", an earlier text"
     value = format_value(found.value, metric, found.n)
-    return f"{name_metric(metric.name)} {value}, {found.n:,} cases, {score.result.bench}{earlier}"
+    return f"{name_metric(metric.name)} {value}, {format_plural(found.n, 'case')}, {score.result.bench}{earlier}"

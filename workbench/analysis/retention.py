@@ -9,6 +9,7 @@ from workbench.analysis.narrative import format_value, name_metric
 from workbench.errors import StoreError
 from workbench.runs.matrix_rows import Metric
 from workbench.runs.view import RunView
+from workbench.units import format_plural
 
 
 class RetentionQuery(msgspec.Struct, frozen=True):
@@ -65,5 +66,5 @@ def describe_retention(found: Retention) -> str:
     if not result.n:
         return f"{found.task} {outcome}. {result.reason}"
     values = [format_value(value, found.metric, result.n) for value in (result.before, result.after)]
-    numbers = f"{name_metric(found.metric.name)} {values[0]} → {values[1]} on {result.n:,} cases"
+    numbers = f"{name_metric(found.metric.name)} {values[0]} → {values[1]} on {format_plural(result.n, 'case')}"
     return f"{found.task} {outcome}: {numbers}. {result.reason}"

@@ -1,4 +1,4 @@
-"""What retrieval buys and costs: the score with what was retrieved against none, and against the oracle, paired.
+"""What retrieval gains and loses: the score with what was retrieved against none, and against the oracle, paired.
 
 An oracle's passages are those that the case says are relevant, so that the rest of the way to it is what the search
 misses, and what stands in its way among the passages.
@@ -56,10 +56,10 @@ def measure_retrieval(
 
 
 def make_effect(family: RetrievalFamily, metric: str, pairs: Sequence[PairSummary]) -> RetrievalEffect:
-    """buys: retrieved against none; costs: the oracle against retrieved."""
-    buys = next((pair for pair in pairs if pair.a == family.none and pair.n), None)
-    costs = next((pair for pair in pairs if pair.b == family.oracle and pair.n), None)
-    return RetrievalEffect(family.retrieved, family.none, family.oracle, metric, buys, costs)
+    """gain: retrieved against none; loss: the oracle against retrieved."""
+    gain = next((pair for pair in pairs if pair.a == family.none and pair.n), None)
+    loss = next((pair for pair in pairs if pair.b == family.oracle and pair.n), None)
+    return RetrievalEffect(family.retrieved, family.none, family.oracle, metric, gain, loss)
 
 
 def find_retrieval_metrics(bench: Bench) -> frozenset[str]:

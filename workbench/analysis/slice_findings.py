@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from workbench.analysis.summary import SliceTable
+from workbench.units import format_plural
 
 
 def list_slice_findings(tables: Sequence[SliceTable]) -> Iterator[str]:
@@ -15,10 +16,14 @@ def list_slice_findings(tables: Sequence[SliceTable]) -> Iterator[str]:
                 if pair.verdict == "better":
                     yield (
                         f"For {table.column} = {one.value}, {pair.b} is better than {pair.a} by"
-                        f" {abs(pair.difference):.3f} ({pair.n:,} cases, after correction over all slices)."
+                        f" {abs(pair.difference):.3f} ({format_plural(pair.n, 'case')},"
+                        f" after correction over all slices)."
                     )
         if table.others:
-            yield f"{table.column} has more values; {table.others:,} cases with rarer ones are in no slice."
+            yield (
+                f"{table.column} has more values; {format_plural(table.others, 'case')}"
+                f" with rarer ones are in no slice."
+            )
         if not table.slices:
             yield f"No case has a column {table.column!r} to make slices by."
         elif table.missing:

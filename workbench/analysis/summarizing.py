@@ -43,6 +43,7 @@ from workbench.runs.provenance import Provenance
 from workbench.runs.serialisation import read_config
 from workbench.runs.view import RunView
 from workbench.store.store import Store
+from workbench.units import format_plural
 
 
 def summarize_stored(store_path: str, run_id: str) -> Summary:
@@ -200,7 +201,7 @@ def _note_bench(view: RunView) -> Iterator[str]:
 def _note_losses(view: RunView) -> Iterator[str]:
     """Messages that did not reach a model as they were written."""
     for variant, note, cells in view.notes():
-        yield f"{variant}: {note} ({cells:,} cells)"
+        yield f"{variant}: {note} ({format_plural(cells, 'cell')})"
 
 
 def _note(
@@ -238,7 +239,7 @@ def _note(
         )
     if any(one.cached for one in variants):
         cached = sum(one.cached for one in variants)
-        yield f"{cached} answers came from the cache; they count for scores and tokens, not for latency and speed."
+        yield f"Cached, so counted for scores and tokens, not for latency and speed: {format_plural(cached, 'answer')}."
     if concurrency > 1 and any(one.latency_p50 for one in variants):
         yield (
             f"Latency and speed are of up to {concurrency} answers side by side. To measure each alone:"

@@ -168,16 +168,16 @@ class PromptSensitivity(msgspec.Struct, frozen=True):
 class RetrievalEffect(msgspec.Struct, frozen=True):
     """What retrieval does for a variant's score by a metric.
 
-    none, oracle: variants that differ from it in what they retrieve alone; "" where there is none. buys: the variant
-    against none. costs: the oracle against the variant. Either is None where there is nothing to compare.
+    none, oracle: variants that differ from it in what they retrieve alone; "" where there is none. gain: the variant
+    against none. loss: the oracle against the variant. Either is None where there is nothing to compare.
     """
 
     variant: str
     none: str
     oracle: str
     metric: str
-    buys: PairSummary | None
-    costs: PairSummary | None
+    gain: PairSummary | None
+    loss: PairSummary | None
 
 
 class CorrectedPreference(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from workbench.cli.options import Json, Trust
 from workbench.cli.services import open_services
 from workbench.cli.trust import confirm_trust
 from workbench.errors import TrainingError
-from workbench.units import format_number, format_score
+from workbench.units import format_number, format_plural, format_score
 
 if TYPE_CHECKING:
     from workbench.training.manifest import Manifest
@@ -232,14 +232,20 @@ def _describe(registry: Registry, entry: RegistryEntry, made: Manifest) -> list[
         ),
         ("base", f"{made.base}  {made.base_digest[:12]}"),
         ("prompt", f"{made.prompt}  {made.prompt_digest[:12]}"),
-        *((trace.role, f"{trace.path}  {trace.digest[:12]}  {trace.rows} rows") for trace in made.data),
+        *(
+            (trace.role, f"{trace.path}  {trace.digest[:12]}  {format_plural(trace.rows, 'row')}")
+            for trace in made.data
+        ),
         ("method", f"{made.method}, {made.parameters:,} parameters"),
         ("lineage", " ← ".join(registry.lineage(entry.name))),
         ("validation", "; ".join(scores_text) or "–"),
         ("loss", format_number(made.validation_loss, 4)),
         ("training", f"step {made.best_step} of {made.steps}, {made.tokens:,} tokens, {made.seconds:.0f} s"),
         ("libraries", ", ".join(f"{key} {value}" for key, value in made.libraries.items())),
-        *(("later check", f"{one.scores} on {one.cases} cases of {one.dataset}") for one in made.later),
+        *(
+            ("later check", f"{one.scores} on {format_plural(one.cases, 'case')} of {one.dataset}")
+            for one in made.later
+        ),
         ("tags", " ".join(made.tags) or "–"),
         ("notes", made.notes or "–"),
     ]

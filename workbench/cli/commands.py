@@ -56,8 +56,8 @@ HELP = """A workbench for prompts and adapters on local language models.
 
 \b
 Exit codes: 0 success; 1 a model failed to answer, some cells failed, or a
-threshold was missed; 2 wrong usage, or a file that cannot be used; 130
-interrupted.
+threshold was missed; 2 wrong usage, or a file that cannot be used; 3 too few
+cases for `gate` to decide; 130 interrupted.
 """
 
 

@@ -30,7 +30,7 @@ def main(
     trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print every cell as JSON instead of a table.")] = False,
     logprobs: Annotated[
-        int, typer.Option(min=0, max=100, help="With --json: each token with this many alternatives.")
+        int, typer.Option(min=0, max=100, metavar="N", help="With --json: each token with this many alternatives.")
     ] = 0,
 ) -> None:
     """Run a comparison without the screen.

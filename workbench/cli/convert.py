@@ -33,9 +33,12 @@ _PROMPT, _CASES = "queues/plain", "assets/data/queues/test.jsonl"
 def main(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A Hugging Face folder, a model's name, or a LoRA.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Output: a .gguf file, or with --merge also a folder.")],
-    base: Annotated[str, typer.Option(help="For a LoRA: the GGUF model to use it with.")] = "",
+    base: Annotated[str, typer.Option(metavar="MODEL", help="For a LoRA: the GGUF model to use it with.")] = "",
     kind: Annotated[
-        str, typer.Option("--type", help="Type of the .gguf file: f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0 …")
+        str,
+        typer.Option(
+            "--type", metavar="TYPE", help="Type of the .gguf file: f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0 …"
+        ),
     ] = "",
     merge: Annotated[
         list[str] | None, typer.Option(metavar="ADAPTER", help="Merge this adapter into SOURCE. Repeatable.")
@@ -44,10 +47,12 @@ def main(
         bool, typer.Option(help="Rewrite SOURCE, a folder with pickled weights that you trust, as safetensors.")
     ] = False,
     scale: Annotated[
-        list[float] | None, typer.Option(help="Scale of the merged adapter; one for all, or one for each.")
+        list[float] | None, typer.Option(metavar="X", help="Scale of the merged adapter; one for all, or one for each.")
     ] = None,
-    check: Annotated[int, typer.Option(min=0, help="Number of cases to answer before and after, to compare.")] = 20,
-    prompt: Annotated[str, typer.Option(help="Prompt for these cases, from the library.")] = _PROMPT,
+    check: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of cases to answer before and after, to compare.")
+    ] = 20,
+    prompt: Annotated[str, typer.Option(metavar="NAME", help="Prompt for these cases, from the library.")] = _PROMPT,
     dataset: Annotated[str, typer.Option(metavar="FILE", help="Dataset with these cases. Default: the demo's.")] = "",
 ) -> None:
     """Convert a model or a LoRA adapter, and check the result.

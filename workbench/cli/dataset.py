@@ -10,6 +10,7 @@ import typer
 from workbench.cli import terminal
 from workbench.cli.options import Json, Limit, Sample, Seed
 from workbench.errors import DatasetError
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.datasets import DatasetPreview
@@ -165,7 +166,7 @@ def _find_duplicates(cases: Any, prompt: Prompt | None, train: Path | None) -> l
 def _print(preview: DatasetPreview, chosen: int, skipped: int) -> None:
     from workbench.cli.table import console, make_table, show
 
-    rows = "" if preview.rows is None else f", {preview.rows:,} row{'s' if preview.rows != 1 else ''}"
+    rows = "" if preview.rows is None else f", {format_plural(preview.rows, 'row')}"
     wanted = f", {chosen:,} selected" if chosen and chosen != preview.rows else ""
     left_out = f", {skipped:,} skipped" if skipped else ""
     if not skipped and preview.unreadable:

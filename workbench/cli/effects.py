@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli import terminal
 from workbench.cli.options import BenchFile, Json, Limit, Metric, Sample, Seed, Trust
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.example_effects import ExampleEffects
@@ -74,7 +75,7 @@ def _print(found: ExampleEffects) -> None:
         row = [one.example, _cut(one.shown), _cut(one.answer), f"{one.change:+.{digits}f}", interval]
         table.add_row(*map(show, [*row, f"{one.tokens:.0f}", _SIGNS[one.worth]]))
     out = console()
-    out.print(show(f"{heading}, {found.value.n:,} cases"))
+    out.print(show(f"{heading}, {format_plural(found.value.n, 'case')}"))
     out.print(table)
     out.print(show(describe_effects(found)))
 

@@ -27,6 +27,7 @@ from workbench.cli.selection import BenchSelection, apply_selection, load_bench_
 from workbench.cli.services import Services, open_services
 from workbench.cli.trust import confirm_trust
 from workbench.errors import BenchError, StoreError
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.cli.progress import ProgressLine
@@ -289,7 +290,6 @@ def conclude(run: str, store: Store, formats: Formats) -> int:
     from workbench.analysis.thresholds import find_misses
     from workbench.cli.results import log_failures, report
     from workbench.runs.view import RunView
-    from workbench.units import format_plural
 
     view = RunView(store, run)
     summary = summarize(view)

@@ -27,7 +27,7 @@ def main(
     variant: Annotated[
         str, typer.Option("--variant", metavar="NAME", help="Variant of the bench. Default: the only one.")
     ] = "",
-    case: Annotated[int, typer.Option("--case", min=1, help="Case of the example request.")] = 1,
+    case: Annotated[int, typer.Option("--case", min=1, metavar="N", help="Case of the example request.")] = 1,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to write. Default: stdout, for one file."),

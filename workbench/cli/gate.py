@@ -10,6 +10,7 @@ import typer
 from workbench.cli import terminal
 from workbench.cli.options import BenchFile, Json, Limit, Metric, Trust, Variants
 from workbench.errors import BenchError
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.gate import Gate
@@ -81,7 +82,9 @@ def main(
         if committed is None:
             made = make_baseline(view)
             write(path, made)
-            terminal.log(f"Wrote {path}: {len(made.cases):,} cases of run {view.id}. Commit it beside the bench.")
+            terminal.log(
+                f"Wrote {path}: {format_plural(len(made.cases), 'case')} of run {view.id}. Commit it beside the bench."
+            )
             if lacking := count_unscored(made):
                 terminal.log(
                     f"Answers without a score, which the gate does not watch: {lacking:,}."

@@ -32,14 +32,14 @@ def main(
     variant: Annotated[str, typer.Option(metavar="NAME", help="Only results of this variant.")] = "",
     sort: Annotated[str, typer.Option(metavar="ORDER", help="date, score or verdict.")] = "date",
     against: Annotated[
-        str, typer.Option(metavar="VERSION", help="Compare with this version. Default: the present one, if it was run.")
+        str, typer.Option(metavar="VERSION", help="Compare with this version. Default: the current one, if it was run.")
     ] = "",
     diff: Annotated[
         tuple[str, str], typer.Option(metavar="VERSION VERSION", help="Compare the texts and scores of two versions.")
     ] = ("", ""),
     show: Annotated[str, typer.Option(metavar="VERSION", help="Print the text of a version.")] = "",
     restore: Annotated[str, typer.Option(metavar="VERSION", help="Make this version the prompt's text again.")] = "",
-    library: Annotated[Path | None, typer.Option(help="Folder of the library.")] = None,
+    library: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the library.")] = None,
     json: Json = False,
     store: StoreFile = None,
 ) -> None:

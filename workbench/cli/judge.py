@@ -12,6 +12,7 @@ import typer
 from workbench.cli import terminal
 from workbench.cli.options import Limit, RunId
 from workbench.cli.services import open_services
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.pairwise import Match, PairwiseResult
@@ -29,7 +30,9 @@ def main(
         typer.Option(metavar="MODEL", help="The judge: a model's name or path. Repeat for a panel of judges."),
     ],
     run: RunId = "last",
-    rubric: Annotated[str, typer.Option(help="The question for the judge.")] = "Which answer is better?",
+    rubric: Annotated[
+        str, typer.Option(metavar="TEXT", help="The question for the judge.")
+    ] = "Which answer is better?",
     prompt: Annotated[
         str, typer.Option(metavar="NAME", help="Prompt of the judge, from the library.")
     ] = "judge/pairwise",
@@ -77,7 +80,7 @@ async def _run(
     async for match in run_matches(view, judge, pairs, pool, sources, limit):
         matches.append(match)
         if len(matches) % _EVERY == 0:
-            terminal.log(f"{len(matches):,} pairs of answers compared")
+            terminal.log(f"{format_plural(len(matches), 'pair')} of answers compared")
     return matches
 
 
@@ -99,7 +102,7 @@ def _show(matches: Sequence[Match], result: PairwiseResult) -> None:
 
 def _describe(result: PairwiseResult) -> Iterator[str]:
     """How far to trust the judges."""
-    yield f"{result.matches:,} pairs of answers, each in both orders."
+    yield f"{format_plural(result.matches, 'pair')} of answers, each in both orders."
     if result.undecided:
         yield f"{result.undecided:,} of them are undecided: a judge's reply could not be parsed."
     values = result.values

@@ -19,7 +19,10 @@ def main(
         list[str], typer.Option("--tasks", metavar="NAME", help="Tasks, with commas between them. Repeatable.")
     ],
     model: Annotated[
-        str, typer.Option(help="A model's name or path, or a server's address. Default: the embedded model.")
+        str,
+        typer.Option(
+            metavar="MODEL|URL", help="A model's name or path, or a server's address. Default: the embedded model."
+        ),
     ] = "",
     adapter: Annotated[
         list[str] | None, typer.Option(metavar="NAME[=SCALE]", help="Apply this adapter to the model. Repeatable.")
@@ -44,7 +47,7 @@ def main(
 ) -> None:
     """Run tasks of lm-eval on a model, with an adapter or without.
 
-    The tasks are those of EleutherAI's harness, or your own in its YAML form. The model is asked by the workbench: a
+    The tasks are those of EleutherAI's harness, or your own in its YAML form. The workbench runs the model: a
     GGUF file with LoRA adapters, a Hugging Face folder, or a server that gives log-likelihoods. lm-eval downloads the
     data of its tasks. Needs the extra: pip install 'workbench[lm-eval]'.
 
@@ -54,7 +57,7 @@ def main(
       workbench lm-eval --model q --tasks mine --include-path tasks/
 
     \b
-    Exit codes: 0 it came to an end; 1 the model failed; 2 the tasks, the model
+    Exit codes: 0 the tasks were run; 1 the model failed; 2 the tasks, the model
     or an adapter cannot be used; 130 interrupted.
     """
     from workbench.cli.run import note_lineage, read_adapters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.cli import terminal
 from workbench.errors import StoreError, WorkbenchError
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.cli.results import Formats
@@ -95,9 +96,10 @@ def _check_different(sources: Sequence[MergeSource]) -> None:
 def _log(result: MergeResult) -> None:
     for part in result.parts:
         shard = f", shard {part.shard}" if part.shard else ""
-        cells = f"{part.cells:,}" if part.cells == part.total else f"{part.cells:,} of {part.total:,}"
+        cells = format_plural(part.total, "cell")
+        cells = cells if part.cells == part.total else f"{part.cells:,} of {cells}"
         failed = f", {part.failed:,} failed" if part.failed else ""
-        terminal.log(f"  {part.name} (run {part.run}{shard}): {cells} cells{failed}")
+        terminal.log(f"  {part.name} (run {part.run}{shard}): {cells}{failed}")
     repeated = f", {result.repeated:,} of them in more than one part" if result.repeated else ""
     terminal.log(f"Run {result.run}: {result.cells:,} of {result.total:,} cells{repeated}.")
     for shard in _missing_shards(result):

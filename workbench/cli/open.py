@@ -16,7 +16,8 @@ def main(
     context: typer.Context,
     file: BenchFile = None,
     model: Annotated[
-        Path | None, typer.Option(help="Use this model, a .gguf file or a Hugging Face folder, in every pane.")
+        Path | None,
+        typer.Option(metavar="MODEL", help="Use this model, a .gguf file or a Hugging Face folder, in every pane."),
     ] = None,
 ) -> None:
     """Open a comparison on the screen.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.options import BenchFile, Json, Metric, Trust
+from workbench.cli.options import BenchFile, Json, Metric, PageReports, Trust
 from workbench.cli.services import open_services
 from workbench.cli.trust import confirm_trust
 
@@ -26,7 +26,9 @@ def main(
     variant: Annotated[str, typer.Option(metavar="NAME", help="The variant whose prompt to improve.")] = "",
     method: Annotated[
         Literal["examples", "instructions", "both"],
-        typer.Option("--with", help="examples: choose few-shot examples; instructions: rewrite the prompt."),
+        typer.Option(
+            "--with", metavar="METHOD", help="examples: choose few-shot examples; instructions: rewrite the prompt."
+        ),
     ] = "examples",
     budget: Annotated[
         int | None,
@@ -56,9 +58,7 @@ def main(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and ask no model.")] = False,
     trust: Trust = False,
     json: Json = False,
-    report: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Write a .html, .md or .json report. Repeatable.")
-    ] = None,
+    report: PageReports = None,
 ) -> None:
     """Search for a better prompt, and test it on unseen cases.
 
@@ -73,7 +73,7 @@ def main(
       workbench optimize --resume last
 
     \b
-    Exit codes: 0 it came to an end, with an improvement or without; 2 there
+    Exit codes: 0 the search ended, with an improvement or without; 2 there
     is nothing to search; 130 interrupted, continue with --resume.
     """
     if list_searches:
@@ -83,7 +83,10 @@ def main(
     from workbench.search.prompt_search import PromptSearch
     from workbench.search.request import SearchRequest
     from workbench.search.search_dir import find_search_dir
+    from workbench.search.search_report import find_search_format
 
+    for path in report or ():
+        find_search_format(path)  # before anything runs
     search_dir = find_search_dir(resume) if resume else None
     if search_dir is not None and search_dir.read_state().ended is not None:
         with open_services() as services:

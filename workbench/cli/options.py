@@ -42,6 +42,11 @@ Reports = Annotated[
     ),
 ]
 
+PageReports = Annotated[
+    list[Path] | None, typer.Option("--report", metavar="FILE", help="Write a .html, .md or .json report. Repeatable.")
+]
+"""of a verdict or a search, which have no cells to list"""
+
 StoreFile = Annotated[
     Path | None, typer.Option("--store", metavar="FILE", help="Use this store of runs instead of your own.")
 ]
@@ -53,7 +58,9 @@ Ray = Annotated[
     ),
 ]
 
-Dtype = Annotated[str, typer.Option("--dtype", help="Hugging Face models: float32, float16 or bfloat16.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="TYPE", help="Hugging Face models: float32, float16 or bfloat16.")
+]
 Quantization = Annotated[
-    str, typer.Option("--quantization", help="Hugging Face models: 8bit or 4bit (needs bitsandbytes).")
+    str, typer.Option("--quantization", metavar="BITS", help="Hugging Face models: 8bit or 4bit (needs bitsandbytes).")
 ]

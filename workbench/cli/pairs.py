@@ -10,6 +10,7 @@ from workbench.cli import terminal
 from workbench.cli.options import RunId
 from workbench.cli.services import open_store
 from workbench.errors import WorkbenchError
+from workbench.units import format_plural
 
 
 def main(
@@ -20,7 +21,9 @@ def main(
     variant: Annotated[
         str, typer.Option(metavar="NAME", help="Compare this variant's repeats only. Default: all answers to a case.")
     ] = "",
-    margin: Annotated[float, typer.Option(min=0.0, help="How much better the best answer has to score.")] = 0.0,
+    margin: Annotated[
+        float, typer.Option(min=0.0, metavar="X", help="How much better the best answer has to score.")
+    ] = 0.0,
     prompt_of: Annotated[
         str, typer.Option(metavar="VARIANT", help="Use this variant's prompt in every pair. Default: the better one's.")
     ] = "",
@@ -59,4 +62,4 @@ def main(
             )
         for record in export_pairs(view, found.pairs, prompt_of):
             terminal.write_json(msgspec.json.encode(record).decode() + "\n")
-    terminal.log(f"{len(found.pairs):,} pairs by {view.metric(scorer).name}; {left_out}.")
+    terminal.log(f"{format_plural(len(found.pairs), 'pair')} by {view.metric(scorer).name}; {left_out}.")

@@ -21,10 +21,10 @@ _MOST_SHOWN = 20
 def main(
     left: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or path, or a server's URL.")],
     others: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Other forms of the same model.")],
-    text: Annotated[str, typer.Option(help="The user message.")] = "Where is my parcel?",
-    system: Annotated[str, typer.Option(help="A system message before it.")] = "",
+    text: Annotated[str, typer.Option(metavar="TEXT", help="The user message.")] = "Where is my parcel?",
+    system: Annotated[str, typer.Option(metavar="TEXT", help="A system message before it.")] = "",
     answer: Annotated[
-        str, typer.Option(help="An assistant message after it, followed by the user message again.")
+        str, typer.Option(metavar="TEXT", help="An assistant message after it, followed by the user message again.")
     ] = "",
     key_env: Annotated[
         str, typer.Option(metavar="VARIABLE", help="Environment variable with the server's API key.")

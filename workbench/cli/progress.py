@@ -11,7 +11,7 @@ from workbench.cli import terminal
 from workbench.runs.plan import Plan, PlannedModel
 from workbench.runs.progress import RunFinished, RunProgress
 from workbench.sanitize import sanitize_line
-from workbench.units import format_bytes, format_duration, format_money
+from workbench.units import format_bytes, format_duration, format_money, format_plural
 
 _BAR = 24
 _LOG_SECONDS = 10.0
@@ -66,10 +66,10 @@ class ProgressLine:
 def describe_plan(plan: Plan) -> list[str]:
     """The plan of a run, a line each."""
     repeats = f" x {plan.repeats} repeats" if plan.repeats > 1 else ""
-    variants = f"{plan.variants} variant{'s' if plan.variants != 1 else ''}"
-    cases = f"{plan.cases:,} case{'s' if plan.cases != 1 else ''}"
+    variants = format_plural(plan.variants, "variant")
+    cases = format_plural(plan.cases, "case")
     part = f"shard {plan.shard} of " if plan.shard else ""
-    lines = [f"{plan.cells:,} cells: {part}{variants} x {cases}{repeats}"]
+    lines = [f"{format_plural(plan.cells, 'cell')}: {part}{variants} x {cases}{repeats}"]
     if plan.done:
         lines[0] += f"; {plan.done:,} done"
     if plan.cached:
@@ -114,7 +114,7 @@ def _describe_cost(plan: Plan) -> list[str]:
 
 
 def _describe_model(model: PlannedModel) -> str:
-    parts = [f"{model.cells:,} cells"]
+    parts = [format_plural(model.cells, "cell")]
     if model.cached:
         parts.append(f"{model.cached:,} cached")
     if model.memory_bytes:
@@ -128,7 +128,7 @@ def _describe_model(model: PlannedModel) -> str:
 def _describe(progress: RunProgress, bar: bool) -> str:
     share = progress.done / progress.total if progress.total else 1.0
     filled = int(share * _BAR)
-    parts = [f"{progress.done:,}/{progress.total:,} cells"]
+    parts = [f"{progress.done:,}/{format_plural(progress.total, 'cell')}"]
     if bar:
         parts[0] = f"[{'#' * filled}{'.' * (_BAR - filled)}] {parts[0]}"
     if progress.failed:

@@ -11,6 +11,7 @@ from workbench.cli import terminal
 from workbench.cli.options import Json, StoreFile
 from workbench.errors import PromptError
 from workbench.library.names import strip_suffix
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.prompt_scores import PromptScore
@@ -30,7 +31,7 @@ def main(
         str, typer.Option(metavar="QUERY", help="The same, for words that are the name of an action.")
     ] = "",
     sort: Annotated[str, typer.Option(metavar="ORDER", help="name or score.")] = "name",
-    library: Annotated[Path | None, typer.Option(help="Folder of the library.")] = None,
+    library: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the library.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With rename: show every file and line that would change.")
     ] = False,
@@ -40,7 +41,7 @@ def main(
     """List, search, rename or delete the prompts of the library.
 
     A search may hold tags of the front matter's `metadata.tags` and limits of the score that a prompt had in the newest
-    run of its present text, or of an earlier one where that was never run: tag:routing score>=0.8.
+    run of its current text, or of an earlier one where that was never run: tag:routing score>=0.8.
 
     The library is that of the project you are in: of the nearest folder upwards with a bench or a folder `prompts`. A
     prompt has the same name in every folder of the project. Without a project: the settings' library, or your own one.
@@ -78,7 +79,7 @@ def main(
         return
     if len(names) != len(_NAMES[action].split()):
         raise PromptError(
-            f"{action} expects {_NAMES[action] or 'no name'}, found {len(names)} names.",
+            f"{action} expects {_NAMES[action] or 'no name'}, found {format_plural(len(names), 'name')}.",
             f"workbench prompts {action} {_NAMES[action]}. To search for the word: workbench prompts --search {action}",
         )
     if dry_run and action != "rename":

@@ -19,6 +19,7 @@ from workbench.errors import ModelError, PromptError
 from workbench.inference.sampling_fields import DEFAULTS, with_seeds
 from workbench.inference.types import Sampling
 from workbench.models.model_options import DeviceChoice
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.inference.model_client import ModelClient
@@ -40,9 +41,12 @@ def main(
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help="A prompt in the library, a .prompty file, or - for stdin.")
     ] = "",
-    text: Annotated[str | None, typer.Option(help="The template itself, instead of PROMPT.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="The template itself, instead of PROMPT.")] = None,
     model: Annotated[
-        str, typer.Option(help="A model's name or path, or a server's address. Default: the embedded model.")
+        str,
+        typer.Option(
+            metavar="MODEL|URL", help="A model's name or path, or a server's address. Default: the embedded model."
+        ),
     ] = "",
     adapter: Annotated[
         list[str] | None, typer.Option(metavar="NAME[=SCALE]", help="Apply this adapter to the model. Repeatable.")
@@ -57,9 +61,11 @@ def main(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of a variable. Repeatable.")
     ] = None,
     n: Annotated[
-        int, typer.Option("--n", "-n", min=1, max=128, help="Number of answers, each with the next seed.")
+        int, typer.Option("--n", "-n", min=1, max=128, metavar="N", help="Number of answers, each with the next seed.")
     ] = 1,
-    logprobs: Annotated[int, typer.Option(min=0, max=100, help="Print each token with its N top alternatives.")] = 0,
+    logprobs: Annotated[
+        int, typer.Option(min=0, max=100, metavar="N", help="Print each token with its N top alternatives.")
+    ] = 0,
     show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Print the rendered prompt to stderr.")] = False,
     sampling: Sampling = DEFAULTS,
     devices: DeviceChoice = _ANY_DEVICE,
@@ -240,7 +246,7 @@ async def _show_chain(pool: Pool, spec: GenerationSpec, show_prompt: bool) -> No
     terminal.write_data(outcome.completion.text)
     if sys.stdout.isatty() and not outcome.completion.text.endswith("\n"):
         terminal.write("\n")
-    terminal.log(f"{len(outcome.steps)} steps: {_summarize(outcome.completion)}")
+    terminal.log(f"{format_plural(len(outcome.steps), 'step')}: {_summarize(outcome.completion)}")
 
 
 def _stream(

@@ -11,7 +11,7 @@ from workbench.cli import terminal
 from workbench.cli.options import Csv, Json, Markdown, Reports, StoreFile
 from workbench.cli.services import open_store
 from workbench.errors import WorkbenchError
-from workbench.units import format_date
+from workbench.units import format_date, format_plural
 
 if TYPE_CHECKING:
     from workbench.store.runs import Run
@@ -156,7 +156,9 @@ def _empty_trash(store: Store) -> None:
     from workbench.store.runs import erase_removed
 
     erased = erase_removed(store)
-    terminal.log(f"Deleted {len(erased)} runs: {', '.join(erased)}." if erased else "The trash is empty.")
+    terminal.log(
+        f"Deleted {format_plural(len(erased), 'run')}: {', '.join(erased)}." if erased else "The trash is empty."
+    )
 
 
 def _check_idle(run: Run) -> None:
@@ -216,7 +218,9 @@ def _print(runs: list[tuple[Run, list[tuple[str, float]]]]) -> None:
         table.add_row(*(show(text) for text in row))
     console().print(table)
     if len(runs) > _SCORED:
-        terminal.log(f"Scores are shown for the latest {_SCORED} runs; `workbench runs RUN` shows those of any.")
+        terminal.log(
+            f"Scores are shown for the latest {format_plural(_SCORED, 'run')}; `workbench runs RUN` shows those of any."
+        )
 
 
 def _describe_line(run: Run) -> str:

@@ -61,7 +61,15 @@ def _make_option(field: SamplingField) -> inspect.Parameter:
 
 
 _SCHEMA_HINT = """Expected an object such as {"type": "object"}."""
-_METAVARS = {"texts": "TEXT", "biases": "TEXT=NUMBER", "grammar": "TEXT|@FILE", "schema": "JSON|@FILE"}
+_METAVARS = {
+    "number": "X",
+    "whole": "N",
+    "choice": "NAME",
+    "texts": "TEXT",
+    "biases": "TEXT=NUMBER",
+    "grammar": "TEXT|@FILE",
+    "schema": "JSON|@FILE",
+}
 
 
 def _read(field: SamplingField, value: Any) -> Any:

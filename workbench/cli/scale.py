@@ -10,6 +10,7 @@ import typer
 from workbench.cli import terminal
 from workbench.cli.options import BenchFile, Json, Limit, Metric, Sample, Seed, Trust
 from workbench.errors import BenchError
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.adapter_scales import ScaleCurve, ScalePoint
@@ -91,7 +92,7 @@ def _print(curve: ScaleCurve) -> None:
             *map(show, [*row, _compare_with_best(point, curve)]), style="bold" if point.scale == curve.best else ""
         )
     out = console()
-    out.print(show(f"{curve.variant}: {curve.adapter}, {curve.points[0].value.n:,} cases"))
+    out.print(show(f"{curve.variant}: {curve.adapter}, {format_plural(curve.points[0].value.n, 'case')}"))
     out.print(table)
     out.print(show(describe_scales(curve)))
 

@@ -39,7 +39,7 @@ def find_shard_run(store: Store, shard: Shard, bench: str, selection: BenchSelec
     found = read_config(run).shard
     if found != str(shard):
         raise StoreError(
-            f"{store.path} has {f'shard {found}' if found else 'a run that is no shard'}, not shard {shard}.",
+            f"{store.path} has {f'shard {found}' if found else 'a run that is not a shard'}, not shard {shard}.",
             "Give each shard a store of its own.",
         )
     now = apply_selection(load_bench(Path(bench) if bench else choose_bench(Path.cwd())), selection)
@@ -47,7 +47,7 @@ def find_shard_run(store: Store, shard: Shard, bench: str, selection: BenchSelec
     if _without_perturbed(now) != _without_perturbed(then):
         raise StoreError(
             f"The bench, or what is selected of it, has changed since shard {shard} was begun (run {run.id}).",
-            f"To begin anew, delete {store.path}, and those of the other shards.",
+            f"To start over, delete {store.path}, and those of the other shards.",
         )
     return run
 

@@ -155,13 +155,13 @@ def _make_steps(summary: Summary) -> Table:
 
 
 def _make_retrieval(summary: Summary) -> Table:
-    """What each search buys over none, and what it costs against the oracle, by the first metric."""
+    """What each search gains over none, and what it loses to the oracle, by the first metric."""
     metric = summary.metrics[0]
     name = name_metric(metric.name)
-    table = make_table([f"retrieval, {name}", "buys", "95% ", "costs", "95%"], right=["buys", "costs"])
+    table = make_table([f"retrieval, {name}", "gain", "95% ", "loss", "95%"], right=["gain", "loss"])
     for one in summary.retrieval:
         if one.metric == metric.name:
-            table.add_row(show(one.variant), *_show_gain(one.buys, metric), *_show_gain(one.costs, metric))
+            table.add_row(show(one.variant), *_show_gain(one.gain, metric), *_show_gain(one.loss, metric))
     return table
 
 

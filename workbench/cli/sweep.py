@@ -25,7 +25,7 @@ def main(
         typer.Option("--try", metavar="FIELD=…", help="Values 4,8,16 or a range 1e-4..5e-3. Repeatable."),
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the study. Default: the recipe's file name.")] = "",
-    minutes: Annotated[float | None, typer.Option(help="Start no trial after this many minutes.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="N", help="Start no trial after this many minutes.")] = None,
     ray: Ray = "",
     json: Json = False,
 ) -> None:

@@ -71,8 +71,8 @@ def main(
       workbench synthesize reviews.csv -n 100 --accept-all -o more.jsonl
 
     \b
-    Exit codes: 0 all rows were written; 1 fewer than asked for; 2 there is
-    nothing to go by; 130 interrupted, continue with --review.
+    Exit codes: 0 all rows were written; 1 fewer than asked for; 2 the
+    data or the model cannot be used; 130 interrupted, continue with --review.
     """
     from workbench.inference.pool import Pool
     from workbench.settings import load_settings
@@ -146,7 +146,7 @@ def _make_request(
         model, note = choose_model("", material.folder, settings)
         terminal.log(note)
     if balance and not material.task.labels:
-        raise SynthesisError("There are no labels to balance: the expected answers are no classes.", "Leave it out.")
+        raise SynthesisError("There are no labels to balance: the expected answers are not classes.", "Leave it out.")
     return SynthesisRequest(
         source=str(source.absolute()),
         model=model,

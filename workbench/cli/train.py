@@ -12,7 +12,7 @@ import typer
 from workbench.cli import terminal, train_data
 from workbench.cli.train_data import DataOptions
 from workbench.errors import TrainingError
-from workbench.units import format_bytes, format_number, format_score
+from workbench.units import format_bytes, format_number, format_plural, format_score
 
 if TYPE_CHECKING:
     from workbench.training.dry_run import DryRun
@@ -29,8 +29,10 @@ def main(
         str,
         typer.Argument(metavar="FILE.recipe.yaml | JOB", help="A recipe to train, or a job for the options below."),
     ] = "",
-    bench: Annotated[Path | None, typer.Option(help="Train on this bench's data, with default settings.")] = None,
-    variant: Annotated[str, typer.Option(help="With --bench: the variant whose prompt to train.")] = "",
+    bench: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Train on this bench's data, with default settings.")
+    ] = None,
+    variant: Annotated[str, typer.Option(metavar="NAME", help="With --bench: the variant whose prompt to train.")] = "",
     base: train_data.Base = "",
     data: train_data.Data = None,
     split: train_data.Split = "",
@@ -38,7 +40,9 @@ def main(
     column: train_data.Columns = None,
     expected: train_data.Expected = "",
     group: train_data.Group = "",
-    out: Annotated[Path | None, typer.Option(help="With --bench: write the recipe to this file and stop.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --bench: write the recipe to this file and stop.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen; train nothing.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the job and return at once.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Follow a running job. Default: the latest.")] = False,
@@ -52,7 +56,9 @@ def main(
     samples: Annotated[
         bool, typer.Option("--samples", help="Show the answers that a job sampled, and how its rewards moved.")
     ] = False,
-    step: Annotated[int | None, typer.Option(min=1, help="With --samples: of this update. Default: the last.")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --samples: of this update. Default: the last.")
+    ] = None,
     jobs: Annotated[bool, typer.Option("--jobs", help="List the jobs.")] = False,
     fields: Annotated[bool, typer.Option("--fields", help="Explain every field of a recipe.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, or the dry run, as JSON.")] = False,
@@ -208,7 +214,8 @@ def _format_event(event: JobEvent, steps: int) -> str:
     match event:
         case p.JobStarted():
             return (
-                f"{event.rows} rows, {event.steps} updates, {event.trainable:,} of {event.parameters:,} numbers are"
+                f"{format_plural(event.rows, 'row')}, {format_plural(event.steps, 'update')},"
+                f" {event.trainable:,} of {event.parameters:,} numbers are"
                 f" learned on {event.device} in {event.dtype}"
                 + (f"; goes on from update {event.step}" if event.step else "")
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import terminal
-from workbench.cli.options import BenchFile, Reports, Trust
+from workbench.cli.options import BenchFile, PageReports, Trust
 from workbench.cli.services import open_services
 from workbench.cli.trust import confirm_trust
 
@@ -43,7 +43,7 @@ def main(
     price_hour: Annotated[float, typer.Option(min=0, metavar="MONEY", help="Per hour of machine time.")] = 0.0,
     trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
-    report: Reports = None,
+    report: PageReports = None,
 ) -> None:
     """Compare adapters and optimized prompts with the best prompt.
 
@@ -70,8 +70,10 @@ def main(
     from workbench.training.contenders import VerdictRequest
     from workbench.training.learning_curve import parse_counts
     from workbench.training.verdict import parse_contenders
-    from workbench.training.verdict_report import render_json, render_markdown, write_verdict
+    from workbench.training.verdict_report import find_verdict_format, render_json, render_markdown, write_verdict
 
+    for file in report or ():
+        find_verdict_format(file)  # before anything runs
     counts = parse_counts(curve)
     price = Price(price_input, price_output, price_hour)
     path = bench or choose_bench(Path.cwd())

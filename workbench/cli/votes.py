@@ -10,7 +10,7 @@ from workbench.cli import terminal
 from workbench.cli.options import RunId
 from workbench.cli.services import open_store
 from workbench.errors import WorkbenchError
-from workbench.units import format_date
+from workbench.units import format_date, format_plural
 
 if TYPE_CHECKING:
     from workbench.analysis.votes import Votes
@@ -67,7 +67,10 @@ def _export(view: RunView, votes: Votes, prompt_of: str) -> None:
         terminal.write_json(msgspec.json.encode(record).decode() + "\n")
         count += 1
     ties = sum(one.choice == "tie" for one in cast)
-    terminal.log(f"{count:,} pairs from {len(cast):,} votes; {ties:,} ties left out.")
+    terminal.log(
+        f"{format_plural(count, 'pair')} from {format_plural(len(cast), 'vote')};"
+        f" {format_plural(ties, 'tie')} left out."
+    )
 
 
 def _list(votes: Votes, json: bool) -> None:

@@ -130,7 +130,7 @@ class ThreadTuner:
         self._blind_due = min(self._blind_due, self._clock() + _BLIND_WAIT)
 
     def _find_candidate(self, room: float) -> int:
-        """The number worth a trial: what fits into the room, where cores are missing or free; else the present one."""
+        """The number worth a trial: what fits into the room, where cores are missing or free; else the current one."""
         fits = max(1, min(self._limit, math.floor(room + 0.5)))
         if self._threads > room + _MISSING:
             return max(1, min(fits, self._threads - 1))

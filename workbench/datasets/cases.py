@@ -22,6 +22,7 @@ from workbench.datasets.source import DatasetRow, RowError, RowProblems, RowSour
 from workbench.datasets.spec import Dataset
 from workbench.datasets.synthetic_rows import SyntheticFilter
 from workbench.errors import DatasetError
+from workbench.units import format_subject
 
 PEEK_ROWS = 50  # rows by which a layout is recognised
 _AT_ONCE = 512
@@ -101,12 +102,15 @@ class Cases(Sequence[Case]):
     @property
     def left_out(self) -> tuple[str, ...]:
         """What of the file no case holds, in words: rows that cannot be read, and what no case uses of the others."""
-        doubled = f"{self.doubled:,} rows whose input is also in another part are left out." if self.doubled else ""
-        others = (*filter(None, (self._synthetic.remark, doubled)), *self.mapper.remarks)
+        others = (*filter(None, (self._synthetic.remark, self._describe_doubled())), *self.mapper.remarks)
         if not self.skipped:
             return others
-        rows = f"{self.skipped:,} rows cannot be read and are" if self.skipped > 1 else "1 row cannot be read and is"
+        rows = format_subject(self.skipped, "row", "cannot be read and is", "cannot be read and are")
         return (f"{rows} left out of the dataset; first {self.notes[0]}.", *others)
+
+    def _describe_doubled(self) -> str:
+        rows = format_subject(self.doubled, "row")
+        return f"{rows} left out: the input is also in another part." if self.doubled else ""
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def read_calls(number: int, turn: Mapping[str, Any]) -> tuple[ToolCall, ...]:
     if not listed and isinstance(turn.get("function_call"), Mapping):
         listed = [{"function": turn["function_call"]}]
     if not isinstance(listed, (list, tuple)):
-        raise ValueError(f"turn {number}: tool_calls is no list")
+        raise ValueError(f"turn {number}: tool_calls is not a list")
     return tuple(_read_one(number, item) for item in listed)
 
 
@@ -61,7 +61,7 @@ def _read_one(number: int, item: Any) -> ToolCall:
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
-        raise ValueError(f"turn {number}: the arguments of {function['name']} are no object")
+        raise ValueError(f"turn {number}: the arguments of {function['name']} are not an object")
     return ToolCall(function["name"], write_arguments(arguments), str(item.get("id") or ""))
 
 

@@ -136,7 +136,7 @@ def _share_beginning(
 ) -> tuple[tuple[Message, ...], tuple[Message, ...], tuple[Message, ...]]:
     """The turns that two conversations begin with, and the rest of each. Raises ValueError."""
     if isinstance(chosen, str) or isinstance(rejected, str):
-        raise ValueError("no value in column prompt, and chosen and rejected are no conversations")
+        raise ValueError("no value in column prompt, and chosen and rejected are not conversations")
     pairs = enumerate(zip(chosen, rejected, strict=False))
     same = next((at for at, pair in pairs if pair[0] != pair[1]), min(len(chosen), len(rejected)))
     if same == 0:

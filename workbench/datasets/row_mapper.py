@@ -22,6 +22,7 @@ from workbench.datasets.spec import Dataset
 from workbench.datasets.synthetic_rows import ORIGIN, SYNTHETIC, is_synthetic
 from workbench.errors import DatasetError
 from workbench.retrieval.passage import read_references
+from workbench.units import format_plural
 
 _USUAL = Dataset("").expected
 
@@ -59,7 +60,7 @@ class RowMapper:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the rows read so far hold that no case uses, and in how many of them."""
-        return tuple(f"{remark} ({rows:,} row{'s' if rows != 1 else ''})" for remark, rows in self._remarks.items())
+        return tuple(f"{remark} ({format_plural(rows, 'row')})" for remark, rows in self._remarks.items())
 
     @property
     def mapped(self) -> tuple[str, ...]:

@@ -33,22 +33,22 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     path: relative to the bench's folder, else to the working folder, else to the shipped files.
     columns: prompt variable -> column; empty means every column but the expected one, under its own name.
     expected: the column with the right answer.
-    checks: a column with scorers for its case alone, which the scorer `checks` applies; empty: there is none.
+    checks: a column with scorers for its own case, which the scorer `checks` applies; empty: none.
     relevant: the column that says which documents of the corpus, or spans of them, answer the case: a name such as
-        `returns.md`, a span such as `returns.md:120-300`, or a list of these; empty: none says so.
-    defaults: variables that no column holds, for which every case takes the prompt's default.
-    format: what kind of file it is, such as jsonl; empty: as its name says. layout: what its columns mean, such as
-        alpaca or messages, `columns` for nothing but themselves; empty: recognised.
-    split: which of several parts, such as test: of a folder, of files that lie beside each other, of a workbook.
-    where: only rows whose column has this value, or one of these; null stands for no value.
+        `returns.md`, a span such as `returns.md:120-300`, or a list of these; empty: none.
+    defaults: variables without a column, for which every case uses the prompt's default.
+    format: file format, such as jsonl; empty: by the file's name. layout: what the columns mean, such as alpaca or
+        messages; `columns`: only what their names say; empty: detected.
+    split: one of several parts, such as test: of a folder, of files beside each other, of a workbook.
+    where: only rows whose column has this value, or one of these values; null: no value.
     group: a column whose rows belong together, such as those of one customer: they are never divided between parts.
     auto_split: makes the splits train, validation and test of a file that has none; `split` then chooses one of them.
-    exclude: rows that are no cases, by number from 1, such as those that a prompt has as few-shot examples.
-    sample: so many rows, drawn by `seed`, in the order of the file. seed: of the sample.
-    limit: the first so many of what is left.
-    synthetic: whether rows that a model wrote, marked by `origin: synthetic`, are cases: include, exclude, or only
-        these; empty: in a split for training alone, so that no score is one on synthetic rows unless it is asked for.
-    on_error: skip leaves out rows that cannot be read and counts them, instead of refusing the file.
+    exclude: numbers of rows, from 1, that are not cases, such as those that are few-shot examples of a prompt.
+    sample: number of rows to draw at random, kept in the order of the file. seed: seed of `sample`.
+    limit: number of rows from the top, after the other filters.
+    synthetic: whether rows that a model wrote, marked `origin: synthetic`, are cases: include, exclude, or only these;
+        empty: in training splits alone, so that no score counts synthetic rows unless you ask for it.
+    on_error: refuse the file for a row that cannot be read; or skip such rows, and count them.
     """
 
     path: str

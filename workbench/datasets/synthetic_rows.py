@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from workbench.datasets.source import DatasetRow
+from workbench.units import format_subject
 
 ORIGIN = "origin"
 """The column with the mark."""
@@ -58,5 +59,5 @@ class SyntheticFilter:
         """A sentence on the rows left out; "" where there is none."""
         if not self.left_out:
             return ""
-        rows = f"{self.left_out:,} synthetic rows are" if self.left_out > 1 else "1 synthetic row is"
+        rows = format_subject(self.left_out, "synthetic row")
         return f"{rows} left out (`{ORIGIN}: {SYNTHETIC}`); `synthetic: include` in the dataset counts them in."

@@ -103,7 +103,7 @@ def _make_turn(case: Case, number: int, turn: dict[str, Any]) -> CaseTurn:
             turn[name] = write_json(turn[name])
     also = turn.get("also", [])
     if not isinstance(also, list) or not all(isinstance(one, str) for one in also):
-        raise _error(case, f"{TURNS}[{number}].also", "is no list of texts")
+        raise _error(case, f"{TURNS}[{number}].also", "is not a list of texts")
     shared = {name: text for name, text in case.variables.items() if name != TURNS}
     texts, typed = dict(shared), [name for name in case.typed if name in shared]
     for name, value in turn.items():

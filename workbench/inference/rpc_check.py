@@ -71,7 +71,7 @@ def _greet(text: str, address: RpcAddress) -> tuple[int, int, int]:
             reason = "it does not answer; it may be in use, since it serves one program at a time"
         raise ModelError(f"The RPC server {text} cannot be reached: {reason}.", hint) from error
     if len(reply) < 8 + _REPLY or struct.unpack_from("<Q", reply)[0] != _REPLY:
-        raise ModelError(f"{text} is no llama.cpp RPC server: its first answer is another one.", hint)
+        raise ModelError(f"{text} is not a llama.cpp RPC server: its first answer is a different one.", hint)
     major, minor, patch = struct.unpack_from("<BBB", reply, 8)
     return major, minor, patch
 

@@ -86,29 +86,37 @@ FIELDS = (
     ),
     SamplingField("max_tokens", "max tokens", "whole", "Maximum number of tokens to generate.", 1, LARGEST),
     SamplingField("min_tokens", "min tokens", "whole", "Minimum number of tokens before an end token.", 0, LARGEST),
-    SamplingField("ignore_eos", "ignore end", "flag", "Ignore end tokens: generate until max_tokens."),
-    SamplingField("stop", "stop texts", "texts", r"Stop strings, comma-separated; \n for a newline."),
+    SamplingField("ignore_eos", "ignore eos", "flag", "Ignore end tokens: generate until max_tokens."),
+    SamplingField("stop", "stop", "texts", r"Stop strings, comma-separated; \n for a newline."),
     SamplingField("bad_words", "bad words", "texts", "Strings that are never generated, comma-separated."),
     SamplingField("seed", "seed", "whole", "Random seed; empty: a new one each time."),
     SamplingField(
-        "repetition_penalty", "repetition", "number", "Above 1 penalizes repeated tokens. 1: off.", 0, 100, True
+        "repetition_penalty", "repetition penalty", "number", "Above 1 penalizes repeated tokens. 1: off.", 0, 100, True
     ),
     SamplingField(
-        "frequency_penalty", "frequency", "number", "Penalty per earlier occurrence of a token.", -1000, 1000
+        "frequency_penalty", "frequency penalty", "number", "Penalty per earlier occurrence of a token.", -1000, 1000
     ),
-    SamplingField("presence_penalty", "presence", "number", "Penalty for tokens that occurred at all.", -1000, 1000),
-    SamplingField("repeat_last_n", "penalty window", "whole", "Last n tokens to penalize. -1: all.", -1, LARGEST),
+    SamplingField(
+        "presence_penalty", "presence penalty", "number", "Penalty for tokens that occurred at all.", -1000, 1000
+    ),
+    SamplingField("repeat_last_n", "repeat last n", "whole", "Last n tokens to penalize. -1: all.", -1, LARGEST),
     SamplingField("logit_bias", "logit bias", "biases", "text=number or id:7=number; -100 bans the token."),
-    SamplingField("dynatemp_range", "dynamic range", "number", "Dynamic temperature: range. 0: off.", 0, 100),
+    SamplingField("dynatemp_range", "dynatemp range", "number", "Dynamic temperature: range. 0: off.", 0, 100),
     SamplingField(
-        "dynatemp_exponent", "dynamic exponent", "number", "Dynamic temperature: entropy exponent.", 0, 100, True
+        "dynatemp_exponent", "dynatemp exponent", "number", "Dynamic temperature: entropy exponent.", 0, 100, True
     ),
-    SamplingField("dry_multiplier", "DRY", "number", "DRY: penalty for repeated sequences. 0: off.", 0, 100),
+    SamplingField("dry_multiplier", "DRY multiplier", "number", "DRY: penalty for repeated sequences. 0: off.", 0, 100),
     SamplingField("dry_base", "DRY base", "number", "DRY: growth per repeated token.", 1, 100),
-    SamplingField("dry_allowed_length", "DRY length", "whole", "DRY: longest repetition without penalty.", 1, LARGEST),
-    SamplingField("dry_penalty_last_n", "DRY window", "whole", "DRY: last n tokens to scan. -1: all.", -1, LARGEST),
+    SamplingField(
+        "dry_allowed_length", "DRY allowed length", "whole", "DRY: longest repetition without penalty.", 1, LARGEST
+    ),
+    SamplingField(
+        "dry_penalty_last_n", "DRY penalty last n", "whole", "DRY: last n tokens to scan. -1: all.", -1, LARGEST
+    ),
     SamplingField("dry_sequence_breakers", "DRY breakers", "texts", "DRY: sequences end at these strings."),
-    SamplingField("xtc_probability", "XTC", "number", "XTC: chance of removing the top tokens. 0: off.", 0, 1),
+    SamplingField(
+        "xtc_probability", "XTC probability", "number", "XTC: chance of removing the top tokens. 0: off.", 0, 1
+    ),
     SamplingField("xtc_threshold", "XTC threshold", "number", "XTC: minimum probability of a removed token.", 0, 1),
     SamplingField("mirostat", "mirostat", "whole", "Mirostat version 1 or 2. 0: off.", 0, 2),
     SamplingField("mirostat_tau", "mirostat tau", "number", "Mirostat: target entropy, in bits.", 0, 100, True),
@@ -117,10 +125,14 @@ FIELDS = (
         "thinking", "thinking", "choice", "Thinking before the answer: default, off or on.", choices=_THINKING
     ),
     SamplingField(
-        "reasoning_effort", "effort", "choice", "low, medium or high; empty: the model's default.", choices=_EFFORTS
+        "reasoning_effort",
+        "reasoning effort",
+        "choice",
+        "low, medium or high; empty: the model's default.",
+        choices=_EFFORTS,
     ),
     SamplingField(
-        "thinking_budget", "budget", "whole", "Maximum number of thinking tokens. -1: no limit.", -1, LARGEST
+        "thinking_budget", "thinking budget", "whole", "Maximum number of thinking tokens. -1: no limit.", -1, LARGEST
     ),
     SamplingField("grammar", "grammar", "grammar", "Constrain to a GBNF or Lark grammar, or @file."),
     SamplingField("regex", "regex", "grammar", "Constrain to a regex (Rust syntax)."),

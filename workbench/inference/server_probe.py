@@ -8,6 +8,7 @@ from workbench.errors import ModelError
 from workbench.inference.pool import Pool
 from workbench.inference.remote.card import CapabilityCard
 from workbench.models.reference import Adapter, Applied, Model
+from workbench.units import format_plural
 
 MOST_PROVED = 8
 """adapters that are proved where none is named"""
@@ -24,7 +25,7 @@ def probe_server(
     card = _prove(pool, model, adapters)
     rest = () if adapters else [one.name for one in card.model.adapters[:MOST_PROVED]]
     if rest:
-        on_step(f"Proving {len(rest)} adapter{'s' if len(rest) > 1 else ''}: {', '.join(rest)}.")
+        on_step(f"Proving {format_plural(len(rest), 'adapter')}: {', '.join(rest)}.")
         card = _prove(pool, model, rest)
     return card
 

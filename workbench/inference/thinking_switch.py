@@ -110,4 +110,4 @@ def _cut_thinking(text: str, form: AnswerFormat) -> str:
 
 
 def _refuse(name: str, value: str, why: str) -> EngineError:
-    return EngineError(f"{name} is {value}, which this model cannot be told: {why}.", f"Leave {name} out.")
+    return EngineError(f"{name} is {value}, which this model does not take: {why}.", f"Leave {name} out.")

@@ -92,7 +92,7 @@ def _read_messages(
         if isinstance(content, list) and all(isinstance(one, Mapping) and one.get("type") == "text" for one in content):
             content = "".join(str(one.get("text", "")) for one in content)
         if role is None or not isinstance(content, str) or message.get("tool_calls"):
-            losses.lose("prompts", "a message that is no text of system, user or assistant", where)
+            losses.lose("prompts", "a message that is not text of system, user or assistant", where)
             return None
         found.append((role, content))
     return found
@@ -118,7 +118,7 @@ def _add_lines(text: str, path: Path, parts: ImportedParts) -> None:
         if asked[-1].get("role") == "assistant" and isinstance(asked[-1].get("content"), str):
             expected = asked.pop()["content"]
         if not asked or any(not isinstance(one.get("content"), str) or one.get("tool_calls") for one in asked):
-            parts.losses.lose("conversations", "a message that is no text", where)
+            parts.losses.lose("conversations", "a message that is not text", where)
             continue
         system = "\n\n".join(one["content"] for one in asked if one["role"] in ("system", "developer"))
         turns = [one for one in asked if one["role"] not in ("system", "developer")]

@@ -43,7 +43,7 @@ def list_messages(prompt: Prompt, examples: Sequence[Example]) -> tuple[Section,
         raise PromptError(f"{prompt.name} is a chain of calls, which no other format holds.", "Export its steps.")
     if media := [name for name, kind in prompt.kinds.items() if kind in ("thread", "image")]:
         raise PromptError(
-            f"The input `{media[0]}` of {prompt.name} is of kind {prompt.kinds[media[0]]}, which is no text.",
+            f"The input `{media[0]}` of {prompt.name} is of kind {prompt.kinds[media[0]]}, which is not text.",
             "Export it as Prompty, or a request for one case: --as openai.",
         )
     if examples and prompt.placement == "inline":

@@ -29,6 +29,7 @@ from workbench.prompting.values import write_json
 from workbench.runs.bench import AdapterChoice, Bench, ModelChoice, Variant, find_value_problems, save_bench
 from workbench.runs.new_bench import BENCH_SUFFIX, choose_model
 from workbench.settings import Settings
+from workbench.units import format_plural
 from workbench.yaml_render import render_block
 
 _SHOWN = 20
@@ -88,7 +89,10 @@ def describe_plan(plan: ImportPlan) -> list[str]:
     """What was read, and what is lost, in lines."""
     bench = plan.bench
     scorers = ", ".join(one if isinstance(one, str) else next(iter(one)) for one in bench.scorers)
-    counts = f"{len(plan.prompts)} prompts, {len(plan.cases):,} cases, {len(bench.variants)} variants"
+    counts = (
+        f"{format_plural(len(plan.prompts), 'prompt')}, {format_plural(len(plan.cases), 'case')},"
+        f" {format_plural(len(bench.variants), 'variant')}"
+    )
     losses = plan.losses.lines()
     more = [f"! and {len(losses) - _SHOWN} more kinds of losses"] if len(losses) > _SHOWN else []
     shown = [f"! {line}" for line in losses[:_SHOWN]] or ["Nothing is lost."]

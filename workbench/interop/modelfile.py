@@ -114,7 +114,7 @@ def _read_parameter(value: str, options: dict[str, Any], parts: ImportedParts, w
         else:
             parts.losses.lose("settings", f"PARAMETER {name}", where)
     except ValueError:
-        parts.losses.lose("settings", f"PARAMETER {name} {text[:40]!r}, which is no number", where)
+        parts.losses.lose("settings", f"PARAMETER {name} {text[:40]!r}, which is not a number", where)
     return 0
 
 

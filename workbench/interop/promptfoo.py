@@ -23,6 +23,7 @@ from workbench.interop.promptfoo_tests import (
     with_defaults,
 )
 from workbench.interop.yaml_text import parse_text
+from workbench.units import format_plural
 
 _CODE = {
     "extensions": "hooks in JavaScript or Python",
@@ -190,11 +191,15 @@ def _add_cases(
     count = count_cases(tests, folder)
     if count > MOST_CASES:
         raise FileError(
-            f"The lists of variables multiply out to {count:,} cases; at most {MOST_CASES:,} are imported.",
+            f"The lists of variables multiply out to"
+            f" {format_plural(count, 'case')}; at most {MOST_CASES:,} are imported.",
             "Shorten a list.",
         )
     if count != len(tests):
-        parts.notes.append(f"{len(tests):,} tests are {count:,} cases, since lists of variables are multiplied out.")
+        parts.notes.append(
+            f"{format_plural(len(tests), 'test')} made {format_plural(count, 'case')}:"
+            " lists of variables are multiplied out."
+        )
     maker = CaseMaker(folder, environment, parts.losses, judge, rendered)
     for test in tests:
         parts.cases += maker.make(test, wrapped)

@@ -197,7 +197,7 @@ def _make_message(message: Mapping[str, Any], environment: Mapping[str, Any]) ->
     content = message.get("content")
     if isinstance(content, list):
         if not all(isinstance(one, Mapping) and one.get("type") == "text" for one in content):
-            raise UntranslatableError("a message with parts that are no text")
+            raise UntranslatableError("a message with parts that are not text")
         content = "".join(str(one.get("text", "")) for one in content)
     if not isinstance(content, str):
         raise UntranslatableError("a message without a text")

@@ -75,7 +75,7 @@ def _read_file(name: str, files: BoundedFiles, in_list: bool) -> list[Test]:
         raise FileError(f"{name}: tests of this kind are not read; save them as CSV.")
     wrong = [at for at, one in enumerate(listed, 1) if not isinstance(one, Mapping)]
     if wrong:
-        raise FileError(f"{name}: test {wrong[0]} is no mapping.")
+        raise FileError(f"{name}: test {wrong[0]} is not a mapping.")
     return [
         {**one, "vars": _read_vars(one.get("vars"), files), "where": f"{name}, test {at}"}
         for at, one in enumerate(listed, 1)

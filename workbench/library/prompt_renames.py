@@ -55,7 +55,7 @@ class PromptRenames:
         return tuple(sorted((one for one in self._read() if one.library == own), key=lambda one: one.at))
 
     def find_names(self, library: Path, name: str) -> tuple[NameSpan, ...]:
-        """The names that the prompt now called `name` has had, the present one first."""
+        """The names that the prompt now called `name` has had, the current one first."""
         return find_names(self.list(library), name)
 
     def follow(self, library: Path, name: str) -> str:

@@ -1,4 +1,4 @@
-"""An earlier version of a prompt in place of the present one, without a loss of what is there."""
+"""An earlier version of a prompt in place of the current one, without a loss of what is there."""
 
 from __future__ import annotations
 

@@ -124,10 +124,10 @@ def _check_form(adapter: Adapter, contents: AdapterContents, shape: BaseShape, b
         if "adapter.alora.invocation_tokens" in header.lengths:
             yield "it is an activated LoRA, which begins in the middle of a text"
         if contents.low_rank.others:
-            yield f"it holds tensors that are no part of a LoRA, such as {next(iter(contents.low_rank.others))}"
+            yield f"it holds tensors that are not part of a LoRA, such as {next(iter(contents.low_rank.others))}"
         yield from _check_tied(contents, shape)
     elif config and "score" in (config.modules_to_save or ()):  # peft's head of a sequence classification
-        yield "it is a reward model, which scores answers and gives none; name it as rollouts.reward_model"
+        yield "it is a reward model, which scores answers and generates none; name it as rollouts.reward_model"
     elif config and config.peft_type not in _KINDS:
         yield f"its type is {config.peft_type}; LoRA, IA3, prefix tuning and prompt tuning can be used"
     elif config and base.format == "gguf":
@@ -151,7 +151,7 @@ def _check_convertible(contents: AdapterContents, shape: BaseShape) -> Iterator[
     if any(trains_embedding(name) for name in others):
         yield "it trains an embedding" + elsewhere
     elif others and not config.beyond_low_rank:
-        yield f"it holds tensors that are no part of a LoRA, such as {others[0]}"
+        yield f"it holds tensors that are not part of a LoRA, such as {others[0]}"
     if not contents.low_rank.pairs and not others:
         yield "it holds no weights"
     if any(pair.module == "lm_head" for pair in contents.low_rank.pairs) and not shape.find("output"):

@@ -14,7 +14,7 @@ from workbench.errors import ModelError
 from workbench.models.device_share import Device, DeviceShare
 from workbench.models.layer_sizes import LayerSizes
 from workbench.models.offload import KV_BYTES, Offload
-from workbench.units import format_bytes
+from workbench.units import format_bytes, format_plural
 
 _MARGIN, _MARGIN_PART = 512 * 2**20, 16
 """Free memory that stays free on a device: so many bytes, or this part of it where that is less."""
@@ -130,7 +130,8 @@ def _spread(
         return _assign(sizes, work, offload, devices, counts, experts)
     if len(offload.tensor_split) > len(devices):
         raise ModelError(
-            f"tensor_split: expected a part for each of {len(devices)} devices, found {len(offload.tensor_split)}.",
+            f"tensor_split: expected a part for each of {format_plural(len(devices), 'device')},"
+            f" found {len(offload.tensor_split)}.",
             f"The devices are: {', '.join(one.name for one in devices)}.",
         )
     parts = [*offload.tensor_split, *([0.0] * (len(devices) - len(offload.tensor_split)))]

@@ -28,7 +28,7 @@ _SHAPE = 'Expected a JSON list such as [{"role": "user", "content": "Hello"}].'
 def mark_threads(prompt: Prompt, variables: Mapping[str, Any], values: dict[str, Any]) -> Threads:
     """Put a character that nobody wrote where each thread is printed. values: what the template sees; changed.
 
-    Raises PromptError for what is no list of messages, and for a completion, which has none.
+    Raises PromptError for what is not a list of messages, and for a completion, which has none.
     """
     names = [name for name in values if prompt.kinds.get(name) == "thread"]
     if not names:
@@ -56,13 +56,13 @@ def read_thread(value: Any, name: str) -> tuple[Message, ...]:
     if value is None or (isinstance(value, str) and not value.strip()):
         return ()
     if not isinstance(value, list):
-        raise PromptError(f"`{name}` is no list of messages.", _SHAPE)
+        raise PromptError(f"`{name}` is not a list of messages.", _SHAPE)
     return tuple(_read_message(one, f"message {number} of `{name}`") for number, one in enumerate(value, start=1))
 
 
 def _read_message(value: Any, where: str) -> Message:
     if not isinstance(value, Mapping):
-        raise PromptError(f"{where} is no object with a role and a content.", _SHAPE)
+        raise PromptError(f"{where} is not an object with a role and a content.", _SHAPE)
     role = value.get("role")
     if role not in ROLES:
         raise PromptError(f"{where} has the role {str(role)[:40]!r}.", f"Expected {', '.join(ROLES)}.")
@@ -83,7 +83,7 @@ def _read_content(content: Any, where: str) -> Iterator[str]:
         text = part.get("value", part.get("text")) if isinstance(part, Mapping) else part
         kind = part.get("kind", part.get("type", "text")) if isinstance(part, Mapping) else "text"
         if kind != "text" or not isinstance(text, str):
-            raise PromptError(f"The content of {where} is no text.", "Only texts can stand in a thread.")
+            raise PromptError(f"The content of {where} is not text.", "Only texts can stand in a thread.")
         yield str(text)
 
 

@@ -10,7 +10,7 @@ from workbench.analysis.margin_result import MarginResult
 from workbench.analysis.narrative import name_metric
 from workbench.reports.junit import JunitCase, Suite, render_suites
 from workbench.reports.markdown import escape
-from workbench.units import format_number
+from workbench.units import format_number, format_plural
 
 _MOST_NAMED = 20
 SIGNS = {"better": "▲", "not worse": "✓", "worse": "▼", "not enough cases": "?", "incomplete": "!"}
@@ -30,9 +30,9 @@ def describe_gate(gate: Gate) -> str:
 def list_notes(gate: Gate) -> Iterator[str]:
     """What a reader of the table has to know."""
     if gate.cases_gone:
-        yield f"{gate.cases_gone:,} cases of the baseline are not in the run."
+        yield f"Not in the run: {format_plural(gate.cases_gone, 'case')} of the baseline."
     if gate.cases_new:
-        yield f"{gate.cases_new:,} cases are not in the baseline and count for nothing."
+        yield f"Not in the baseline, and not counted: {format_plural(gate.cases_new, 'case')}."
     if gate.variants_new:
         yield f"Not in the baseline: {', '.join(gate.variants_new)}."
 

@@ -30,7 +30,7 @@ from workbench.reports.tables import (
 from workbench.runs.matrix_rows import Metric
 from workbench.runs.view import RunView
 from workbench.sanitize import sanitize
-from workbench.units import format_date, format_duration
+from workbench.units import format_date, format_duration, format_plural
 
 
 @report(".html", "HTML", "one page with charts and every case, for any browser")
@@ -87,7 +87,7 @@ def _make_page(view: RunView, summary: Summary, most_cases: int) -> dict[str, An
 def _describe_run(view: RunView, summary: Summary) -> str:
     run = view.run
     begun = format_date(run.started, utc=True) if run.started else ""
-    counts = f"{run.cases:,} cases × {len(summary.variants)} variants"
+    counts = f"{format_plural(run.cases, 'case')} × {format_plural(len(summary.variants), 'variant')}"
     state = "" if run.state == "finished" else f"{run.state}, {run.done:,} of {run.total:,} cells"
     return " · ".join(part for part in (counts, run.dataset, begun, state, run.note) if part)
 

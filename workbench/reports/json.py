@@ -45,7 +45,7 @@ def render_json(summary: Summary) -> str:
     A run with --robustness has `"robustness"` beside them, a Spread for each variant and metric.
     A variant that is a chain has `"steps"`, a StepSummary for each of its steps.
     A run with retrieval has `"retrieval"`: for each variant that searches and each metric, the variants `"none"` and
-    `"oracle"` that it is held against, and the pairs `"buys"` (it against none) and `"costs"` (the oracle against it).
+    `"oracle"` that it is held against, and the pairs `"gain"` (it against none) and `"loss"` (the oracle against it).
     """
     described = {
         "run": summary.run,
@@ -177,8 +177,8 @@ def _describe_retrieval(one: RetrievalEffect) -> dict[str, Any]:
         "none": one.none or None,
         "oracle": one.oracle or None,
         "metric": one.metric,
-        "buys": _describe_pair(one.buys) if one.buys else None,
-        "costs": _describe_pair(one.costs) if one.costs else None,
+        "gain": _describe_pair(one.gain) if one.gain else None,
+        "loss": _describe_pair(one.loss) if one.loss else None,
     }
 
 

@@ -215,16 +215,16 @@ def describe_step_states(step: StepSummary) -> str:
 
 
 def list_retrieval(summary: Summary) -> ReportTable | None:
-    """What each search buys over none and costs against the oracle; None where no variant has either."""
+    """What each search gains over none and loses to the oracle; None where no variant has either."""
     if not summary.retrieval:
         return None
     metrics = {metric.name: metric for metric in summary.metrics}
-    head = ["variant", "score", "retrieval buys, 95%", "over", "retrieval costs, 95%", "against"]
+    head = ["variant", "score", "gain by retrieval, 95%", "over", "loss, 95%", "to"]
     rows = []
     for one in summary.retrieval:
         metric = metrics[one.metric]
         cells = [TableCell(one.variant, tone="left"), TableCell(name_metric(one.metric))]
-        for pair, other in ((one.buys, one.none), (one.costs, one.oracle)):
+        for pair, other in ((one.gain, one.none), (one.loss, one.oracle)):
             cells += [_show_gain(pair, metric), TableCell(other if pair else "–", tone="left")]
         rows.append(ReportRow(cells))
     return ReportTable(head, rows)

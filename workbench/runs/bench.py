@@ -30,7 +30,7 @@ from workbench.runs.variant_matrix import VariantMatrix, check_matrix, expand_ma
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a metric must reach for a run to count as passed: at least `min`, at most `max`.
 
-    min: the least value. max: the largest. variant: the one it is asked of; empty: every one.
+    min: smallest value that passes. max: largest value that passes. variant: the variant it holds for; empty: all.
     """
 
     min: float | None = None
@@ -41,8 +41,9 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class KeptTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Another task that an adapter should still do as well as its base: a verdict measures what it loses there.
 
-    name: of the task. dataset: its cases. prompt: of the library; empty: the zero-shot prompt of the verdict.
-    scorers: empty: those of the bench. margin: the largest loss of the first score that counts as kept.
+    name: name of the task. dataset: its cases. prompt: a prompt of the library; empty: the zero-shot prompt of the
+    verdict. scorers: scorers of the task; empty: those of the bench. margin: largest loss of the first score that
+    still counts as kept.
     """
 
     name: str
@@ -58,24 +59,24 @@ Thresholds = dict[str, Threshold | tuple[Threshold, ...]]
 class Bench(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Variants, cases and scorers.
 
-    variants: the columns; those of `matrix` come after those that are written here.
+    variants: the columns; those of `matrix` follow the ones listed here.
     dataset: where the cases come from. models: names for models of your own, with their options.
     live: whether panes re-run while you type; empty: as the settings say.
     scorers: names, or one-key mappings of a name to its options, as `workbench scorers` lists them; the first is
         the badge.
     library: folder of the prompts, resolved like the dataset's path; empty: the bench's own folder.
-    case: the case the screen stands on, from 1. inputs: variables a person typed over that case, kept across
+    case: number of the case that the screen shows, from 1. inputs: variables typed over that case, kept across
         sessions.
     context_strategy: what happens to a prompt that does not fit; empty: as the settings say.
-    repeats: how often each variant answers each case; one that draws by a seed draws by another each time.
+    repeats: how often each variant answers each case; with a seed, each repeat uses the next one.
     thresholds: metric -> what it must reach; a run that misses one ends with exit code 1.
     prices: model, as the variants name it, or `*` -> what it costs.
-    perturbations: how a run with --robustness says each prompt differently; a list of kinds, or more in detail.
-    corpus: the documents that variants retrieve from: a folder or a file, or more in detail.
+    perturbations: how a run with --robustness rewords each prompt; a list of kinds, or a mapping with details.
+    corpus: the documents that variants retrieve from: a folder, a file, or a mapping with details.
     keep: other tasks on which a verdict measures what an adapter loses.
-    tools: what tools answer, for prompts that have some.
+    tools: what tools answer, for prompts that offer some.
     matrix: more variants, as every combination of prompts, models, adapters and samplings.
-    slices: columns of the cases, such as a language, by whose values the scores are summed up besides.
+    slices: columns of the cases, such as a language; scores are also given for each of their values.
     """
 
     variants: tuple[Variant, ...] = ()

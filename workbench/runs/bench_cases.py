@@ -9,6 +9,7 @@ from workbench.datasets import Case, Cases, load_cases
 from workbench.datasets.spec import Dataset
 from workbench.errors import DatasetChangedError, DatasetError, WorkbenchError
 from workbench.runs.inputs import list_columns
+from workbench.units import format_plural
 
 
 class BenchCases:
@@ -86,7 +87,9 @@ class BenchCases:
         path = self._dataset.path if self._dataset else ""
         try:
             self.reload()
-            self._news.append(f"{path} was changed by another program, and is read anew: {len(self.cases):,} cases.")
+            self._news.append(
+                f"{path} was changed by another program, and was read again: {format_plural(len(self.cases), 'case')}."
+            )
         except WorkbenchError as error:
             self.cases = ()
             self._news.append(f"{path} was changed by another program and cannot be read any more. {error}")

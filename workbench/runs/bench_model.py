@@ -20,17 +20,17 @@ class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     path: a .gguf file or a Hugging Face folder, or the name of a model that was found. chat_template: a template to use
     instead of the model's own. context_tokens: size of the context; empty: as the model was trained.
-    dtype: of a Hugging Face folder, such as bfloat16. quantization: of a Hugging Face folder, 8bit or 4bit.
+    dtype: precision of a Hugging Face folder, such as bfloat16. quantization: of a Hugging Face folder, 8bit or 4bit.
     chat_template_kwargs: variables of the chat template, such as `enable_thinking: false`, `reasoning_effort: low`,
-    `tools`, `documents`; `date: 2026-11-30` is what it is told is today.
-    mmproj: the projector file by which a .gguf model sees pictures; empty: the one beside it, where its name tells.
+    `tools`, `documents`; `date: 2026-11-30` is the date that it prints.
+    mmproj: the projector file by which a .gguf model sees pictures; empty: the one beside it that its name points to.
     remote: instead of `path`, a server's address such as `http://127.0.0.1:8080`, or a list of addresses that serve the
-    same model. dialect: how the server is spoken to. model: the server's name for the model; empty: the only one it
-    has. key_env: environment variable with the server's key; empty: WORKBENCH_SERVER_KEY.
-    concurrency: most requests in flight to one address; 0: as many as it takes.
+    same model. dialect: the API that the server speaks; auto: found out. model: the server's name for the model; empty:
+    the only one it has. key_env: environment variable with the server's key; empty: WORKBENCH_SERVER_KEY.
+    concurrency: max requests in flight to one address; 0: as many as it takes.
     server_defaults: sampling fields that are not sent, such as temperature for a hosted reasoning model.
-    tokenizer: a .gguf file or a Hugging Face folder on this machine with the same tokenizer and template, by which
-    prompts are counted, so that a server that cuts one is found out.
+    tokenizer: a .gguf file or a Hugging Face folder on this machine with the same tokenizer and template, which
+    counts the prompts' tokens, so that a server that cuts one is noticed.
     gpu_layers: of a .gguf file, how many of the last layers are on GPUs: a number, `all`, `none`, or `auto`: as many as
     fit into their free memory. main_gpu: the one GPU that has them all, from 0. tensor_split: the part of the layers
     that each GPU has, such as [3, 1]. kv_type: numbers of the KV cache, such as f16, q8_0 or q4_0. offload_kv: whether

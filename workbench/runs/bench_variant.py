@@ -39,7 +39,7 @@ class Perturbation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
 class Perturbations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The perturbed variants that a run with --robustness adds.
 
-    kinds: what is changed. count: so many of each kind. seed: the first seed.
+    kinds: what is changed. count: number of perturbations of each kind. seed: the first seed.
     """
 
     kinds: tuple[PerturbationKind, ...] = ("whitespace", "casing", "order")
@@ -51,16 +51,16 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """One column: a prompt of the library on a model, with the examples that are switched off, the sampling and
     the adapters laid over the model.
 
-    name: of the column, unique in the bench. examples_off: ids of examples that are not sent. sampling: how the next
-    token is chosen. adapters: in the order in which they are applied.
+    name: name of the column, unique in the bench. examples_off: ids of examples that are not sent. sampling: how the
+    next token is chosen. adapters: in the order in which they are applied.
     prompt: a library name such as `queues/few-shot`.
     model: a key of the bench's `models`, or the name or path of a model.
     perturbation: how the prompt is perturbed; set by a run with --robustness.
     deterministic: each answer is computed by itself: slower, but the same to the last bit from run to run.
     chat_template_kwargs: variables of the model's chat template, such as enable_thinking; they go before the model's.
     base_of: name of the variant that this one is without its adapters; on the screen it follows that one's changes.
-    retrieve: which passages of the bench's corpus the prompt's `passages` are: none, oracle (those that the case says
-        are relevant) or bm25; or in more detail. Left out: none are asked for.
+    retrieve: how the prompt's `passages` are found in the bench's corpus: none, bm25, dense, hybrid, or oracle (those
+        that the case says are relevant); or a mapping with details. Empty: no retrieval.
     constrained_calls: tool calls are held to the tools' JSON schemas, so that none is malformed.
     default_sampling: sampling fields that stay at the workbench's default although the prompt's file sets them.
     """

@@ -16,6 +16,7 @@ from workbench.datasets.opening import SplitError
 from workbench.datasets.spec import Dataset
 from workbench.errors import DatasetError, FileError
 from workbench.runs.task_kind import choose_inputs, find_expected_column
+from workbench.units import format_plural
 
 LOOKED_AT = 1000
 """Cases by which the file is judged."""
@@ -128,7 +129,7 @@ def _make_variable(column: str, taken: Collection[str]) -> str:
 
 
 def _describe_data(data: Path, dataset: Dataset, cases: Cases) -> list[str]:
-    rows = f"{len(cases):,} row{'s' if len(cases) != 1 else ''}"
+    rows = format_plural(len(cases), "row")
     notes = [f"Data: {data.name}, {rows}, columns {', '.join(cases.columns)}.", *cases.source.remarks]
     if any(case.expected is not None for case in cases[:LOOKED_AT]):
         notes.append(f"Expected answers: {cases.mapper.origin('') or dataset.expected}.")
@@ -139,5 +140,5 @@ def _describe_data(data: Path, dataset: Dataset, cases: Cases) -> list[str]:
             "Cases: " + ", ".join(f"rows whose {key} is {value}" for key, value in dataset.where.items()) + "."
         )
     if cases.skipped:
-        notes.append(f"{cases.skipped:,} rows cannot be read and are left out (on_error: skip).")
+        notes.append(f"{format_plural(cases.skipped, 'row')} cannot be read, and left out (on_error: skip).")
     return notes

@@ -11,7 +11,8 @@ from workbench.inference.types import Completion
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a model costs. input, output: for a million tokens; hour: for an hour of the machine."""
+    """What a model costs. input: price of a million prompt tokens. output: price of a million completion tokens.
+    hour: price of an hour of the machine."""
 
     input: float = 0.0
     output: float = 0.0

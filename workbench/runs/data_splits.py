@@ -20,6 +20,7 @@ from workbench.datasets.spec import AutoSplit, Dataset, Part
 from workbench.errors import DatasetError, FileError, StoreError
 from workbench.store.splits import find_splits, keep_splits
 from workbench.store.store import Store
+from workbench.units import format_plural
 
 _NAMES: Mapping[Part, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -186,14 +187,17 @@ def _describe(
     kept = [f"{part} is the split {one.name}" for part, one in found.items() if part not in counted or part == "test"]
     return "; ".join(
         [
-            f"automatic split of the {len(whole):,} rows of {whole.path.name}{name} {rule}, seed {auto.seed}: {made}",
+            f"automatic split of the {format_plural(len(whole), 'row')}"
+            f" of {whole.path.name}{name} {rule}, seed {auto.seed}: {made}",
             *kept,
         ]
     )
 
 
 def _name_splits(found: Mapping[Part, FoundPart]) -> str:
-    return ", ".join(f"{part} is the split {one.name}, {len(one.cases):,} rows" for part, one in found.items())
+    return ", ".join(
+        f"{part} is the split {one.name}, {format_plural(len(one.cases), 'row')}" for part, one in found.items()
+    )
 
 
 def _find_own_split(dataset: Dataset, folder: Path) -> str:

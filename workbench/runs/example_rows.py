@@ -13,6 +13,7 @@ from workbench.errors import DatasetError, FileError
 from workbench.prompting.prompt import Example
 from workbench.runs.case_file import LOOKED_AT, TRAINS, CaseFile
 from workbench.runs.task_kind import DetectedTask
+from workbench.units import format_plural
 
 _EXAMPLE_CHARS = 2000  # a longer row is no few-shot example: several would fill a context
 
@@ -30,7 +31,10 @@ def draw_examples(opened: CaseFile, cases: Sequence[Case], task: DetectedTask, i
     if train := _open_train(opened):
         rows = [case for case in train[:LOOKED_AT] if _is_usable(case) and _identify(case) not in same]
         chosen = _spread(rows, wanted, task)
-        note = f"Examples: {len(chosen)} rows of the training split; all {len(opened.cases):,} cases remain."
+        note = (
+            f"Examples: {format_plural(len(chosen), 'row')} of the"
+            f" training split; all {len(opened.cases):,} cases remain."
+        )
         return DrawnExamples(_make_examples(chosen, inputs), (), note if chosen else "")
     chosen = _spread([case for case in cases if _is_usable(case)], min(wanted, len(opened.cases) // 3), task)
     if not chosen:
@@ -41,7 +45,7 @@ def draw_examples(opened: CaseFile, cases: Sequence[Case], task: DetectedTask, i
         return DrawnExamples(note="Examples: none, since all rows are alike.")
     numbers = ", ".join(str(case.number) for case in chosen)
     left = len(opened.cases) - len(exclude)
-    note = f"Examples: {len(chosen)} rows ({numbers}), excluded from the cases; {left:,} cases remain."
+    note = f"Examples: {format_plural(len(chosen), 'row')} ({numbers}), excluded from the cases; {left:,} cases remain."
     return DrawnExamples(_make_examples(chosen, inputs), exclude, note)
 
 

@@ -17,6 +17,7 @@ from workbench.runs.passage_finder import PassageFinder
 from workbench.runs.passage_source import PassageSource
 from workbench.runs.provenance import Provenance
 from workbench.runs.spending import estimate_tokens
+from workbench.units import format_subject
 
 _LOOKED_AT = 2000
 _SHOWN = 3
@@ -72,7 +73,7 @@ def _find_unknown(corpus: Corpus, cases: Sequence[Case]) -> Iterator[str]:
         more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
         yield f"relevant names documents that the corpus lacks, so that recall cannot reach 1: {named}{more}."
     if silent and silent < min(len(cases), _LOOKED_AT):
-        yield f"{silent:,} cases name no relevant document; recall, MRR and nDCG leave them out."
+        yield f"{format_subject(silent, 'case', 'names', 'name')} no relevant document: left out of recall, MRR, nDCG."
 
 
 def _list_relevant(case: Case) -> tuple[Reference, ...] | None:

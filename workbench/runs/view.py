@@ -49,6 +49,7 @@ from workbench.store.damage import Damage, DamagedRow
 from workbench.store.provenance import get_provenances, list_traced
 from workbench.store.runs import Run, find_run, get_metrics, get_run, get_variants
 from workbench.store.store import Store
+from workbench.units import format_plural
 
 _PREVIEW = 160
 """characters of a text that a row shows"""
@@ -190,7 +191,7 @@ class RunView:
         """The case as it was run. Raises StoreError when the run has none of this number."""
         found = kept.get_input(self.store, self._key, number)
         if found is None:
-            raise StoreError(f"Run {self.id} has no case {number}.", f"It has {self.run.cases} cases.")
+            raise StoreError(f"Run {self.id} has no case {number}.", f"It has {format_plural(self.run.cases, 'case')}.")
         case = read_case(found)
         if case is None:
             raise StoreError(f"Case {number} of run {self.id} is damaged in the store.", "Look at another one.")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from workbench.datasets import Case
 from workbench.runs.task_kind import DetectedTask
+from workbench.units import format_plural
 
 ScorerEntries = Sequence[str | dict[str, dict[str, Any]]]
 """Scorers as a bench lists them."""
@@ -70,7 +71,7 @@ def _find_shapes(task: DetectedTask, answers: Sequence[str]) -> list[str]:
     if task.kind not in ("answer", "text") or len(answers) < 3:
         return []
     longest = max(len(answer.split()) for answer in answers)
-    limits = [f"Use at most {longest} word{'s' if longest > 1 else ''}."] if longest <= _MOST_WORDS else []
+    limits = [f"Use at most {format_plural(longest, 'word')}."] if longest <= _MOST_WORDS else []
     return [*limits, *(sentence for sentence, fits in _SHAPES if all(map(fits, answers)))]
 
 

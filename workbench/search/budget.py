@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from workbench.units import format_duration, format_money
+from workbench.units import format_duration, format_money, format_plural
 
 
 class Spending(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,7 +55,7 @@ class SearchBudget(msgspec.Struct, frozen=True, omit_defaults=True):
 def describe_spending(spent: Spending, budget: SearchBudget) -> str:
     """Calls, tokens, time and money in one line, each with what is left of it."""
     calls = f"{spent.calls:,}" + (f" of {budget.calls:,}" if budget.calls is not None else "") + " calls"
-    parts = [calls, f"{spent.tokens:,} tokens", format_duration(spent.seconds)]
+    parts = [calls, format_plural(spent.tokens, "token"), format_duration(spent.seconds)]
     if spent.cached:
         parts.insert(1, f"{spent.cached:,} cached")
     if spent.reflector_calls:

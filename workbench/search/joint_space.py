@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from workbench.inference.types import Thinking
 from workbench.prompting.prompt import Example
+from workbench.units import format_plural
 
 Order = Literal["as drawn", "reversed", "shuffled", "longest last"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -88,7 +89,7 @@ def draw_sets(own: Sequence[Example], pool: Sequence[Example], most: int, seed: 
     for size in (one for one in _SIZES if one <= min(most, len(pool))):
         for number in range(1, _DRAWS + 1):
             drawn = draw_mixed(pool, size, random.Random(f"set {seed} {size} {number}"))
-            label = f"{size} example{'s' if size > 1 else ''} (set {number})"
+            label = f"{format_plural(size, 'example')} (set {number})"
             sets.append(ExampleSet(drawn, label))
     return sets
 

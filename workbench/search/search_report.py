@@ -97,15 +97,20 @@ def render_search_html(report: SearchReport) -> str:
     )
 
 
-def write_search_report(report: SearchReport, path: Path) -> None:
-    """Write a report in the format of the path's suffix. Raises SearchError and FileError."""
+def find_search_format(path: Path) -> Callable[[SearchReport], str]:
+    """The writer of the path's suffix. Raises SearchError for one that there is not."""
     chosen = SEARCH_FORMATS.get(path.suffix.lower())
     if chosen is None:
         raise SearchError(
             f"{path}: the report of a search has no format with the suffix {path.suffix or '(none)'}.",
             f"Choose one of {', '.join(SEARCH_FORMATS)}.",
         )
-    files.write_text(path, chosen(report), durable=False)
+    return chosen
+
+
+def write_search_report(report: SearchReport, path: Path) -> None:
+    """Write a report in the format of the path's suffix. Raises SearchError and FileError."""
+    files.write_text(path, find_search_format(path)(report), durable=False)
 
 
 def diff_candidates(before: Candidate, after: Candidate) -> str:

@@ -119,7 +119,10 @@ def describe_effect(effect: ExampleEffect, free: bool = False) -> str:
         else f" ({effect.low * scale:.{digits}f} to {effect.high * scale:.{digits}f})"
     )
     sure = "" if effect.worth != "not distinguishable" else "; not distinguishable from nothing"
-    return f"{effect.example} earns {change}{bounds} over {effect.n:,} cases, costs {effect.tokens:.0f} tokens{sure}."
+    return (
+        f"{effect.example} earns {change}{bounds} over {format_plural(effect.n, 'case')},"
+        f" costs {format_plural(round(effect.tokens), 'token')}{sure}."
+    )
 
 
 def describe_refusals(result: SearchResult) -> str:
@@ -142,7 +145,8 @@ def list_reasons(result: SearchResult) -> Iterator[str]:
     if result.dev is not None:
         yield (
             f"On dev: {describe_difference(result, result.dev)}; {format_p(result.dev.p)}, and"
-            f" {format_p(result.dev.p_corrected)} after Bonferroni's correction over {result.dev.family:,} candidates."
+            f" {format_p(result.dev.p_corrected)} after Bonferroni's"
+            f" correction over {format_plural(result.dev.family, 'candidate')}."
         )
     if _may_show(result):
         assert result.test is not None

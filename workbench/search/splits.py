@@ -21,6 +21,7 @@ from workbench.runs.data_splits import MOST_ROWS, open_parts, recall_auto_split,
 from workbench.search.request import SearchPart
 from workbench.store.splits import change_splits, find_splits, keep_splits
 from workbench.store.store import Store
+from workbench.units import format_plural, format_subject
 
 _PARTS: tuple[SearchPart, ...] = ("train", "dev", "test")
 _NAMES: Mapping[Part, SearchPart] = {"train": "train", "validation": "dev", "test": "test"}
@@ -94,12 +95,15 @@ def find_search_splits(
     for part in ("dev", "test"):
         if len(parts[part]) < _LEAST:
             raise SearchError(
-                f"The {part} part of {dataset.path} has {len(parts[part])} cases.",
+                f"The {part} part of {dataset.path} has {format_plural(len(parts[part]), 'case')}.",
                 f"A search needs at least {_LEAST} to search on and {_LEAST} to test on. Add cases.",
             )
     notes = list(stored.notes)
     if len(parts["test"]) < _FEW:
-        notes.append(f"The test part has {len(parts['test'])} cases: too few to show any but a large difference.")
+        notes.append(
+            f"The test part has {format_plural(len(parts['test']), 'case')}:"
+            f" too few to show any but a large difference."
+        )
     return SearchSplits(
         parts["train"], parts["dev"], parts["test"], key, stored.how, tuple(notes), len(stored.openings), group
     )
@@ -186,7 +190,9 @@ class _Division(NamedTuple):
             sources = dict.fromkeys(_PARTS, "")
             total = len(opened.whole)
             shares = ", ".join(f"{len(rows[part]) / total:.0%} {part}" for part in _PARTS)
-            return _clean(rows, sources, f"{total:,} cases divided {_name_rule(self.group)}: {shares}", {})
+            return _clean(
+                rows, sources, f"{format_plural(total, 'case')} divided {_name_rule(self.group)}: {shares}", {}
+            )
         found = opened.found
         groups: dict[tuple[str, int], str | None] = {}
         for part, (name, cases) in found.items():
@@ -248,8 +254,8 @@ def _clean(
         fresh = [case for case in own if not marks[case.number] & taken]
         if lost := len(own) - len(fresh):
             later = "dev or test" if part == "train" else "test"
-            what = "are also" if not any(groups.values()) else "or their groups are also"
-            notes.append(f"{lost:,} rows of {part} {what} in {later}: left out of {part}.")
+            what = "the row or its group is" if any(groups.values()) else "the row is"
+            notes.append(f"{format_subject(lost, f'{part} row')} left out: {what} also in {later}.")
         taken.update(mark for case in fresh for mark in marks[case.number])
         kept[part] = tuple(sorted(case.number for case in fresh))
     return StoredSplits(kept, sources, how, tuple(reversed(notes)))

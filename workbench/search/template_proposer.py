@@ -93,18 +93,18 @@ def _combine(blocks: _Blocks) -> Iterator[tuple[tuple[str, ...], str]]:
     if reasoning:
         yield (own, reasoning), "Asks for reasoning before the answer."
         if mapped := hints or labels:
-            yield (task, mapped, reasoning), "Describes the task anew, and asks for reasoning before the answer."
+            yield (task, mapped, reasoning), "Rewrites the task description, and asks for reasoning before the answer."
     if hints:
         yield (own, hints, form), "Names the words that are typical of each label in the train split."
-        yield (task, hints, form), "Describes the task anew, with the words that are typical of each label."
+        yield (task, hints, form), "Rewrites the task description, with the words that are typical of each label."
     if edges:
         yield (own, edges, form), "Names what went wrong on the train split."
         yield (own, hints, edges, form), "Names typical words and what went wrong on the train split."
     if labels:
-        yield (task, labels, form), "Describes the task anew, and lists the labels."
+        yield (task, labels, form), "Rewrites the task description, and lists the labels."
         yield (own, labels, form), "Lists the labels, and says how to answer."
     yield (own, form), "Says how to answer."
-    yield (task, form), "Describes the task anew, and says how to answer."
+    yield (task, form), "Rewrites the task description, and says how to answer."
 
 
 def _list_inputs(prompt: Prompt, cases: Sequence[Case]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from workbench.search.splits import open_test as note_opening
 from workbench.search.state import SearchState
 from workbench.search.stoppers import SearchStopped
 from workbench.store.store import Store
+from workbench.units import format_plural
 
 
 class CandidateScores(NamedTuple):
@@ -170,7 +171,7 @@ class SearchTrials:
         if reason := budget.find_exhausted(before):
             raise SearchStopped(reason)
         money = None if budget.money is None else budget.money - before.money
-        doing = f"{len(group)} candidate{'s' if len(group) > 1 else ''} x {len(cases)} {part} cases"
+        doing = f"{format_plural(len(group), 'candidate')} x {format_plural(len(cases), f'{part} case')}"
         result = self._evaluator.run(
             group, cases, self._answers, lambda progress: self._follow(progress, doing), left, money
         )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from workbench.store.store import Store
 from workbench.store.validity import sound
+from workbench.units import format_subject
 
 _NAMED = 1000
 """damaged rows of one kind that are named; more are counted"""
@@ -89,7 +90,7 @@ def describe_damaged_runs(store: Store) -> str:
     found = list_damaged_runs(store)
     if not found:
         return ""
-    runs = "1 run is" if len(found) == 1 else f"{len(found):,} runs are"
+    runs = format_subject(len(found), "run")
     names = ", ".join(name or "one without an id" for name in found[:5]) + (", …" if len(found) > 5 else "")
     return f"{runs} damaged in the store and left out: {names}."
 

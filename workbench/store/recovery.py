@@ -20,6 +20,7 @@ from workbench import files
 from workbench.errors import StoreError
 from workbench.store.schema import MIGRATIONS, UPGRADED_TEXTS
 from workbench.store.validity import COLUMNS, find_missing_columns, typed
+from workbench.units import format_plural
 
 try:
     import fcntl
@@ -85,11 +86,15 @@ class Recovery(NamedTuple):
         """What happened, for a person."""
         text = f"The store {self.path} was damaged; that file is kept as {self.aside.name}."
         if not self.rows.total():
-            return f"{text} Nothing in it could be read: the store begins anew."
-        kept = f"{self.rows['runs']:,} runs with {self.rows['cells']:,} cells and {self.rows['votes']:,} votes"
+            return f"{text} Nothing in it could be read: the store starts empty."
+
+        def count(noun: str) -> str:
+            return format_plural(self.rows[f"{noun}s"], noun)
+
+        kept = f"{count('run')} with {count('cell')} and {count('vote')}"
         text += f" Recovered from it: {kept}."
         if self.lost.total():
-            text += f" {self.lost.total():,} rows could not be recovered."
+            text += f" {format_plural(self.lost.total(), 'row')} could not be recovered."
         if self.torn:
             text += f" Parts of these tables are lost: {', '.join(self.torn)}."
         return text

@@ -172,7 +172,7 @@ def drop_views(connection: sqlite3.Connection) -> None:
 
 
 def find_missing_columns(connection: sqlite3.Connection) -> list[str]:
-    """The columns, as `table.column`, that a file of the present version should have and does not."""
+    """The columns, as `table.column`, that a file of the current version should have and does not."""
     found = set(
         connection.execute(
             "SELECT m.name, p.name FROM main.sqlite_master AS m, pragma_table_info(m.name) AS p WHERE m.type = 'table'"

@@ -17,6 +17,7 @@ from workbench.runs.bench import ModelChoice, load_bench
 from workbench.runs.case_file import TRAINS, open_case_file
 from workbench.runs.new_bench import is_data
 from workbench.runs.task_kind import DetectedTask, choose_inputs, detect_task
+from workbench.units import format_plural
 
 _MOST_SHOWN = 500
 """Rows of which the ones shown to the model are drawn."""
@@ -97,7 +98,9 @@ def _describe(source: Cases, own: Cases, has_train: bool, tests: int) -> list[st
             " where those are not tested on."
         )
     if tests:
-        notes.append(f"Compared with {tests:,} rows of evaluations too, none of which a new row may repeat.")
+        notes.append(
+            f"Compared with {format_plural(tests, 'row')} of evaluations too, none of which a new row may repeat."
+        )
     compared = [cases for cases in (source, own) if len(cases) > _MOST_COMPARED]
     if compared:
         notes.append(f"Only the first {_MOST_COMPARED:,} rows of a split are compared.")

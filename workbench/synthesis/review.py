@@ -171,7 +171,8 @@ def read_review(path: Path) -> tuple[ReviewRecord, ...]:
             raise SynthesisError(f"{path}:{number}: not a record of a review: {error}.", "Restore the file.") from error
     if not records or not isinstance(records[0], SynthesisStarted):
         raise SynthesisError(
-            f"{path} is no review of synthetic rows.", f"Name a file that ends in {REVIEW_SUFFIX}, or begin a new one."
+            f"{path} is not a review of synthetic rows.",
+            f"Name a file that ends in {REVIEW_SUFFIX}, or begin a new one.",
         )
     return tuple(records)
 

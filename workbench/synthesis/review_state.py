@@ -21,6 +21,7 @@ from workbench.synthesis.records import (
     SynthesisPaused,
     SynthesisStarted,
 )
+from workbench.units import format_plural
 
 
 class ReviewRow(NamedTuple):
@@ -108,7 +109,8 @@ def describe_counts(state: ReviewState) -> str:
         )
         if count
     )
-    return f"{rows:,} row{'s' if rows != 1 else ''} from {state.calls:,} calls" + (f": {decided}" if decided else "")
+    made = f"{format_plural(rows, 'row')} from {format_plural(state.calls, 'call')}"
+    return f"{made}: {decided}" if decided else made
 
 
 def describe_drops(state: ReviewState) -> tuple[str, ...]:

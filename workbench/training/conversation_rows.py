@@ -56,7 +56,7 @@ def read_conversation_rows(cases: Cases | MixedCases, recognized: RecognizedType
     if problems:
         more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise TrainingError(
-            f"{cases.path} has rows that are no conversations:\n" + "\n".join(problems[:_SHOWN]) + more,
+            f"{cases.path} has rows that are not conversations:\n" + "\n".join(problems[:_SHOWN]) + more,
             "Correct these rows, or leave them out with `exclude` of the dataset.",
         )
     return RenderedRows(tuple(rows), tuple(unlabelled), tuple(sorted(remarks.items())))

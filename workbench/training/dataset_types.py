@@ -67,7 +67,8 @@ def _explain(wanted: str, cases: Cases, found: tuple[RecognizedType, ...]) -> Tr
     }
     if wanted:
         return TrainingError(
-            f"{cases.path} is no {wanted}: its columns are {columns}.", f"Expected the columns {needed[wanted]}."
+            f"{cases.path} cannot be read as {wanted}: its columns are {columns}.",
+            f"Expected the columns {needed[wanted]}.",
         )
     return TrainingError(
         f"{cases.path} is neither conversations nor text, and the recipe names no prompt: its columns are {columns}.",

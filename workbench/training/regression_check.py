@@ -25,6 +25,7 @@ from workbench.settings import Settings
 from workbench.store.store import Store
 from workbench.training.manifest import DatasetScores
 from workbench.training.registry import Registry
+from workbench.units import format_plural
 
 _LEVEL = 0.05
 
@@ -47,7 +48,7 @@ class RegressionCheck(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """The result in words."""
-        now = f"{self.metric.name} {self.now.value:.3f} on {self.now.n} cases"
+        now = f"{self.metric.name} {self.now.value:.3f} on {format_plural(self.now.n, 'case')}"
         numbers = f"{now}, {self.before:.3f} on {self.before_cases} before"
         if self.metric.free:
             return f"{self.adapter}: {numbers}. Significance is not known for means of such values."

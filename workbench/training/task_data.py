@@ -26,6 +26,7 @@ from workbench.training.mixed_cases import MixedCases, WeightedCases
 from workbench.training.objectives import Objective
 from workbench.training.recipe import Recipe, find_objective
 from workbench.training.recipe_data import WeightedDataset
+from workbench.units import format_subject
 
 _LEAST = 8
 """rows of which some are held out for validation where nobody asks for it"""
@@ -259,7 +260,8 @@ class _DataSearch:
             raise TrainingError(
                 "No rows to train on: the input of every one is held out for validation or test.", "Add other rows."
             )
-        notes = (f"{lost:,} training rows are left out: validation or test holds the same input.",) if lost else ()
+        rows = format_subject(lost, "training row")
+        notes = (f"{rows} left out: validation or test holds the same input.",) if lost else ()
         return data._replace(train=kept, notes=(*data.notes, *notes))
 
     def _without_held(self, train: Cases, held: Sequence[Sequence[Case]]) -> Cases:

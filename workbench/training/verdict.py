@@ -16,7 +16,7 @@ from workbench.runs.cost import Price
 from workbench.runs.matrix_rows import Metric
 from workbench.training.manifest import Manifest
 from workbench.training.search_record import SearchRecord
-from workbench.units import format_duration, format_money
+from workbench.units import format_duration, format_money, format_plural
 
 Condition = Literal[
     "zero-shot",
@@ -195,7 +195,10 @@ def describe_cost(spent: TrainingCost) -> str:
     if spent.seconds is None:
         return "unknown, not trained here"
     money = f", {format_money(spent.money)} in money" if spent.money is not None else ""
-    return f"{spent.rows or 0:,} rows, {spent.tokens or 0:,} tokens, {format_duration(spent.seconds)}{money}"
+    return (
+        f"{format_plural(spent.rows or 0, 'row')},"
+        f" {format_plural(spent.tokens or 0, 'token')}, {format_duration(spent.seconds)}{money}"
+    )
 
 
 def describe_making(made: MakingCost | None) -> str:
@@ -204,7 +207,7 @@ def describe_making(made: MakingCost | None) -> str:
         return "by hand"
     if made.seconds is None:
         return f"{made.how}, cost unknown"
-    tokens = f", {made.tokens:,} tokens" if made.tokens is not None else ""
+    tokens = f", {format_plural(made.tokens, 'token')}" if made.tokens is not None else ""
     money = f", {format_money(made.money)} in money" if made.money is not None else ""
     return f"{made.how}, {format_duration(made.seconds)}{tokens}{money}"
 
@@ -213,7 +216,8 @@ def describe_search(record: SearchRecord) -> str:
     """`61 candidates, 1,900 calls, 240,000 tokens, 3 min, 0.5 in money`."""
     money = f", {format_money(record.money)} in money" if record.money is not None else ""
     return (
-        f"{record.candidates:,} candidates, {record.calls:,} calls, {record.tokens:,} tokens,"
+        f"{format_plural(record.candidates, 'candidate')},"
+        f" {format_plural(record.calls, 'call')}, {format_plural(record.tokens, 'token')},"
         f" {format_duration(record.seconds)}{money}"
     )
 

@@ -66,7 +66,7 @@ def _list_retention_caveats(evidence: VerdictEvidence) -> Iterator[str]:
         yield "What the adapter loses on other tasks was not measured; name them in the bench under `keep`."
     open_ones = [one.task for one in evidence.retention if one.result.outcome in ("not enough cases", "incomplete")]
     if open_ones:
-        yield f"Whether the adapter keeps {', '.join(open_ones)} within the margin cannot be told."
+        yield f"Whether the adapter keeps {', '.join(open_ones)} within the margin is not known."
 
 
 def _list_training_caveats(evidence: VerdictEvidence) -> Iterator[str]:

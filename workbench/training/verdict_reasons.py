@@ -11,7 +11,7 @@ from workbench.runs.matrix_rows import Metric
 from workbench.training.break_even import describe_break_even
 from workbench.training.search_record import SearchRecord
 from workbench.training.verdict import BreakEven, Condition, VerdictEvidence, count_tokens
-from workbench.units import format_duration, format_p
+from workbench.units import format_duration, format_p, format_plural
 
 
 def list_reasons(evidence: VerdictEvidence, metric: Metric, even: tuple[BreakEven, ...]) -> Iterator[str]:
@@ -51,7 +51,8 @@ def _describe_search(record: SearchRecord | None) -> Iterator[str]:
     if record is None or record.dev is None:
         return
     found = (
-        f"The search chose the optimized prompt from {record.candidates:,} candidates by {record.dev.value:.2f} on dev"
+        f"The search chose the optimized prompt from"
+        f" {format_plural(record.candidates, 'candidate')} by {record.dev.value:.2f} on dev"
     )
     if record.parent_dev is not None:
         found += f", where its parent {record.parent} has {record.parent_dev.value:.2f}"
@@ -96,7 +97,7 @@ def _describe_curve(evidence: VerdictEvidence, metric: Metric) -> Iterator[str]:
     pairs = {pair.rows: pair for pair in evidence.curve_pairs if pair.shots == best.count}
     beyond = next((point for point in rows if point.count in pairs and pairs[point.count].verdict == "better"), None)
     shown = format_value(best.score.value, metric, best.score.n)
-    where = f"on the {best.score.n:,} cases of the validation split"
+    where = f"on the {format_plural(best.score.n, 'case')} of the validation split"
     how = f"paired by case and corrected for {max((one.family for one in pairs.values()), default=1)} comparisons"
     if beyond is None:
         yield (

@@ -57,15 +57,20 @@ def render_markdown(verdict: Verdict) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_verdict(verdict: Verdict, path: Path) -> None:
-    """Write a verdict in the format of the path's suffix. Raises FileError."""
+def find_verdict_format(path: Path) -> VerdictFormat:
+    """The format of the path's suffix. Raises TrainingError for one that there is not."""
     chosen = VERDICT_FORMATS.get(path.suffix.lower())
     if chosen is None:
         raise TrainingError(
             f"{path}: a verdict has no format with the suffix {path.suffix or '(none)'}.",
             f"Choose one of {', '.join(VERDICT_FORMATS)}.",
         )
-    files.write_text(path, chosen.render(verdict), durable=False)
+    return chosen
+
+
+def write_verdict(verdict: Verdict, path: Path) -> None:
+    """Write a verdict in the format of the path's suffix. Raises TrainingError and FileError."""
+    files.write_text(path, find_verdict_format(path).render(verdict), durable=False)
 
 
 def render_html(verdict: Verdict) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from workbench.training.dry_run import DryRun
 from workbench.training.events import JobStarted
 from workbench.training.recipe import Recipe, default_eval_steps
+from workbench.units import format_plural
 
 AutoValues = Mapping[str, str]
 
@@ -31,7 +32,7 @@ def describe_data(recipe: Recipe, rows: int | None = None, validation_rows: int 
     train = ", ".join(paths) or (recipe.train.path if recipe.train else "")
     named = train or (recipe.preference.path if recipe.preference else "")
     source = named or (f"{recipe.bench}, {recipe.variant}" if recipe.variant else recipe.bench) or "votes of a run"
-    counted = f" · {rows:,} rows, {validation_rows:,} for validation" if rows is not None else ""
+    counted = f" · {format_plural(rows, 'row')}, {validation_rows:,} for validation" if rows is not None else ""
     return f"{source}{counted}"
 
 

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from workbench import files, paths
 from workbench.errors import FileError
 from workbench.tui.dialogs.palette import PaletteEntry
-from workbench.tui.keys import KeyedScreen, read_bindings, show_action_keys
+from workbench.tui.keys import KeyedScreen, describe_key, read_bindings, show_action_keys
 
 if TYPE_CHECKING:
     from workbench.runs.session import Session
@@ -53,7 +53,7 @@ def list_commands(app: WorkbenchApp) -> list[PaletteEntry]:
         found += _list_bench(screen, bench.session)
     elif isinstance(screen, KeyedScreen):
         found += [
-            PaletteEntry(str(binding.id), str(screen.id).capitalize(), binding.description.capitalize(), "", key)
+            PaletteEntry(str(binding.id), "Screen", describe_key(binding), "", key)
             for binding, key in _own_keys(screen)
         ]
     keys = {binding.id: app.get_key_display(binding) for binding in read_bindings(app, app)}

@@ -32,7 +32,7 @@ def show_version(version: PromptVersion, row: VersionRow | None, reference: str)
     mark = "●" if version.current else "▸" if version.digest == reference else " "
     date = format_date(version.first)[:10] if version.first is not None else "unsaved"
     parts: list[Part] = [f"{mark} {version.short}  {date:<12}", *_show_figures(row, version.digest == reference)]
-    message = version.message or ("the present text" if version.current else name_origin(version))
+    message = version.message or ("the current text" if version.current else name_origin(version))
     return Content.assemble(*parts, (sanitize_line(message), _MUTED))
 
 
@@ -59,7 +59,7 @@ def describe_selected(history: PromptHistory, group: HistoryGroup | None, versio
     """All about one version: where it came from, its verdict, and what it changed against the reference."""
     parts: list[Part] = [(f"{version.short}", "bold $primary")]
     if version.current:
-        parts.append("  the present text")
+        parts.append("  the current text")
     if version.pane is not None:
         parts += ["\n", (f"run in a pane, first {format_date(version.pane)}", _MUTED)]
     for commit in version.commits:
@@ -73,7 +73,7 @@ def describe_selected(history: PromptHistory, group: HistoryGroup | None, versio
     other = _find_other(history, group, version)
     if other is None or other.digest == version.digest:
         return Content.assemble(*parts, "\n\n", sanitize(describe_version(version.prompt)))
-    name = "the present text" if other.current else other.short
+    name = "the current text" if other.current else other.short
     parts += ["\n\n", (f"Changes from {version.short} to {name}\n", "bold")]
     return Content.assemble(*parts, *_mark_changes(version, other))
 
@@ -91,7 +91,7 @@ def _describe_result(group: HistoryGroup, row: VersionRow) -> list[Part]:
 
 
 def _find_other(history: PromptHistory, group: HistoryGroup | None, version: PromptVersion) -> PromptVersion | None:
-    """The version whose text a selected one is compared with: the group's reference, else the present text."""
+    """The version whose text a selected one is compared with: the group's reference, else the current text."""
     wanted = group.reference if group else next((one.digest for one in history.versions if one.current), "")
     return next((one for one in history.versions if one.digest == wanted), None)
 

@@ -31,6 +31,8 @@ _GROUPS = {
     "PromptEditor": "Prompt editor",
     "MatrixTable": "Table",
 }
+_OWN_ACTIONS = ("Examples", "Passages")
+"""whose keys start actions of their own, some named like one of the bench's"""
 _ACTION = re.compile(r"(?:screen\.)?(?:do|ask)\('(\w+)'\)")
 
 
@@ -93,7 +95,7 @@ def list_keys(screen: Screen[Any], words: Mapping[str, str]) -> list[KeyRow]:
     for kind, title in _GROUPS.items():
         nodes += [(title, widget) for widget in screen.query(kind)][:1]
     nodes.sort(key=lambda node: not node[1].has_focus)
-    if isinstance(screen.focused, (Input, TextArea)):
+    if isinstance(screen.focused, (Input, TextArea)) and all(node is not screen.focused for _, node in nodes):
         nodes.append(("Text", screen.focused))
     nodes += [("Dialog" if isinstance(screen, ModalScreen) else "Screen", screen), ("Everywhere", screen.app)]
     rows = [row for title, node in nodes for row in _rows(screen, title, node, words)]
@@ -106,12 +108,17 @@ def _rows(screen: Screen[Any], group: str, node: Any, words: Mapping[str, str]) 
     for binding in read_bindings(screen.app, node):
         if binding.id and binding.description:
             keys.setdefault(binding.id, ([], binding))[0].append(screen.app.get_key_display(binding))
-    known = words if group != "Examples" else {}  # whose keys start actions of its own, some of the same name
+    known = words if group not in _OWN_ACTIONS else {}
     rows: list[KeyRow] = []
     for id, (shown, binding) in keys.items():
-        action = known.get(find_action(binding)) or known.get(id) or binding.description.capitalize()
+        action = known.get(find_action(binding)) or known.get(id) or describe_key(binding)
         rows.append(KeyRow(" ".join(dict.fromkeys(shown)), action, id, group))
     return rows
+
+
+def describe_key(binding: Binding) -> str:
+    """What a key does, in words; the footer has room for its verb alone."""
+    return binding.tooltip or binding.description.capitalize()
 
 
 def read_bindings(app: App[Any], node: DOMNode) -> list[Binding]:

@@ -30,5 +30,5 @@ class MeasurementTask(BackgroundTask[str]):
                 self.report(event)
         if self.cancelled:
             raise WorkbenchError("The measurement was cancelled.", "Answers so far are kept and reused.")
-        self.report(stage="working it out")
+        self.report(stage="computing")
         return self._runs.figures.measure(self._what, evaluation.run, self._variant).result()

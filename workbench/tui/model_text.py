@@ -20,7 +20,7 @@ from workbench.models.memory_estimate import MemoryEstimate, estimate_pane, expe
 from workbench.models.model_info import inspect_model
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.sanitize import sanitize
-from workbench.units import format_bytes, format_count
+from workbench.units import format_bytes, format_count, format_plural
 
 Part = str | tuple[str, str]
 _BAR_CELLS = 20
@@ -74,7 +74,7 @@ def _describe_remote(model: Model, info: ModelInfo | None) -> Content:
         ("vocabulary", f"{info.vocabulary:,}" if info.vocabulary else ""),
         ("cannot take", ", ".join(info.unsupported_sampling)),
     ]
-    rows += [(name, value or "not told") for name, value in figures]
+    rows += [(name, value or "not reported") for name, value in figures]
     return Content.assemble(*_page(model.name, rows), ("\ni shows what it was seen to do", "$foreground 60%"))
 
 
@@ -130,7 +130,8 @@ def _devices(info: ModelInfo) -> list[Part]:
         parts += [("█" * cells[1], "$secondary"), ("█" * cells[2], "$warning")]
         parts.append(("░" * max(_BAR_CELLS - sum(cells), 0), "$border"))
         parts.append(
-            f"  {share.layers} layers, {format_bytes(share.bytes)} of {format_bytes(share.device.free_bytes)} free"
+            f"  {format_plural(share.layers, 'layer')}, {format_bytes(share.bytes)}"
+            f" of {format_bytes(share.device.free_bytes)} free"
         )
     return parts + [(f"\n{sanitize(note)}", "$text-warning") for note in info.load_notes]
 

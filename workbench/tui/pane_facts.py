@@ -10,6 +10,7 @@ from workbench.inference.sampling_fields import FIELDS
 from workbench.runs.bench import Variant
 from workbench.tui.constraints import list_refused
 from workbench.tui.figures import cut_middle, list_adapters, show_adapters
+from workbench.units import format_plural
 
 _SHORT = {"temperature": "t", "top_p": "p", "top_k": "k", "min_p": "min-p", "max_tokens": "max"}
 _CONSTRAINTS = ("grammar", "json_schema")
@@ -59,7 +60,7 @@ def _list_settings(variant: Variant) -> dict[str, object]:
     greedy = variant.sampling.temperature == 0
     return {
         "adapters": "" if variant.has_adapter else show_adapters(variant.adapters),
-        "examples": f"{off} example{'' if off == 1 else 's'} off" if off else "",
+        "examples": f"{format_plural(off, 'example')} off" if off else "",
         **{field.name: _show_field(variant, field.name) for field in FIELDS if not (greedy and field.name == "seed")},
         "retrieve": str(variant.retrieval or ""),
         "deterministic": "deterministic" if variant.deterministic else "",

@@ -12,7 +12,7 @@ from workbench.training.adapter_comparison import AdapterComparison, ScorePair
 from workbench.training.manifest import Manifest
 from workbench.training.registry import RegistryEntry
 from workbench.training.regression_check import RegressionCheck
-from workbench.units import format_bytes, format_count, format_duration
+from workbench.units import format_bytes, format_count, format_duration, format_plural
 
 Part = str | tuple[str, str]
 SIGNS = {"candidate": ("·", "$foreground 60%"), "promoted": ("★", "$text-success"), "retired": ("○", "$foreground 40%")}
@@ -70,7 +70,10 @@ def _list_rows(
     rows += [
         ("base", f"{made.base.rpartition('/')[2]}  {made.base_digest[:12]}"),
         ("prompt", f"{made.prompt}  {made.prompt_digest[:12]}"),
-        *((trace.role, f"{trace.rows} rows of {trace.path}  {trace.digest[:12]}") for trace in made.data),
+        *(
+            (trace.role, f"{format_plural(trace.rows, 'row')} of {trace.path}  {trace.digest[:12]}")
+            for trace in made.data
+        ),
         ("lineage", " ← ".join(lineage)),
         (
             "method",
@@ -79,7 +82,11 @@ def _list_rows(
         *(("validation", line) for line in _describe_scores(made)),
         ("training", _describe_training(made)),
         *(
-            ("measured", f"{_describe_measured(one.scores)} on {one.cases} cases of {one.dataset.rpartition('/')[2]}")
+            (
+                "measured",
+                f"{_describe_measured(one.scores)} on {format_plural(one.cases, 'case')}"
+                f" of {one.dataset.rpartition('/')[2]}",
+            )
             for one in made.later
         ),
         ("folder", str(entry.path)),
@@ -90,7 +97,7 @@ def _list_rows(
 def _describe_scores(made: Manifest) -> list[str]:
     scores, cases = (made.metrics.scores, made.metrics.cases) if made.metrics else ({}, 0)
     lines = [
-        f"{name.replace('_', ' ')} {value:.3f} on {cases} cases"
+        f"{name.replace('_', ' ')} {value:.3f} on {format_plural(cases, 'case')}"
         + (f"; the base {made.baseline[name]:.3f}" if name in made.baseline else "")
         for name, value in scores.items()
     ]

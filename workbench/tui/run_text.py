@@ -9,7 +9,7 @@ from workbench.analysis.narrative import describe_comparison
 from workbench.runs.plan import Plan
 from workbench.store.runs import Run
 from workbench.tui.widgets.picker import PickerRow
-from workbench.units import format_bytes, format_date, format_duration
+from workbench.units import format_bytes, format_date, format_duration, format_plural
 
 LONG_SECONDS = 60.0
 MANY_CELLS = 5_000
@@ -26,10 +26,14 @@ def is_long(plan: Plan) -> bool:
 def describe_plan(plan: Plan) -> str:
     """What a run is about to do, in a few lines."""
     about = "about " if plan.estimated else ""
-    lines = [f"{plan.cases:,} cases × {plan.variants} variants" + (f" × {plan.repeats}" if plan.repeats > 1 else "")]
-    lines.append(f"{plan.cells:,} cells, {plan.done:,} done, {about}{plan.cached:,} cached")
+    lines = [
+        f"{format_plural(plan.cases, 'case')} × {format_plural(plan.variants, 'variant')}"
+        + (f" × {plan.repeats}" if plan.repeats > 1 else "")
+    ]
+    lines.append(f"{format_plural(plan.cells, 'cell')}, {plan.done:,} done, {about}{plan.cached:,} cached")
     lines += [
-        f"{model.model}: {model.cells:,} cells ({', '.join(model.variants)}), {format_bytes(model.memory_bytes)}"
+        f"{model.model}: {format_plural(model.cells, 'cell')}"
+        f" ({', '.join(model.variants)}), {format_bytes(model.memory_bytes)}"
         for model in plan.models
     ]
     lines.append(f"time: about {format_duration(plan.seconds)}" if plan.seconds is not None else "time: unknown")
@@ -45,7 +49,7 @@ def describe_run(run: Run, scores: Sequence[tuple[str, float]] = ()) -> PickerRo
     pinned = "  baseline" if run.pinned else ""
     note = f"  {run.note}" if run.note else ""
     scored = f"  {', '.join(f'{name} {value:.2f}' for name, value in scores)}" if scores else ""
-    progress = f"{run.total:,} cells{state}{failed}"
+    progress = f"{format_plural(run.total, 'cell')}{state}{failed}"
     return PickerRow(run.id, f"{run.id}  {run.bench}", f"{when}, {progress}{pinned}{note}{scored}")
 
 

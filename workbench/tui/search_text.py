@@ -17,7 +17,7 @@ from workbench.search.search_report import diff_candidates
 from workbench.search.search_words import describe_optimism, describe_outcome, describe_plan
 from workbench.search.state import SearchState
 from workbench.tui.prompt_searches import PromptSearchTask, ShownSearch, StoredSearch
-from workbench.units import format_duration, format_money
+from workbench.units import format_duration, format_money, format_plural
 
 Part = str | tuple[str, str]
 
@@ -201,7 +201,7 @@ def _list_failures(state: SearchState, candidate: str) -> Content:
     best = state.started.best_possible if state.started is not None else None
     top = None if best is None else best * read_sign(state)
     failed = [one for one in results.values() if one.value is None or (top is not None and one.value < top)]
-    parts: list[Part] = [(f"{len(failed)} of {len(results)} dev cases leave room\n", _DIM)]
+    parts: list[Part] = [(f"{len(failed)} of {len(results)} dev cases can still improve\n", _DIM)]
     for one in sorted(failed, key=lambda one: one.case)[:_MOST_CASES]:
         parts += [(f"\n- {one.case:<5}", "$text-error"), _cut(one.error or one.text) or "(empty)"]
         if one.explanation:
@@ -279,19 +279,19 @@ def _list_counts(state: SearchState, budget: SearchBudget) -> Iterator[str]:
     score, seed = show_score(state, state.best), show_score(state, SEED)
     if score is not None and seed is not None:
         yield f"best {state.best} {score:.2f}, hand-written {seed:.2f}"
-    yield f"{spent.tokens:,} tokens"
+    yield format_plural(spent.tokens, "token")
     yield format_duration(spent.seconds)
     if spent.money:
         yield f"{format_money(spent.money)} in money"
     if budget.calls is not None:
-        yield f"{max(0, budget.calls - spent.calls):,} calls left"
-    yield f"{len(state.candidates):,} candidates"
+        yield f"{format_plural(max(0, budget.calls - spent.calls), 'call')} left"
+    yield format_plural(len(state.candidates), "candidate")
     if state.refused:
         yield f"{len(state.refused):,} refused"
     if spent.cached:
         yield f"{spent.cached:,} cached"
     if spent.reflector_calls:
-        yield f"{spent.reflector_calls:,} calls to the reflector"
+        yield f"{format_plural(spent.reflector_calls, 'call')} to the reflector"
 
 
 def describe_result(result: SearchResult) -> Content:

@@ -34,7 +34,7 @@ def show_row(row: ReviewRow) -> Content:
     mark, style = _MARKS[row.decision]
     parts.append((f"{mark} {_WORDS[row.decision]}{', edited' if row.edited else ''}", style))
     if row.unfinished is not None:
-        parts.append(("   an edit is not finished: e goes on with it", "$text-warning"))
+        parts.append(("   unfinished edit: e continues it", "$text-warning"))
     asked = [*([f"label {row.label}"] if row.label else []), *([f"persona {row.persona}"] if row.persona else [])]
     if asked:
         parts.append((f"\nasked for: {sanitize_line(', '.join(asked))}", "$foreground 60%"))

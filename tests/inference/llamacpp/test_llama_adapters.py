@@ -203,7 +203,7 @@ def _spoil(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         (lambda t: {n.replace("blk.1", "blk.4"): a for n, a in t.items()}, "5 layers or more, and the base has 2"),
         (lambda t: {n.replace("attn_v", "attn_w"): a for n, a in t.items()}, "attn_w.weight in layers 0 to 1 is not"),
         (lambda t: {n: a if "down" in n or "_b" in n else np.zeros((4, 40), "f4") for n, a in t.items()}, "size of 40"),
-        (lambda t: {**t, "output.bias": np.ones(32, "f4")}, "no part of a LoRA"),
+        (lambda t: {**t, "output.bias": np.ones(32, "f4")}, "not part of a LoRA"),
         (_spoil, "not numbers"),
         (lambda t: {n: a.astype("f8") for n, a in t.items()}, "as F64, with which llama.cpp cannot compute"),
     ],

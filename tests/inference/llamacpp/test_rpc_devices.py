@@ -155,7 +155,7 @@ def test_a_device_that_dies_ends_its_own_requests_alone(desk_gguf: Path, tiny_gg
     with run_servers(1) as running, open_pool() as pool:
         error, kept = asyncio.run(run(pool, running[0]))
     assert error.message == f"desk lost a device while it worked: the RPC server {running[0].address} ended."
-    assert "next request loads the model anew" in error.hint
+    assert "next request loads the model again" in error.hint
     assert kept
 
 

@@ -99,7 +99,7 @@ tools:
     ("front", "problem"),
     [
         ("tools: look_up", "`tools` is neither a list nor a mapping"),
-        ("tools: [look_up]", "`tools[0]` is no mapping"),
+        ("tools: [look_up]", "`tools[0]` is not a mapping"),
         ("tools: [{name: look up}]", "has the name 'look up'"),
         ("tools: [{name: a}, {name: a}]", "is named 'a', as one before it"),
         ("tools: [{name: a, parameters: [{kind: string}]}]", "expected properties with a name"),

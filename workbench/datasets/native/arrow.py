@@ -94,7 +94,7 @@ class ArrowFolder(_Rows):
         self._begins = [0, *accumulate(batch.num_rows for batch in self._batches)]
         schema = self._batches[0].schema if self._batches else pyarrow.schema([])
         if any(not batch.schema.equals(schema) for batch in self._batches):
-            raise DatasetError("has parts with different columns", "Save it anew.")
+            raise DatasetError("has parts with different columns", "Save it again.")
         super().__init__(schema, self._begins[-1], file.features)
         self._check(zip(self._begins, self._batches, strict=False))
 
@@ -155,7 +155,7 @@ def _check_schema(schema: Any, count: int) -> tuple[str, ...]:
     if twice is not None:
         raise DatasetError(f"has two columns named {twice}", "Rename one of them and save it again.")
     if not 0 <= count < _MOST_ROWS:
-        raise DatasetError(f"claims to have {count} rows", "It is broken; fetch it anew.")
+        raise DatasetError(f"claims to have {count} rows", "It is broken; download it again.")
     return names
 
 

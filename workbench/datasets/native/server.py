@@ -21,9 +21,9 @@ from workbench.inference.worker.spawn import limit_resources
 _IDLE_SECONDS = 120.0
 _KEPT = 16  # files that stay open
 _LONGEST = 300  # characters of a library's own words
-_KINDS = {"parquet": "Parquet file", "arrow": "Arrow file", "xlsx": "Excel workbook"}
+_KINDS = {"parquet": "a Parquet file", "arrow": "an Arrow file", "xlsx": "an Excel workbook"}
 _HINTS = {
-    "parquet": "Take another file, or fetch it anew.",
+    "parquet": "Take another file, or download it again.",
     "arrow": "Download it again.",
     "xlsx": "Save it as .xlsx or .csv and open it again.",
 }
@@ -105,4 +105,4 @@ def _explain(request: ReadRows, opened: bool, error: Exception, memory_bytes: in
     words = words.encode("utf-8", "backslashreplace").decode()
     if opened:
         return TableReply(error=f"breaks off at row {request.start + 1}: {words}", hint=_HINTS[kind])
-    return TableReply(error=f"is no {_KINDS[kind]}: {words}", hint=_HINTS[kind])
+    return TableReply(error=f"is not {_KINDS[kind]}: {words}", hint=_HINTS[kind])

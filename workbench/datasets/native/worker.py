@@ -121,7 +121,7 @@ class _Pool:
 def _describe_end(path: Path, ended: WorkerExit) -> DatasetError:
     return DatasetError(
         f"{path} cannot be read: the process that read it {ended.reason}.",
-        "It is broken; fetch it anew.",
+        "It is broken; download it again.",
         ended.last_words,
     )
 

@@ -16,6 +16,7 @@ from workbench.datasets.file_snapshot import FileSnapshot, find_encoding_error
 from workbench.datasets.readers.csv_dialect import MAX_FIELD_BYTES, detect_dialect
 from workbench.datasets.registry import FileSplits, reader
 from workbench.datasets.source import DatasetRow, RowError
+from workbench.units import format_plural
 
 _MOST_RESTARTS = 32  # each may read the rest of the file once more
 _MESSAGES = {"unexpected end of data": "a quote is opened and never closed"}
@@ -88,7 +89,7 @@ class DelimitedSource:
             return RowError(text.line_begun, text.encoding_error)
         width = len(self.columns)
         if len(values) < width or any(values[width:]):
-            return RowError(text.line_begun, f"{len(values)} columns, but the header has {width}")
+            return RowError(text.line_begun, f"{format_plural(len(values), 'column')}, but the header has {width}")
         self._cut += len(values) > width
         return DatasetRow(text.line_begun, self._make_cells(values))
 

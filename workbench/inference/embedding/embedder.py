@@ -13,6 +13,7 @@ from workbench.inference.embedding.protocol import EMBED_REPLIES, EmbedReply, Em
 from workbench.inference.remote.event_loop import BackgroundLoop
 from workbench.inference.worker.process import BlockingWorker, WorkerEnded, WorkerSpec
 from workbench.models.reference import Model
+from workbench.units import format_plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +110,7 @@ def read_vectors(reply: Any, count: int, address: str) -> list[list[float]]:
             raise ValueError("vectors of different lengths")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise EngineError(
-            f"{address} did not answer with {count} embeddings: {error!r}.",
+            f"{address} did not answer with {format_plural(count, 'embedding')}: {error!r}.",
             "Look whether the server runs an embedding model, such as llama-server --embeddings.",
         ) from error
     return vectors

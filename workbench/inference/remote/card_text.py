@@ -59,9 +59,9 @@ def _describe_model(card: CapabilityCard) -> Iterator[CardRow]:
     weights = [model.architecture, model.quantization, model.digest[:12]]
     weights += [f"{format_count(model.parameters)} parameters"] if model.parameters else []
     weights += [format_bytes(model.file_bytes)] if model.file_bytes else []
-    yield CardRow("weights", ", ".join(filter(None, weights)) or "not told")
+    yield CardRow("weights", ", ".join(filter(None, weights)) or "not reported")
     yield CardRow("context", f"{model.context_tokens:,} tokens" if model.context_tokens else "not told")
-    yield CardRow("chat template", card.template_digest or "not told")
+    yield CardRow("chat template", card.template_digest or "not reported")
 
 
 def _describe_field(field: FieldFinding) -> CardRow:
@@ -86,7 +86,7 @@ def _describe_numbers(card: CapabilityCard) -> Iterator[CardRow]:
         "logprobs", kind.get(card.logprobs, "none"), "good" if card.logprobs == "raw" else "doubt" if known else "bad"
     )
     possible = card.likelihood != "none"
-    method = f"by {card.likelihood}" if possible else "cannot be told: scorers that need it are refused"
+    method = f"by {card.likelihood}" if possible else "not available: scorers that need it are refused"
     yield CardRow("log-likelihood", f"{method} ({card.likelihood_evidence})", "good" if possible else "bad")
     yield CardRow("probed by", f"{card.requests} requests")
 

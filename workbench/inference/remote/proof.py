@@ -16,7 +16,7 @@ from workbench.inference.types import Chunk, GenerateRequest
 TokenCounter = Callable[[GenerateRequest], Awaitable[int]]
 """The tokens of a prompt, by a tokenizer of this machine."""
 
-_SEED = "The seed does not act on this server: each answer is drawn anew."
+_SEED = "The seed has no effect on this server: the same request gets different answers."
 
 
 class Proof:

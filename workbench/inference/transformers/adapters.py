@@ -31,7 +31,7 @@ ScaledAdapter = tuple[PeftAdapter, float]
 class AdapterSets:
     """The overlays of a base model. Every method must run on the thread that evaluates.
 
-    reload: loads the model anew, for its numbers alone, should an adapter have changed them.
+    reload: loads the model again, for its numbers alone, should an adapter have changed them.
     """
 
     def __init__(self, base: Model, model: Any, reload: Callable[[], Any] | None = None) -> None:

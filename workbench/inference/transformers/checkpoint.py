@@ -29,6 +29,7 @@ from transformers import (
 from workbench.errors import ModelError
 from workbench.inference.transformers.quantization import check_bitsandbytes, make_quantization_config
 from workbench.models.reference import Dtype, Model, Quantization
+from workbench.units import format_subject
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -208,7 +209,7 @@ def _check_whole(path: Path, report: Any) -> None:
 
 
 def _count(names: list[str]) -> str:
-    return "1 tensor is" if len(names) == 1 else f"{len(names)} tensors are"
+    return format_subject(len(names), "tensor")
 
 
 def _explain(path: Path, error: Exception) -> ModelError:

@@ -21,6 +21,6 @@ def explain_rpc_failure(model: Model, last_words: str, loaded: bool) -> EngineEr
     task = "while it worked" if loaded else "while it loaded"
     return EngineError(
         f"{model.name} lost a device {task}: {cause}.",
-        "Start the server again, or take its address out of rpc; the next request loads the model anew.",
+        "Start the server again, or take its address out of rpc; the next request loads the model again.",
         last_words,
     )

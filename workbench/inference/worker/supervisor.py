@@ -308,11 +308,11 @@ class EngineSupervisor:
         if run.refusal:
             return ModelError(run.refusal.message, run.refusal.hint, run.refusal.details or ended.last_words)
         if self._run is not run:
-            return EngineError(f"{self.model.name} was unloaded while it was at work.", "Run again to load it anew.")
+            return EngineError(f"{self.model.name} was unloaded while it was at work.", "Run again to load it again.")
         if lost := explain_rpc_failure(self.model, ended.last_words, run.info is not None):
             return lost
         task = "while it worked" if run.info else f"while it loaded {self.model.path}"
-        hint = "Run again: the engine is started anew."
+        hint = "Run again: the engine is restarted."
         if not run.info and not run.loads_left:
             task += f", {MAX_LOADS} times in a row"
         if "SIGKILL" in ended.reason:

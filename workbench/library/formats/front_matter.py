@@ -43,7 +43,7 @@ _OWN_KEYS = ("examples", "placement", "mode", "nearest")
 class FrontMatter(msgspec.Struct, frozen=True):
     """What the front matter says about the prompt; everything else in it is not ours.
 
-    kinds: variable -> its type, where one is declared or its default is no text. unsupported: see unsupported.py.
+    kinds: variable -> its type, where one is declared or its default is not text. unsupported: see unsupported.py.
     tags: by which the prompt is found; read, never written.
     """
 

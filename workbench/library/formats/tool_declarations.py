@@ -74,7 +74,7 @@ def _list_entries(value: object, problem: Problem) -> Iterator[tuple[str, dict[s
         return
     for where, entry, name in named:
         if not isinstance(entry, dict):
-            problem(f"{where} is no mapping")
+            problem(f"{where} is not a mapping")
             continue
         yield where, entry if name is None else {"name": name, **entry}
 

@@ -66,19 +66,19 @@ def read_python(text: str, at: int, closing: str) -> ReadCalls:
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, MemoryError) as error:
-        raise CallError("it is no list of calls") from error
+        raise CallError("it is not a list of calls") from error
     nodes = tree.elts if isinstance(tree, (ast.List, ast.Tuple)) else [tree]
     return ReadCalls([_read_node(node) for node in nodes], end + len(closing) if found >= 0 else end)
 
 
 def _read_node(node: ast.expr) -> ToolCall:
     if not isinstance(node, ast.Call) or node.args:
-        raise CallError("it is no call with named arguments")
+        raise CallError("it is not a call with named arguments")
     name = ast.unparse(node.func).removesuffix(".call")  # Llama's own: brave_search.call(query="…")
     try:
         given = {one.arg: ast.literal_eval(_without_names(one.value)) for one in node.keywords if one.arg}
     except (ValueError, TypeError, SyntaxError, MemoryError) as error:
-        raise CallError(f"an argument of {name!r} is no plain value") from error
+        raise CallError(f"an argument of {name!r} is not a plain value") from error
     try:
         return make_call(name, given)
     except (TypeError, ValueError) as error:

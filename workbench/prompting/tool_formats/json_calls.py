@@ -25,7 +25,7 @@ _FENCE = re.compile(r"\s*```(?:json)?\s*")
 def read_object(value: object) -> ToolCall:
     """The call that an object says. Raises CallError."""
     if not isinstance(value, dict):
-        raise CallError("a call is no object")
+        raise CallError("a call is not an object")
     inner = value.get("function")
     if isinstance(inner, dict):  # OpenAI's own form
         value = {**value, **inner}

@@ -159,7 +159,7 @@ def make_call(name: object, arguments: object, id: object = "") -> ToolCall:
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
-        raise CallError(f"the arguments of {name.strip()!r} are no object")
+        raise CallError(f"the arguments of {name.strip()!r} are not an object")
     return ToolCall(name.strip(), write_arguments(arguments), str(id) if isinstance(id, (str, int)) else "")
 
 

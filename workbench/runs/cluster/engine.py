@@ -164,7 +164,7 @@ class ClusterEngine:
             loads, self._loads = self._loads, []
         for one in engines:
             one.supervisor.stop()
-        error = EngineError(f"{self.model.name} was unloaded.", "Run again to load it anew.")
+        error = EngineError(f"{self.model.name} was unloaded.", "Run again to load it again.")
         for job in jobs:
             job.fail(error)
         for future in loads:

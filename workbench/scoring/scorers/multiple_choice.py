@@ -27,6 +27,7 @@ from workbench.scoring.scorer import (
 )
 from workbench.scoring.scorers.loglikelihood import describe_bound, missing_likelihoods, read_likelihoods
 from workbench.scoring.text.normalization import clean, normalize
+from workbench.units import format_plural
 
 AnswerForm = Literal["auto", "text", "label", "letter", "index", "number"]
 _AUTO: tuple[AnswerForm, ...] = ("label", "text", "letter", "index")
@@ -106,7 +107,9 @@ class ChoiceList(NamedTuple):
         if len(self.texts) < 2:
             raise ValueError(f"{where} fewer than two choices.")
         if self.labels and len(self.labels) != len(self.texts):
-            raise ValueError(f"{where} {len(self.texts)} choices but {len(self.labels)} labels.")
+            raise ValueError(
+                f"{where} {format_plural(len(self.texts), 'choice')} but {format_plural(len(self.labels), 'label')}."
+            )
         return self
 
 

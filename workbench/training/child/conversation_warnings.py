@@ -9,12 +9,13 @@ from workbench.training.child.tokenized_dataset import TokenizedDataset
 from workbench.training.child.training_model import TrainingModel
 from workbench.training.task import Task
 from workbench.training.training_row import RenderedRows
+from workbench.units import format_plural, format_subject
 
 _NAMED = 5
 
 
 def describe_type(task: Task, loaded: TrainingModel) -> Iterator[str]:
-    """How the rows are read, where they are no variables of a prompt."""
+    """How the rows are read, where they are not variables of a prompt."""
     if task.recognized is None:
         return
     if task.recognized.type == "text":
@@ -38,7 +39,7 @@ def describe_history(task: Task, rendered: RenderedRows) -> Iterator[str]:
     hidden = sum(bool(row.inputs.get("history")) for row in rendered.rows)
     if hidden:
         yield (
-            f"Of {_count(hidden, 'training rows')} with several turns the prompt shows the last question alone:"
+            f"Of {format_plural(hidden, 'training row')} with several turns the prompt shows the last question alone:"
             " `dataset_type: conversation` trains every turn, and `history` in the prompt shows the turns before."
         )
 
@@ -46,31 +47,31 @@ def describe_history(task: Task, rendered: RenderedRows) -> Iterator[str]:
 def describe_rendered(rendered: RenderedRows, what: str) -> Iterator[str]:
     """What of the cases is in no row."""
     for remark, count in rendered.remarks:
-        yield f"{remark} ({_count(count, what)})."
+        yield f"{remark} ({format_plural(count, what)})."
 
 
 def describe_turns(tokenized: TokenizedDataset, what: str) -> Iterator[str]:
     """What of conversations the model cannot be shown as they are, or not whole."""
     if tokenized.divided:
         yield (
-            f"{_subject(tokenized.divided, what)} trained as {tokenized.sequences:,} sequences: the chat template"
-            " writes an earlier answer otherwise than it was asked for, so that each such answer gets its own."
+            f"{format_subject(tokenized.divided, what)} trained as {tokenized.sequences:,} sequences: the chat template"
+            " writes an earlier answer differently from how it was generated, so that each such answer gets its own."
         )
     for note, count in tokenized.notes:
-        yield f"{note.rstrip('.')} ({_count(count, what)})."
+        yield f"{note.rstrip('.')} ({format_plural(count, what)})."
     if tokenized.shortened:
         turns = sum(one.turns for one in tokenized.shortened)
         cases = list_cases([one.case for one in tokenized.shortened])
         answers = f"the last {turns:,} answers are" if turns > 1 else "the last answer is"
         yield (
-            f"{_subject(len(tokenized.shortened), what)} longer than {tokenized.limit} tokens: {answers} left out,"
-            f" whole ({cases})."
+            f"{format_subject(len(tokenized.shortened), what)} longer than {tokenized.limit} tokens:"
+            f" {answers} left out, whole ({cases})."
         )
     if tokenized.refused:
         cases = list_cases([one.case for one in tokenized.refused])
         yield (
-            f"{_subject(len(tokenized.refused), what)} left out, as the chat template refuses the turns ({cases}):"
-            f" {tokenized.refused[0].reason}"
+            f"{format_subject(len(tokenized.refused), what)} left out, as the chat template"
+            f" refuses the turns ({cases}): {tokenized.refused[0].reason}"
         )
 
 
@@ -79,8 +80,8 @@ def describe_unscored(validation: TokenizedDataset | None) -> Iterator[str]:
     called = len({row.case for row in validation.rows if row.calls}) if validation else 0
     if called:
         yield (
-            f"{_subject(called, 'validation rows')} answered by a tool call, which is not scored while training: only"
-            " the loss counts it."
+            f"{format_subject(called, 'validation row')} answered by a tool call, which is not scored"
+            " while training: only the loss counts it."
         )
 
 
@@ -89,12 +90,3 @@ def list_cases(cases: Sequence[int]) -> str:
     shown = ", ".join(map(str, cases[:_NAMED]))
     more = f" and {len(cases) - _NAMED:,} more" if len(cases) > _NAMED else ""
     return f"case{'s' if len(cases) > 1 else ''} {shown}{more}"
-
-
-def _count(number: int, what: str) -> str:
-    """`3 training rows`, `1 training row`."""
-    return f"{number:,} {what}" if number != 1 else f"1 {what.removesuffix('s')}"
-
-
-def _subject(number: int, what: str) -> str:
-    return f"{_count(number, what)} {'is' if number == 1 else 'are'}"

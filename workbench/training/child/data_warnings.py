@@ -23,6 +23,7 @@ from workbench.training.preference_pairs import PreferencePair
 from workbench.training.recipe import Recipe, find_objective
 from workbench.training.rows import RenderedRows, describe_test_overlap, find_empty, find_overlap
 from workbench.training.task import Task
+from workbench.units import format_plural, format_subject
 
 
 def list_warnings(task: Task, loaded: TrainingModel, data: TrainingData) -> tuple[str, ...]:
@@ -31,19 +32,21 @@ def list_warnings(task: Task, loaded: TrainingModel, data: TrainingData) -> tupl
     sentences = [
         *describe_type(task, loaded),
         *describe_history(task, data.rendered),
-        *_describe_split(data.rendered, train, "training rows"),
+        *_describe_split(data.rendered, train, "training row"),
         *_describe_encoding(loaded, train),
         *_describe_end(loaded, train, task.recipe),
-        *_describe_split(held, data.validation, "validation rows"),
+        *_describe_split(held, data.validation, "validation row"),
         *describe_unscored(data.validation),
     ]
     shared = find_overlap(train.rows, held.rows)
     if shared:
-        sentences.append(f"{shared} validation rows are also training rows: validation scores will be too good.")
+        sentences.append(
+            f"{format_subject(shared, 'validation row')} also in the training rows: validation scores will be too good."
+        )
     if data.labelled:
         sentences.append(count_labels(data.labelled.train))
     if data.preferences and data.preferences.ties:
-        sentences.append(f"{data.preferences.ties} pairs of answers with as many votes are left out.")
+        sentences.append(f"{format_subject(data.preferences.ties, 'pair')} left out: both answers have as many votes.")
     if data.pairs and find_objective(task.recipe).scores:
         sentences.append(_describe_long_pairs(loaded, data.pairs.train, train.limit))
     if not held.rows and not data.preferences:
@@ -58,27 +61,27 @@ def _describe_long_pairs(loaded: TrainingModel, pairs: Sequence[PreferencePair],
         for pair in pairs
     ]
     long = sum(length > limit for length in lengths)
-    return f"{long} pairs have an answer that ends after {limit} tokens and are left out." if long else ""
+    return f"{format_subject(long, 'pair')} left out: an answer ends after {limit} tokens." if long else ""
 
 
 def _describe_split(rendered: RenderedRows, tokenized: TokenizedDataset | None, what: str) -> Iterator[str]:
     if rendered.unlabelled:
-        lacking = "are empty" if tokenized and tokenized.documents else "have no expected answer"
-        yield f"{len(rendered.unlabelled)} {what} {lacking} and are left out."
+        lacking = "empty" if tokenized and tokenized.documents else "without an expected answer"
+        yield f"{format_plural(len(rendered.unlabelled), what)} {lacking}, left out."
     empty = find_empty(rendered.rows)
     if empty:
         yield (
-            f"{len(empty)} {what} have an empty expected answer ({list_cases(empty)}) and teach the model to stop at"
-            " once. Remove them from the dataset if their answers are missing."
+            f"{format_subject(len(empty), what, 'has', 'have')} an empty expected answer ({list_cases(empty)}), which"
+            " teaches the model to stop at once. Remove them from the dataset if their answers are missing."
         )
     yield from describe_rendered(rendered, what)
     yield from describe_turns(tokenized, what) if tokenized else ()
     if tokenized and tokenized.lost:
-        yield f"{tokenized.lost} {what} have prompts of {tokenized.limit} tokens or more and are left out."
+        yield f"{format_subject(tokenized.lost, what)} left out: the prompt has {tokenized.limit} tokens or more."
     if tokenized and tokenized.cut:
         yield (
-            f"{tokenized.cut} {what} are longer than {tokenized.limit} tokens: their answers are truncated, and the"
-            " model does not learn where they end."
+            f"{format_subject(tokenized.cut, what)} longer than {tokenized.limit} tokens: the answer is truncated,"
+            " and the model does not learn where it ends."
         )
 
 
@@ -89,7 +92,7 @@ def _describe_encoding(loaded: TrainingModel, taught: TokenizedDataset) -> Itera
         )
     stripped = sum(one.stripped for one in taught.encoded)
     if stripped:
-        yield f"White space around {stripped} answers is dropped, as the chat template strips it."
+        yield f"White space around {format_plural(stripped, 'answer')} is dropped, as the chat template strips it."
 
 
 def _describe_end(loaded: TrainingModel, taught: TokenizedDataset, recipe: Recipe) -> Iterator[str]:

@@ -59,7 +59,7 @@ class RewardModel:
         names = read_tensors(find_weights(adapter.path)).tensors
         if not any(f".{HEAD}." in name for name in names):
             raise ModelError(
-                f"{adapter.name} is no reward model: it has no head that scores answers.",
+                f"{adapter.name} is not a reward model: it has no head that scores answers.",
                 "Name an adapter that was trained with objective: reward.",
             )
         checkpoint = load_checkpoint(base, dtype, device, lambda _: True)

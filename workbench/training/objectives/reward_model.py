@@ -25,7 +25,7 @@ def _load() -> TrainerSpec:
 OBJECTIVES = (
     Objective(
         "reward",
-        "preference pairs train a reward model, which scores answers and gives none (arXiv:2203.02155)",
+        "preference pairs train a reward model, which scores answers and generates none (arXiv:2203.02155)",
         "pairs",
         supervised_rate,
         _METHODS,

@@ -28,8 +28,8 @@ async def confirm_trust(ui: Ui, scorers: Sequence[Spec], folder: Path) -> bool:
     lines = ["This bench runs Python code of its own:", describe_code(found)]
     lines += [unconfined] if unconfined else []
     text = "\n".join([*lines, "It can do anything that you can. Do you trust it?"])
-    answers = [("stay", "Don't run it"), ("run", "Run it"), ("later", "Ask me later")]  # a stray enter runs nothing
-    if await ui.ask("Run this bench's code?", text, answers) != "run":
+    answers = [("trust", "Run it"), ("stay", "Don't run it")]
+    if await ui.ask("Run this bench's code?", text, answers, destructive=("trust",)) != "trust":
         return False
     trust(found)
     return True

@@ -14,6 +14,7 @@ from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.prompt_picker import PromptPicker
 from workbench.tui.ui import Ui
 from workbench.tui.widgets.picker import Picker, PickerCommand
+from workbench.units import format_plural
 
 _NAME = "A name such as queues/short."
 
@@ -61,7 +62,7 @@ async def _rename(bench: BenchController, ui: Ui, name: str, new: str) -> None:
     bench.session.rename_prompt(plan)
     bench.edit.editor.mark_renamed(name, new)
     await bench.show_chosen()
-    ui.toast(f"Files changed besides: {len(plan.edits)}.", title=f"Renamed {name} to {new}", timeout=4)
+    ui.toast(f"Changed {format_plural(len(plan.edits), 'other file')}.", title=f"Renamed {name} to {new}", timeout=4)
 
 
 async def _delete(bench: BenchController, ui: Ui, name: str) -> None:

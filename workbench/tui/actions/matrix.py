@@ -33,6 +33,7 @@ from workbench.tui.run_text import describe_changes, describe_plan, describe_run
 from workbench.tui.ui import CellLocation, Ui
 from workbench.tui.widgets.matrix_table import MatrixTable
 from workbench.tui.widgets.picker import Picker, PickerRow
+from workbench.units import format_plural
 
 _SCORED = 50
 """runs of the list, from the newest, that are shown with their scores"""
@@ -87,7 +88,10 @@ async def raise_limit(page: MatrixPage, ui: Ui) -> None:
         return
     highest = max(variant.sampling.max_tokens for variant in variants.values())
     names = ", ".join(variant.name for variant in variants.values())
-    text = f"{sum(cut.values()):,} answers of {names} hit the limit of {highest:,} tokens. Complete ones are reused."
+    text = (
+        f"{format_plural(sum(cut.values()), 'answer')} of {names} hit"
+        f" the limit of {highest:,} tokens. Complete ones are reused."
+    )
     typed = await ui.push(NameInput("Raise max_tokens to", text, str(4 * highest)))
     if typed is None:
         return

@@ -91,7 +91,9 @@ async def repeats(bench: BenchController, ui: Ui) -> None:
         raise BenchError(f"Repeats: expected a whole number from 1 to {_MOST_REPEATS}, found {number!r}.")
     session.set_repeats(int(number))
     bench.show_titles()
-    ui.toast("f6 runs the dataset so; ctrl+s keeps it in the bench.", title=f"Repeats: {int(number)}", timeout=5)
+    ui.toast(
+        "f6 runs the dataset that many times; ctrl+s saves it in the bench.", title=f"Repeats: {int(number)}", timeout=5
+    )
 
 
 def _find_newest(bench: BenchController) -> Run:

@@ -30,6 +30,7 @@ from workbench.tui.ui import AcceptedPrompt, Ui
 from workbench.tui.widgets.optimize_form import OptimizeForm
 from workbench.tui.widgets.picker import Picker, PickerRow
 from workbench.tui.widgets.search_view import SearchView
+from workbench.units import format_plural
 
 
 class OptimizePage(Protocol):
@@ -119,7 +120,7 @@ async def pause(page: OptimizePage, ui: Ui) -> None:
     task = page.searches.task
     if task is not None and task.running:
         await asyncio.to_thread(task.toggle_pause)
-        ui.toast("Paused. p continues." if task.paused else "Continues.", timeout=3)
+        ui.toast("Paused. p resumes." if task.paused else "Resumed.", timeout=3)
 
 
 async def finish(page: OptimizePage, ui: Ui) -> None:
@@ -128,7 +129,8 @@ async def finish(page: OptimizePage, ui: Ui) -> None:
     if task is None or not task.running:
         return
     text = "The best so far goes to the test, which is opened once. The search does not continue after that."
-    if await ui.ask("End the search and test?", text, [("test", "Test now"), ("stay", "Search on")]) == "test":
+    answers = [("test", "Test now"), ("stay", "Continue the search")]
+    if await ui.ask("End the search and test?", text, answers, destructive=("test",)) == "test":
         await asyncio.to_thread(task.finish)
 
 
@@ -259,7 +261,7 @@ def _describe_dir(search_dir: SearchDir) -> PickerRow:
         word = "improved" if state.ended.improved else "no improvement"
     request = state.started.request if state.started is not None else None
     what = f"{request.variant}, {request.method}, " if request is not None else ""
-    return PickerRow(search_dir.id, search_dir.id, f"{what}{len(state.candidates)} candidates, {word}")
+    return PickerRow(search_dir.id, search_dir.id, f"{what}{format_plural(len(state.candidates), 'candidate')}, {word}")
 
 
 def _make_report(page: OptimizePage) -> SearchReport:

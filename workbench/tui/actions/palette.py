@@ -60,7 +60,9 @@ ACTIONS: dict[str, Action] = {
         "Prompt",
     ),
     "open_prompt": Action("Open prompt…", "Another prompt for the chosen pane", library.open_prompt, "Prompt"),
-    "edit_outside": Action("Edit prompt in $EDITOR", "In an external editor", prompt.edit_outside, "Prompt"),
+    "edit_outside": Action(
+        "Edit prompt in $EDITOR", "The text comes back when the editor closes", prompt.edit_outside, "Prompt"
+    ),
     "next_step": Action("Next step of the chain", "In the editor", prompt.next_step, "Prompt"),
     "edit_role": Action("Role of the section…", "Change or remove it, begin another", prompt.edit_role, "Prompt"),
     "edit_header": Action("Front matter…", "Description, defaults and options", prompt.edit_header, "Prompt"),

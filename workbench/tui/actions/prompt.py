@@ -119,7 +119,7 @@ async def next_step(bench: BenchController, ui: Ui) -> None:
     """The next step of the chosen pane's chain, in the editor."""
     bench.typed.commit()
     if not bench.step_target().step:
-        raise WorkbenchError("This prompt is no chain: it has no steps.", "docs/chains.md describes chains.")
+        raise WorkbenchError("This prompt is not a chain: it has no steps.", "docs/chains.md describes chains.")
     await bench.show_chosen()
 
 

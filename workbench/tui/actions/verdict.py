@@ -40,7 +40,7 @@ class VerdictPage(Protocol):
 async def begin(page: VerdictPage, ui: Ui) -> None:
     """Run what the form describes."""
     if page.verdicts.running:
-        raise TrainingError("A verdict is being made.", "f7 stops it.")
+        raise TrainingError("A verdict is already running.", "f7 stops it.")
     typed = page.form.read()
     bench = await asyncio.to_thread(load_bench, typed.wanted.bench)
     if not await confirm_trust(ui, list_code(bench), typed.wanted.bench.absolute().parent):

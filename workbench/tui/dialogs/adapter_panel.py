@@ -26,11 +26,25 @@ class AdapterPanel(Dialog[Literal["add"] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "close", id="adapters.leave"),
-        Binding("a", "dismiss('add')", "add", id="adapters.add"),
-        Binding("space,enter", "change('toggle')", "on/off", id="adapters.toggle", priority=True),
-        Binding("right,plus,equals_sign", "change('up')", "stronger", id="adapters.up", priority=True),
-        Binding("left,minus", "change('down')", "weaker", id="adapters.down", priority=True),
-        Binding("delete,backspace,x", "change('remove')", "remove", id="adapters.remove"),
+        Binding("a", "dismiss('add')", "add", id="adapters.add", tooltip="Add an adapter"),
+        Binding(
+            "space,enter",
+            "change('toggle')",
+            "on/off",
+            id="adapters.toggle",
+            tooltip="Switch the adapter on or off",
+            priority=True,
+        ),
+        Binding(
+            "right,plus,equals_sign",
+            "change('up')",
+            "stronger",
+            id="adapters.up",
+            tooltip="Raise the scale",
+            priority=True,
+        ),
+        Binding("left,minus", "change('down')", "weaker", id="adapters.down", tooltip="Lower the scale", priority=True),
+        Binding("delete,backspace,x", "change('remove')", "remove", id="adapters.remove", tooltip="Remove the adapter"),
     ]
 
     options = getters.query_one(OptionList)

@@ -23,8 +23,15 @@ class CandidateEditor(FormDialog[CandidateEdit | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="candidate.leave", priority=True),
-        Binding("ctrl+s", "apply", "apply", id="candidate.apply", priority=True),
-        Binding("space", "switch_example", "on or off", id="candidate.toggle", show=False),
+        Binding("ctrl+s", "apply", "apply", id="candidate.apply", tooltip="Try this version", priority=True),
+        Binding(
+            "space",
+            "switch_example",
+            "on or off",
+            id="candidate.toggle",
+            tooltip="Switch the example on or off",
+            show=False,
+        ),
     ]
 
     def __init__(self, candidate: Candidate, reason: str) -> None:

@@ -45,10 +45,14 @@ class CellView(Dialog[CellRequest | None]):
         Binding("left,h", "step(0, -1)", "previous variant", id="cell.left", priority=True),
         Binding("n,j", "step(1, 0)", "next case", id="cell.next"),
         Binding("b,k", "step(-1, 0)", "previous case", id="cell.previous"),
-        Binding("r", "command('again')", "re-run", id="cell.again"),
-        Binding("o", "command('pane')", "open on the bench", id="cell.pane"),
-        Binding("e", "command('expect')", "set as expected", id="cell.expect"),
-        Binding("y", "command('copy')", "copy", id="cell.copy"),
+        Binding("r", "command('again')", "re-run", id="cell.again", tooltip="Send this cell's request again"),
+        Binding(
+            "o", "command('pane')", "open on the bench", id="cell.pane", tooltip="Open the cell as a pane on the bench"
+        ),
+        Binding(
+            "e", "command('expect')", "set as expected", id="cell.expect", tooltip="Set the answer as the expected one"
+        ),
+        Binding("y", "command('copy')", "copy", id="cell.copy", tooltip="Copy the answer"),
     ]
 
     def __init__(self, read: Callable[[int, int], CellPage], row: int, column: int, rows: int, columns: int) -> None:

@@ -22,6 +22,7 @@ from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import FormDialog, is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Label, Static, plain_line
+from workbench.units import format_plural
 
 _LONGEST = 300  # characters of a value that are shown
 FIELDS = {
@@ -40,7 +41,7 @@ class DatasetView(FormDialog[Dataset | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="dataset.leave"),
-        Binding("ctrl+s", "use", "apply", id="dataset.use", priority=True),
+        Binding("ctrl+s", "use", "apply", id="dataset.use", tooltip="Apply the dataset", priority=True),
     ]
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
@@ -156,7 +157,7 @@ def _number(field: str, text: str) -> int | None:
 
 def draw_preview(preview: DatasetPreview) -> Content:
     """The format, the columns with samples, and the first cases as a prompt would get them."""
-    rows = f", {preview.rows:,} rows" if preview.rows is not None else ""
+    rows = f", {format_plural(preview.rows, 'row')}" if preview.rows is not None else ""
     if preview.unreadable:
         rows += f", {preview.unreadable:,} of the sampled rows are unreadable"
     parts: list[str | tuple[str, str]] = [

@@ -24,7 +24,7 @@ class ExampleEditor(FormDialog[Example | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="example.leave", priority=True),
-        Binding("ctrl+s", "apply", "save", id="example.apply", priority=True),
+        Binding("ctrl+s", "apply", "save", id="example.apply", tooltip="Save the example", priority=True),
     ]
 
     def __init__(self, example: Example, variables: Sequence[str], keep: Callable[[Example], None]) -> None:

@@ -23,8 +23,8 @@ class FinalPrompt(Dialog[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "close", id="final.leave"),
-        Binding("t,ctrl+t", "next_view", "text/tokens/ids", id="final.view"),
-        Binding("y", "copy", "copy", id="final.copy"),
+        Binding("t,ctrl+t", "next_view", "text/tokens/ids", id="final.view", tooltip="Text, tokens or token ids"),
+        Binding("y", "copy", "copy", id="final.copy", tooltip="Copy the prompt"),
     ]
     _VIEWS = ("tokens", "text", "ids")
 

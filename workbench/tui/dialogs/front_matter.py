@@ -27,7 +27,7 @@ class FrontMatterEditor(FormDialog[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="header.leave", priority=True),
-        Binding("ctrl+s", "apply", "apply", id="header.apply", priority=True),
+        Binding("ctrl+s", "apply", "apply", id="header.apply", tooltip="Apply the front matter", priority=True),
     ]
 
     def __init__(

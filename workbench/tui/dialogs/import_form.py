@@ -29,8 +29,8 @@ class ImportForm(FormDialog[ImportPlan | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="import.leave"),
-        Binding("ctrl+s", "create", "import", id="import.create", priority=True),
-        Binding("ctrl+o", "browse", "browse", id="import.browse", priority=True),
+        Binding("ctrl+s", "create", "import", id="import.create", tooltip="Import the files", priority=True),
+        Binding("ctrl+o", "browse", "browse", id="import.browse", tooltip="Browse for a file", priority=True),
     ]
 
     def __init__(

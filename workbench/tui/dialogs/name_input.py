@@ -27,7 +27,7 @@ class NameInput(Dialog[str | None]):
             dialog.border_title = plain_line(self._title)
             yield Label(self._explanation, classes="muted")
             yield Input(self._value, compact=True)
-            yield Label("enter save   esc cancel", classes="muted")
+            yield Label("enter confirm   esc cancel", classes="muted")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or None)

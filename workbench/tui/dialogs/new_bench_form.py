@@ -22,6 +22,7 @@ from workbench.tui.widgets.choice_row import Choice, ChoiceRow
 from workbench.tui.widgets.dialog import FormDialog, is_open
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Button, Label
+from workbench.units import format_plural
 
 Part = Literal["cases", "model", "adapter"]
 _PAUSE = 0.15
@@ -44,8 +45,8 @@ class NewBenchForm(FormDialog[NewBench | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="new.leave"),
-        Binding("ctrl+s", "create", "create", id="new.create", priority=True),
-        Binding("ctrl+o", "browse", "browse", id="new.browse", priority=True),
+        Binding("ctrl+s", "create", "create", id="new.create", tooltip="Create the bench", priority=True),
+        Binding("ctrl+o", "browse", "browse", id="new.browse", tooltip="Browse for a file", priority=True),
         Binding("down", "app.focus_next", "next field", show=False, id="new.next"),
         Binding("up", "app.focus_previous", "previous field", show=False, id="new.previous"),
     ]
@@ -194,7 +195,7 @@ class NewBenchForm(FormDialog[NewBench | None]):
 
     def _show(self, planned: NewBench) -> None:
         columns = ", ".join(planned.columns)
-        self._write("new-seen", f"✓ {planned.rows:,} row{'s' if planned.rows != 1 else ''} · {columns}")
+        self._write("new-seen", f"✓ {format_plural(planned.rows, 'row')} · {columns}")
         expected = self.query_one("#new-expected", Input)
         expected.placeholder = planned.expected or "no column found; name it here"
         keys = bool(planned.task.keys) and not planned.task.labels
@@ -213,8 +214,9 @@ class NewBenchForm(FormDialog[NewBench | None]):
     def _show_choices(self, planned: NewBench | None = None) -> None:
         shots = max((len(prompt.examples) for prompt in planned.prompts), default=0) if planned else 0
         lacking = planned is not None and "few-shot" in self._request.panes and not shots
+        found = format_plural(shots, "row") if shots else "too few rows" if lacking else ""
         labels = {
-            "few-shot": f"few-shot ({shots} rows)" if shots else "few-shot (too few rows)" if lacking else "few-shot",
+            "few-shot": f"few-shot ({found})" if found else "few-shot",
             "adapter": f"+ {Path(self._request.adapter).name or 'adapter'}",
         }
         panes = [Choice(kind, labels.get(kind, kind)) for kind in PANE_KINDS]

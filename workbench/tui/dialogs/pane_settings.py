@@ -74,7 +74,7 @@ class PaneSettings(FormDialog[SettingsResult | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="settings.leave"),
-        Binding("ctrl+s", "apply", "apply", id="settings.apply", priority=True),
+        Binding("ctrl+s", "apply", "apply", id="settings.apply", tooltip="Apply the settings", priority=True),
         Binding("down", "app.focus_next", "next field", show=False, id="settings.next"),
         Binding("up", "app.focus_previous", "previous field", show=False, id="settings.previous"),
     ]

@@ -24,9 +24,9 @@ from workbench.scoring.factory import make_scorers
 from workbench.scoring.scorer import Score, ScoringInput
 from workbench.scoring.scorer_set import score_safely
 from workbench.scoring.trust import Spec
+from workbench.tui.badges import make_badge
 from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import Input
-from workbench.tui.widgets.output_pane import make_badge
 from workbench.tui.widgets.plain import Label, Option, OptionList, Static
 from workbench.yaml_tree import YamlParseError, parse_yaml, to_plain
 
@@ -54,9 +54,15 @@ class ScorerList(OptionList):
     """Enter takes the list; a click switches a scorer on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.apply", "apply", id="scorers.apply"),
-        Binding("space", "screen.switch", "on/off", id="scorers.toggle"),
-        Binding("f", "screen.move_first", "first", id="scorers.first"),
+        Binding("enter", "screen.apply", "apply", id="scorers.apply", tooltip="Apply the scorers"),
+        Binding("space", "screen.switch", "on/off", id="scorers.toggle", tooltip="Switch the scorer on or off"),
+        Binding(
+            "f",
+            "screen.move_first",
+            "first",
+            id="scorers.first",
+            tooltip="Make it the first scorer, which leads the figures",
+        ),
     ]
 
 

@@ -24,10 +24,12 @@ class TokenView(Dialog[None]):
     """Left and right move over the tokens; below are the top logprobs at the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,k", "dismiss(None)", "close", id="tokens.leave"),
-        Binding("right,l", "step(1)", "next", id="tokens.next"),
-        Binding("left,h", "step(-1)", "previous", id="tokens.previous"),
-        Binding("tab,down", "doubt", "next uncertain", id="tokens.doubt", priority=True),
+        Binding("escape,q,t", "dismiss(None)", "close", id="tokens.leave"),
+        Binding("right,l", "step(1)", "next", id="tokens.next", tooltip="Next token"),
+        Binding("left,h", "step(-1)", "previous", id="tokens.previous", tooltip="Previous token"),
+        Binding(
+            "tab,down", "doubt", "next uncertain", id="tokens.doubt", tooltip="Next uncertain token", priority=True
+        ),
     ]
 
     def __init__(self, title: str, tokens: Sequence[TokenLogprob]) -> None:

@@ -44,20 +44,35 @@ prompt, recipe, and its scores. Space marks one, c compares the selected one wit
 and says whether it regressed by more than noise. x moves it to the trash, u restores it.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", id="registry.back"),
-        Binding("enter", "open", "open", id="registry.open", priority=True),
-        Binding("space", "mark", "mark", id="registry.mark"),
-        Binding("c", "do('compare')", "compare", id="registry.compare"),
-        Binding("f", "do('check')", "check", id="registry.drift"),
-        Binding("n", "do('note')", "note", id="registry.note"),
-        Binding("t", "do('tag')", "tag", id="registry.tag"),
-        Binding("p", "do('promote')", "promote", id="registry.promote"),
-        Binding("r", "do('retire')", "retire", id="registry.retire"),
-        Binding("h", "toggle_retired", "hide", id="registry.hide"),
-        Binding("f10", "do('judge')", "verdict", id="registry.verdict", priority=True),
-        Binding("x", "do('delete')", "delete", id="registry.delete"),
-        Binding("u", "do('restore')", "restore", id="registry.restore"),
-        Binding("f7", "stop", "stop", id="registry.stop", priority=True),
+        Binding("escape", "leave", "back", id="registry.back", tooltip="Back"),
+        Binding("enter", "open", "open", id="registry.open", tooltip="Open the adapter in a pane", priority=True),
+        Binding("space", "mark", "mark", id="registry.mark", tooltip="Mark the adapter, to compare another with it"),
+        Binding("c", "do('compare')", "compare", id="registry.compare", tooltip="Compare with the marked adapter"),
+        Binding(
+            "f",
+            "do('check')",
+            "check",
+            id="registry.drift",
+            tooltip="Check it on the cases of a bench for a regression",
+        ),
+        Binding("n", "do('note')", "note", id="registry.note", tooltip="Write a note on the adapter"),
+        Binding("t", "do('tag')", "tag", id="registry.tag", tooltip="Tag the adapter"),
+        Binding(
+            "p", "do('promote')", "promote", id="registry.promote", tooltip="Promote the adapter, or take that back"
+        ),
+        Binding("r", "do('retire')", "retire", id="registry.retire", tooltip="Retire the adapter, or take that back"),
+        Binding("h", "toggle_retired", "hide", id="registry.hide", tooltip="Show or hide retired adapters"),
+        Binding(
+            "f10",
+            "do('judge')",
+            "verdict",
+            id="registry.verdict",
+            tooltip="Verdict: this adapter against the best prompt",
+            priority=True,
+        ),
+        Binding("x", "do('delete')", "delete", id="registry.delete", tooltip="Move the adapter to the trash"),
+        Binding("u", "do('restore')", "restore", id="registry.restore", tooltip="Restore an adapter from the trash"),
+        Binding("f7", "stop", "stop", id="registry.stop", tooltip="Stop the check", priority=True),
     ]
 
     def __init__(self, adapters: TrainedAdapters) -> None:

@@ -35,15 +35,24 @@ class HistoryScreen(KeyedScreen[Prompt | None]):
     HELP_TEXT: ClassVar[str] = """\
 Every version of the prompt that was run or committed: its score with interval on a bench, the tokens of its prompts,
 and whether it was better than the version it is compared with, by a paired test on the cases that both have. ● is the
-present text, ▸ the version compared with; space makes the selected one that. enter restores a version in the editor,
+current text, ▸ the version compared with; space makes the selected one that. enter restores a version in the editor,
 where ctrl+z undoes it.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="history.back"),
-        Binding("enter", "restore", "restore", id="history.restore", priority=True),
-        Binding("space", "compare", "compare with", id="history.compare"),
-        Binding("s", "sort", "sort", id="history.sort"),
-        Binding("b", "next_bench", "next bench", id="history.bench"),
+        Binding(
+            "enter",
+            "restore",
+            "restore",
+            id="history.restore",
+            tooltip="Restore the version in the editor",
+            priority=True,
+        ),
+        Binding(
+            "space", "compare", "compare with", id="history.compare", tooltip="Compare the others with this version"
+        ),
+        Binding("s", "sort", "sort", id="history.sort", tooltip="Sort by date, score or verdict"),
+        Binding("b", "next_bench", "next bench", id="history.bench", tooltip="Results on the next bench"),
     ]
 
     def __init__(self, name: str, ask: ReadHistory, bench: str = "", variant: str = "") -> None:
@@ -190,7 +199,7 @@ where ctrl+z undoes it.
         if version is not None and not version.current:
             self.dismiss(version.prompt)
         elif version is not None:
-            self.ui.toast("The prompt reads so already.")
+            self.ui.toast("The prompt already has this text.")
 
     def action_compare(self) -> None:
         """Compare with the selected version from now on, where it was run in this bench."""

@@ -68,10 +68,10 @@ capability card: which sampling fields act, what is ignored, its context, and wh
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="models.back"),
-        Binding("p", "precision", "precision", id="models.precision"),
-        Binding("i", "card", "card", id="models.card"),
-        Binding("f7", "load", "load", id="models.load", priority=True),
-        Binding("f8", "unload", "unload", id="models.unload", priority=True),
+        Binding("p", "precision", "precision", id="models.precision", tooltip="Precision of a Hugging Face model"),
+        Binding("i", "card", "card", id="models.card", tooltip="Capability card of a server's model"),
+        Binding("f7", "load", "load", id="models.load", tooltip="Load the model now", priority=True),
+        Binding("f8", "unload", "unload", id="models.unload", tooltip="Unload the model", priority=True),
     ]
 
     def __init__(self, session: Session, pool: Pool, base: Model | None, applied: Sequence[Adapter]) -> None:

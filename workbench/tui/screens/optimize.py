@@ -61,19 +61,50 @@ a crash from its journal, as `workbench optimize --resume` does.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="optimize.back"),
-        Binding("ctrl+r,f5", "do('begin')", "run", id="optimize.begin", priority=True),
-        Binding("p", "do('pause')", "pause", id="optimize.pause"),
-        Binding("f7", "do('stop')", "stop", id="optimize.stop", priority=True),
-        Binding("a", "do('accept')", "accept", id="optimize.accept"),
-        Binding("e", "do('edit')", "edit", id="optimize.edit"),
-        Binding("b", "do('branch')", "branch", id="optimize.branch"),
-        Binding("t", "do('finish')", "test now", id="optimize.finish"),
-        Binding("c", "toggle_cases", "cases", id="optimize.cases"),
-        Binding("h", "toggle_refused", "hide", id="optimize.hide"),
-        Binding("f2", "toggle_form", "form", id="optimize.form", priority=True),
-        Binding("ctrl+o", "do('choose')", "choose", id="optimize.choose", priority=True),
-        Binding("i", "do('show_report')", "report", id="optimize.report"),
-        Binding("w", "do('report')", "export", id="optimize.export"),
+        Binding(
+            "ctrl+r,f5",
+            "do('begin')",
+            "run",
+            id="optimize.begin",
+            tooltip="Start or continue the search",
+            priority=True,
+        ),
+        Binding("p", "do('pause')", "pause", id="optimize.pause", tooltip="Pause the search, or resume it"),
+        Binding(
+            "f7",
+            "do('stop')",
+            "stop",
+            id="optimize.stop",
+            tooltip="Stop the search; ctrl+r continues it",
+            priority=True,
+        ),
+        Binding(
+            "a",
+            "do('accept')",
+            "accept",
+            id="optimize.accept",
+            tooltip="Accept the candidate into the library and the pane",
+        ),
+        Binding("e", "do('edit')", "edit", id="optimize.edit", tooltip="Try a version of your own"),
+        Binding("b", "do('branch')", "branch", id="optimize.branch", tooltip="Start a new search from this candidate"),
+        Binding(
+            "t", "do('finish')", "test now", id="optimize.finish", tooltip="End the search here, and run the final test"
+        ),
+        Binding(
+            "c", "toggle_cases", "cases", id="optimize.cases", tooltip="Show the cases instead of the change, or back"
+        ),
+        Binding("h", "toggle_refused", "hide", id="optimize.hide", tooltip="Show or hide refused candidates"),
+        Binding("f2", "toggle_form", "form", id="optimize.form", tooltip="Show or hide the form", priority=True),
+        Binding(
+            "ctrl+o",
+            "do('choose')",
+            "choose",
+            id="optimize.choose",
+            tooltip="Choose a value for the current field, or another search",
+            priority=True,
+        ),
+        Binding("i", "do('show_report')", "report", id="optimize.report", tooltip="The whole result in words"),
+        Binding("w", "do('report')", "export", id="optimize.export", tooltip="Export the result as a report"),
     ]
 
     def __init__(self, searches: PromptSearches, variant: str) -> None:

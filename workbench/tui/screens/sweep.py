@@ -50,9 +50,18 @@ same study, here and in `workbench sweep`. f4 copies the best values into the re
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="sweep.back"),
-        Binding("ctrl+r,f5", "do('begin')", "run", id="sweep.begin", priority=True),
-        Binding("f7", "do('stop')", "stop", id="sweep.stop", priority=True),
-        Binding("f4", "do('take_best')", "use best", id="sweep.best", priority=True),
+        Binding(
+            "ctrl+r,f5", "do('begin')", "run", id="sweep.begin", tooltip="Start or continue the sweep", priority=True
+        ),
+        Binding("f7", "do('stop')", "stop", id="sweep.stop", tooltip="Stop the sweep", priority=True),
+        Binding(
+            "f4",
+            "do('take_best')",
+            "use best",
+            id="sweep.best",
+            tooltip="Put the best values into the recipe",
+            priority=True,
+        ),
     ]
 
     def __init__(self, sweeps: Sweeps, recipe: Recipe, folder: Path) -> None:

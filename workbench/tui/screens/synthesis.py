@@ -35,11 +35,11 @@ or a crash, loses nothing: the review goes on where it was left.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="synthesis.back"),
-        Binding("a", "decide('accept')", "accept", id="synthesis.accept"),
-        Binding("e,enter", "edit", "edit", id="synthesis.edit", priority=True),
-        Binding("r", "decide('reject')", "reject", id="synthesis.reject"),
-        Binding("u", "undo", "undo", id="synthesis.undo"),
-        Binding("n", "next_undecided", "next to review", id="synthesis.next"),
+        Binding("a", "decide('accept')", "accept", id="synthesis.accept", tooltip="Accept the row"),
+        Binding("e,enter", "edit", "edit", id="synthesis.edit", tooltip="Edit the row", priority=True),
+        Binding("r", "decide('reject')", "reject", id="synthesis.reject", tooltip="Reject the row"),
+        Binding("u", "undo", "undo", id="synthesis.undo", tooltip="Undo the last decision"),
+        Binding("n", "next_undecided", "next to review", id="synthesis.next", tooltip="Next row to review"),
     ]
 
     def __init__(self, open_review: Callable[[], RowReview]) -> None:

@@ -36,21 +36,74 @@ do: rows, tokens, steps, and rows exactly as the model sees them, with the train
 loss and validation score are plotted. You can leave at any time: the job continues.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "back", id="training.back"),
-        Binding("ctrl+r,f5", "do('begin')", "train", id="training.start", priority=True),
-        Binding("ctrl+t", "do('try_out')", "dry run", id="training.dry_run", priority=True),
-        Binding("f2", "toggle_form", "form", id="training.form", priority=True),
-        Binding("f6", "do('pause_or_resume')", "pause/resume", id="training.pause", priority=True),
-        Binding("f7", "do('stop')", "stop", id="training.stop", priority=True),
-        Binding("ctrl+o", "do('choose_job')", "jobs", id="training.jobs", priority=True),
-        Binding("ctrl+s", "do('save_recipe_as')", "save", id="training.save", priority=True),
-        Binding("f4", "do('open_pane')", "open", id="training.pane", priority=True),
-        Binding("f9", "do('export')", "export", id="training.export", priority=True),
-        Binding("ctrl+l", "do('show_log')", "log", id="training.log", priority=True),
-        Binding("f11", "do('show_samples')", "samples", id="training.samples", priority=True),
-        Binding("f8", "do('search')", "sweep", id="training.sweep", priority=True),
-        Binding("f10", "do('judge')", "verdict", id="training.verdict", priority=True),
-        Binding("f12", "do('registry')", "adapters", id="training.registry", priority=True),
+        Binding("escape", "dismiss(None)", "back", id="training.back", tooltip="Back to the bench"),
+        Binding("ctrl+r,f5", "do('begin')", "train", id="training.start", tooltip="Start the training", priority=True),
+        Binding(
+            "ctrl+t",
+            "do('try_out')",
+            "dry run",
+            id="training.dry_run",
+            tooltip="Dry run: rows, tokens, time and what is learned, without training",
+            priority=True,
+        ),
+        Binding("f2", "toggle_form", "form", id="training.form", tooltip="Show or hide the form", priority=True),
+        Binding(
+            "f6",
+            "do('pause_or_resume')",
+            "pause/resume",
+            id="training.pause",
+            tooltip="Pause the job, or resume it",
+            priority=True,
+        ),
+        Binding(
+            "f7",
+            "do('stop')",
+            "stop",
+            id="training.stop",
+            tooltip="Stop the job, or cancel a dry run or an export",
+            priority=True,
+        ),
+        Binding("ctrl+o", "do('choose_job')", "jobs", id="training.jobs", tooltip="Show an earlier job", priority=True),
+        Binding(
+            "ctrl+s",
+            "do('save_recipe_as')",
+            "save",
+            id="training.save",
+            tooltip="Save the recipe as a file",
+            priority=True,
+        ),
+        Binding(
+            "f4", "do('open_pane')", "open", id="training.pane", tooltip="Open the adapter in a pane", priority=True
+        ),
+        Binding(
+            "f9", "do('export')", "export", id="training.export", tooltip="Export the adapter to GGUF", priority=True
+        ),
+        Binding("ctrl+l", "do('show_log')", "log", id="training.log", tooltip="Log of the job", priority=True),
+        Binding(
+            "f11",
+            "do('show_samples')",
+            "samples",
+            id="training.samples",
+            tooltip="Answers that the job sampled, by update",
+            priority=True,
+        ),
+        Binding(
+            "f8",
+            "do('search')",
+            "sweep",
+            id="training.sweep",
+            tooltip="Hyper-parameter sweep over this recipe",
+            priority=True,
+        ),
+        Binding(
+            "f10",
+            "do('judge')",
+            "verdict",
+            id="training.verdict",
+            tooltip="Verdict: this adapter against the best prompt",
+            priority=True,
+        ),
+        Binding("f12", "do('registry')", "adapters", id="training.registry", tooltip="Trained adapters", priority=True),
     ]
 
     def __init__(self, jobs: TrainingJobs, recipe: Recipe) -> None:

@@ -60,13 +60,22 @@ the form (f2). It continues in the background when you leave. w exports it as HT
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="verdict.back"),
-        Binding("ctrl+r,f5", "do('begin')", "run", id="verdict.begin", priority=True),
-        Binding("ctrl+o", "do('choose')", "choose", id="verdict.choose", priority=True),
-        Binding("f7", "do('stop')", "stop", id="verdict.stop", priority=True),
-        Binding("f2", "toggle_form", "edit", id="verdict.form", priority=True),
-        Binding("w", "do('report')", "export", id="verdict.report"),
-        Binding("m", "next_metric", "metric", id="verdict.metric"),
-        Binding("f4", "do('open_pane')", "open", id="verdict.pane", priority=True),
+        Binding("ctrl+r,f5", "do('begin')", "run", id="verdict.begin", tooltip="Make the verdict", priority=True),
+        Binding(
+            "ctrl+o",
+            "do('choose')",
+            "choose",
+            id="verdict.choose",
+            tooltip="Choose a value for the current field",
+            priority=True,
+        ),
+        Binding("f7", "do('stop')", "stop", id="verdict.stop", tooltip="Stop the verdict", priority=True),
+        Binding("f2", "toggle_form", "edit", id="verdict.form", tooltip="Show or hide the form", priority=True),
+        Binding("w", "do('report')", "export", id="verdict.report", tooltip="Export the verdict as a report"),
+        Binding("m", "next_metric", "metric", id="verdict.metric", tooltip="Next metric"),
+        Binding(
+            "f4", "do('open_pane')", "open", id="verdict.pane", tooltip="Open the adapter in a pane", priority=True
+        ),
     ]
 
     def __init__(self, verdicts: Verdicts, adapter: str = "") -> None:

@@ -35,13 +35,17 @@ Pairs without a vote come first, and only where the answers differ.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="vote.back"),
-        Binding("1,left", "cast('left')", "left", id="vote.left", priority=True),
-        Binding("2,right", "cast('right')", "right", id="vote.right", priority=True),
-        Binding("0,space,equals_sign", "cast('tie')", "tie", id="vote.tie", priority=True),
-        Binding("u", "undo", "undo", id="vote.undo"),
-        Binding("x", "toggle_expected", "expected", id="vote.expected"),
-        Binding("r", "toggle_ratings", "ratings", id="vote.ratings"),
-        Binding("p", "export_pairs", "pairs", id="vote.pairs"),
+        Binding("1,left", "cast('left')", "left", id="vote.left", tooltip="The left answer is better", priority=True),
+        Binding(
+            "2,right", "cast('right')", "right", id="vote.right", tooltip="The right answer is better", priority=True
+        ),
+        Binding(
+            "0,space,equals_sign", "cast('tie')", "tie", id="vote.tie", tooltip="Both are equally good", priority=True
+        ),
+        Binding("u", "undo", "undo", id="vote.undo", tooltip="Take the last vote back"),
+        Binding("x", "toggle_expected", "expected", id="vote.expected", tooltip="Show or hide the expected answer"),
+        Binding("r", "toggle_ratings", "ratings", id="vote.ratings", tooltip="Ratings, with the names of the variants"),
+        Binding("p", "export_pairs", "pairs", id="vote.pairs", tooltip="Write the votes as preference pairs"),
     ]
 
     def __init__(self, votes: Votes, rate: Callable[[], Future[tuple[Rating, ...]]]) -> None:
@@ -98,7 +102,7 @@ Pairs without a vote come first, and only where the answers differ.
 
     def _draw(self) -> None:
         ballot = self.ballot
-        title = Content.assemble((" blind vote  ", "bold $primary"), f"{self._count} votes so far")
+        title = Content.assemble((" blind vote  ", "bold $primary"), f"{format_plural(self._count, 'vote')} so far")
         self.query_one("#vote-title", Static).update(title)
         if ballot is None:
             done = "Every pair has a vote. r shows the ratings, u undoes the last vote."

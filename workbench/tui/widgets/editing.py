@@ -25,6 +25,7 @@ from textual.strip import Strip
 
 from workbench.sanitize import can_reveal, reveal
 from workbench.tui.widgets.text_keys import AREA_KEYS, LINE_KEYS
+from workbench.units import format_subject
 
 _WIDEST = 8  # cells of `⟨U+202E⟩`
 _MOST_STEPS = 200
@@ -193,7 +194,7 @@ class Input(textual.widgets.Input, inherit_bindings=False):
         """The first line, and how many are left out."""
         lines = [line for line in event.text.splitlines() if line]
         if len(lines) > 1:
-            text = f"{len(lines) - 1} more are left out: this field holds one line."
+            text = f"{format_subject(len(lines) - 1, 'more line')} left out: this field holds one line."
             self.notify(text, title="Pasted the first line", severity="warning")
         if lines:
             super()._on_paste(Paste(lines[0]))

@@ -24,11 +24,11 @@ class ExampleList(OptionList):
     """A list of check boxes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "ask('toggle')", "toggle", id="examples.toggle"),
-        Binding("enter", "ask('edit')", "edit", id="examples.edit"),
-        Binding("a", "ask('add')", "add", id="examples.add"),
-        Binding("delete,backspace", "ask('remove')", "remove", id="examples.remove"),
-        Binding("t", "ask('toggle_all')", "toggle all", id="examples.all"),
+        Binding("space", "ask('toggle')", "toggle", id="examples.toggle", tooltip="Switch the example on or off"),
+        Binding("enter", "ask('edit')", "edit", id="examples.edit", tooltip="Edit the example"),
+        Binding("a", "ask('add')", "add", id="examples.add", tooltip="Add an example"),
+        Binding("delete,backspace", "ask('remove')", "remove", id="examples.remove", tooltip="Remove the example"),
+        Binding("t", "ask('toggle_all')", "toggle all", id="examples.all", tooltip="Switch all examples on or off"),
     ]
 
     @dataclass
@@ -90,18 +90,21 @@ class ExampleList(OptionList):
         sent = sent if self._nearest else f"{len(on)} of {len(self._examples)}"
         tokens = f" · {cost} tokens" if cost else ""
         self.border_title = plain_line(f"Examples  {sent}{tokens}" if self._examples else "Examples")
-        rows = [Option(self._row(example, width), id=example.id) for example in self._examples]
+        widest = min(max((cell_len(sanitize(example.id)) for example in self._examples), default=0), width // 3)
+        rows = [Option(self._row(example, width, widest), id=example.id) for example in self._examples]
         empty = [Option(Content("No examples. Press a to add one."), disabled=True)]
         self.set_options(rows or empty)
         if rows:
             self.highlighted = min(kept or 0, len(rows) - 1)
 
-    def _row(self, example: Example, width: int) -> Content:
+    def _row(self, example: Example, width: int, widest: int) -> Content:
+        """widest: cells of the longest id, so that the questions line up."""
         off, dropped = example.id in self._off, example.id in self._dropped
         cost = str(self._costs.get(example.id, "")) if not off else ""
         answer = f" → {_one_line(example.answer)}"
         answer = set_cell_size(answer, min(cell_len(answer), width // 2))
-        head = f"{'☐' if off else '☒' if dropped else '☑'} {sanitize(example.id)}  "
+        id = sanitize(example.id)
+        head = f"{'☐' if off else '☒' if dropped else '☑'} {id}{' ' * (widest - cell_len(id))}  "
         room = max(width - cell_len(head) - cell_len(answer) - len(cost) - 1, 4)
         question = _one_line(" ".join(example.variables.values()))
         if cell_len(question) > room:

@@ -14,7 +14,7 @@ from workbench.training.events import JobEnded, JobEvaluated, JobEvent, JobNotic
 from workbench.training.job import merge_steps
 from workbench.training.reward_movement import REWARD, Movement, list_movements
 from workbench.tui.widgets.plain import Static, escape_label
-from workbench.units import format_bytes, format_count, format_duration, format_number
+from workbench.units import format_bytes, format_count, format_duration, format_number, format_plural
 
 _STAGES = {
     "loading": "loading the base",
@@ -120,7 +120,8 @@ def describe_state(events: Sequence[JobEvent], alive: bool) -> Content:
     if not events or began is None:
         return Content("starting…" if alive else "No events yet.")
     parts = [
-        f"{format_count(began.trainable)} of {format_count(began.parameters)} parameters trainable, {began.rows:,} rows"
+        f"{format_count(began.trainable)} of {format_count(began.parameters)}"
+        f" parameters trainable, {format_plural(began.rows, 'row')}"
     ]
     if steps:
         last = steps[-1]

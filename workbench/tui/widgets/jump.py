@@ -59,7 +59,7 @@ class JumpView(Dialog[JumpTarget | None]):
     """Lies over the screen. Dismissed with the place whose letter was typed, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "leave", id="jump.leave", priority=True),
+        Binding("escape", "dismiss(None)", "leave", id="jump.leave", tooltip="Leave jump mode", priority=True),
     ]
 
     def __init__(self, targets: list[JumpTarget]) -> None:

@@ -90,7 +90,7 @@ class MatrixTable(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "a page down", show=False, id="matrix.page_down"),
         Binding("home,g", "jump(0)", "first case", show=False, id="matrix.first"),
         Binding("end,G", "jump(-1)", "last case", show=False, id="matrix.last"),
-        Binding("enter", "open", "open", id="matrix.open"),
+        Binding("enter", "open", "open", id="matrix.open", tooltip="Open the cell"),
     ]
     row: reactive[int] = reactive(0, repaint=True)
     column: reactive[int] = reactive(0, repaint=True)
@@ -206,8 +206,9 @@ class MatrixTable(ScrollView, can_focus=True):
         names = self._names[columns.first : columns.first + columns.shown]
         left = "‹" if columns.first else ""
         right = "›" if columns.first + columns.shown < len(self._names) else ""
-        parts = [f"{'case':>{_NUMBER - 2}}  ", _fit("asked", columns.preview), _fit("expected", columns.expected)]
-        parts += [fit_name(f"{left if index == 0 else ''}{name}", columns.cell) for index, name in enumerate(names)]
+        before = (("asked", columns.preview), ("expected", columns.expected))
+        parts = [f"{'case':>{_NUMBER - 2}}  ", *(fit_cells(head, width) for head, width in before)]
+        parts += [fit_cells(f"{left if index == 0 else ''}{name}", columns.cell) for index, name in enumerate(names)]
         parts[-1] += right
         return Strip([Segment("".join(parts), self._style("head"))])
 
@@ -216,15 +217,15 @@ class MatrixTable(ScrollView, can_focus=True):
         muted = ground + Style(color=self._style("muted").color)
         segments = [
             Segment(f"{line.number:>{_NUMBER - 2}}  ", muted),
-            Segment(_fit(line.preview, columns.preview), muted),
-            Segment(_fit(line.expected, columns.expected), ground),
+            Segment(fit_cells(line.preview, columns.preview), muted),
+            Segment(fit_cells(line.expected, columns.expected), ground),
         ]
         for index in range(columns.first, columns.first + columns.shown):
             mark = line.marks[index] if index < len(line.marks) else CellMark("·", "", "wait")
             here = current and index == self.column
             style = self._style("cursor") if here else ground
             sign = style + Style(color=self._style(mark.tone).color, bold=mark.tone in ("good", "bad", "error"))
-            segments += [Segment(f"{mark.sign} ", sign), Segment(_fit(mark.text, columns.cell - 2), style)]
+            segments += [Segment(f"{mark.sign} ", sign), Segment(fit_cells(mark.text, columns.cell - 2), style)]
         return Strip(segments)
 
     def _ground(self, index: int) -> Style:
@@ -236,16 +237,11 @@ class MatrixTable(ScrollView, can_focus=True):
         return self._styles[name]
 
 
-def fit_name(text: str, width: int) -> str:
-    """A name in exactly `width` cells, one of them a gap; one that is cut ends in an ellipsis."""
-    flat = sanitize(text)
-    cut = cell_len(flat) > width - 1
-    return _fit(set_cell_size(flat, max(width - 2, 0)) + "…" if cut else flat, width)
-
-
-def _fit(text: str, width: int) -> str:
-    """The beginning of a text in exactly `width` cells, one of them a gap."""
-    if width <= 0:
-        return ""
+def fit_cells(text: str, width: int) -> str:
+    """A text in one line of exactly `width` cells, one of them a gap; one that is cut ends in an ellipsis."""
+    if width <= 1:
+        return " " * max(width, 0)
     flat = sanitize(text).replace("\n", "␤").replace("\t", " ")
-    return set_cell_size(flat, width - 1) + " "
+    if cell_len(flat) > width - 1:
+        flat = set_cell_size(flat, max(width - 2, 0)).rstrip() + "…"
+    return set_cell_size(flat, width)

@@ -10,7 +10,7 @@ from textual.content import Content
 from workbench.runs.progress import RunProgress
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.plain import Static
-from workbench.units import format_duration
+from workbench.units import format_duration, format_plural
 
 
 class RunTitle(NamedTuple):
@@ -43,7 +43,7 @@ class MatrixTitle(Static):
         title, width = self._title, self.size.width
         if title is None or width < 20:
             return
-        facts = f"{title.bench} · {title.cases:,} cases × {title.variants}"
+        facts = f"{title.bench} · {format_plural(title.cases, 'case')} × {title.variants}"
         left = Content.assemble((" matrix  ", "bold $primary"), sanitize(facts))
         state = Content.assemble((_state(title), "$foreground 60%"))
         right = Content.assemble(state, " ")

@@ -19,25 +19,17 @@ from textual.reactive import reactive
 
 from workbench.errors import WorkbenchError
 from workbench.inference.types import Admitted, Chunk, Completion, Failure, Likelihood, Progress, fold
-from workbench.runs.cell_step import CellStep, describe_step
+from workbench.runs.cell_step import CellStep
 from workbench.sanitize import sanitize_line
 from workbench.scoring.scorer import Score
-from workbench.tui.call_stream import (
-    CallBegan,
-    CallEnded,
-    CallEvent,
-    CallsEnded,
-    CallsProgress,
-    PaneEvent,
-    show_calls_progress,
-)
-from workbench.tui.conversation_text import list_calls, show_message
+from workbench.tui.badges import list_badges, make_first_badge, show_dim
+from workbench.tui.call_stream import CallBegan, CallEnded, CallsEnded, CallsProgress, PaneEvent, show_calls_progress
 from workbench.tui.figures import cut_middle, list_completion, list_progress, show_curve, show_likelihood
 from workbench.tui.pane_facts import PaneFacts
 from workbench.tui.pane_letter import name_pane
+from workbench.tui.widgets.call_text import CallText
 from workbench.tui.widgets.packed_line import PackedLine
 from workbench.tui.widgets.plain import Static, plain_line
-from workbench.tui.widgets.stream_text import StreamText
 
 PaneState = Literal["idle", "loading", "queued", "running", "done", "cancelled", "failed"]
 _STATES: tuple[PaneState, ...] = ("idle", "loading", "queued", "running", "done", "cancelled", "failed")
@@ -82,7 +74,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     stale: reactive[bool] = reactive(False)
     """whether the answer is to something else than what would be asked now"""
 
-    output = getters.query_one(StreamText)
+    output = getters.query_one(CallText)
 
     @dataclass
     class CommandRequested(Message):
@@ -134,7 +126,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def compose(self) -> ComposeResult:
         yield self._meta
         yield Static(id="pane-expected")
-        yield StreamText()
+        yield CallText()
         yield self._scales
         yield self._figures
 
@@ -197,8 +189,13 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
                 self._accept(event)
             elif isinstance(event, CallsProgress):
                 self._calls_progress = event
-            elif isinstance(event, CallEvent):
-                self._show_call(event)
+            elif isinstance(event, CallBegan):
+                self.output.begin_call(event)
+            elif isinstance(event, CallEnded):
+                self.output.end_call(event)
+            elif isinstance(event, CallsEnded):
+                self.steps, self.whole = event.steps, event.completion
+                self._fold_calls()
             elif isinstance(event, Admitted) and event.budget.pictures:
                 self.output.append("".join(f"▣ {one.text}\n" for one in event.budget.pictures) + "\n", "note")
         if self.state == "running":
@@ -225,42 +222,15 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             self.output.append("\n\n" + "\n".join(f"Note: {note}" for note in completion.notes), "note")
         self.post_message(self.AnswerFinished(self, completion))
 
-    def _show_call(self, event: CallEvent) -> None:
-        """A call of several: what was said before it, then its text as it streams, then what came of it."""
-        gap = "\n\n" if self.output.text else ""
-        if isinstance(event, CallBegan):
-            lines = [f"── {event.label}", *map(show_message, event.messages)]
-            if gap or event.messages or event.label != "answer":
-                self.output.append(gap + "\n".join(lines) + "\n", "note")
-        elif isinstance(event, CallEnded):
-            if not event.streamed and event.step.completion.text:
-                self.output.append(event.step.completion.text, "answer")
-            lines = [*list_calls(event.step), describe_step(event.step)]
-            self.output.append(("\n" if event.step.completion.text else "") + "\n".join(lines), "note")
-        elif isinstance(event, CallsEnded):
-            self.steps, self.whole = event.steps, event.completion
-            self._lay_calls()
-
     def action_unfold(self) -> None:
         """Show the texts of a chain's steps, or a line for each."""
         self.unfolded = not self.unfolded
-        if self.whole is not None and self.state == "done":
-            self._lay_calls()
+        if self.state == "done":
+            self._fold_calls()
 
-    def _lay_calls(self) -> None:
-        """What several calls came to: of a chain a line for each and the answer; a conversation in full."""
-        if any(step.turn for step in self.steps):
-            return  # it stands there as it was said
-        self.output.clear()
-        for step in self.steps:
-            self.output.append(f"{'▾' if self.unfolded else '▸'} {step.label}  {describe_step(step)}\n", "note")
-            if self.unfolded and step.completion.text:
-                results = "".join(f"{show_message(message)}\n" for message in step.before)
-                self.output.append(results, "note")
-                self.output.append(f"{step.completion.text}\n", "answer")
-                self.output.append("".join(f"{line}\n" for line in list_calls(step)) + "\n", "note")
-        if self.whole is not None and not self.unfolded:
-            self.output.append(f"\n{self.whole.text}", "answer")
+    def _fold_calls(self) -> None:
+        if self.whole is not None:
+            self.output.fold_calls(self.steps, self.whole.text, self.unfolded)
 
     def fail(self, error: WorkbenchError) -> None:
         """Show why there is no answer; what had streamed so far stays above it."""
@@ -292,13 +262,12 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self._curve = tuple(curve)
         named = [Content.assemble((sanitize_line(text), "$accent")) for text in self._facts.adapters]
         parts = [problem] if problem else show_curve(self._curve, self._facts.scale)
-        self._scales.show([*named, *(_dim(sanitize_line(part)) for part in parts)])
+        self._scales.show([*named, *(show_dim(sanitize_line(part)) for part in parts)])
 
     @property
     def badge(self) -> Content:
         """Sign and value of the first score that applies: `✓ 1.00`; empty without one."""
-        score = next((score for score in self.scores if score.applies), None)
-        return make_badge(score) if score else Content("")
+        return make_first_badge(self.scores)
 
     @property
     def sign(self) -> str:
@@ -308,17 +277,11 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     def _show_meta(self, shrink: bool = False) -> None:
         facts = self._facts
-        parts = [_dim(sanitize_line(text)) for text in (facts.model, *facts.others)]
+        parts = [show_dim(sanitize_line(text)) for text in (facts.model, *facts.others)]
         warnings = [Content.assemble((sanitize_line(text), "$text-warning")) for text in (self.seen, *facts.warnings)]
-        self._meta.show([*self._list_badges(), *warnings, *parts], shrink)
-
-    def _list_badges(self) -> list[Content]:
-        """Every score that applies; while there are none yet, room for those of the answer before: nothing jumps."""
-        applied = [score for score in self.scores if score.applies]
-        if applied:
-            return [Content.assemble(make_badge(one), " ", _dim(one.scorer.replace("_", " "))) for one in applied]
         waiting = self.state in BUSY or (self.state == "done" and not self.scores)
-        return [_dim(f"· ···· {name.replace('_', ' ')}") for name in self._scorers if waiting]
+        badges = list_badges(self.scores, self._scorers if waiting else ())
+        self._meta.show([*badges, *warnings, *parts], shrink)
 
     def _show_progress(self, progress: Progress) -> None:
         loading = progress.state == "loading" and progress.fraction is not None
@@ -352,17 +315,3 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
 
     def action_scroll(self, rows: int) -> None:
         self.output.scroll_relative(y=rows, animate=False)
-
-
-def make_badge(score: Score) -> Content:
-    """Sign and value of a score, such as `✓ 1.00`."""
-    sign, colour = ("✓", "$text-success") if score.value >= 1 else ("✗", "$text-error")
-    if score.scale != "unit":
-        sign, colour = "•", "$foreground"  # no share of what could be had: a length, a time
-    elif 0 < score.value < 1:
-        sign, colour = "◐", "$text-warning"
-    return Content.assemble((f"{sign} {score.value:.2f}", colour))
-
-
-def _dim(text: str) -> Content:
-    return Content.assemble((text, "$foreground 60%"))

@@ -26,10 +26,12 @@ class PassageList(OptionList):
     """Pinned passages first, as they are sent; below them those that are dropped, so that they can be restored."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "ask('pin')", "pin", id="passages.pin"),
-        Binding("delete,backspace", "ask('drop')", "drop", id="passages.drop"),
-        Binding("enter", "ask('show')", "show", id="passages.show"),
-        Binding("r", "ask('method')", "retrieval", id="passages.method"),
+        Binding("space", "ask('pin')", "pin", id="passages.pin", tooltip="Pin the passage, or unpin it"),
+        Binding(
+            "delete,backspace", "ask('drop')", "drop", id="passages.drop", tooltip="Drop the passage, or take it back"
+        ),
+        Binding("enter", "ask('show')", "show", id="passages.show", tooltip="Show the whole passage"),
+        Binding("r", "ask('method')", "retrieval", id="passages.method", tooltip="Retrieval of the pane"),
     ]
 
     @dataclass

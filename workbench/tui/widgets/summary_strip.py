@@ -11,7 +11,7 @@ from textual.content import Content
 
 from workbench.analysis.summary import Estimate, PairSummary, Summary, VariantSummary
 from workbench.sanitize import sanitize_line
-from workbench.tui.widgets.matrix_table import fit_name
+from workbench.tui.widgets.matrix_table import fit_cells
 from workbench.tui.widgets.plain import Static
 from workbench.units import format_duration, format_p
 
@@ -72,7 +72,7 @@ def draw_forest(summary: Summary, metric: str, width: int, variants: Sequence[Va
         words, tone = _verdict(summary, one, metric, best)
         line: list[Part] = [
             ("★ " if is_best else "  ", "$text-success"),
-            (fit_name(one.name, columns.name), "bold" if is_best else ""),
+            (fit_cells(one.name, columns.name), "bold" if is_best else ""),
             (_fit(f"{estimate.value:.2f}" if known and estimate else "–", _VALUE), "bold"),
             (_fit(_draw_interval(estimate, low, high, columns.plot - 1), columns.plot), "$primary"),
             (_fit(_interval(estimate), columns.interval), _MUTED),
@@ -125,7 +125,7 @@ def _head(summary: Summary, metric: str, best: str, columns: _Columns, axis: tup
     if cell_len(words) > room and family > 1:
         words = f"p corrected for {family} comparisons (Holm)"
     return [
-        (fit_name(f"  {metric.replace('_', ' ')}", 2 + columns.name + _VALUE), _MUTED),
+        (fit_cells(f"  {metric.replace('_', ' ')}", 2 + columns.name + _VALUE), _MUTED),
         (_fit(plot, columns.plot), _MUTED),
         (_fit(words, room), _MUTED),
     ]

@@ -45,4 +45,4 @@ class LmStudioDialect(OpenAiDialect):
     def check(self, ask: DialectRequest) -> Iterator[str]:
         yield from super().check(ask)
         if ask.request.top_logprobs:
-            yield "top_logprobs is set, and LM Studio gives none"
+            yield "top_logprobs is set, and LM Studio returns none"

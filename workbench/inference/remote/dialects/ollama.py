@@ -107,7 +107,7 @@ class OllamaDialect(OpenAiDialect):
                 yield f"the scale of {one.adapter.name} is {one.scale:g}, and Ollama knows only 1"
             if one.adapter.name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none made from this base"
-                yield f"the adapter {one.adapter.name!r} is no model of the server's: {has}"
+                yield f"the adapter {one.adapter.name!r} is not a model of the server: {has}"
 
     def call(self, ask: DialectRequest) -> HttpCall:
         sampling, left_out = ask.sampling, ask.left_out

@@ -80,7 +80,7 @@ class OpenAiDialect:
         sampling = ask.sampling
         for field in sampling.__struct_fields__:
             if field not in self.sampling and getattr(sampling, field) != getattr(DEFAULTS, field):
-                yield f"{field} is set, which {self.title} cannot be told"
+                yield f"{field} is set, which {self.title} does not take"
         if len(sampling.stop) > self.most_stops:
             yield f"stop has {len(sampling.stop)} texts, and {self.title} takes {self.most_stops}"
         if ask.request.top_logprobs > self.most_top_logprobs:
@@ -88,13 +88,13 @@ class OpenAiDialect:
         if ask.continues and not self.continues:
             yield f"the last message is the assistant's, and {self.title} cannot continue it"
         if ask.request.chat_template_kwargs and not self.takes_template_kwargs:
-            yield f"chat_template_kwargs are set, which {self.title} cannot be told"
+            yield f"chat_template_kwargs are set, which {self.title} does not take"
         if ask.chat_template and not self.takes_template:
-            yield f"a chat_template is set, which {self.title} cannot be told"
+            yield f"a chat_template is set, which {self.title} does not take"
         if ask.model.sees is False and any(message.pictures for message in ask.request.messages):
             yield f"the prompt has a picture, and {ask.model.name} cannot see"
         if ask.request.tools and ask.request.mode == "completion":
-            yield "the prompt has tools, and in completion mode there is no chat template that tells of them"
+            yield "the prompt has tools, and in completion mode there is no chat template to describe them"
         if ask.request.deterministic:
             yield "deterministic mode is on, which only engines on this machine have"
         yield from self.check_adapters(ask)
