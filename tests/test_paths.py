@@ -22,6 +22,20 @@ def test_without_it_the_system_s_own_folders_are_used(monkeypatch: pytest.Monkey
     assert len({paths.data_folder(), paths.cache_folder(), paths.settings_file().parent}) >= 2
 
 
+@pytest.mark.parametrize("wrong", ["", "~no-such-user/x"])
+def test_a_user_without_a_home_is_given_the_command_that_helps(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    for name in ("HOME", "WORKBENCH_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as of a container whose user stands in no list
+    if wrong:
+        monkeypatch.setenv("WORKBENCH_HOME", wrong)
+    for find in (paths.settings_file, paths.data_folder, paths.cache_folder):
+        with pytest.raises(FileError) as caught:
+            find()
+        assert caught.value.hint == "export WORKBENCH_HOME=/var/tmp/workbench-$(id -u)"
+    assert not Path("~").exists()
+
+
 def test_the_shipped_folder_holds_the_prompts() -> None:
     assert paths.find_shipped("prompts").is_dir()
 

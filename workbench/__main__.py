@@ -15,12 +15,37 @@ if TYPE_CHECKING:
 def main() -> int:
     """Carry out the command line; the exit code."""
     guard_streams()
-    arguments = sys.argv[1:]
+    try:
+        Path.cwd()
+    except OSError as error:  # every path is looked up from there
+        sys.stderr.write(f"workbench: the folder you are in cannot be used: {error.strerror}.\n  Run: cd ~\n")
+        return 2
+    try:
+        return _main(sys.argv[1:])
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "workbench"):
+            raise
+        sys.stderr.write(_explain_missing(package, error))
+        return 2
+
+
+def _main(arguments: list[str]) -> int:
     if _only_opens(arguments):
         return _open_at_once(Path(arguments[0]) if arguments else None)
     from workbench.cli.app import run
 
     return run(arguments, _open_screen)
+
+
+def _explain_missing(package: str, error: ImportError) -> str:
+    """Why nothing can be started, and the command for it. Imports the standard library alone."""
+    from workbench.package_commands import mend_import
+
+    reason = f"the package {package} cannot be loaded: {error}"
+    if package in sys.stdlib_module_names:
+        reason = f"this Python ({sys.executable}) was built without {package}"
+    return f"workbench: {reason}.\n  Run: {mend_import(package)}\n"
 
 
 def _only_opens(arguments: list[str]) -> bool:

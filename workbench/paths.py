@@ -58,7 +58,8 @@ def expand(name: str) -> Path:
         os.fsencode(path)
     except (RuntimeError, ValueError) as error:  # `~nosuchuser`; half a character
         shown = ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…")
-        raise FileError(f"{shown} is not a valid path: {error}.", "Write the whole path.") from error
+        reason = str(error).rstrip(".")
+        raise FileError(f"{shown} is not a valid path: {reason}.", "Write the whole path.") from error
     if "\0" in name:
         raise FileError(
             f"{name[:_SHOWN]!a} is not a valid path: it contains a null character.", "Write the whole path."
@@ -121,16 +122,20 @@ def find_input(relative: str, folder: Path) -> Path:
 
 
 def _home(kind: str) -> Path:
-    own = os.environ.get("WORKBENCH_HOME")
-    if own:
-        return _make_private(Path(own).expanduser() / kind)
-    folders = platformdirs.PlatformDirs("workbench", appauthor=False)
-    paths = {
-        "config": folders.user_config_path,
-        "data": folders.user_data_path,
-        "cache": folders.user_cache_path,
-    }
-    return _make_private(paths[kind])
+    """Raises FileError, with a command that helps, where there is no place for it."""
+    hint = "export WORKBENCH_HOME=/var/tmp/workbench-$(id -u)"
+    if own := os.environ.get("WORKBENCH_HOME"):
+        try:
+            return _make_private(expand(own) / kind)
+        except FileError as error:
+            raise FileError(f"WORKBENCH_HOME: {error.message}", hint) from error
+    try:
+        path = Path(getattr(platformdirs.PlatformDirs("workbench", appauthor=False), f"user_{kind}_dir"))
+    except RuntimeError:
+        path = Path("~")
+    if "~" in path.parts:  # older versions of platformdirs leave it as it is
+        raise FileError("This user has no home folder: neither HOME nor the system names one.", hint)
+    return _make_private(path)
 
 
 def is_own(path: Path) -> bool:

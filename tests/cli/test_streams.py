@@ -85,3 +85,16 @@ def test_a_stderr_that_takes_nothing_is_no_obstacle(folder, closed):
     done = subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0
     assert done.stdout.startswith("{")
+
+
+def test_a_terminal_that_is_not_utf8_gets_escapes(folder):
+    ours, theirs = os.openpty()
+    root = str(Path(paths.__file__).parents[1])
+    program = f"import sys; sys.path.append({root!r}); from workbench.cli.streams import guard_streams; guard_streams()"
+    environment = {**os.environ, "PYTHONIOENCODING": "iso-8859-1"}
+    command = [sys.executable, "-P", "-c", f"{program}; print('\u2713 caf\u00e9'); print('\u2717', file=sys.stderr)"]
+    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, timeout=120)
+    assert done.returncode == 0
+    assert os.read(ours, 1000) == b"\\u2713 caf\xe9\r\n\\u2717\r\n"
+    os.close(ours)
+    os.close(theirs)

@@ -137,7 +137,7 @@ def test_without_the_extra_one_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(HarnessError, match="lm-eval is not installed") as raised:
         evaluation.check_installed()
-    assert "workbench[lm-eval]" in raised.value.hint
+    assert "[lm-eval]" in raised.value.hint
 
 
 def test_generation_arguments():

@@ -23,13 +23,13 @@ PYTHON_PEERS = {
     "llama_cpp.server": ("fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"),
     "transformers serve": ("fastapi", "uvicorn", "openai"),
 }
-"""What each needs beside the package it comes with; `pip install 'workbench[peers]'` brings them."""
+"""What each needs beside the package it comes with; `make peers` brings them."""
 
 
 def lacks(peer: str) -> str:
     """Why a peer written in Python cannot be started; empty where it can."""
     missing = [name for name in PYTHON_PEERS[peer] if importlib.util.find_spec(name) is None]
-    return f"{peer} needs {', '.join(missing)}: pip install 'workbench[peers]'" if missing else ""
+    return f"{peer} needs {', '.join(missing)}: make peers" if missing else ""
 
 
 @contextlib.contextmanager

@@ -121,9 +121,9 @@ def test_arguments_of_an_optimizer_reach_it(lesson, carry_out, monkeypatch):
     ("changes", "module", "package", "instead"),
     [
         ("optimizer: {optim: schedule_free_adamw}", "schedulefree", "schedulefree", "adafactor"),
-        ("optimizer: {optim: adamw_8bit}", "bitsandbytes", "workbench[bnb]", "adafactor"),
-        ("method: {kind: qlora}", "bitsandbytes", "workbench[bnb]", "method.kind: lora"),
-        ("report_to: [wandb, mlflow]", "wandb", "workbench[wandb", "Or take it out of report_to"),
+        ("optimizer: {optim: adamw_8bit}", "bitsandbytes", "[bnb]", "adafactor"),
+        ("method: {kind: qlora}", "bitsandbytes", "[bnb]", "method.kind: lora"),
+        ("report_to: [wandb, mlflow]", "wandb", "[wandb,mlflow]", "Or take it out of report_to"),
     ],
 )
 def test_a_missing_package_is_told_before_anything_is_loaded(lesson, changes, module, package, instead):

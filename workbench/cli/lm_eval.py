@@ -49,7 +49,7 @@ def main(
 
     The tasks are those of EleutherAI's harness, or your own in its YAML form. The workbench runs the model: a
     GGUF file with LoRA adapters, a Hugging Face folder, or a server that gives log-likelihoods. lm-eval downloads the
-    data of its tasks. Needs the extra: pip install 'workbench[lm-eval]'.
+    data of its tasks. Needs the extra `lm-eval`.
 
     \b
       workbench lm-eval --model ~/models/q.gguf --tasks arc_easy,hellaswag

@@ -1,7 +1,8 @@
 """The standard streams of the process: always open, with errors that can be reported.
 
 A full disk or a closed pipe is an OutputError on stdout, and ignored on stderr, where it could not be reported.
-Terminals stay as they are: the screen draws on them in its own way.
+Terminals stay as they are, since the screen draws on them in its own way, but a character that their encoding lacks is
+escaped instead of ending the program.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def guard_streams() -> None:
         _reserve(number)
         stream: TextIO | None = getattr(sys, name)
         if stream is not None and stream.isatty():
+            if number and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")
             continue
         if number == 0:
             guarded: TextIO = stream or os.fdopen(0, "r", encoding="utf-8", errors="replace")

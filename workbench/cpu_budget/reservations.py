@@ -59,11 +59,11 @@ def shared_folder() -> Path | None:
     if fcntl is None:
         return None
     given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and _is_own(Path(given)):
-        folder = Path(given) / "workbench"
-    else:
-        folder = Path(tempfile.gettempdir()) / f"workbench-{os.getuid()}"
     try:
+        if given and _is_own(Path(given)):
+            folder = Path(given) / "workbench"
+        else:  # on a full disk there may be no folder for temporary files at all
+            folder = Path(tempfile.gettempdir()) / f"workbench-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if _is_own(folder):
             folder.chmod(0o700)

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from workbench.errors import HarnessError, WorkbenchError
 from workbench.inference.model_client import ModelClient
 from workbench.models.reference import Applied
-
-_INSTALL = "Install it: pip install 'workbench[lm-eval]'"
+from workbench.package_commands import install_extra
 
 
 class HarnessRequest(NamedTuple):
@@ -53,7 +52,9 @@ def check_installed() -> None:
     from importlib.util import find_spec
 
     if find_spec("lm_eval") is None:
-        raise HarnessError("lm-eval is not installed, whose tasks this command runs.", _INSTALL)
+        raise HarnessError(
+            "lm-eval is not installed, whose tasks this command runs.", f"Install it: {install_extra('lm-eval')}"
+        )
 
 
 def run_tasks(request: HarnessRequest, client: ModelClient, adapters: Sequence[Applied] = ()) -> HarnessResult:

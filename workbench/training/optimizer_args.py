@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 import msgspec
 
 from workbench.errors import TrainingError
+from workbench.package_commands import install_extra, pip_install
 from workbench.training.method import Method
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -219,16 +220,15 @@ def check_packages(optimizer: OptimizerArgs, method: Method, report_to: tuple[Tr
         )
     missing = [name for name in report_to if importlib.util.find_spec(_TRACKER_MODULES[name]) is None]
     if missing:
-        extras = ",".join(missing)
         raise TrainingError(
             f"report_to: {', '.join(missing)} is not installed.",
-            f"Install it: pip install 'workbench[{extras}]'. Or take it out of report_to: the screen and the job's"
-            " events hold the same figures.",
+            f"Install it: {install_extra(*missing)}. Or take it out of report_to: the screen and the job's events hold"
+            " the same figures.",
         )
 
 
 def _describe_install(package: str) -> str:
-    return "pip install 'workbench[bnb]'" if package == "bitsandbytes" else f"pip install {package}"
+    return install_extra("bnb") if package == "bitsandbytes" else pip_install(package)
 
 
 OPTIMIZERS: tuple[str, ...] = tuple(filter(None, get_args(Optimizer)))

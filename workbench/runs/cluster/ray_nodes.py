@@ -21,6 +21,7 @@ from workbench import __version__
 from workbench.errors import EngineError
 from workbench.inference.worker.child import ParentChannel
 from workbench.inference.worker.frames import FrameError
+from workbench.package_commands import install_extra
 from workbench.runs.cluster.bridge_protocol import (
     BRIDGE_COMMANDS,
     BridgeCommand,
@@ -220,7 +221,7 @@ def _connect(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise EngineError("Ray is not installed.", "Install it: pip install 'workbench[ray]'") from error
+        raise EngineError("Ray is not installed.", f"Install it: {install_extra('ray')}") from error
     named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
     try:
         _check_reachable(named)
