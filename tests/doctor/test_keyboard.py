@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from workbench.doctor import machine
+from workbench.doctor import terminal
 from workbench.doctor.keyboard import QUESTION, ask_keyboard
 
 
@@ -46,7 +46,7 @@ def test_what_is_no_terminal_is_not_asked(tmp_path):
     ("kitty", "words"), [(True, "told apart"), (False, "ctrl+shift+z is ctrl+z"), (None, "not known")]
 )
 def test_no_keyboard_is_a_problem(kitty, words):
-    found = machine.check_terminal({"TERM": "xterm"}, (120, 40), "utf-8", ask_keyboard=lambda: kitty)
+    found = terminal.check_terminal({"TERM": "xterm"}, (120, 40), "utf-8", ask_keyboard=lambda: kitty)
     (keyboard,) = [one for one in found if one.name == "keyboard"]
     assert keyboard.status == "ok"
     assert words in keyboard.text

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workbench import paths
 from workbench.accelerators import find_accelerators
-from workbench.doctor import engines, machine
-from workbench.doctor.finding import Finding, failed, ok, pip_install
+from workbench.doctor import engines, machine, terminal
+from workbench.doctor.finding import Finding, failed, ok
 from workbench.doctor.servers import check_servers
-from workbench.errors import EngineError, SettingsError
+from workbench.doctor.stored import check_store
+from workbench.errors import EngineError, FileError, SettingsError
 from workbench.inference.device_probe import LlamaBuild, probe_llama
+from workbench.llama_setup import install_command
 from workbench.models.reference import Model, with_precision
+from workbench.package_commands import mend_import, pip_install, restore_own
 from workbench.settings import load_settings
 
 
@@ -29,24 +31,60 @@ def run_checks(
     ask_keyboard: asks the terminal; for a program that has no screen on it.
     """
     yield ok("python", f"{sys.version.split()[0]} in {sys.prefix}")
-    yield from machine.check_libraries()
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "libraries": machine.check_libraries,
+        "clock": lambda: iter([machine.check_clock()]),
+        "folders": _check_home,
+        "terminal": lambda: terminal.check_terminal(
+            size=terminal.read_size(),
+            encoding=terminal.read_encoding(),
+            read_tmux=terminal.read_tmux,
+            ask_keyboard=ask_keyboard,
+        ),
+        "servers": check_servers,
+        "engines": lambda: check_engines(on_cancel),
+    }
+    for name, check in checks.items():
+        yield from _contain(name, check)
+
+
+def _contain(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check; where it fails by itself, that is a finding too, and the others go on."""
+    try:
+        yield from check()
+    except EngineError:  # stopped
+        raise
+    except FileError as error:
+        yield failed(name, error.message, error.hint)
+    except ImportError as error:
+        package = (error.name or "workbench").partition(".")[0]
+        yield failed(name, f"{package} cannot be loaded: {error}", mend_import(package))
+    except Exception as error:  # noqa: BLE001  whatever a broken machine brings about, the other checks are of use
+        report = "workbench doctor --json > doctor.json"
+        yield failed(name, f"this check broke off with {type(error).__name__}: {error}", report)
+
+
+def _check_home() -> Iterator[Finding]:
+    """Settings, folders and what is in them; without its folder, neither sqlite nor the store can be tried."""
     yield check_settings()
-    for name, folder in {"data": paths.data_folder(), "cache": paths.cache_folder()}.items():
-        yield machine.check_folder(f"{name} folder", folder)
-    yield machine.check_sqlite(paths.data_folder())
-    yield from machine.check_terminal(
-        size=_read_size(), encoding=_read_encoding(), read_tmux=_read_tmux, ask_keyboard=ask_keyboard
-    )
-    yield from check_servers()
-    yield from check_engines(on_cancel)
+    data, cache = paths.data_folder(), paths.cache_folder()
+    found = [machine.check_folder("data folder", data), machine.check_folder("cache folder", cache)]
+    yield from found
+    if found[0].status == "ok":
+        yield machine.check_sqlite(data)
+        yield check_store(data / "workbench.sqlite")
 
 
 def check_settings() -> Finding:
     file = paths.settings_file()
+    quoted = shlex.quote(str(file))
     try:
         load_settings()
     except SettingsError as error:
-        return failed("settings", error.message, f"${{EDITOR:-nano}} '{file}'")
+        command = f"${{EDITOR:-nano}} {quoted}"
+        if isinstance(error.__cause__, FileError):  # nothing that an editor could open
+            command = f"mv {quoted} {quoted}.old"
+        return failed("settings", error.message, command)
     return ok("settings", str(file) if file.exists() else "defaults")
 
 
@@ -60,8 +98,9 @@ def check_engines(on_cancel: engines.OnCancel = engines.never_cancelled) -> Iter
     devices = () if isinstance(build, str) else build.devices
     yield from engines.check_cards(find_accelerators(), devices, install_command)
     path = paths.find_shipped(engines.EMBEDDED)
-    yield engines.check_embedded(path, engines.EMBEDDED_SHA256, _restore_command(path))
-    if isinstance(build, str) or build.error or not path.exists():
+    embedded = engines.check_embedded(path, engines.EMBEDDED_SHA256, _restore_command(path))
+    yield embedded
+    if isinstance(build, str) or build.error or embedded.status == "failed":
         return
     yield from _check_answers(build, path, on_cancel)
 
@@ -69,11 +108,25 @@ def check_engines(on_cancel: engines.OnCancel = engines.never_cancelled) -> Iter
 def _check_answers(
     build: LlamaBuild, path: Path, on_cancel: engines.OnCancel = engines.never_cancelled
 ) -> Iterator[Finding]:
-    model = Model(path.stem, path)
-    cards = [device for device in build.devices if device.is_gpu]
+    yield from _check_llama(build, Model(path.stem, path), functools.partial(engines.ask, on_cancel=on_cancel))
+    if not all(map(machine.find_version, ("torch", "transformers", "peft"))):
+        return  # the check of libraries says so
     asked = functools.partial(engines.ask, on_cancel=on_cancel)
+    folder = Model("desk", paths.find_shipped("assets/desk"), "hf")
+    answer = asked(folder)
+    yield engines.check_answer("transformers", answer, "", pip_install("--force-reinstall", "torch transformers peft"))
+    if machine.find_version("bitsandbytes"):
+        packed = asked(with_precision(folder, "", "4bit"))
+        yield engines.check_answer("bitsandbytes, 4 bits", packed, "", pip_install("-U", "bitsandbytes"))
+
+
+def _check_llama(build: LlamaBuild, model: Model, asked: Callable[..., engines.BackendAnswer]) -> Iterator[Finding]:
+    """An answer on the CPU and on each kind of card; what would fail for the same reason as another is left out."""
+    cards = [device for device in build.devices if device.is_gpu]
     answers = {"cpu": asked(engines.with_offload(model, gpu_layers="none"), engines.NO_GPU if cards else None)}
     yield engines.check_answer("llama.cpp on the cpu", answers["cpu"], "cpu", install_command("cpu"))
+    if answers["cpu"].error:
+        return
     for number, card in enumerate(cards):
         if card.backend not in answers:
             on_card = engines.with_offload(model, gpu_layers="all", main_gpu=number)
@@ -84,48 +137,18 @@ def _check_answers(
         answers["cpu again"] = asked(model)
     if equal := engines.check_equal(answers, install_command("cpu")):
         yield equal
+    if any(answer.error for answer in answers.values()):
+        return
     with_it, without = (asked(engines.with_offload(model, flash_attention=kind)) for kind in ("on", "off"))
     yield engines.check_flash_attention(with_it, without, install_command("cpu"))
-    folder = Model("desk", paths.find_shipped("assets/desk"), "hf")
-    answer = asked(folder)
-    yield engines.check_answer("transformers", answer, "", pip_install("--force-reinstall", "torch transformers peft"))
-    if machine.find_version("bitsandbytes"):
-        packed = asked(with_precision(folder, "", "4bit"))
-        yield engines.check_answer("bitsandbytes, 4 bits", packed, "", pip_install("-U", "bitsandbytes"))
-
-
-def install_command(backend: str) -> str:
-    """How llama.cpp is installed for a backend: by the Makefile of a checkout, else in this environment."""
-    root = paths.shipped_folder()
-    if (root / "Makefile").exists():
-        return f"make -C '{root}' run GPU={backend}"
-    return f"{sys.executable} -m workbench.llama_setup {backend}"
 
 
 def _restore_command(path: Path) -> str:
     root = paths.shipped_folder()
     if (root / ".git").exists():
-        return f"git -C '{root}' checkout -- {path.relative_to(root)}"
-    return pip_install("--force-reinstall", "--no-deps", "workbench")
+        return f"git -C {shlex.quote(str(root))} checkout -- {path.relative_to(root)}"
+    return restore_own()
 
 
 def _read_free_bytes() -> int:
     return sum(device.free_bytes for device in probe_llama().devices if device.is_gpu)
-
-
-def _read_size() -> tuple[int, int] | None:
-    """None where it is no terminal; (0, 0) on one that does not tell."""
-    terminal = sys.__stdout__  # the screen puts something of its own in the place of sys.stdout
-    return tuple(os.get_terminal_size(terminal.fileno())) if terminal and terminal.isatty() else None  # type: ignore[return-value]
-
-
-def _read_encoding() -> str:
-    return (sys.__stdout__ or sys.stdout).encoding or ""
-
-
-def _read_tmux() -> str:
-    try:
-        command = ["tmux", "show", "-gv", "set-clipboard"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from importlib.util import find_spec
 from typing import Literal
 
 import msgspec
@@ -28,20 +25,13 @@ def ok(name: str, text: str, **figures: float | str) -> Finding:
 
 
 def warning(name: str, text: str, command: str = "", **figures: float | str) -> Finding:
-    return Finding(name, "warning", text, command, figures)
+    return Finding(name, "warning", _join_lines(text), command, figures)
 
 
 def failed(name: str, text: str, command: str, **figures: float | str) -> Finding:
-    return Finding(name, "failed", text, command, figures)
+    return Finding(name, "failed", _join_lines(text), command, figures)
 
 
-def pip_install(*words: str) -> str:
-    """The command that installs packages into this environment; `uv tool install` makes one without pip."""
-    python = sys.executable
-    if find_spec("pip"):
-        start = f"{python} -m pip install"
-    elif shutil.which("uv"):
-        start = f"uv pip install --python {python}"
-    else:
-        start = f"{python} -m ensurepip && {python} -m pip install"
-    return " ".join((start, *words))
+def _join_lines(text: str) -> str:
+    """One line of several, as a file with several wrong lines brings."""
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,19 +1,22 @@
-"""What lies around the engines: libraries, sqlite, the terminal, folders, disk."""
+"""What lies around the engines: libraries, sqlite, folders, disk, clock."""
 
 from __future__ import annotations
 
-import os
+import errno
+import shlex
 import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from workbench.doctor.finding import Finding, failed, ok, pip_install, warning
+from workbench.doctor.finding import Finding, failed, ok, warning
+from workbench.package_commands import install_own, pip_install
 from workbench.units import format_bytes
 
 if TYPE_CHECKING:
@@ -21,12 +24,17 @@ if TYPE_CHECKING:
 
 NAMED = ("torch", "transformers", "peft", "trl", "textual")
 OPTIONAL = {"bitsandbytes": "8-bit and 4-bit Hugging Face models"}
+ENGINES = ("llama-cpp-python",)
+"""Has a check of its own, since pip alone would build it for this machine in the wrong way."""
+
 OLDEST_SQLITE = (3, 38, 0)
 """The first version with its JSON functions built in: https://sqlite.org/json1.html"""
 
 LEAST_DISK_BYTES = 2**30
-LEAST_SIZE = (80, 24)
-_SQLITE_UPDATE = "sudo apt install --only-upgrade libsqlite3-0"
+_SQLITE_UPDATE = "brew upgrade sqlite" if sys.platform == "darwin" else "sudo apt install --only-upgrade libsqlite3-0"
+_CLOCK = "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "sudo timedatectl set-ntp true"
+_DAY_SECONDS = 86_400
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def find_version(package: str) -> str | None:
@@ -43,7 +51,11 @@ def check_libraries(
     """Every package that the workbench requires, in a version that it can use. required: as pip writes requirements."""
     from packaging.requirements import Requirement
 
-    needed = [Requirement(text) for text in (metadata.requires("workbench") or () if required is None else required)]
+    listed = _read_requirements() if required is None else required
+    if listed is None:
+        yield failed("libraries", "the package `workbench` is not installed in this environment", install_own())
+        return
+    needed = [one for one in map(Requirement, listed) if one.name not in ENGINES]
     wrong = [finding for one in needed if _applies(one) and (finding := _check_requirement(one, find(one.name)))]
     yield from wrong
     if not wrong:
@@ -52,6 +64,13 @@ def check_libraries(
     for name, use in OPTIONAL.items():
         found = find(name)
         yield ok(name, found or f"not installed; needed only for {use}")
+
+
+def _read_requirements() -> Sequence[str] | None:
+    try:
+        return metadata.requires("workbench") or ()
+    except metadata.PackageNotFoundError:  # started from a folder of the source
+        return None
 
 
 def _applies(requirement: Requirement) -> bool:
@@ -66,7 +85,7 @@ def _check_requirement(requirement: Requirement, found: str | None) -> Finding |
 
 
 def check_sqlite(folder: Path, library: ModuleType = sqlite3) -> Finding:
-    """The version, JSON functions, and a write-ahead log in the folder of the store."""
+    """The version, JSON functions, and a write-ahead log in the folder of the store, which is there."""
     version = library.sqlite_version
     if library.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -78,20 +97,32 @@ def check_sqlite(folder: Path, library: ModuleType = sqlite3) -> Finding:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute("CREATE TABLE probe (body TEXT)")
                 connection.execute("""INSERT INTO probe VALUES ('{"a": [7]}')""")
-                (value,) = connection.execute("SELECT json_extract(body, '$.a[0]') FROM probe").fetchone()
+                value = _extract(connection)
             finally:
                 connection.close()
     except (OSError, library.Error) as error:
-        return failed("sqlite", f"{version} cannot keep a database in {folder}: {error}", _move_home())
+        command = _list_largest(folder) if "full" in str(error) else _move_home()
+        return failed("sqlite", f"{version} cannot keep a database in {folder}: {error}", command)
     if mode != "wal":
         return failed("sqlite", f"no write-ahead log in {folder}, which may lie on a network", _move_home())
     if value != 7:
-        return failed("sqlite", f"{version} reads JSON wrongly", _SQLITE_UPDATE)
+        return failed("sqlite", f"{version} has no working JSON functions", _SQLITE_UPDATE)
     return ok("sqlite", f"{version}, with a write-ahead log and JSON", version=version)
 
 
+def _extract(connection: sqlite3.Connection) -> object:
+    try:
+        return connection.execute("SELECT json_extract(body, '$.a[0]') FROM probe").fetchone()[0]
+    except sqlite3.OperationalError:  # a library that was built without them
+        return None
+
+
 def _move_home() -> str:
-    return "export WORKBENCH_HOME=/var/tmp/workbench-$USER"
+    return "export WORKBENCH_HOME=/var/tmp/workbench-$(id -u)"
+
+
+def _list_largest(folder: Path) -> str:
+    return f"du -xh -d 2 {shlex.quote(str(folder.parent))} | sort -h | tail"
 
 
 def check_folder(name: str, folder: Path) -> Finding:
@@ -104,71 +135,34 @@ def check_folder(name: str, folder: Path) -> Finding:
             file.flush()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        command = f"sudo chown -R $USER '{existing}' && chmod -R u+rwX '{existing}'"
-        if not existing.is_dir():
-            command = f"mv '{existing}' '{existing}.old'"
-        return failed(name, f"{folder} cannot be written: {error.strerror}", command)
+        return failed(name, f"{folder} cannot be written: {error.strerror}", _mend_folder(error, folder, existing))
     if free < LEAST_DISK_BYTES:
-        command = f"du -xh --max-depth=2 '{folder.parent}' | sort -h | tail"
-        return failed(name, f"only {format_bytes(free)} free on the disk of {folder}", command, free_bytes=free)
+        text = f"only {format_bytes(free)} free on the disk of {folder}"
+        return failed(name, text, _list_largest(folder), free_bytes=free)
     return ok(name, f"{folder}, {format_bytes(free)} free", free_bytes=free)
 
 
-def check_terminal(
-    environment: Mapping[str, str] = os.environ,
-    size: tuple[int, int] | None = None,
-    encoding: str | None = None,
-    read_tmux: Callable[[], str] = lambda: "",
-    ask_keyboard: Callable[[], bool | None] = lambda: None,
-) -> Iterator[Finding]:
-    """Encoding, size, colours, keyboard, clipboard. size: columns and rows; None where standard output is no terminal.
+def _mend_folder(error: OSError, folder: Path, existing: Path) -> str:
+    """The command for a folder that cannot be written. existing: it, or the nearest one above it."""
+    quoted = shlex.quote(str(existing))
+    if error.errno in _FULL:
+        return _list_largest(folder)
+    if folder == existing and existing.is_file():
+        return f"mv {quoted} {quoted}.old"
+    if error.errno == errno.EROFS or not existing.is_dir():  # a variable names something that is no folder at all
+        return _move_home()
+    return f"sudo chown -R $(id -u) {quoted} && chmod -R u+rwX {quoted}"
 
-    read_tmux: its option set-clipboard. ask_keyboard: whether it has the kitty keyboard protocol; None if unknown.
+
+def check_clock(now: float | None = None, written: float | None = None) -> Finding:
+    """Whether the clock is behind the files of this installation: certificates are then not valid yet.
+
+    now, written: seconds, as `time.time` and a file's time have them.
     """
-    written = (encoding or sys.stdout.encoding or "").lower().replace("-", "")
-    if written != "utf8":
-        yield failed("encoding", f"expected UTF-8, found {encoding or 'none'}", "export LC_ALL=C.UTF-8")
-    else:
-        yield ok("encoding", "UTF-8")
-    if size is None:
-        yield ok("terminal", "none: standard output is a pipe or a file")
-        return
-    if size == (0, 0):
-        yield ok("terminal size", "the terminal does not tell")
-    elif size[0] < LEAST_SIZE[0] or size[1] < LEAST_SIZE[1]:
-        text = f"{size[0]} x {size[1]} is too small; the screen needs {LEAST_SIZE[0]} x {LEAST_SIZE[1]}"
-        yield failed("terminal size", text, r"printf '\e[8;40;120t'")
-    else:
-        yield ok("terminal size", f"{size[0]} x {size[1]}")
-    yield _check_colours(environment)
-    yield _check_keyboard(ask_keyboard())
-    yield _check_clipboard(environment, read_tmux)
-
-
-def _check_colours(environment: Mapping[str, str]) -> Finding:
-    term = environment.get("TERM", "")
-    if term in ("", "dumb"):
-        return failed(
-            "colours", f"TERM is {term or 'not set'}: the screen cannot be drawn", "export TERM=xterm-256color"
-        )
-    if environment.get("COLORTERM", "") in ("truecolor", "24bit") or "direct" in term:
-        return ok("colours", f"16 million ({term})")
-    return ok("colours", f"{256 if '256' in term else 16} ({term}); COLORTERM=truecolor promises more")
-
-
-def _check_keyboard(kitty: bool | None) -> Finding:
-    if kitty is None:
-        return ok("keyboard", "not known whether the terminal has the kitty protocol; no key needs it")
-    text = (
-        "modified keys are told apart (kitty protocol)" if kitty else "ctrl+shift+z is ctrl+z; no key needs the other"
-    )
-    return ok("keyboard", text, kitty=float(kitty))
-
-
-def _check_clipboard(environment: Mapping[str, str], read_tmux: Callable[[], str]) -> Finding:
-    """OSC 52 has no answer that every terminal gives, so what is known to refuse it is named."""
-    if environment.get("TERM_PROGRAM") == "Apple_Terminal":
-        return warning("clipboard", "Terminal.app has no OSC 52: copying reaches this program alone")
-    if environment.get("TMUX") and read_tmux().strip() == "off":
-        return failed("clipboard", "tmux keeps copied text to itself", "tmux set -g set-clipboard on")
-    return ok("clipboard", "by OSC 52, where the terminal permits it")
+    now = time.time() if now is None else now
+    written = Path(__file__).stat().st_mtime if written is None else written
+    shown = time.strftime("%Y-%m-%d %H:%M", time.localtime(now))
+    if now < written - _DAY_SECONDS:
+        installed = time.strftime("%Y-%m-%d", time.localtime(written))
+        return warning("clock", f"it says {shown}, but this installation was written on {installed}", _CLOCK)
+    return ok("clock", shown)

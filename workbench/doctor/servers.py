@@ -22,8 +22,9 @@ def check_servers(ports: Mapping[int, str] = PORTS) -> Iterator[Finding]:
 def _describe(server: FoundServer) -> Finding:
     name = f"server :{server.address.rpartition(':')[2]}"
     if server.problem:
-        text = f"something listens (usually {server.usual}), but {server.problem.rstrip('.')}"
-        return warning(name, text, f"curl -i {server.address}/v1/models")
+        problem = server.problem[0].lower() + server.problem[1:].rstrip(".")
+        text = f"something listens (usually {server.usual}), but {problem}"
+        return warning(name, text, f"curl -m 5 -i {server.address}/v1/models")
     adapters = f"; adapters {_list(server.adapters)}" if server.adapters else ""
     models = _list(server.models) or "no model loaded"
     return ok(name, f"{server.dialect}: {models}{adapters}", address=server.address)

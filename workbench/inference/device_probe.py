@@ -14,6 +14,13 @@ from workbench.inference.worker.frames import FrameCodec
 from workbench.inference.worker.process import BlockingWorker, WorkerEnded, WorkerSpec
 
 _SECONDS = 60.0
+_CAUSES = {
+    "SIGILL": "it was compiled for another processor",
+    "SIGBUS": "a file of it is damaged",
+    "SIGSEGV": "a file of it is damaged, or it was compiled wrongly",
+}
+"""What a signal means while a library is loaded; Python's fault handler prints nothing that says more."""
+
 _KINDS: tuple[Literal["cpu", "gpu", "integrated gpu", "accelerator"], ...] = (
     "cpu",
     "gpu",
@@ -66,8 +73,10 @@ def probe_llama(environment: Mapping[str, str] | None = None, rpc: tuple[str, ..
         raise EngineError(f"llama.cpp did not load within {_SECONDS:.0f} s.") from error
     except WorkerEnded as ended:
         words = ended.exit.last_words.strip().splitlines()
+        cause = words[-1].rstrip(".") if words else "it printed nothing"
+        cause = next((known for name, known in _CAUSES.items() if name in ended.exit.reason), cause)
         raise EngineError(
-            f"The process that loads llama.cpp {ended.exit.reason}: {words[-1] if words else 'it printed nothing'}.",
+            f"The process that loads llama.cpp {ended.exit.reason}: {cause}.",
             details=ended.exit.last_words,
         ) from ended
     finally:
@@ -82,14 +91,20 @@ def main() -> None:
 
 def _describe(rpc: tuple[str, ...]) -> LlamaBuild:
     import ctypes
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     from workbench.errors import ModelError
-    from workbench.inference.llamacpp.devices import add_rpc_servers, is_rpc_build, list_native
-    from workbench.inference.llamacpp.native import native, start
     from workbench.models.offload import Offload
 
-    found = version("llama-cpp-python")
+    try:
+        found = version("llama-cpp-python")
+    except PackageNotFoundError:
+        return LlamaBuild("", error="llama-cpp-python is not installed.")
+    try:
+        from workbench.inference.llamacpp.devices import add_rpc_servers, is_rpc_build, list_native
+        from workbench.inference.llamacpp.native import native, start
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:  # a library that is damaged, or of a build
+        return LlamaBuild(found, error=f"llama-cpp-python {found} does not load: {error}")  # without these functions
     try:
         start()
     except ModelError as error:
