@@ -11,10 +11,10 @@ READY := $(VENV)/.ready
 FLAGS := -U__AMX_INT8__
 export CMAKE_ARGS := -DCMAKE_C_FLAGS=$(FLAGS) -DCMAKE_CXX_FLAGS=$(FLAGS) $(CMAKE_ARGS)
 
-# the choice is remembered by a file, which is made only where it worked; code 3: the processor is used instead
+# the choice is remembered by a file, which the set-up makes where it worked; code 3: the processor is used instead
 GPU ?= $(firstword $(patsubst $(VENV)/.gpu-%,%,$(wildcard $(VENV)/.gpu-*)))
 CHOSEN := $(if $(GPU),$(VENV)/.gpu-$(GPU))
-SET_UP = rm -f $(VENV)/.gpu-*; $(BIN)/python -m workbench.llama_setup $(GPU) && $(if $(GPU),touch $(CHOSEN),:) || test $$? -eq 3
+SET_UP = $(BIN)/python -m workbench.llama_setup $(GPU) || test $$? -eq 3
 
 .PHONY: run test check lint format model picture bench peers clean
 
@@ -52,8 +52,8 @@ peers: $(READY)  ## build llama-server and install the servers that some tests a
 	$(BIN)/python -m tests.peers build
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python $(CHOSEN)
-	@echo "Installing into $(VENV)." >&2
 	@$(if $(CHOSEN),:,$(SET_UP))
+	@echo "Installing Python packages into $(VENV): a few minutes, the first time." >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 

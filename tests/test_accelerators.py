@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from workbench.accelerators import find_accelerators, run_program
-from workbench.llama_setup import advise, choose_folder
+from workbench.llama_setup import advise
+from workbench.llama_wheels import choose_folder
 
 ROCM = """\
 *******

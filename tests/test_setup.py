@@ -51,7 +51,7 @@ def test_an_old_python_is_named(tmp_path):
 
 
 def test_the_choice_of_a_card_is_remembered_where_it_worked(tmp_path):
-    """A venv that is there already, with a pretended interpreter in it: only the set-up of llama.cpp runs."""
+    """A venv that is there already, with a pretended interpreter in it, which remembers as the set-up does."""
     venv, log = tmp_path / "venv", tmp_path / "log"
     (venv / "bin").mkdir(parents=True)
     python = venv / "bin/python"
@@ -59,8 +59,11 @@ def test_the_choice_of_a_card_is_remembered_where_it_worked(tmp_path):
     workbench.write_text("#!/bin/sh\n")
 
     def make(*settings: str, code: int = 0) -> list[str]:
+        remember = f"sys.prefix = {str(venv)!r}; llama_setup.remember('' if {code} else ''.join(sys.argv[4:]))"
         python.write_text(
-            f'#!/bin/sh\necho "$CMAKE_ARGS $*" >> {log}\ncase "$*" in *llama_setup*) exit {code};; esac\n'
+            f'#!/bin/sh\necho "$CMAKE_ARGS $*" >> {log}\ncase "$*" in *llama_setup*)\n'
+            f'{sys.executable} -c "import sys; from workbench import llama_setup; {remember}" -- "$@" || exit 9\n'
+            f"exit {code};; esac\n"
         )
         python.chmod(0o755)
         workbench.chmod(0o755)

@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Backend = Literal["cuda", "rocm", "metal", "vulkan"]
@@ -21,6 +22,14 @@ LEAST_BYTES = 512 * 2**20
 
 _SECONDS = 10.0  # a driver that hangs must not hang the set-up
 _MIB = 2**20
+_CUDA_VERSION = re.compile(r"CUDA (?:UMD )?Version: *(\d+)\.(\d+)")  # UMD: since driver 610
+_DRIVER_COMMANDS = {
+    "ubuntu": "sudo ubuntu-drivers install",
+    "fedora": "sudo dnf install akmod-nvidia",
+    "arch": "sudo pacman -S nvidia-open",
+    "suse": "sudo zypper install nvidia-open-driver-G06-signed-kmp-default",
+}
+_RELEASE_FILE = Path("/etc/os-release")
 
 
 class Accelerator(NamedTuple):
@@ -52,14 +61,17 @@ RunProgram = Callable[[Sequence[str]], ProgramOutput | None]
 def run_program(command: Sequence[str]) -> ProgramOutput | None:
     """Run a program of the system; None where there is none of that name."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False, env=None
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-    except subprocess.TimeoutExpired:
-        return ProgramOutput(1, f"{command[0]} did not answer within {_SECONDS:.0f} s")
     except OSError:
         return None
-    return ProgramOutput(done.returncode, (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace"))
+    try:
+        out, errors = process.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # and not waited for: one that hangs in a driver's call does not end even so
+        return ProgramOutput(1, f"{command[0]} did not answer within {_SECONDS:g} s")
+    return ProgramOutput(process.returncode, (out + b"\n" + errors).decode("utf-8", "replace"))
 
 
 def find_accelerators(run: RunProgram = run_program, system: str = "") -> tuple[Accelerator, ...]:
@@ -80,7 +92,7 @@ def _find_nvidia(run: RunProgram) -> Iterator[Accelerator]:
         yield Accelerator("cuda", "NVIDIA", problem=f"nvidia-smi fails: {words.rstrip('.')}", command=mends)
         return
     summary, parts = run(["nvidia-smi"]), run(["nvidia-smi", "-L"])
-    version = re.search(r"CUDA Version: *(\d+)\.(\d+)", summary.text if summary else "")
+    version = _CUDA_VERSION.search(summary.text if summary else "")
     cuda = (int(version[1]), int(version[2])) if version else None
     slices = _read_slices(parts.text if parts else "")
     for index, (name, total, free, driver) in enumerate(lines):
@@ -106,7 +118,7 @@ def _check_nvidia(card: Accelerator, driver: str, slices: list[int] | None) -> A
         needed = ".".join(map(str, OLDEST_CUDA))
         return card._replace(
             problem=f"its driver {driver} {supports}; llama.cpp needs one for CUDA {needed} or newer",
-            command="sudo apt install nvidia-driver",
+            command=_find_driver_command(),
         )
     if slices:  # a program gets one instance, never the whole card
         return card._replace(name=f"{card.name} (MIG instance)", memory_bytes=slices[0], free_bytes=None)
@@ -119,6 +131,18 @@ def _check_nvidia(card: Accelerator, driver: str, slices: list[int] | None) -> A
             problem=f"only {card.free_bytes // _MIB} of {card.memory_bytes // _MIB} MiB are free", command="nvidia-smi"
         )
     return card
+
+
+def _find_driver_command() -> str:
+    """How this system installs NVIDIA's driver, by the names in its `os-release`; Debian's way where none is known."""
+    try:
+        text = _RELEASE_FILE.read_text(errors="replace")
+    except OSError:
+        text = ""
+    names = [name for line in re.findall(r"(?m)^ID(?:_LIKE)?=(.*)$", text) for name in line.strip("\"'").split()]
+    return next(
+        (_DRIVER_COMMANDS[name] for name in names if name in _DRIVER_COMMANDS), "sudo apt install nvidia-driver"
+    )
 
 
 def _read_mib(text: str) -> int | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.peers.llama_cpp_programs import Missing, fetch_sources
 from workbench import paths
-from workbench.llama_setup import FLAGS
+from workbench.llama_wheels import FLAGS
 
 SERVER = "ggml-rpc-server"
 _FOLDER = paths.cache_folder() / "benchmarks" / f"rpc-{version('llama-cpp-python')}"
