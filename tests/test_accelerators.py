@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench import accelerators
 from workbench.accelerators import find_accelerators, run_program
 from workbench.llama_setup import advise
 from workbench.llama_wheels import choose_folder
@@ -83,12 +84,43 @@ def test_two_cards_are_both_listed(pretend):
     ]  # fmt: skip
 
 
-def test_an_old_driver_is_named_with_what_it_supports(pretend):
+@pytest.mark.parametrize(
+    ("release", "command"),
+    [
+        ("ID=debian\n", "sudo apt install nvidia-driver"),
+        ("NAME=Mint\nID=linuxmint\nID_LIKE='ubuntu debian'\n", "sudo ubuntu-drivers install"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "sudo dnf install akmod-nvidia"),
+        (None, "sudo apt install nvidia-driver"),
+    ],
+)
+def test_an_old_driver_is_named_with_what_it_supports(pretend, monkeypatch, tmp_path, release, command):
+    monkeypatch.setattr(accelerators, "_RELEASE_FILE", tmp_path / "os-release")
+    if release is not None:
+        (tmp_path / "os-release").write_text(release)
     nvidia(pretend, "Quadro K2000, 2048, 1900, 390.157", cuda="9.1")
     (card,) = find_accelerators(system="Linux")
     assert "driver 390.157 supports CUDA 9.1" in card.problem
-    assert card.command == "sudo apt install nvidia-driver"
+    assert card.command == command
     assert choose_folder("cuda", [card]) is None
+
+
+def test_drivers_since_610_call_their_cuda_version_otherwise(pretend):
+    """https://docs.nvidia.com/deploy/nvidia-smi: of the user-mode driver, no longer of the kernel's module."""
+    header = "| NVIDIA-SMI 610.43.02   KMD Version: 610.43.02   CUDA UMD Version: 13.3 |"
+    pretend("nvidia-smi", ("--query*", "NVIDIA B200, 183359, 183000, 610.43.02"), ("-L", ""), ('""', header))
+    (card,) = find_accelerators(system="Linux")
+    assert (card.cuda, card.problem) == ((13, 3), "")
+    assert choose_folder("cuda", [card]) == "cu132"
+
+
+def test_a_driver_that_hangs_does_not_hang_the_set_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(accelerators, "_SECONDS", 0.2)
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\ntrap '' TERM\nexec /bin/sleep 600\n")
+    program.chmod(0o755)
+    (card,) = find_accelerators(system="Linux")
+    assert card.problem == "nvidia-smi fails: nvidia-smi did not answer within 0.2 s"
 
 
 def test_a_driver_that_does_not_answer_is_said_so(pretend):
