@@ -5,6 +5,7 @@ The set-up runs this before anything is installed, so it imports the standard li
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import subprocess
@@ -21,6 +22,7 @@ LEAST_BYTES = 512 * 2**20
 """Free memory below which a card can hold neither weights nor buffers worth its while."""
 
 _SECONDS = 10.0  # a driver that hangs must not hang the set-up
+_END_SECONDS = 2.0
 _MIB = 2**20
 _CUDA_VERSION = re.compile(r"CUDA (?:UMD )?Version: *(\d+)\.(\d+)")  # UMD: since driver 610
 _DRIVER_COMMANDS = {
@@ -69,7 +71,11 @@ def run_program(command: Sequence[str]) -> ProgramOutput | None:
     try:
         out, errors = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # and not waited for: one that hangs in a driver's call does not end even so
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in a driver's call does not end even so
+            process.wait(_END_SECONDS)
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
         return ProgramOutput(1, f"{command[0]} did not answer within {_SECONDS:g} s")
     return ProgramOutput(process.returncode, (out + b"\n" + errors).decode("utf-8", "replace"))
 
