@@ -110,7 +110,11 @@ def install_for_gpu(pip: Pip, backend: str, cards: Sequence[Accelerator], prove:
     reason, replaced = _find_obstacle(backend, cards), False
     if backend == "metal" and sys.platform != "darwin":
         return _give_up(pip, backend, "Metal is Apple's", replaced)
-    for find in (lambda: prebuilt(pip, backend, cards), lambda: compiled(pip, backend, fresh=True)):
+    sources: tuple[Callable[[], WheelSource], ...] = (
+        lambda: prebuilt(pip, backend, cards),
+        lambda: compiled(pip, backend, fresh=True),
+    )
+    for find in sources:
         try:
             installed, works = _try_source(pip, find(), lambda: prove(backend), force=True)
         except BuildFailed as error:
