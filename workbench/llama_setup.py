@@ -55,7 +55,7 @@ Prove = Callable[[str], bool]
 """whether what is installed for a backend works"""
 
 
-class Outcome(NamedTuple):
+class GpuInstall(NamedTuple):
     """done: a build for the card works now. replaced: the build that was there is gone."""
 
     done: bool
@@ -105,7 +105,7 @@ def _install(pip: Pip, wanted: str, prove: Prove) -> int:
     return 0
 
 
-def install_for_gpu(pip: Pip, backend: str, cards: Sequence[Accelerator], prove: Prove) -> Outcome:
+def install_for_gpu(pip: Pip, backend: str, cards: Sequence[Accelerator], prove: Prove) -> GpuInstall:
     """Install a build that offloads, from the cache, the index or the compiler. One sentence says why there is none."""
     reason, replaced = _find_obstacle(backend, cards), False
     if backend == "metal" and sys.platform != "darwin":
@@ -123,17 +123,17 @@ def install_for_gpu(pip: Pip, backend: str, cards: Sequence[Accelerator], prove:
         replaced = replaced or installed
         if works:
             pip.out.write(f"llama.cpp {VERSION} with {backend} is installed.\n")
-            return Outcome(True, True)
+            return GpuInstall(True, True)
         reason = reason or f"what was installed for {backend} does not load, or finds no device"
     return _give_up(pip, backend, reason, replaced)
 
 
-def _give_up(pip: Pip, backend: str, reason: str, replaced: bool) -> Outcome:
+def _give_up(pip: Pip, backend: str, reason: str, replaced: bool) -> GpuInstall:
     needs = f"a build needs {_NEEDS[backend]}" if backend in _NEEDS else "it did not compile"
     pip.out.write(
         f"llama.cpp for {backend} could not be installed ({reason or needs}), so models run on the processor.\n"
     )
-    return Outcome(False, replaced)
+    return GpuInstall(False, replaced)
 
 
 def _find_obstacle(backend: str, cards: Sequence[Accelerator]) -> str:
