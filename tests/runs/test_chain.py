@@ -210,6 +210,15 @@ def test_the_json_of_an_answer_that_is_none_is_named():
     outcome = echo({"Extract": "Oslo, I think"}).run(chain, CASE)
     assert outcome.error is not None
     assert "the JSON of the step extract, whose answer is none: 'Oslo, I think'" in outcome.error.message
+    for step in (
+        PromptStep("map", template="x", each="steps.extract.json"),
+        PromptStep("branch", template="x", when="steps.extract.json.city == 'Oslo'"),
+    ):
+        outcome = echo({"Extract": "Oslo, I think"}).run(
+            make_chain(PromptStep("extract", template="Extract"), step), CASE
+        )
+        assert outcome.error is not None
+        assert "the JSON of the step extract, whose answer is none: 'Oslo, I think'" in outcome.error.message
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ async def test_a_steps_tool_calls_and_their_results_stand_in_the_pane(folder, be
     chain = (
         "---\nsteps:\n  - {name: look, prompt: weather}\n"
         "  - {name: both, each: '[1, 2]', template: \"{{ item }} thanks\"}\n---\n"
-        "user:\nthanks for {{ steps.look.calls[0].arguments.city }}: {{ steps.look.text }}\n"
+        "user:\nthanks for the {{ steps.look.calls[0].name }}: {{ steps.look.text }}\n"
     )
     (folder / "chain.prompty").write_text(chain)
     (folder / "talk.jsonl").write_text(json.dumps({"message": "Oslo?", "expected": "You are welcome."}) + "\n")

@@ -13,7 +13,7 @@ from workbench.datasets import Case
 from workbench.datasets.turns import read_results
 from workbench.errors import PromptError, ServerMismatchError, StepError, WorkbenchError
 from workbench.inference.types import Completion
-from workbench.prompting.prompt import Message, Prompt
+from workbench.prompting.prompt import Message
 from workbench.prompting.steps import MOST_CALLS
 from workbench.prompting.tools import ToolCall
 from workbench.runs.call_record import CallRecord
@@ -47,9 +47,9 @@ class ChainCalls:
         case: Case,
         ask: AnswerCall,
         find_rules: FindRules,
-        explain: Callable[[WorkbenchError, Prompt], WorkbenchError],
+        explain: Callable[[WorkbenchError, str], WorkbenchError],
     ) -> None:
-        """explain: an error of a template in words of the chain."""
+        """explain: an error of a template, which follows, in words of the chain."""
         self._case, self._ask, self._find_rules, self._explain = case, ask, find_rules, explain
         self._count = 0
         self._busy: list[tuple[float, float]] = []
@@ -110,7 +110,7 @@ class ChainCalls:
         except ServerMismatchError:
             raise
         except PromptError as failure:
-            answer = StepAnswer(StoredCompletion(), error=self._explain(failure, call.content))
+            answer = StepAnswer(StoredCompletion(), error=self._explain(failure, call.content.body))
         except WorkbenchError as failure:
             answer = StepAnswer(StoredCompletion(), error=failure)
         if not answer.found:

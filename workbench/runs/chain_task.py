@@ -80,10 +80,11 @@ class _ChainRun:
                 result = await self._run_step(step) or result
             except ServerMismatchError:
                 raise
-            except WorkbenchError as caught:
+            except WorkbenchError as failure:
                 failed = step.name
+                caught = self._explain(failure, _join_expressions(step))
                 error = StepError(f"Step {step.name}: {caught.message}", caught.hint, caught.details)
-                error.__cause__ = caught
+                error.__cause__ = failure
                 if not any(made.state == "failed" for made in record.steps[begun:]):
                     record.add(CellStep(step.name, state="failed", error=caught.message, hint=caught.hint))
         if error is None and result is None:
@@ -234,11 +235,11 @@ class _ChainRun:
             step.name, step.content, case, step.model, step.sampling, following, "call", index, sample, attempt
         )
 
-    def _explain(self, error: WorkbenchError, content: Prompt) -> WorkbenchError:
+    def _explain(self, error: WorkbenchError, template: str) -> WorkbenchError:
         """The error in words of the chain, where a template wants the JSON of an answer that has none."""
-        for name in find_used_steps(content.body):
+        for name in find_used_steps(template):
             seen = self._seen.get(name, {})
-            if "json" not in seen and f"{name}.json" in content.body and "'json'" in error.message:
+            if "json" not in seen and f"{name}.json" in template and "'json'" in error.message:
                 return StepError(
                     f"it uses the JSON of the step {name}, whose answer is none: {shorten(seen.get('text', ''))!r}.",
                     f"Hold it to a JSON schema, give it `check: json` and `retries`, or test `steps.{name}.json` with "
@@ -248,6 +249,11 @@ class _ChainRun:
 
     def _values(self, extra: dict[str, Any]) -> dict[str, Any]:
         return {**self._prompt.defaults, **self._case.values, STEPS: self._seen, **extra}
+
+
+def _join_expressions(step: PromptStep) -> str:
+    """What is worked out of the answers before a step is asked, as one template."""
+    return " ".join(f"{{{{ {one} }}}}" for one in (step.when, step.each) if one)
 
 
 def _mark(record: CallRecord, begun: int, name: str, sample: int, note: str) -> None:
