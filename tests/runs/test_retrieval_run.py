@@ -324,3 +324,10 @@ def test_a_question_of_a_later_turn_that_stands_in_the_corpus_is_told(desk: Libr
     gone = talk(TALK[0], {**TALK[1], "relevant": "gone.md"})
     warnings = desk.evaluation(axis(), cases=(gone,)).plan().warnings
     assert any("the corpus lacks, so that recall cannot reach 1: gone.md (case 1)" in one for one in warnings)
+
+
+def test_a_prompt_that_prints_passages_prints_nothing_where_none_are_found(desk: LibraryDesk) -> None:
+    desk.prompts["ask"] = Prompt("ask", "user:\nPassages: {{ passages }}.\n{{ question }}\n")
+    desk.model("desk", rules=[{"contains": "Passages: .", "reply": "unknown"}, {"contains": "[1]", "reply": "2"}])
+    cells = carry_out(desk.evaluation(axis(), cases=CASES[1:2]))
+    assert {cell.variant: cell.completion.text for cell in cells} == {"none": "unknown", "one": "2", "oracle": "2"}

@@ -69,7 +69,7 @@ def test_each_way_to_retrieve_is_trained_as_it_is_asked(shops: Path) -> None:
     oracle = render_training(open_lesson(shops, mapped)).rows
     assert [row.messages[-1].content.count("[1]") for row in oracle] == [1, 1, 1]
     none = render_training(open_lesson(shops, CHANGES.format("none"))).rows
-    assert none[0].messages[-1].content == "\nWhen does the shop in Oslo open?"
+    assert none[0].messages[-1].content == "When does the shop in Oslo open?"
 
 
 def test_turns_retrieve_each_by_their_own_message(shops: Path) -> None:

@@ -49,7 +49,7 @@ class Items(list[Any]):
     text: str | None = None
 
     def __str__(self) -> str:
-        return write_value(self) if self.text is None else self.text
+        return write_value(self)
 
 
 class Fields(dict[str, Any]):
@@ -58,7 +58,7 @@ class Fields(dict[str, Any]):
     text: str | None = None
 
     def __str__(self) -> str:
-        return write_value(self) if self.text is None else self.text
+        return write_value(self)
 
 
 class Blank(str):
@@ -133,7 +133,8 @@ def write_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list, tuple)):
-        return getattr(value, "text", "") or "".join(_write(value))
+        text = getattr(value, "text", None)
+        return "".join(_write(value)) if text is None else str(text)
     return str(value)
 
 
