@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,9 +21,11 @@ from workbench.models.offload_fit import (
     BatchShape,
     LayerPlacement,
     check_host,
+    computes_on_cpu,
     divide,
     estimate_compute,
     fit_layers,
+    has_room,
     step_back,
 )
 
@@ -176,3 +179,35 @@ def test_without_flash_attention_the_buffer_grows_with_the_context() -> None:
     plain = estimate_compute(DENSE, SHAPE, Offload())
     assert estimate_compute(DENSE, SHAPE, Offload(flash_attention="off")) > plain
     assert estimate_compute(DENSE, SHAPE._replace(kv_tokens=1), Offload()) < plain
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "on_cpu"),
+    [
+        (DENSE, {}, False),
+        (DENSE, {"gpu_layers": "none"}, True),
+        (DENSE, {"gpu_layers": 10}, True),
+        (DENSE, {"offload_kv": False}, True),
+        (DENSE, {"cpu_moe": 3}, False),
+        (MOE, {}, False),
+        (MOE, {"cpu_moe": 3}, True),
+    ],
+)
+def test_the_cpu_computes_what_is_in_ram(sizes: LayerSizes, options: dict[str, object], on_cpu: bool) -> None:
+    placement = fit(sizes, gpu(4000), **options)
+    assert computes_on_cpu(placement, sizes, Offload(**options)) is on_cpu  # type: ignore[arg-type]
+
+
+def test_a_larger_batch_fits_where_its_buffers_do() -> None:
+    larger = SHAPE._replace(batch=2080)
+    more = estimate_compute(DENSE, larger, Offload()) - estimate_compute(DENSE, SHAPE, Offload())
+    roomy, other = fit(DENSE, gpu(4000)), fit(DENSE, gpu(4000), gpu(4000, "CUDA1"), main_gpu=0)
+    assert has_room(roomy, DENSE, SHAPE, larger, Offload())
+    needed = roomy.shares[0].bytes + more
+    for free, fits in ((needed * 16 // 15 + 16, True), (needed * 16 // 15 - MIB, False)):
+        device = Device("CUDA0", "A card", "CUDA", free, 8000 * MIB)
+        tight = roomy._replace(shares=(msgspec.structs.replace(roomy.shares[0], device=device),))
+        assert has_room(tight, DENSE, SHAPE, larger, Offload()) is fits
+        assert has_room(tight, DENSE, SHAPE, SHAPE, Offload())
+    idle = msgspec.structs.replace(other.shares[1], device=Device("CUDA1"))
+    assert has_room(other._replace(shares=(other.shares[0], idle)), DENSE, SHAPE, larger, Offload())

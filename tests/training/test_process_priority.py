@@ -35,3 +35,5 @@ def test_threads_follow_the_grant_at_every_pass(tiny_hf: Path):
     finally:
         torch.set_num_threads(before)
     assert cpu_budget.begun == 3
+    model.to("meta")(input_ids=torch.tensor([[5, 6, 7]], device="meta"))
+    assert cpu_budget.begun == 3, "a model on a device reserves no cores"

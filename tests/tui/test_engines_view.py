@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from workbench.inference.types import EngineStatus
 from workbench.models.device_share import Device, DeviceShare
 from workbench.models.reference import ModelInfo
+from workbench.models.step_plan import StepPlan
 from workbench.tui.dialogs.engines import EngineCard, EnginesView
 from workbench.tui.engine_text import EngineFacts, describe_activity, describe_engine, draw_minute, split_bar
 from workbench.tui.speeds import Speeds
@@ -62,6 +63,16 @@ def test_what_an_engine_does_not_know_is_left_out():
     text = describe_engine(EngineFacts("desk", "ready", 0, EngineStatus(running=1, tokens_per_second=9))).plain
     assert "9 tok/s\n" in text
     assert not any(word in text for word in ("%", "bandwidth", "memory", "KV cache", "last minute", "contexts"))
+
+
+def test_the_steps_on_a_device_are_told():
+    plan = StepPlan(1024, 64, 2048, device_sampling=True, source="remembered")
+    share = DeviceShare(Device("CUDA0"), 5, 100, 10, 1)
+    info = replace(INFO, device="CUDA0", placement=(share, DeviceShare(Device("CPU"))), step_plan=plan)
+    text = describe_engine(EngineFacts("desk", "ready", 0, replace(STATUS, threads=0), info)).plain
+    assert "steps        1024-token pieces, 64 rows, 2,048 cached tokens kept on the device" in text
+    assert "greedy tokens picked on the device, measured at an earlier load" in text
+    assert "0 of 8 cores" in text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from workbench.units import format_bytes, format_plural
 if TYPE_CHECKING:
     from workbench.models.device_share import DeviceShare
     from workbench.models.reference import Adapter, Model, ModelInfo
+    from workbench.models.step_plan import StepPlan
     from workbench.settings import Settings
 
 
@@ -142,8 +143,16 @@ def _load(model: Model, settings: Settings) -> dict[str, Any]:
     about_load = {
         "placement": [_describe_share(share) for share in info.placement],
         "load_notes": list(info.load_notes),
+        "step_plan": _describe_steps(info.step_plan),
     }
     return {**{name: getattr(info, name) for name in kept}, **about_load, "process_bytes": memory}
+
+
+def _describe_steps(plan: StepPlan | None) -> dict[str, Any] | None:
+    """How steps on devices are laid out; None where only the CPU computes."""
+    import msgspec
+
+    return {**msgspec.structs.asdict(plan), "text": plan.describe()} if plan else None
 
 
 def _describe_share(share: DeviceShare) -> dict[str, Any]:
@@ -177,6 +186,8 @@ def _print(facts: dict[str, Any]) -> None:
         used = format_bytes(loaded["process_bytes"])
         rows.append(("", f"{loaded['context_tokens']:,} tokens of context; its process uses {used}"))
         rows += [("", _format_share(share)) for share in loaded["placement"]]
+        if plan := loaded["step_plan"]:
+            rows.append(("steps", plan["text"]))
         rows += [("", note) for note in loaded["load_notes"]]
     terminal.write(f"{facts['name']}\n" + "".join(f"  {name:<15}{value}\n" for name, value in rows))
     for adapter in facts["adapters"]:

@@ -43,16 +43,27 @@ class CpuBudget:
         clock = time.monotonic
         return cls(most or cores, cores, LockRegistry(shared_folder()), LoadSensor(clock), clock)
 
+    @classmethod
+    def none(cls) -> CpuBudget:
+        """For a process whose model is computed on devices: it reserves no core, and nothing slows it down.
+
+        Its one thread prepares what the devices compute, which takes no core for long.
+        """
+        clock = time.monotonic
+        return cls(0, count_cores(), LockRegistry(None), LoadSensor(clock), clock)
+
     @property
     def granted(self) -> int:
-        """What `threads` said last."""
-        return self._threads
+        """What `threads` said last; 0 where the CPU computes nothing of the model."""
+        return self._threads if self._most else 0
 
     def begin(self, interactive: bool = False) -> None:
         """From now on this process computes; cheap where it does so already.
 
         interactive: a person waits for it; such a process is given what cannot be divided.
         """
+        if not self._most:
+            return
         rank = INTERACTIVE if interactive else BATCH
         if not self._computing or rank != self._rank:
             self._computing, self._rank = True, rank
@@ -76,7 +87,8 @@ class CpuBudget:
 
     def record(self, kind: Hashable, seconds: float) -> None:
         """A step took so long with the threads that were granted last. Steps of one kind do the same work."""
-        self._tuner.record(kind, self._threads, seconds)
+        if self._most > 1:
+            self._tuner.record(kind, self._threads, seconds)
 
     def close(self) -> None:
         """Leave the machine to others."""

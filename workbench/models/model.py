@@ -10,6 +10,7 @@ import msgspec
 from workbench.endpoint import Endpoint
 from workbench.models.device_share import DeviceShare
 from workbench.models.offload import Offload
+from workbench.models.step_plan import StepPlan
 
 Format = Literal["gguf", "hf", "scripted", "remote"]
 AdapterFormat = Literal["peft", "gguf", "remote"]
@@ -96,6 +97,8 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """what is where once it is loaded: on each device, and last in RAM; empty where its engine does not tell"""
     load_notes: tuple[str, ...] = ()
     """what its load had to give up, such as layers that did not fit on a device"""
+    step_plan: StepPlan | None = None
+    """how its steps are laid out on devices; None where only the CPU computes"""
 
 
 class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

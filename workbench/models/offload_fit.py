@@ -85,6 +85,20 @@ def step_back(
     return _spread(sizes, work, offload, devices, max(0, placement.gpu_layers - less), placement.cpu_moe)
 
 
+def computes_on_cpu(placement: LayerPlacement, sizes: LayerSizes, offload: Offload) -> bool:
+    """Whether the CPU computes any of the model: whole layers, attention over a KV cache that is in RAM, or experts."""
+    experts = bool(placement.cpu_moe and any(sizes.experts[: placement.cpu_moe]))
+    return placement.gpu_layers < sizes.layer_count or not offload.offload_kv or experts
+
+
+def has_room(
+    placement: LayerPlacement, sizes: LayerSizes, work: BatchShape, larger: BatchShape, offload: Offload
+) -> bool:
+    """Whether each device that has layers has room for the buffers of a larger batch too, by estimate."""
+    more = estimate_compute(sizes, larger, offload) - estimate_compute(sizes, work, offload)
+    return all(not share.layers or share.bytes + more <= _budget(share.device) for share in placement.shares)
+
+
 def check_host(placement: LayerPlacement, free_bytes: int) -> None:
     """Raise ModelError, with the numbers, where what stays in RAM does not fit there."""
     host = placement.host

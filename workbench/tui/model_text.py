@@ -133,6 +133,8 @@ def _devices(info: ModelInfo) -> list[Part]:
             f"  {format_plural(share.layers, 'layer')}, {format_bytes(share.bytes)}"
             f" of {format_bytes(share.device.free_bytes)} free"
         )
+    if info.step_plan:
+        parts += [("\nsteps          ", "$foreground 60%"), sanitize(info.step_plan.describe())]
     return parts + [(f"\n{sanitize(note)}", "$text-warning") for note in info.load_notes]
 
 

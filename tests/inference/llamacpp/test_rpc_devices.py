@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +30,7 @@ pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(LIBRARIES is None, reason="no llama.cpp with RPC: python -m tests.peers build-rpc"),
 ]
+SESSION = "tests.inference.llamacpp.device_session"
 QUESTIONS = ("My parcel is lost.", "I want my money back!", "The invoice is wrong, again.")
 
 
@@ -94,10 +99,13 @@ def test_answers_over_devices_are_those_of_the_cpu(
         assert bool(share.weights_bytes) == bool(share.layers)
         own_kv = share.layers > 0 and offload.offload_kv
         assert share.kv_bytes > 0 if own_kv and share.layers > 1 else share.kv_bytes == 0 or own_kv
+    on_cpu = bool(layers[-1]) or not offload.offload_kv
     assert info.device == " and ".join(
-        [f"RPC{index}" for index, count in enumerate(layers[:-1]) if count] + (["cpu"] if layers[-1] else [])
+        [f"RPC{index}" for index, count in enumerate(layers[:-1]) if count] + (["cpu"] if on_cpu else [])
     )
     assert not info.load_notes
+    assert info.step_plan is not None
+    assert info.step_plan.source in ("measured", "remembered")
 
 
 def test_a_packed_kv_cache_answers_as_the_cpu_s_does(desk_gguf: Path, servers: list[RpcServer]) -> None:
@@ -164,3 +172,40 @@ def test_a_server_that_is_not_there_is_named(desk_gguf: Path) -> None:
         gone = running[0].address
     with open_pool() as pool, pytest.raises(ModelError, match=f"RPC server {gone} cannot be reached"):
         ask(pool, Model("desk", desk_gguf, offload=Offload(rpc=(gone,))))
+
+
+@pytest.fixture(scope="module")
+def session(desk_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What an engine did on a device, step by step; see device_session.py."""
+    home = tmp_path_factory.mktemp("session")
+    own = {"WORKBENCH_HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LLAMA_CPP_LIB_PATH": str(LIBRARIES)}
+    with run_servers(1) as running:
+        command = [sys.executable, "-m", SESSION, str(desk_gguf), running[0].address]
+        done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_cancel_waits_for_one_piece_of_a_prompt_at_most(session: dict[str, Any]) -> None:
+    assert session["cancel"] == {"pieces": 1, "meanwhile": 0, "afterwards": 0, "stop": "cancelled"}
+    assert session["batches"]
+    assert all(0 < tokens <= ubatch and code == 0 for tokens, ubatch, code in session["batches"])
+
+
+def test_a_model_on_devices_reserves_no_core_and_a_part_of_one_does(session: dict[str, Any]) -> None:
+    assert session["reserved"] == 0
+    threads, cores = session["status"]
+    assert threads == 0 < cores
+    assert session["partial"] == {"device": "RPC0 and cpu", "reserved": 1}
+
+
+def test_tokens_that_a_device_picks_are_those_of_the_logits(session: dict[str, Any]) -> None:
+    sampling = session["sampling"]
+    assert sampling["sampled"] > sampling["resumed"] > 0, "the device picked some, and again after others had logits"
+    assert sampling["first"] == sampling["again"] == sampling["logprobs"] == session["raw"]
+    assert sampling["scored"] == 1 and sampling["unpicked"]
+
+
+def test_steps_on_a_device_are_measured(session: dict[str, Any]) -> None:
+    assert "-token pieces, " in session["plan"] and ", measured" in session["plan"]

@@ -41,17 +41,29 @@ class FakeOutputs(ArrayOutputs):
         return np.stack(self._each[index])
 
 
+class PickedOutputs:
+    """The tokens that a device picked; nothing else may be asked."""
+
+    has_logits = False
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.likeliest = outputs.likeliest
+
+
 class FakeBackend:
     """Fails the moment a slot is evaluated out of order, or the KV cache is full.
 
     evaluated: tokens so far. batches: as they came. faults: what the next batches end with, one each, and how many
     tokens an aborted one has written by then. look: called with each batch. shift: moves the logits, as adapters do.
+    picks: gives no logits where all runs are greedy, as a device does. picked: tokens that it chose.
     """
 
     def __init__(self, limits: Limits, shift: int = 0) -> None:
         self.limits = limits
         self.shift = shift
         self.evaluated = 0
+        self.picks = False
+        self.picked = 0
         self.batches: list[list[TokenRun]] = []
         self.faults: list[tuple[Exception, int]] = []
         self.look: Callable[[Sequence[TokenRun]], None] = lambda _: None
@@ -71,7 +83,12 @@ class FakeBackend:
             raise fault
         found = [self._evaluate(run) for run in runs]
         assert self.used <= self.limits.kv_tokens, "more tokens than the KV cache holds"
-        return FakeOutputs(found)
+        outputs = FakeOutputs(found)
+        wanted = [run for run in runs if run.outputs]
+        if self.picks and wanted and all(run.greedy for run in wanted):
+            self.picked += len(wanted)
+            return PickedOutputs(outputs)  # type: ignore[return-value]
+        return outputs
 
     def _evaluate(self, run: TokenRun) -> list[Logits]:
         places = self._slots.setdefault(run.slot, {})

@@ -37,3 +37,9 @@ def test_a_fast_machine_reads_more_in_a_step() -> None:
 
 def test_a_large_model_keeps_to_short_passes() -> None:
     assert read_for_a_while(make(1024, 32), 0.5, 0.02, False) == 32
+
+
+def test_what_a_device_takes_does_not_change_the_steps_of_the_deterministic_mode() -> None:
+    budget = PrefillBudget(64, 256)
+    assert budget.next_chunk(False, False) == 64
+    assert budget.fixed_chunk == 256

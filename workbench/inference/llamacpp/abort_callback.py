@@ -4,6 +4,9 @@ ggml calls the abort callback (`llama_set_abort_callback`, ggml-cpu's `ggml_grap
 times in a step. A Python function there would take the GIL each time, and wait for whatever else Python does. So the
 callback is a function of the C library, `strlen`, of a text that is empty until the step is to be left: one byte, which
 any thread may write, stops the computation at its next node, and `llama_decode` returns 2.
+
+Only ggml's CPU backend knows such a callback (llama-context.cpp, `set_abort_callback`). A device computes what it was
+given to the end, so that a step there is one ubatch, small enough to be waited for, and only the next is not begun.
 """
 
 from __future__ import annotations

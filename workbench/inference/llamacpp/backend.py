@@ -24,6 +24,8 @@ ABORTED = 2
 class LlamaOutputs:
     """The logits of a context's last batch; llama.cpp keeps them in one block, in the order of the batch."""
 
+    has_logits = True
+
     def __init__(self, logits: Logits, runs: Sequence[TokenRun]) -> None:
         self._logits = logits
         self._ends = list(accumulate(run.outputs for run in runs))
@@ -46,6 +48,24 @@ class LlamaOutputs:
         return tokens.tolist(), np.isfinite(self._logits[rows, tokens]).tolist()
 
 
+class SampledOutputs:
+    """The tokens that a device picked in a context's last batch; there are no logits."""
+
+    has_logits = False
+
+    def __init__(self, context: Context, runs: Sequence[TokenRun]) -> None:
+        self._context = context
+        self._ends = list(accumulate(len(run.tokens) for run in runs))
+
+    def last(self, index: int) -> Logits:
+        raise AssertionError("no logits were asked for")
+
+    all = last
+
+    def likeliest(self, indices: Sequence[int]) -> tuple[list[int], list[bool]]:
+        return self._context.read_sampled([self._ends[index] - 1 for index in indices])
+
+
 class LlamaBackend:
     """See scheduling.backend. deterministic: each sequence finds the context as if it were new."""
 
@@ -65,7 +85,7 @@ class LlamaBackend:
         self._check = check
         self._positions = SlotPositions()
 
-    def evaluate(self, runs: Sequence[TokenRun], threads: int) -> LlamaOutputs:
+    def evaluate(self, runs: Sequence[TokenRun], threads: int) -> LlamaOutputs | SampledOutputs:
         self.context.use_threads(threads)
         placed = [run._replace(position=self._positions.find(run.slot, run.position)) for run in runs]
         for run in placed:  # before the tokens, whose logits the next evaluation would overwrite
@@ -75,6 +95,10 @@ class LlamaBackend:
         texts = [run for run in placed if run.picture is None]
         if texts:
             _check_code(self.context.evaluate(texts))
+        if self.context.sampled and texts:
+            return SampledOutputs(
+                self.context, [run if run.picture is None else run._replace(tokens=()) for run in runs]
+            )
         return LlamaOutputs(self.context.logits(sum(run.outputs for run in texts)), runs)
 
     def start(self, slot: int, adapters: Any, pictures: Sequence[PictureSpan] = ()) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from workbench.inference.llamacpp.abort_callback import AbortCallback
 from workbench.inference.llamacpp.adapters import LoraSet
@@ -11,19 +12,23 @@ from workbench.inference.llamacpp.native import native
 from workbench.inference.llamacpp.weights import LoadedWeights
 from workbench.inference.scheduling.backend import Limits
 from workbench.inference.scheduling.prefill_budget import STEP_SECONDS
-from workbench.inference.sizes import PROMPT_CACHE_BYTES
+from workbench.inference.sizes import PROMPT_CACHE_BYTES, prefill_chunk
 from workbench.models.gguf_header import read_header
 from workbench.models.offload import Offload
 from workbench.models.offload_fit import BatchShape
 from workbench.models.reference import Model, ModelInfo
+from workbench.models.step_plan import PROMPT_TOKENS, ROWS, StepPlan
 
 _OUTPUT_BYTES = 32 * 2**20
 """Memory for the logits of one batch, where a few sequences do not need more."""
 
 _FEWEST_OUTPUTS, _MOST_OUTPUTS = 80, 512
 
-MOST_PREFILL = 512
-"""Prompt tokens of a step at most."""
+_EXTRA = 32
+"""Interactive requests that may join those that run."""
+
+OTHER_SLOTS = _EXTRA + 16
+"""Slots beside those of batch requests: the others are for continuations and cached prefixes."""
 
 _USUAL = Offload()
 
@@ -34,7 +39,8 @@ class ContextBuild:
 
     running, extra, slots, prefix_cache, outputs: see Limits. tokens: of prompts and continuations, that one batch takes
     at most. prompt_cache_bytes: host memory for offloaded prefixes. step_seconds: what a step may take while a request
-    is interactive. offload: the KV cache's type and where it is, flash attention.
+    is interactive. offload: the KV cache's type and where it is, flash attention. on_device: devices compute some of
+    it. remote: those of RPC servers, by their handles. plan: what their steps are limited to.
     """
 
     running: int
@@ -47,6 +53,9 @@ class ContextBuild:
     prompt_cache_bytes: int = PROMPT_CACHE_BYTES
     step_seconds: float = STEP_SECONDS
     offload: Offload = _USUAL
+    on_device: bool = False
+    remote: tuple[int, ...] = ()
+    plan: StepPlan | None = None
     abort: AbortCallback = field(default_factory=AbortCallback)
 
     @property
@@ -58,21 +67,53 @@ class ContextBuild:
         """A context for so many tokens. Raises ModelError."""
         # a recurrent state that is left in the middle of a step could not be brought back to where it was
         abort = self.abort if self.prefix_cache else None
-        batch = self.batch_tokens
-        return Context(weights, kv_tokens, self.slots, batch, self.threads, adapters, self.outputs, abort, self.offload)
+        return Context(
+            weights,
+            kv_tokens,
+            self.slots,
+            self.batch_tokens,
+            self.threads,
+            adapters,
+            self.outputs,
+            abort,
+            self.offload,
+            self.remote,
+            self.plan is not None and self.plan.device_sampling,
+        )
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Of a step at most, outside the deterministic mode, whose steps no measurement changes."""
+        return self.plan.prompt_tokens if self.plan else self.tokens
+
+    def with_plan(self, plan: StepPlan, info: ModelInfo) -> ContextBuild:
+        """The same, with steps as they are planned."""
+        slots = plan.rows + OTHER_SLOTS
+        return replace(
+            self,
+            running=plan.rows,
+            slots=slots,
+            tokens=max(plan.prompt_tokens, prefill_chunk(info)),
+            outputs=max(self.outputs, slots),
+            plan=plan,
+        )
 
     def limits(self, kv_tokens: int, context_tokens: int, deterministic: bool) -> Limits:
         """What a context can hold; in deterministic mode one sequence at a time, which shares nothing."""
         if deterministic:
             return Limits(1, 0, self.slots, kv_tokens, context_tokens, outputs=self.outputs, prefix_cache=False)
+        plan = self.plan or StepPlan()
+        offloads: Literal["interactive", "none"] = "interactive" if plan.saves_prefixes else "none"
         return Limits(
             self.running,
             self.extra,
             self.slots,
             kv_tokens,
             context_tokens,
-            outputs=self.outputs,
+            plan.cached_tokens,
+            self.outputs,
             prefix_cache=self.prefix_cache,
+            offloads=offloads,
         )
 
 
@@ -81,7 +122,9 @@ def choose_build(weights: LoadedWeights, info: ModelInfo, threads: int, offload:
     outputs = count_outputs(info)
     if native.llama_model_is_recurrent(weights.model) or native.llama_model_is_hybrid(weights.model):
         return ContextBuild(8, 8, 17, 256, outputs, threads, prefix_cache=False, offload=offload)
-    return ContextBuild(32, 32, 80, MOST_PREFILL, outputs, threads, prefix_cache=True, offload=offload)
+    return ContextBuild(
+        ROWS, _EXTRA, ROWS + OTHER_SLOTS, PROMPT_TOKENS, outputs, threads, prefix_cache=True, offload=offload
+    )
 
 
 def count_outputs(info: ModelInfo) -> int:
@@ -91,7 +134,7 @@ def count_outputs(info: ModelInfo) -> int:
 
 def expect_work(info: ModelInfo, kv_tokens: int) -> BatchShape:
     """What a context will compute at once, before its weights are there."""
-    return BatchShape(kv_tokens, MOST_PREFILL + 64, count_outputs(info))
+    return BatchShape(kv_tokens, PROMPT_TOKENS + ROWS + _EXTRA, count_outputs(info))
 
 
 def adapts_to_length(model: Model) -> bool:

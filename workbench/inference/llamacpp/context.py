@@ -9,6 +9,8 @@ import numpy as np
 
 from workbench.errors import ModelError, OutOfMemoryError
 from workbench.inference.llamacpp.abort_callback import AbortCallback
+from workbench.inference.llamacpp.device_sampling import DeviceSampling
+from workbench.inference.llamacpp.devices import ask_memory
 from workbench.inference.llamacpp.native import LOG, native
 from workbench.inference.llamacpp.weights import LoadedWeights
 from workbench.inference.logprobs import Logits
@@ -41,16 +43,20 @@ class Context:
         outputs: int = 0,
         abort: AbortCallback | None = None,
         offload: Offload = _USUAL,
+        remote: Sequence[int] = (),
+        device_sampling: bool = False,
     ) -> None:
         """Raises OutOfMemoryError when there is not enough memory, ModelError for a KV cache that cannot be had.
 
         adapters: addresses of native adapters with their scales. outputs: tokens of a batch
         whose logits are wanted at most, one a sequence at least. abort: what may stop an evaluation in the middle.
-        offload: the KV cache's type and place, flash attention.
+        offload: the KV cache's type and place, flash attention. remote: devices of RPC servers that compute layers, by
+        their handles. device_sampling: a device may pick greedy tokens.
         """
         parameters = native.llama_context_default_params()
         parameters.n_ctx = kv_tokens
         parameters.n_seq_max = sequences
+        # one call of llama_decode is one ubatch: on a device nothing stops it before its end (abort_callback.py)
         parameters.n_batch = parameters.n_ubatch = batch_tokens
         parameters.n_outputs_max = max(outputs, sequences)  # with fewer llama.cpp ends the process
         parameters.swa_full = True
@@ -59,9 +65,14 @@ class Context:
         parameters.type_k = parameters.type_v = _KV_TYPES[offload.kv_type]
         parameters.flash_attn_type = _FLASH_ATTENTION[offload.flash_attention]
         parameters.offload_kqv = offload.offload_kv
+        self._sampling = DeviceSampling(sequences) if device_sampling else None
+        if self._sampling:
+            self._sampling.configure(parameters)
         LOG.lines.clear()
         self.ctx = native.llama_init_from_model(weights.model, parameters)
         if not self.ctx:
+            if self._sampling:
+                self._sampling.forget()
             if any("cache type" in line or "quantized V cache" in line for line in LOG.lines):
                 raise ModelError(
                     f"The KV cache cannot have the type {offload.kv_type} with this model: {LOG.lines[-1].strip()}",
@@ -75,6 +86,11 @@ class Context:
             )
         self._memory = native.llama_get_memory(self.ctx)
         self._threads = threads
+        self._remote = tuple(remote)
+        if self._sampling:
+            self._sampling.adopt(self.ctx)
+        self.sampled = False
+        """whether a device picked the tokens of the last batch, which has no logits then"""
         if abort:
             native.llama_set_abort_callback(self.ctx, abort.callback, abort.data)
         if adapters:
@@ -87,7 +103,11 @@ class Context:
         return int(native.llama_n_ctx(self.ctx))
 
     def evaluate(self, runs: Sequence[TokenRun]) -> int:
-        """Evaluate runs in one batch: what llama_decode says, 0 where all went well."""
+        """Evaluate runs in one batch: what llama_decode says, 0 where all went well. Returns once it is computed, not
+        once it is queued: a cancel must not wait for all that is queued, and its time is what later steps go by."""
+        outputs = [run for run in runs if run.outputs]
+        if outputs and self._sampling:
+            self.sampled = self._sampling.prepare(all(run.greedy and run.logits == "last" for run in outputs))
         lengths = [len(run.tokens) for run in runs]
         count = sum(lengths)
         self._tokens[:count] = [token for run in runs for token in run.tokens]
@@ -100,7 +120,31 @@ class Context:
         self._outputs[:count] = np.repeat([run.logits == "all" for run in runs], lengths)
         self._outputs[np.cumsum(lengths) - 1] = [run.logits != "none" for run in runs]
         self._batch.n_tokens = count
-        return int(native.llama_decode(self.ctx, self._batch))
+        code = int(native.llama_decode(self.ctx, self._batch))
+        if code == 0 and not outputs:  # else whoever reads the outputs waits for them
+            self._wait()
+        return code
+
+    def read_sampled(self, indices: Sequence[int]) -> tuple[list[int], list[bool]]:
+        """The tokens that the device picked behind tokens of the last batch, by their index in it; whether each row was
+        sound."""
+        assert self._sampling
+        return self._sampling.read(indices, self._vocabulary)
+
+    @property
+    def picks(self) -> bool:
+        """Whether a device picks the tokens of the next batch, should nothing else be asked of it."""
+        return self._sampling is not None and self._sampling.attached
+
+    def _wait(self) -> None:
+        """Until the devices have computed what was queued.
+
+        llama_synchronize waits until RPC servers have been sent everything. They answer in order, so that any answer
+        means that what came before is done (ggml-rpc.cpp, rpc_dispatcher).
+        """
+        native.llama_synchronize(self.ctx)
+        for handle in self._remote:
+            ask_memory(handle)
 
     def logits(self, count: int) -> Logits:
         """The logits of the last batch, one row for each of its `count` tokens that wanted them, in its order; a view
@@ -152,6 +196,8 @@ class Context:
         if self.ctx:
             native.llama_free(self.ctx)
             self.ctx = None
+            if self._sampling:
+                self._sampling.forget()
 
     def apply(self, adapters: Sequence[tuple[int, float]]) -> None:
         """Apply other adapters, and forget every sequence. Raises ModelError, and is closed then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -88,11 +89,16 @@ def is_rpc_build() -> bool:
     return bool(_library().ggml_backend_reg_by_name(b"RPC"))
 
 
-def _describe(library: Any, handle: int) -> NativeDevice:
+def ask_memory(handle: int) -> tuple[int, int]:
+    """The free and the whole memory of a device."""
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    library.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
+    _library().ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
+    return free.value, total.value
+
+
+def _describe(library: Any, handle: int) -> NativeDevice:
     kind = int(library.ggml_backend_dev_type(handle))
-    free_bytes, total_bytes = free.value, total.value
+    free_bytes, total_bytes = ask_memory(handle)
     if kind == _CPU:  # ggml calls all of the processor's memory free
         free_bytes = int(psutil.virtual_memory().available)
     registry = library.ggml_backend_reg_name(library.ggml_backend_dev_backend_reg(handle))
@@ -115,6 +121,7 @@ def make_device_list(devices: Sequence[NativeDevice]) -> Any:
     return (ctypes.c_void_p * (len(devices) + 1))(*(one.handle for one in devices), None)
 
 
+@functools.cache
 def _library() -> Any:
     """The library with the types of ggml's functions, which are found through it: it is linked against them."""
     library = native._lib

@@ -60,9 +60,9 @@ class LlamaEngine:
         open_context: Callable[[LoraSet], Context],
         build: ContextBuild,
         clock: Callable[[], float] = time.perf_counter,
-        all_offloaded: bool = False,
+        on_cpu: bool = True,
     ) -> None:
-        """base: a context without adapters. open_context: one with them. all_offloaded: the CPU computes no layer."""
+        """base: a context without adapters. open_context: one with them. on_cpu: the CPU computes some of it."""
         self._info = info
         self._weights = weights
         self._build = build
@@ -76,15 +76,16 @@ class LlamaEngine:
         self._preemption = build.abort
         self._host = HostCache(build.prompt_cache_bytes)
         self._stats = EngineStats()
-        self._all_offloaded = all_offloaded
-        self._cpu_budget = CpuBudget.open(1 if all_offloaded else build.threads)
+        self._on_cpu = on_cpu
+        self._cpu_budget = CpuBudget.open(build.threads) if on_cpu else CpuBudget.none()
         self._strategy = DecodeStrategy()
         self._used_granted = True
-        factor = PREEMPTED_FACTOR if build.prefix_cache else BATCH_FACTOR
+        # only the CPU leaves a step in the middle: see abort_callback.py
+        factor = PREEMPTED_FACTOR if build.prefix_cache and not build.on_device else BATCH_FACTOR
         self._resources = Resources(
             self._vocabulary,
             clock,
-            PrefillBudget(build.tokens, prefill_chunk(info), build.step_seconds, batch_factor=factor),
+            PrefillBudget(build.prompt_tokens, prefill_chunk(info), build.step_seconds, batch_factor=factor),
             self._host,
             self._stats,
             self._preemption,
@@ -105,7 +106,7 @@ class LlamaEngine:
         if any(part.sequence.deterministic for part in parts):
             threads = 1  # how many threads add up moves the last bits
         else:
-            threads = granted if self._all_offloaded else self._strategy.threads(parts, granted)
+            threads = self._strategy.threads(parts, granted) if self._on_cpu else granted
         self._used_granted = threads == granted
         return threads
 
@@ -151,7 +152,7 @@ class LlamaEngine:
                 build = dataclasses.replace(build, prompt_cache_bytes=prompt_cache_bytes)
             return dataclasses.replace(build, step_seconds=step_seconds) if step_seconds > 0 else build
 
-        placed = PlacedLoader(model, expect_work(info, kv_tokens), build_for, advance, devices).load()
+        placed = PlacedLoader(model, info, expect_work(info, kv_tokens), build_for, advance, devices).load()
         weights, build = placed.weights, placed.build
         try:
 
@@ -169,8 +170,9 @@ class LlamaEngine:
                 device=placed.device,
                 placement=placed.shares,
                 load_notes=placed.notes,
+                step_plan=build.plan,
             )
-            return cls(model, loaded, weights, placed.base, open_context, build, all_offloaded=placed.all_offloaded)
+            return cls(model, loaded, weights, placed.base, open_context, build, on_cpu=placed.on_cpu)
         except BaseException:
             weights.close()
             raise
@@ -203,7 +205,8 @@ class LlamaEngine:
             offloaded_prefixes=len(self._host),
             threads=self._cpu_budget.granted,
             cores=self._cpu_budget.cores,
-            bandwidth_share=bandwidth_share(self._weights.bytes, stats.step_seconds),
+            # of the machine's RAM: weights on a device are read from its own memory
+            bandwidth_share=None if self._build.on_device else bandwidth_share(self._weights.bytes, stats.step_seconds),
         )
 
     def submit(self, request: GenerateRequest) -> None:

@@ -6,6 +6,7 @@ The fit is an estimate: where llama.cpp then finds no memory, fewer layers are t
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,12 +17,21 @@ from workbench.inference.llamacpp.build import ContextBuild
 from workbench.inference.llamacpp.context import Context
 from workbench.inference.llamacpp.devices import NativeDevice, choose_devices, cpu_buffer_type, make_device_list
 from workbench.inference.llamacpp.native import LOG, Buffer, native, start
-from workbench.inference.llamacpp.weights import LoadedWeights
+from workbench.inference.llamacpp.step_planner import PlacedWork, StepPlanner
+from workbench.inference.llamacpp.weights import LoadedWeights, give_up
 from workbench.models.device_share import Device, DeviceShare
 from workbench.models.layer_sizes import LayerSizes, read_layer_sizes
-from workbench.models.model import Model
+from workbench.models.model import Model, ModelInfo
 from workbench.models.offload import Offload
-from workbench.models.offload_fit import BatchShape, LayerPlacement, check_host, fit_layers, step_back
+from workbench.models.offload_fit import (
+    BatchShape,
+    LayerPlacement,
+    check_host,
+    computes_on_cpu,
+    fit_layers,
+    step_back,
+)
+from workbench.models.step_plan import StepPlan
 
 _SPLIT_NONE, _SPLIT_LAYER = 0, 1
 """llama_split_mode in llama.h"""
@@ -38,28 +48,28 @@ class TensorOverride(ctypes.Structure):
 
 
 class PlacedModel(NamedTuple):
-    """A loaded model with its first context. shares: what is where, as allocated. notes: steps that did not fit."""
+    """A loaded model with its first context. shares: what is where, as allocated. notes: steps that did not fit.
+
+    on_cpu: whether the CPU computes any of it: whole layers, the attention over a KV cache in RAM, experts.
+    """
 
     weights: LoadedWeights
     base: Context
     build: ContextBuild
     shares: tuple[DeviceShare, ...]
     notes: tuple[str, ...]
+    on_cpu: bool
 
     @property
     def device(self) -> str:
         """What computes it, such as `cpu`, `CUDA0` or `CUDA0 and cpu`."""
         names = [share.device.name for share in self.shares[:-1] if share.layers]
-        return " and ".join([*names, "cpu"] if not names or self.shares[-1].layers else names)
-
-    @property
-    def all_offloaded(self) -> bool:
-        """Whether the CPU computes no layer."""
-        return bool(self.shares) and not self.shares[-1].layers
+        return " and ".join([*names, "cpu"] if not names or self.on_cpu else names)
 
 
 class PlacedLoader:
-    """Loads one model. kv_tokens: of its first context. choose_build: how contexts are built, once weights are there.
+    """Loads one model. info: from its header. work: of its first context. choose_build: how contexts are built, once
+    weights are there.
 
     advance: see LoadedWeights.
     """
@@ -67,12 +77,14 @@ class PlacedLoader:
     def __init__(
         self,
         model: Model,
+        info: ModelInfo,
         work: BatchShape,
         choose_build: Callable[[LoadedWeights], ContextBuild],
         advance: Callable[[float | None], bool],
         devices: Sequence[NativeDevice],
     ) -> None:
         self._model = model
+        self._info = info
         self._work = work
         self._choose_build = choose_build
         self._advance = advance
@@ -108,13 +120,43 @@ class PlacedLoader:
         LOG.buffers.clear()
         weights = LoadedWeights(self._model.path, self._advance, lambda parameters: self._set(parameters, placement))
         try:
-            build = self._choose_build(weights)
-            base = build.open(weights, self._work.kv_tokens)
+            build = self._place(self._choose_build(weights), placement)
+            build, base = self._open_base(weights, build, PlacedWork(placement, sizes, self._work))
         except BaseException:
             weights.close()
             raise
         shares = measure(LOG.buffers, self._devices, placement, sizes)
-        return PlacedModel(weights, base, build, shares, tuple(self._notes))
+        on_cpu = not shares or computes_on_cpu(placement, sizes, self._model.offload)
+        return PlacedModel(weights, base, build, shares, tuple(self._notes), on_cpu)
+
+    def _place(self, build: ContextBuild, placement: LayerPlacement) -> ContextBuild:
+        """The build with the devices that have layers."""
+        used = [one for one, layers in zip(self._devices, placement.split, strict=False) if layers]
+        remote = tuple(one.handle for one in used if one.device.backend == "RPC")
+        return dataclasses.replace(build, on_device=bool(used), remote=remote)
+
+    def _open_base(
+        self, weights: LoadedWeights, build: ContextBuild, placed: PlacedWork
+    ) -> tuple[ContextBuild, Context]:
+        """The first context; on devices with steps as they are planned, where there is memory for such."""
+        if not build.on_device:
+            return build, build.open(weights, self._work.kv_tokens)
+        plan = StepPlanner(self._model, self._check).plan(weights, build, placed)
+        if plan.source != "default":
+            planned = build.with_plan(plan, self._info)
+            logged = len(LOG.buffers)
+            try:
+                return planned, planned.open(weights, self._work.kv_tokens)
+            except OutOfMemoryError as error:
+                del LOG.buffers[logged:]
+                plan = StepPlan(note=f"{plan.describe()} would not fit: {error.message.rstrip('.')}")
+        usual = dataclasses.replace(build, plan=plan)
+        return usual, usual.open(weights, self._work.kv_tokens)
+
+    def _check(self) -> None:
+        """Raise ModelError where the load was given up meanwhile."""
+        if not self._advance(1.0):
+            raise give_up(self._model.path)
 
     def _set(self, parameters: Any, placement: LayerPlacement) -> object:
         """Fill llama_model_params; what has to live as long as the load."""

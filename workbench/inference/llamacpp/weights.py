@@ -46,7 +46,7 @@ class LoadedWeights:
         self.model = native.llama_model_load_from_file(os.fsencode(path), parameters)
         del kept
         if not self.model:
-            raise _stopped(path) if stopped else _explain(path)
+            raise give_up(path) if stopped else _explain(path)
 
     @property
     def layers(self) -> int:
@@ -55,6 +55,10 @@ class LoadedWeights:
     @property
     def bytes(self) -> int:
         return int(native.llama_model_size(self.model))
+
+    @property
+    def vocabulary_size(self) -> int:
+        return int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(self.model)))
 
     @property
     def input_width(self) -> int:
@@ -86,7 +90,8 @@ class LoadedWeights:
             self.model = None
 
 
-def _stopped(path: Path) -> ModelError:
+def give_up(path: Path) -> ModelError:
+    """The error of a load that somebody ended."""
     return ModelError(f"Loading {path} was given up.", "Run again to load it.")
 
 

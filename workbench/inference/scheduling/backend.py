@@ -15,6 +15,7 @@ from workbench.inference.picture_tokens import PictureChunk, PictureSpan
 class TokenRun(NamedTuple):
     """Tokens to evaluate next in one slot. logits: of which of them they are wanted.
 
+    greedy: of the last one only the likeliest next token is wanted, which a device may pick itself.
     picture: whose positions these are; all of them come in one run, and nothing else.
     """
 
@@ -24,6 +25,7 @@ class TokenRun(NamedTuple):
     logits: Literal["none", "last", "all"] = "last"
     adapters: Any = None
     picture: PictureChunk | None = None
+    greedy: bool = False
 
     @property
     def outputs(self) -> int:
@@ -49,8 +51,8 @@ class Limits:
     while, unless they are a prompt's last.
     prefix_cache: a slot can be cut, and begin with what another one has seen; recurrent models cannot do that.
     whole_prompts: a prompt is evaluated in one go, and by itself. partial_states: a part of a slot can be saved.
-    offloads: evicted prefixes of interactive requests alone are saved, or all. swaps: a batch sequence may be swapped
-    out for an interactive one.
+    offloads: evicted prefixes of interactive requests alone are saved, or all, or none. swaps: a batch sequence may be
+    swapped out for an interactive one.
     """
 
     running: int
@@ -64,12 +66,17 @@ class Limits:
     prefix_cache: bool = True
     whole_prompts: bool = False
     partial_states: bool = False
-    offloads: Literal["interactive", "all"] = "interactive"
+    offloads: Literal["interactive", "all", "none"] = "interactive"
     swaps: bool = False
 
 
 class Outputs(Protocol):
     """The logits of an evaluated batch, by the index of a run in it; valid until the next evaluation."""
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether there are any; else only `likeliest` may be asked, as the runs said that nothing else would be."""
+        ...
 
     def last(self, index: int) -> Logits:
         """Those after the run's last token; not to be changed."""
@@ -134,6 +141,8 @@ class Backend(Protocol):
 
 class ArrayOutputs:
     """Logits that are known already, one row for each run."""
+
+    has_logits = True
 
     def __init__(self, rows: Sequence[Logits]) -> None:
         self._rows = rows

@@ -36,7 +36,9 @@ def by_priority(sequences: Sequence[SequenceState]) -> list[SequenceState]:
 def plan(active: Sequence[SequenceState], tree: PrefixTree, tokens: int, limits: Limits) -> list[Part]:
     """The batch. tokens: of prompts and continuations, at most."""
     decoding = [
-        Part(one, TokenRun(one.slot, one.position, one.pending, "last", one.adapters)) for one in active if one.decoding
+        Part(one, TokenRun(one.slot, one.position, one.pending, "last", one.adapters, greedy=one.greedy))
+        for one in active
+        if one.decoding
     ]
     others = [one for one in active if not one.decoding]
     newest = max((sequence.order for sequence in active), default=0)
@@ -85,6 +87,7 @@ def _chunk(sequence: SequenceState, tree: PrefixTree, tokens: int, claimed: set[
         "last" if count == len(sequence.pending) else "none",
         sequence.adapters,
         picture.chunk if picture else None,
+        sequence.greedy,
     )
     return [Part(sequence, run)]
 

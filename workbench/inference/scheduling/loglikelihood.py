@@ -148,6 +148,10 @@ class LoglikelihoodSequence(SequenceState):
         self.placements: list[Placement] = []
 
     @property
+    def greedy(self) -> bool:
+        return False
+
+    @property
     def wanted(self) -> int:
         sizes = [len(continuation.inputs) for continuation in self.continuations.all]
         return 1 + max(max(sizes, default=0), min(sum(sizes), _AT_ONCE))

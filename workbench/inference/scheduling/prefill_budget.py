@@ -22,7 +22,8 @@ _WEIGHT = 0.3
 
 
 class PrefillBudget:
-    """most: tokens that a step may have at all. first: before anything was measured; always where `fixed`.
+    """most: tokens that a step may have. first: before anything was measured; always where `fixed`. In deterministic
+    mode a step has that many, whatever `most` is.
 
     step_seconds: what a step may take while a request is interactive. batch_factor: times that where none is. least:
     tokens of a step at least, interactive and batch.
@@ -49,12 +50,12 @@ class PrefillBudget:
     @property
     def fixed_chunk(self) -> int:
         """Prompt tokens of each step in deterministic mode: no clock decides where a prompt is divided."""
-        return min(self._most, self._first)
+        return self._first
 
     def next_chunk(self, decoding: bool, interactive: bool) -> int:
         """Prompt tokens for the next step. decoding: it has sequences that decode, an interactive one among them."""
         if self._fixed or not self._per_token:
-            return self.fixed_chunk
+            return min(self._most, self._first)
         spare = self._step_seconds * (1.0 if interactive else self._batch_factor)
         spare -= self._decode_seconds if decoding else 0.0
         least = self._least[0] if interactive else self._least[1]

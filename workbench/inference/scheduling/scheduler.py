@@ -136,7 +136,7 @@ class Scheduler:
                 self._prefixes.tree.advance(sequence.slot, sequence.seen)
             if run.logits == "none":
                 continue
-            if not decoding:
+            if not decoding and result.has_logits:
                 self._prefixes.record(sequence, result.last(index))
             if isinstance(sequence, LoglikelihoodSequence):
                 events += self._begin(sequence, result.last(index))

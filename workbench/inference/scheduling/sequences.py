@@ -82,6 +82,13 @@ class SequenceState:
         return self.chunks.request.deterministic
 
     @property
+    def greedy(self) -> bool:
+        """Whether nothing but the likeliest token is asked of the model. Not in deterministic mode: where two logits
+        are equal, a device may pick the other one."""
+        request = self.chunks.request
+        return self.sampler.plain and not request.top_logprobs and not request.deterministic
+
+    @property
     def decoding(self) -> bool:
         return self.chunks.output_tokens > 0
 

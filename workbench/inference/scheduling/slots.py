@@ -144,7 +144,8 @@ class SlotAllocator:
                 return False
             self._prefixes.share_before_eviction(self._running)
             slot, cached = self._cached.popitem(last=False)
-            if cached.interactive or self.limits.offloads == "all":
+            offloads = self.limits.offloads
+            if offloads == "all" or (cached.interactive and offloads == "interactive"):
                 self._prefixes.offload(slot, cached.offset)
             self._remove(slot)
         return True

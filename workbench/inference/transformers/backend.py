@@ -26,6 +26,8 @@ MIN_CHUNK = 32
 class TorchOutputs:
     """The logits of the passes of a batch. A run's logits for its last token are in the last pass it is part of."""
 
+    has_logits = True
+
     def __init__(self) -> None:
         self._passes: list[tuple[list[int], torch.Tensor]] = []
         self._last: dict[int, tuple[int, int]] = {}

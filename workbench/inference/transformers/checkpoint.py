@@ -71,6 +71,11 @@ def choose_device(wanted: str = "") -> torch.device:
     return torch.device("cpu")
 
 
+def computes_on_cpu(model: torch.nn.Module) -> bool:
+    """Whether the CPU computes any part of a model: what accelerate keeps in RAM or on disk moves to a device first."""
+    return any(tensor.device.type == "cpu" for tensor in model.parameters())
+
+
 def _find_device(wanted: str) -> torch.device:
     try:
         device = torch.device(wanted)

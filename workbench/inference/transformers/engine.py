@@ -112,6 +112,8 @@ class TransformersEngine:
         cpu_budget = CpuBudget.open(threads)
         torch.set_num_threads(cpu_budget.threads())
         loaded = load_checkpoint(model, dtype, device, advance)
+        if not checkpoint.computes_on_cpu(loaded.model):
+            cpu_budget = CpuBudget.none()
         advance(0.9)
         free = checkpoint.free_bytes(device) or psutil.virtual_memory().available + info.file_bytes
         head = loaded.model.get_output_embeddings()

@@ -44,10 +44,15 @@ def lower_priority() -> CpuBudget:
 
 
 def follow_cpu_budget(cpu_budget: CpuBudget, model: Any) -> None:
-    """Compute each forward pass of a model, in training, evaluation and generation, with the threads granted then."""
+    """Compute each forward pass of a model, in training, evaluation and generation, with the threads granted then.
+
+    Of a model on a device the CPU computes nothing: no cores are reserved for it.
+    """
     import torch
 
-    def set_threads(*_: Any) -> None:
+    def set_threads(embeddings: Any, *_: Any) -> None:
+        if all(tensor.device.type != "cpu" for tensor in embeddings.parameters()):
+            return
         cpu_budget.begin()
         threads = cpu_budget.threads()
         if threads != torch.get_num_threads():
