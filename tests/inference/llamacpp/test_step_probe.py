@@ -43,21 +43,19 @@ def test_a_slow_device_is_not_measured_and_says_so() -> None:
 
 
 def test_what_there_is_no_time_for_stays_as_usual_and_is_told() -> None:
-    plan = measure(SimulatedDevice(weights=0.06, token=0.0001))
+    plan = measure(SimulatedDevice(weights=0.09, token=0.0001))
     assert (plan.prompt_tokens, plan.rows, plan.cached_tokens) == (PROMPT_TOKENS, ROWS, CACHED_TOKENS)
     assert plan.source == "measured"
-    assert plan.note == ("no time for pieces of 128 and more, 8 rows and more, saved prefixes") or plan.note.startswith(
-        "no time for pieces of "
-    )
+    assert plan.note == "no time for pieces of 512 and more, saved prefixes, 8 rows and more"
 
 
 @given(st.floats(1e-5, SLOW_SECONDS), st.floats(1e-7, 1e-2), st.floats(0, 1e-3), st.floats(0, 1e-4))
 def test_it_stays_within_its_time_on_any_device(weights: float, token: float, row: float, save: float) -> None:
     device = SimulatedDevice(weights=weights, token=token, row=row, save=save)
     plan = measure(device)
-    # what is tried once, with no time to expect it from, may go over it: a copy of 64 tokens, the first sampled step
+    # a step that takes longer than expected is the last one; so is a copy of 64 tokens, which nothing tells the time of
     first = 2 * (weights + token + row + 0.0002)
-    assert device.now <= BUDGET_SECONDS + first + PIECES[0] * save + 1e-9
+    assert device.now <= 2 * BUDGET_SECONDS + first + PIECES[0] * save + 128 * row
     assert plan.prompt_tokens in PIECES and plan.rows in ROW_COUNTS
     assert plan.cached_tokens >= CACHED_TOKENS
 

@@ -28,7 +28,7 @@ from workbench.models.layer_sizes import LayerSizes
 from workbench.models.model import Model
 from workbench.models.model_info import read_parts
 from workbench.models.offload_fit import BatchShape, LayerPlacement, computes_on_cpu, has_room
-from workbench.models.step_plan import CACHED_TOKENS, StepPlan
+from workbench.models.step_plan import CACHED_TOKENS, PROMPT_TOKENS, ROWS, StepPlan
 
 _VERSION = 1
 """Of the measurement: plans of another one are measured anew."""
@@ -98,16 +98,17 @@ class StepPlanner:
         return placed.placement.gpu_layers == placed.sizes.layer_count and fits_spare(needed, free)
 
     def _find_most(self, placed: PlacedWork) -> tuple[int, int]:
-        """Prompt tokens and rows of a step that have room, by estimate."""
+        """Prompt tokens and rows of a step that are tried: those whose buffers have room, by estimate."""
         work = placed.work
 
         def fits(tokens: int, rows: int) -> bool:
             larger = BatchShape(work.kv_tokens, tokens + rows + OTHER_SLOTS, max(work.outputs, rows + OTHER_SLOTS))
             return has_room(placed.placement, placed.sizes, work, larger, self._model.offload)
 
-        tokens = max((count for count in PIECES if count <= work.kv_tokens and fits(count, 32)), default=PIECES[0])
-        rows = max((count for count in ROW_COUNTS if fits(tokens, count)), default=32)
-        return tokens, rows
+        usual = min(PROMPT_TOKENS, work.kv_tokens)  # what the fit has counted on is tried in any case
+        larger = [count for count in PIECES if usual < count <= work.kv_tokens and fits(count, ROWS)]
+        tokens = max(larger, default=usual)
+        return tokens, max((count for count in ROW_COUNTS if count > ROWS and fits(tokens, count)), default=ROWS)
 
     def _digest(self, placed: PlacedWork, tokens: int, rows: int) -> str:
         """Of everything on which the time of a step depends: the shapes of the model, not its numbers."""

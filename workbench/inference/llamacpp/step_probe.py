@@ -7,6 +7,7 @@ the best: shorter steps answer a cancel sooner. Nothing here decides what is com
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -18,11 +19,14 @@ PIECES = (64, 128, 256, 512, 1024, 2048)
 ROW_COUNTS = (8, 16, 32, 64, 128)
 """Sequences of a decode step that are tried."""
 
-BUDGET_SECONDS = 0.4
-"""What the measurement may take, after a first token, for which a device prepares its kernels."""
+BUDGET_SECONDS = 0.6
+"""What the measurement may take by expectation, after a first token, for which a device prepares its kernels."""
 
 SLOW_SECONDS = 0.1
 """A device that takes longer for one token is not measured: a handful of steps would take seconds."""
+
+_NOISY_SECONDS = 0.02
+"""Below this a step is measured twice, and the faster time counts."""
 
 _CLOSE = 0.9
 """Part of the best throughput that is as good."""
@@ -97,6 +101,7 @@ class StepProbe:
         self._left_out: list[str] = []
 
     def measure(self) -> StepPlan:
+        """The plan; what there was no time for is as usual, and noted."""
         self._target.decode(1)
         seconds = self._time(lambda: self._target.decode(1))
         self._target.free_rows()
@@ -126,10 +131,10 @@ class StepProbe:
         found: dict[int, float] = {}
         expected = token
         for count in self._pieces:
-            if not self._allows(2 * expected, _PIECES_UNTIL, f"pieces of {count} and more"):
+            if not self._allows(expected, _PIECES_UNTIL, f"pieces of {count} and more"):
                 break
-            found[count] = self._best(lambda count=count: self._target.prefill(count))  # type: ignore[misc]
-            expected = 2 * found[count]
+            found[count] = self._best(functools.partial(self._target.prefill, count))
+            expected = _expect(found)
         return found
 
     def _measure_rows(self, token: float) -> dict[int, float]:
@@ -141,21 +146,20 @@ class StepProbe:
             if seconds is None:
                 break
             found[count] = seconds
-            expected = 2 * seconds
+            expected = _expect(found)
         return found
 
     def _time_rows(self, count: int, until: float, expected: float) -> float | None:
-        if not self._allows(3 * expected, until, f"{count} rows and more"):
+        if not self._allows(2 * expected, until, f"{count} rows and more"):
             return None
-        self._target.decode(count)  # the first one of a size lays out its graph
-        seconds = self._best(lambda: self._target.decode(count))
+        seconds = self._time_step(count)
         self._target.free_rows()
         return seconds
 
     def _measure_saving(self, pieces: Mapping[int, float]) -> bool:
         """Whether a prefix is copied to RAM and back faster than it is prefilled."""
         prefill = pieces.get(_SAVED)
-        if prefill is None or not self._allows(3 * prefill, 1.0, "saved prefixes"):
+        if prefill is None or not self._allows(2 * prefill, 1.0, "saved prefixes"):
             return True
         self._target.prefill(_SAVED)
         return self._time(self._target.save_and_load) < prefill
@@ -165,11 +169,10 @@ class StepProbe:
         if not self._target.picks or not rows:
             return False
         count = max(rows)
-        if not self._allows(4 * rows[count], 1.0, "copied logits"):
+        if not self._allows(2 * rows[count], 1.0, "copied logits"):
             return True
         self._target.take_logits()
-        self._target.decode(count)
-        copied = self._best(lambda: self._target.decode(count))
+        copied = self._time_step(count)
         self._target.free_rows()
         return rows[count] < _GAIN * copied
 
@@ -179,14 +182,27 @@ class StepProbe:
         self._left_out.append(what)
         return False
 
+    def _time_step(self, rows: int) -> float:
+        self._check()
+        self._target.decode(rows)  # the first one of a size lays out its graph
+        return self._best(functools.partial(self._target.decode, rows))
+
     def _best(self, call: Callable[[], None]) -> float:
-        return min(self._time(call), self._time(call))
+        seconds = self._time(call)
+        return min(seconds, self._time(call)) if seconds < _NOISY_SECONDS else seconds
 
     def _time(self, call: Callable[[], None]) -> float:
         self._check()
         started = self._clock()
         call()
         return self._clock() - started
+
+
+def _expect(seconds: Mapping[int, float]) -> float:
+    """What twice as much will take, if it grows as it did last: not at all while a step is bound by the weights."""
+    last, *before = reversed(seconds.values())
+    growth = last / max(before[0], 1e-9) if before else 1.0
+    return last * min(2.0, max(1.0, growth))
 
 
 def _choose(seconds: Mapping[int, float], usual: int, cut: bool) -> int:
