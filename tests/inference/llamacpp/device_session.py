@@ -11,21 +11,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workbench.cpu_budget.reservations import LockRegistry, shared_folder
-from workbench.inference.llamacpp import device_sampling, step_planner
+from workbench.inference.llamacpp import device_sampling as device_sampling_module
 from workbench.inference.llamacpp.backend import SampledOutputs
 from workbench.inference.llamacpp.context import Context
 from workbench.inference.llamacpp.engine import LlamaEngine
 from workbench.inference.llamacpp.native import native
+from workbench.inference.llamacpp.step_planner import StepPlanner
 from workbench.inference.scheduling.backend import TokenRun
-from workbench.inference.types import Chunk, GenerateRequest, LoglikelihoodRequest, Outcome, Sampling, fold
+from workbench.inference.types import (
+    Chunk,
+    GenerateRequest,
+    LoglikelihoodRequest,
+    LoglikelihoodResult,
+    Outcome,
+    Sampling,
+    fold,
+)
 from workbench.models.offload import Offload
 from workbench.models.reference import Model
 from workbench.models.step_plan import StepPlan
 from workbench.prompting.prompt import Message
 
 LONG = "where is the thing in the house " * 60
-QUESTIONS = ("My parcel is lost.", "I want my money back!", "The invoice is wrong, again.")
+ROUNDS = (
+    ("My parcel is lost.", "I want my money back!", "The invoice is wrong, again."),
+    ("Where is my order?", "The app does not open.", "Cancel the subscription."),
+    ("You charged me twice.", "How do I change my address?", "The screen is broken."),
+)
+"""Questions that are each asked once: what is in the cache already decides what a batch holds."""
 
 
 class Batches:
@@ -69,11 +85,11 @@ def text_of(events: Sequence[Outcome], number: int) -> tuple[str, str]:
     return found.text, found.stop_reason or ""
 
 
-def answer(engine: LlamaEngine, **more: Any) -> list[str]:
-    for number, question in enumerate(QUESTIONS, 1):
+def answer(engine: LlamaEngine, questions: Sequence[str], **more: Any) -> list[str]:
+    for number, question in enumerate(questions, 1):
         engine.submit(ask(number, question, 24, **more))
     events = drain(engine)
-    return [text_of(events, number)[0] for number in range(1, len(QUESTIONS) + 1)]
+    return [text_of(events, number)[0] for number in range(1, len(questions) + 1)]
 
 
 def open_engine(path: Path, offload: Offload) -> LlamaEngine:
@@ -100,26 +116,29 @@ def cancel_while_the_device_computes(engine: LlamaEngine, batches: Batches) -> d
     }
 
 
-def sampled_answers(engine: LlamaEngine) -> dict[str, Any]:
-    """Greedy answers whose tokens the device picks, with everything that must not be picked there in between."""
-    counts = {"sampled": 0}
-    own = SampledOutputs.likeliest
+def converse(path: Path, offload: Offload, device_sampling: bool) -> dict[str, Any]:
+    """Greedy answers, whose tokens a device may pick, and in between what needs logits; tokens picked in each part."""
+    planned = StepPlan(prompt_tokens=256, rows=16, device_sampling=device_sampling, source="measured")
+    picked, own = [0], SampledOutputs.likeliest
 
     def likeliest(outputs: SampledOutputs, indices: Sequence[int]) -> tuple[list[int], list[bool]]:
-        counts["sampled"] += len(indices)
+        picked[-1] += len(indices)
         return own(outputs, indices)
 
-    SampledOutputs.likeliest = likeliest  # type: ignore[method-assign]
-    first = answer(engine)
-    engine.loglikelihood(LoglikelihoodRequest(1, (Message("user", QUESTIONS[0]),), (" billing", " shipping")))
-    scored = [event for event in drain(engine) if not isinstance(event, Chunk)]
-    noted = counts["sampled"]
-    logprobs = answer(engine, top_logprobs=2)
-    unpicked = counts["sampled"] == noted
-    device_sampling.PATIENCE, picked = 2, counts["sampled"]
-    again = answer(engine)
-    counts["resumed"] = counts["sampled"] - picked
-    return {**counts, "first": first, "scored": len(scored), "logprobs": logprobs, "unpicked": unpicked, "again": again}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StepPlanner, "plan", lambda *_: planned)
+        patch.setattr(SampledOutputs, "likeliest", likeliest)
+        patch.setattr(device_sampling_module, "PATIENCE", 2)
+        engine = open_engine(path, offload)
+        texts = answer(engine, ROUNDS[0])
+        picked.append(0)
+        engine.loglikelihood(LoglikelihoodRequest(1, (Message("user", "Billing?"),), (" yes", " no")))
+        [scored] = [event for event in drain(engine) if isinstance(event, LoglikelihoodResult)]
+        texts += answer(engine, ROUNDS[1], top_logprobs=2)
+        picked.append(0)
+        texts += answer(engine, ROUNDS[2])
+        engine.close()
+    return {"texts": texts, "picked": picked, "likelihoods": [one.logprob for one in scored.likelihoods]}
 
 
 def main() -> None:
@@ -130,23 +149,18 @@ def main() -> None:
     batches.seen.clear()
     batches.waits = 0
     others = LockRegistry(shared_folder())
-    engine.submit(ask(8, QUESTIONS[0]))
+    engine.submit(ask(8, ROUNDS[0][0]))
     engine.step()
     found["reserved"], found["status"] = len(others.others()), [engine.status.threads, engine.status.cores]
     drain(engine)
     batches.waits = 0
     found["cancel"] = cancel_while_the_device_computes(engine, batches)
     found["batches"] = batches.seen
-    found["raw"] = answer(engine)
     engine.close()
-
-    planned = StepPlan(prompt_tokens=256, rows=16, device_sampling=True, source="measured")
-    step_planner.StepPlanner.plan = lambda *_: planned  # type: ignore[method-assign]
-    engine = open_engine(path, offload)
-    found["sampling"] = sampled_answers(engine)
-    engine.close()
+    found["logits"] = converse(path, offload, device_sampling=False)
+    found["sampled"] = converse(path, offload, device_sampling=True)
     partial = open_engine(path, Offload(rpc=(address,), gpu_layers=2))
-    partial.submit(ask(1, QUESTIONS[0]))
+    partial.submit(ask(1, ROUNDS[0][0]))
     partial.step()
     found["partial"] = {"device": partial.info.device, "reserved": len(others.others())}
     partial.close()

@@ -201,10 +201,14 @@ def test_a_model_on_devices_reserves_no_core_and_a_part_of_one_does(session: dic
 
 
 def test_tokens_that_a_device_picks_are_those_of_the_logits(session: dict[str, Any]) -> None:
-    sampling = session["sampling"]
-    assert sampling["sampled"] > sampling["resumed"] > 0, "the device picked some, and again after others had logits"
-    assert sampling["first"] == sampling["again"] == sampling["logprobs"] == session["raw"]
-    assert sampling["scored"] == 1 and sampling["unpicked"]
+    sampled, logits = session["sampled"], session["logits"]
+    assert sampled["texts"] == logits["texts"]
+    assert all(sampled["texts"])
+    assert sampled["likelihoods"] == pytest.approx(logits["likelihoods"], abs=1e-3)
+    first, between, again = sampled["picked"]
+    assert first > 0 and again > 0, "picked on the device, and again after others had needed logits"
+    assert between == 0, "what needs logits has them"
+    assert logits["picked"] == [0, 0, 0]
 
 
 def test_steps_on_a_device_are_measured(session: dict[str, Any]) -> None:

@@ -200,8 +200,8 @@ class StepProbe:
 
 def _expect(seconds: Mapping[int, float]) -> float:
     """What twice as much will take, if it grows as it did last: not at all while a step is bound by the weights."""
-    last, *before = reversed(seconds.values())
-    growth = last / max(before[0], 1e-9) if before else 1.0
+    *before, last = seconds.values()
+    growth = last / max(before[-1], 1e-9) if before else 1.0
     return last * min(2.0, max(1.0, growth))
 
 
