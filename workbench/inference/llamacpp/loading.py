@@ -120,7 +120,7 @@ class PlacedLoader:
         LOG.buffers.clear()
         weights = LoadedWeights(self._model.path, self._advance, lambda parameters: self._set(parameters, placement))
         try:
-            build = self._place(self._choose_build(weights), placement)
+            build = self._use_devices(self._choose_build(weights), placement)
             build, base = self._open_base(weights, build, PlacedWork(placement, sizes, self._work))
         except BaseException:
             weights.close()
@@ -129,7 +129,7 @@ class PlacedLoader:
         on_cpu = not shares or computes_on_cpu(placement, sizes, self._model.offload)
         return PlacedModel(weights, base, build, shares, tuple(self._notes), on_cpu)
 
-    def _place(self, build: ContextBuild, placement: LayerPlacement) -> ContextBuild:
+    def _use_devices(self, build: ContextBuild, placement: LayerPlacement) -> ContextBuild:
         """The build with the devices that have layers."""
         used = [one for one, layers in zip(self._devices, placement.split, strict=False) if layers]
         remote = tuple(one.handle for one in used if one.device.backend == "RPC")

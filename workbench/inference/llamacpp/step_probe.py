@@ -216,10 +216,10 @@ def _choose(seconds: Mapping[int, float], usual: int, cut: bool) -> int:
     return max(found, usual) if cut and found == max(speeds) else found
 
 
-def _keep(clutter: int, beside: float | None, alone: float | None) -> int:
+def _keep(clutter: int, beside: float | None, cleared: float | None) -> int:
     """Tokens of ended prompts that may stay in the KV cache, over which each decode step has to go."""
-    if not clutter or beside is None or alone is None:
+    if not clutter or beside is None or cleared is None:
         return CACHED_TOKENS
-    per_token = max(0.0, beside - alone) / clutter
-    allowed = _SLOWER * alone / per_token if per_token else _MOST_CACHED
+    per_token = max(0.0, beside - cleared) / clutter
+    allowed = _SLOWER * cleared / per_token if per_token else _MOST_CACHED
     return int(max(CACHED_TOKENS, min(_MOST_CACHED, allowed)))
