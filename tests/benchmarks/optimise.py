@@ -33,6 +33,7 @@ from workbench.search.evaluator import CandidateEvaluator
 from workbench.search.instruction_text import find_instruction, replace_instruction
 from workbench.search.joint import make_space
 from workbench.search.journal import BestChanged, SearchEvent
+from workbench.search.method_context import MethodContext
 from workbench.search.prompt_search import PromptSearch
 from workbench.search.request import SearchMethod, SearchRequest
 from workbench.settings import Settings
@@ -174,14 +175,14 @@ def _carry_out(request: SearchRequest, at_random: bool) -> Reached:
 
 def _test_seed(search: PromptSearch, store: Store) -> float:
     """The test score of the hand-written prompt, which stays where nothing beat it on dev."""
-    evaluator = CandidateEvaluator(search.prepared.task)
+    evaluator = CandidateEvaluator(search.prepared.task, store)
     found = evaluator.run([search.seed], search.prepared.splits.test, store, lambda progress: True)
     assert found is not None
     values = [one.value or 0.0 for one in found.results[search.seed.id]]
     return sum(values) / len(values)
 
 
-def search_at_random(search: PromptSearch) -> None:
+def search_at_random(search: MethodContext) -> None:
     """Points of the joint space drawn at random, each evaluated on the whole dev part, until the budget is spent."""
     space = make_space(search)
     chance = random.Random(search.request.seed)

@@ -6,20 +6,27 @@ from collections import Counter
 import pytest
 
 from tests.search.example_folder import TOPICS
+from workbench.datasets import load_cases
 from workbench.errors import FileError, SearchError
-from workbench.search.budget import SearchBudget
+from workbench.runs.bench import load_bench
+from workbench.runs.run import Evaluation
+from workbench.runs.sources import find_sources
+from workbench.search.budget import SearchBudget, Spending, describe_overruns
 from workbench.search.journal import (
     BestChanged,
     CandidateEvaluated,
     CandidateRefused,
     SearchEnded,
+    SearchJournal,
     SearchProgress,
     SearchStarted,
     TestOpened,
     read_journal,
 )
+from workbench.search.search_dir import SearchDir
 from workbench.search.search_log import SearchLog
-from workbench.search.search_words import describe_outcome, list_reasons
+from workbench.search.search_words import describe_outcome, describe_plan, list_reasons
+from workbench.settings import Settings
 
 
 def test_examples_find_a_rule_that_is_hidden_in_the_data(planted):
@@ -260,3 +267,75 @@ def test_a_journal_that_cannot_be_opened_is_the_error_told_and_the_folder_is_fre
             search.run()
     search.search_dir.acquire()  # nobody holds it any more
     search.search_dir.release()
+
+
+def test_dev_answers_of_an_earlier_run_are_taken_and_counted(planted):
+    path = planted.folder / "before.bench.yaml"
+    path.write_text((planted.folder / "demo.bench.yaml").read_text().replace("test.jsonl", "validation.jsonl"))
+    bench = load_bench(path)
+    cases = load_cases(bench.dataset, planted.folder)
+    run = Evaluation(bench, path, cases, planted.pool, find_sources(bench, planted.folder, Settings()), planted.store)
+    list(run.events())
+
+    search = planted.search()
+    plan = search.plan()
+    assert plan.cached == 30
+    assert "cached: 30 answers of the hand-written prompt on dev are known from earlier runs" in describe_plan(plan)[4]
+    result = search.run()
+    assert all(one.cached for one in search.state.results("c0").values())
+    assert result.spending.cached >= 30
+    assert planted.count_asked(search) == result.spending.calls
+    assert result.improved
+
+
+def fail_to_release(search_dir):
+    raise FileError("Cannot remove the file `process`.")
+
+
+def test_what_fails_on_closing_is_said_beside_the_error_that_ended_it(planted, monkeypatch):
+    append, full = SearchJournal.append, []
+
+    def fill(journal, record):
+        if full or isinstance(record, CandidateEvaluated):
+            full.append(record)
+            raise FileError("No space left on the device.")
+        append(journal, record)
+
+    search = planted.search()
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchJournal, "append", fill)
+        patch.setattr(SearchDir, "release", fail_to_release)
+        with pytest.raises(FileError) as failed:
+            search.run()
+    assert len(full) == 2  # the second is the time, on closing: the same message, once
+    assert failed.value.message == (
+        "No space left on the device. On closing the search: Cannot remove the file `process`."
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchDir, "release", fail_to_release)
+        with pytest.raises(FileError, match="Cannot remove the file"):
+            planted.search(planted.request(400)).run()
+
+
+def test_tokens_are_kept_back_for_the_final_test_and_what_passes_a_limit_is_said(planted):
+    limit = 12_000
+    result = planted.search(planted.request(budget=SearchBudget(tokens=limit))).run()
+    assert result.test is not None
+    assert result.searched.tokens < limit
+    assert result.spending.tokens - result.searched.tokens > 0.3 * result.spending.tokens
+    over = [line for line in list_reasons(result) if "was passed by" in line]
+    assert bool(over) == (result.spending.tokens > limit)
+
+
+def test_each_limit_that_was_passed_is_told_with_what_passed_it():
+    searched, spent = Spending(10, 0, 900, 150, 70.0), Spending(20, 0, 1800, 200, 100.0)
+    assert describe_overruns(searched, spent, SearchBudget(20, 1000, 1.0, 5.0)) == [
+        "The token budget of 1,000 tokens was passed by 1,000 tokens: 50 tokens by answers that ended when it was"
+        " reached and 950 tokens by the final test, which is always run whole.",
+        "The time budget of 1:00 min was passed by 40.0 s: 10.0 s by answers that ended when it was reached and"
+        " 30.0 s by the final test, which is always run whole.",
+    ]
+    assert describe_overruns(searched, spent, SearchBudget(20, 2000, 2.0)) == []
+    assert describe_overruns(searched, spent, SearchBudget(tokens=1999)) == [
+        "The token budget of 1,999 tokens was passed by 1 token: 1 token by the final test, which is always run whole."
+    ]

@@ -10,6 +10,8 @@ from conftest import bench_of, settled, until
 from textual.widgets import Input, OptionList, Static, TextArea
 
 from workbench.inference.pool import Pool
+from workbench.prompting.prompt import Example
+from workbench.search.candidate import Candidate
 from workbench.search.journal import CandidateEvaluated
 from workbench.search.prompt_search import PromptSearch
 from workbench.search.request import SearchRequest
@@ -229,6 +231,18 @@ async def test_a_version_by_hand_begins_a_new_search_and_a_bad_one_is_refused_by
         assert any("refused: variables" in row for row in rows(screen))
         screen.action_toggle_refused()
         assert not any("refused" in row for row in rows(screen))
+
+
+async def test_a_version_by_hand_has_its_examples_in_another_order(planted):
+    async with planted.run_test(size=WIDE) as pilot:
+        shown_examples = tuple(Example(f"e{at}", {"message": f"m {at}"}, f"a {at}") for at in range(3))
+        edits = []
+        editor = CandidateEditor(Candidate("c1", "c0", "user:\nb", shown_examples, "turns"), "by hand")
+        await pilot.app.push_screen(editor, edits.append)
+        await until(pilot, lambda: editor.query("#candidate-examples").first().option_count == 3)
+        await pilot.press("tab", "shift+down", "K", "shift+up", "J", "J", "J", "up", "space", "ctrl+s")
+        await until(pilot, lambda: bool(edits))
+        assert [one.id for one in edits[0].examples] == ["e1", "e0"]
 
 
 async def test_an_earlier_search_is_opened_and_another_candidate_accepted_as_untested(planted):

@@ -34,10 +34,14 @@ def main(
         int | None,
         typer.Option(min=1, metavar="N", help="Calls at most, final test included. Default: 30 x dev + test."),
     ] = None,
-    token_budget: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop at so many tokens.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.0, metavar="N", help="Stop after so many minutes.")] = None,
+    token_budget: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tokens at most, final test included.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.0, metavar="N", help="Minutes at most, final test included.")
+    ] = None,
     max_cost: Annotated[
-        float | None, typer.Option(min=0.0, metavar="MONEY", help="Start no answer that could cost more than that.")
+        float | None, typer.Option(min=0.0, metavar="MONEY", help="Money at most, final test included.")
     ] = None,
     reflector: Annotated[
         str, typer.Option(metavar="MODEL", help="Model that rewrites instructions. Default: templates alone.")

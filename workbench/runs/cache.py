@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from workbench.errors import WorkbenchError
 from workbench.inference.types import Completion
 from workbench.store.cell_records import StoredCompletion
-from workbench.store.cells import count_completions, find_completions
+from workbench.store.cells import find_completions, read_lengths
 from workbench.store.store import Store
 
 _BY_ITSELF = ("eos", "stop")
@@ -39,10 +41,11 @@ class AnswerKeys(NamedTuple):
 
 
 class CachedAnswers:
-    """Answers that the store has. Cells that ask in the same turn of the event loop are answered by one query."""
+    """Answers that the stores have. Cells that ask in the same turn of the event loop are answered by one query."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *others: Store) -> None:
+        """store: of the run. others: whose answers are taken too."""
+        self._stores = (store, *others)
         self._asked: list[tuple[AnswerKeys, asyncio.Future[StoredCompletion | None]]] = []
 
     async def find(self, keys: AnswerKeys) -> StoredCompletion | None:
@@ -59,13 +62,23 @@ class CachedAnswers:
         waiting = [(keys, future) for keys, future in asked if not future.done()]  # a cancelled cell waits no longer
         digests = {digest for keys, _ in waiting for digest in (keys.complete, keys.limited)}
         try:
-            known = find_completions(self._store, list(digests))
+            known = _find_in_all(self._stores, digests)
         except WorkbenchError as error:
             for _, future in waiting:
                 future.set_exception(error)
             return
         for keys, future in waiting:
             future.set_result(_choose(keys, known))
+
+
+def _find_in_all(stores: Sequence[Store], digests: set[bytes]) -> dict[bytes, StoredCompletion]:
+    """By digest, the completion of the first store that has one; what another than the first has, is not in the run's
+    own store yet, so that it is written there with its cell."""
+    found: dict[bytes, StoredCompletion] = {}
+    for at, store in enumerate(stores):
+        for digest, one in find_completions(store, list(digests - found.keys())).items():
+            found[digest] = msgspec.structs.replace(one, key=0) if at else one
+    return found
 
 
 def _choose(keys: AnswerKeys, known: Mapping[bytes, StoredCompletion]) -> StoredCompletion | None:
@@ -79,9 +92,12 @@ def is_counted(done: Completion) -> bool:
     return done.server is None or done.server.counted
 
 
-def count_cached(store: Store, keys: Sequence[AnswerKeys]) -> int:
-    """How many questions have an answer that is known already."""
-    complete = count_completions(store, [(one.complete, one.limit) for one in keys])
-    return complete + count_completions(
-        store, [(one.limited, one.limit) for one in keys if one.limited != one.complete]
+def count_cached(stores: Sequence[Store], keys: Sequence[AnswerKeys]) -> int:
+    """How many questions have an answer that one of the stores knows already."""
+    digests = list({digest for one in keys for digest in (one.complete, one.limited)})
+    lengths: dict[bytes, int] = {}
+    for store in reversed(stores):
+        lengths.update(read_lengths(store, digests))
+    return sum(
+        any(lengths.get(digest, one.limit + 1) <= one.limit for digest in (one.complete, one.limited)) for one in keys
     )

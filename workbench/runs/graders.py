@@ -57,11 +57,13 @@ class Graders:
         use_cache: bool,
         find_price: Callable[[Model, str], Price | None] = lambda model, name: None,
         prove: Callable[[str, Model], Awaitable[None]] | None = None,
+        others: Sequence[Store] = (),
     ) -> None:
         """find_price: of a model, under the name that a scorer has for it. prove: makes sure of a model's server before
-        it is called."""
+        it is called. others: stores whose replies are taken too."""
         self._sources, self._store, self._client, self._use_cache = sources, store, client, use_cache
         self._find_price, self._prove = find_price, prove
+        self._stores = (store, *others)
         self._traces: dict[str, ModelTrace] = {}
         self._load_errors: dict[str, str] = {}
 
@@ -135,11 +137,13 @@ class Graders:
         return hashlib.blake2b(asked + msgspec.json.encode(request), digest_size=16).digest()
 
     def _find(self, digest: bytes) -> GraderReply | None:
-        body = find_reply(self._store, digest)
-        try:
-            return msgspec.json.decode(body, type=GraderReply) if body else None
-        except UNREADABLE:
-            return None  # it is damaged: the model is called again
+        for store in self._stores:
+            try:
+                if body := find_reply(store, digest):
+                    return msgspec.json.decode(body, type=GraderReply)
+            except UNREADABLE:
+                continue  # it is damaged: the model is called again
+        return None
 
     def _trace(self, name: str) -> ModelTrace:
         if name not in self._traces:

@@ -101,7 +101,7 @@ def make_plan(
     bench: Bench,
     writer: RunWriter,
     store: Store,
-    known: Callable[[PlannedVariant, Sequence[Case]], int],
+    known: Callable[[PlannedVariant, Sequence[Case]], float],
     retry_failed: bool,
     judges: tuple[str, ...] = (),
     fill: Callable[[PlannedVariant, Case], Case] = lambda planned, case: case,
@@ -197,7 +197,7 @@ def _plan_queue(
     left: Sequence[int],
     samples: Sequence[Sequence[Case]],
     store: Store,
-    known: Callable[[PlannedVariant, Sequence[Case]], int],
+    known: Callable[[PlannedVariant, Sequence[Case]], float],
     fill: Callable[[PlannedVariant, Case], Case],
 ) -> PlannedModel:
     names = tuple(planned.variant.name for planned in queue.variants)

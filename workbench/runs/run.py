@@ -63,9 +63,10 @@ class Evaluation:
         options: RunOptions = DEFAULT_OPTIONS,
         writer: RunWriter | None = None,
         finder: PassageFinder | None = None,
+        others: Sequence[Store] = (),
     ) -> None:
         """path: the bench's file (it need not be saved). writer: of an earlier run that is resumed. finder: what
-        retrieves passages, where there is one already.
+        retrieves passages, where there is one already. others: stores whose answers are taken too.
 
         Raises ScorerError when its scorers or tools cannot be used, DatasetError when there are no cases,
         BenchError when there are more shards than cells.
@@ -79,7 +80,7 @@ class Evaluation:
         self._pool = pool
         self._sources = sources.once()
         self._finder = finder or PassageFinder()
-        self._store = store
+        self._store, self._others = store, tuple(others)
         self._options = options
         self._spans = divide(bench.variants, len(cases), options.shard)
         config = RunConfig(
@@ -110,6 +111,7 @@ class Evaluation:
             cache=options.cache and self._scorers.needs_answer,
             finder=self._finder,
             folder=path.parent,
+            others=self._others,
         )
         self._plan: Plan | None = None
         self._queues: list[WorkQueue] = []
@@ -248,9 +250,11 @@ class Evaluation:
         client = cache(self._pool.client)  # one for each model: its requests wake the loop together
         proofs = ServerProofs(self._pool, self._writer)
         find_price = self._variants.find_price
-        graders = Graders(self._sources, self._store, client, self._options.cache, find_price, proofs.prove_judge)
+        graders = Graders(
+            self._sources, self._store, client, self._options.cache, find_price, proofs.prove_judge, self._others
+        )
         on_text = self._loop.emit if self._options.texts else None
-        answers = CachedAnswers(self._store) if self._options.cache else None
+        answers = CachedAnswers(self._store, *self._others) if self._options.cache else None
         services = CellServices(
             client,
             self._scorers,

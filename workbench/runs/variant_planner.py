@@ -51,10 +51,13 @@ class VariantPlanner:
         cache: bool,
         finder: PassageFinder,
         folder: Path = Path(),
+        others: Sequence[Store] = (),
     ) -> None:
         """spans: of each variant, the cases that the shard has. origin: what a variant came from where the run is
-        resumed, as RunWriter.origin. cache: whether known answers are taken. finder: retrieves passages."""
+        resumed, as RunWriter.origin. cache: whether known answers are taken. finder: retrieves passages. others: stores
+        whose answers are taken too."""
         self._folder = folder
+        self._stores = (store, *others)
         self._bench, self._cases, self._spans = bench, cases, spans
         self._sources, self._store, self._strategy = sources, store, strategy
         self._origin, self._cache = origin, cache
@@ -107,8 +110,8 @@ class VariantPlanner:
     def _columns(self) -> tuple[str, ...]:
         return list_columns(self._cases)
 
-    def count_cached(self, planned: PlannedVariant, cases: Sequence[Case]) -> int:
-        """How many of these cases a variant has an answer to already."""
+    def count_cached(self, planned: PlannedVariant, cases: Sequence[Case]) -> float:
+        """How many of these cases a variant has an answer to already; a part of one where only some repeats have."""
         if planned.provenance is None or not self._cache:
             return 0
         prompt = planned.provenance.prompt
@@ -117,9 +120,10 @@ class VariantPlanner:
             for case in cases:
                 with contextlib.suppress(WorkbenchError):  # as below
                     filled.append(self.fill(planned, case))
-            return asyncio.run(count_known_chains(planned.provenance, filled, CachedAnswers(self._store)))
-        keys = []
+            return asyncio.run(count_known_chains(planned.provenance, filled, CachedAnswers(*self._stores)))
+        keys, repeats = [], self._bench.repeats
         for case in cases:
             with contextlib.suppress(WorkbenchError):  # a cell that cannot be rendered says so when its turn comes
-                keys.append(CellPrompt(planned.provenance, self.fill(planned, case), 0).cache_keys())
-        return count_cached(self._store, [one for one in keys if one])
+                shown = self.fill(planned, case)
+                keys += [CellPrompt(planned.provenance, shown, repeat).cache_keys() for repeat in range(repeats)]
+        return count_cached(self._stores, [one for one in keys if one]) / repeats

@@ -64,8 +64,10 @@ class BatchResult(NamedTuple):
 class CandidateEvaluator:
     """Runs one batch at a time. `pause`, `unpause` and `cancel` may come from any thread."""
 
-    def __init__(self, task: SearchTask) -> None:
+    def __init__(self, task: SearchTask, known: Store) -> None:
+        """known: a store whose answers are taken too, whatever store a batch is written into."""
         self._task = task
+        self._known = known
         self._running: Evaluation | None = None
         self._lock = threading.Lock()
         self._paused = False
@@ -91,7 +93,8 @@ class CandidateEvaluator:
     ) -> BatchResult | None:
         """Carry a batch out; None, with nothing asked, where it might need more than max_calls.
 
-        on_progress: says whether to go on. Answers that the store knows are taken from there, whoever asked for them.
+        on_progress: says whether to go on. Answers that either store knows are taken from there, whoever asked for
+        them.
         """
         evaluation = self._open(candidates, cases, store, max_money, note)
         try:
@@ -144,7 +147,8 @@ class CandidateEvaluator:
         bench = msgspec.structs.replace(bench, dataset=None, perturbations=None, thresholds={})
         sources = task.sources._replace(open_prompt=lambda name: prompts.get(name) or task.sources.open_prompt(name))
         options = msgspec.structs.replace(task.options, max_cost=money, note=note)
-        return Evaluation(bench, task.path, cases, task.pool, sources, store, options)
+        others = () if store is self._known else (self._known,)
+        return Evaluation(bench, task.path, cases, task.pool, sources, store, options, others=others)
 
     def _collect(
         self, evaluation: Evaluation, candidates: Sequence[Candidate], on_progress: Callable[[BatchProgress], bool]

@@ -18,7 +18,7 @@ from workbench.search.example_worth import leave_out
 from workbench.search.racing import race
 
 if TYPE_CHECKING:
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 _POOL = 60
 """rows of train that are drawn"""
@@ -36,7 +36,7 @@ class Move(NamedTuple):
     reason: str
 
 
-def select_examples(search: PromptSearch) -> None:
+def select_examples(search: MethodContext) -> None:
     """Search until nothing improves; the best is `search.best()`. Raises SearchError without any row to show."""
     if search.seed.placement == "none" and search.prepared.task.prompt.mode != "chat":
         raise SearchError(
@@ -65,7 +65,7 @@ def select_examples(search: PromptSearch) -> None:
         search.end_round()
 
 
-def _try(search: PromptSearch, parent: Candidate, moves: Sequence[Move]) -> None:
+def _try(search: MethodContext, parent: Candidate, moves: Sequence[Move]) -> None:
     """Propose the sets and race those that the guards admit; what was proposed before is not tried again."""
     proposed = [search.propose(parent, examples=move.examples, origin="examples", reason=move.reason) for move in moves]
     admitted = [one.candidate for one in proposed if one.admitted]
@@ -73,7 +73,7 @@ def _try(search: PromptSearch, parent: Candidate, moves: Sequence[Move]) -> None
         race(search, admitted, leader=search.best())
 
 
-def _draw_starts(search: PromptSearch, pool: Sequence[Example], drawn: random.Random) -> list[Move]:
+def _draw_starts(search: MethodContext, pool: Sequence[Example], drawn: random.Random) -> list[Move]:
     """No example at all, one of each answer, and sets of as many as the prompt has now."""
     answers = len({example.answer.strip() for example in pool})
     most = search.request.max_examples
@@ -87,7 +87,7 @@ def _draw_starts(search: PromptSearch, pool: Sequence[Example], drawn: random.Ra
     return moves
 
 
-def _add(search: PromptSearch, current: Candidate, pool: Sequence[Example], drawn: random.Random) -> list[Move]:
+def _add(search: MethodContext, current: Candidate, pool: Sequence[Example], drawn: random.Random) -> list[Move]:
     """One example more: first of answers that the best prompt gets wrong."""
     if len(current.examples) >= search.request.max_examples:
         return []
@@ -98,7 +98,7 @@ def _add(search: PromptSearch, current: Candidate, pool: Sequence[Example], draw
     return [Move((*current.examples, one), f"with {one.id} as well: {_preview(one)}") for one in others[:_WIDTH]]
 
 
-def _list_wrong(search: PromptSearch, current: Candidate) -> Iterator[str]:
+def _list_wrong(search: MethodContext, current: Candidate) -> Iterator[str]:
     """The expected answers of dev cases that a candidate does not get right."""
     results = search.state.results(current.id)
     best = search.prepared.best_possible

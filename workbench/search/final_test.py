@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
 from workbench.analysis.summary import Estimate
@@ -13,6 +11,7 @@ from workbench.search.preparation import Preparation
 from workbench.search.request import SearchPart
 from workbench.search.result import PartScores, SearchResult
 from workbench.search.state import SearchState
+from workbench.search.trials import SearchTrials
 from workbench.statistics.interval import Bounds, mean_interval, rate_interval
 from workbench.statistics.paired import SIGNIFICANT, compare_pairs
 
@@ -21,23 +20,18 @@ _MOST_WITHOUT_VALUE = 0.05
 
 
 def conclude_search(
-    prepared: Preparation,
-    state: SearchState,
-    winner: Candidate,
-    reason: str,
-    open_part: Callable[[Candidate], None],
-    run_test: Callable[[Sequence[Candidate]], bool],
+    prepared: Preparation, state: SearchState, winner: Candidate, reason: str, trials: SearchTrials
 ) -> SearchResult | None:
     """The result; None where the test was cancelled. Where no candidate beat the seed on dev, the test stays sealed.
 
-    open_part: notes that the test part is opened. run_test: has candidates answer it.
+    winner: the best on dev. reason: why the search ended. trials: has candidates answer the test part.
     """
-    seed = prepared.seed
+    seed, searched = prepared.seed, state.spending
     dev = compare_on(prepared, state, winner, "dev", max(1, _count_compared(state))) if winner != seed else None
     test = None
     if winner != seed:
-        open_part(winner)
-        if not _is_tested(prepared, state, winner) and not run_test((seed, winner)):
+        trials.open_test(winner)
+        if not _is_tested(prepared, state, winner) and not trials.run_test((seed, winner)):
             return None
         test = compare_on(prepared, state, winner, "test", state.openings)
     failed = _count_failed(state, seed) + _count_failed(state, winner) if test else 0
@@ -65,6 +59,8 @@ def conclude_search(
         failed=failed,
         run=state.test_run,
         notes=tuple(prepared.splits.notes),
+        searched=searched,
+        budget=trials.budget,
     )
 
 

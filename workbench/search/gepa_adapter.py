@@ -24,7 +24,7 @@ from workbench.search.request import SearchPart
 if TYPE_CHECKING:
     from gepa.core.adapter import EvaluationBatch
 
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 INSTRUCTION = "instruction"
 """the one component of a candidate, as gepa names it"""
@@ -47,7 +47,7 @@ class PartCase(NamedTuple):
 class PromptAdapter:
     """gepa's view of a search, and its callbacks."""
 
-    def __init__(self, search: PromptSearch, proposer: ReflectiveProposer, parent: Candidate) -> None:
+    def __init__(self, search: MethodContext, proposer: ReflectiveProposer, parent: Candidate) -> None:
         """parent: the candidate that gepa begins with."""
         self._search = search
         self._proposer = proposer

@@ -20,7 +20,7 @@ from workbench.search.reflector import Reflector
 from workbench.search.template_proposer import propose_instructions
 
 if TYPE_CHECKING:
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 _TEMPLATE_ROUNDS = 3
 _TEMPLATES_KEPT = 2
@@ -31,7 +31,7 @@ _TEMPLATES_SHARE = 1 / 3
 """of the calls, which the templates may take where a reflector is to follow"""
 
 
-def search_instructions(search: PromptSearch) -> None:
+def search_instructions(search: MethodContext) -> None:
     """Run the search; the winner is the search's best. Raises SearchStopped as the search does, and WorkbenchError."""
     if not search.train:
         raise SearchError(
@@ -44,7 +44,7 @@ def search_instructions(search: PromptSearch) -> None:
         _search_with_gepa(search, proposer, search.best())
 
 
-def open_proposer(search: PromptSearch) -> ReflectiveProposer | None:
+def open_proposer(search: MethodContext) -> ReflectiveProposer | None:
     """The reflector that the request names; None where it names none. Raises ModelError for one that is not there."""
     name = search.request.reflector
     if not name or not search.train:
@@ -52,7 +52,7 @@ def open_proposer(search: PromptSearch) -> ReflectiveProposer | None:
     return ReflectiveProposer(search, Reflector(search, search.prepared.task.sources.find_model(name), name))
 
 
-def search_templates(search: PromptSearch) -> None:
+def search_templates(search: MethodContext) -> None:
     """Race the templates' proposals, and those for the failures of the new best, as long as they bring something."""
     for _ in range(_TEMPLATE_ROUNDS):
         best = search.best()
@@ -65,7 +65,7 @@ def search_templates(search: PromptSearch) -> None:
             return
 
 
-def _select(search: PromptSearch, candidates: Sequence[Candidate], best: Candidate) -> Sequence[Candidate]:
+def _select(search: MethodContext, candidates: Sequence[Candidate], best: Candidate) -> Sequence[Candidate]:
     """Where a reflector is to follow, which needs calls as well, only those that do better than the best on the first
     part of dev, and only as many as the templates' share has room for."""
     if not search.request.reflector:
@@ -85,7 +85,7 @@ def _select(search: PromptSearch, candidates: Sequence[Candidate], best: Candida
     return [one for one in chosen if means[one.id] > means[best.id]]
 
 
-def propose_templates(search: PromptSearch, parent: Candidate) -> list[Candidate]:
+def propose_templates(search: MethodContext, parent: Candidate) -> list[Candidate]:
     """The templates' proposals that pass the guards."""
     prompt = parent.prompt(search.prepared.task.prompt)
     feedback = gather_feedback(search, parent)
@@ -94,7 +94,7 @@ def propose_templates(search: PromptSearch, parent: Candidate) -> list[Candidate
     return [one.candidate for one in proposals if one.admitted]
 
 
-def gather_feedback(search: PromptSearch, candidate: Candidate) -> list[CaseFeedback]:
+def gather_feedback(search: MethodContext, candidate: Candidate) -> list[CaseFeedback]:
     """What a candidate does on some cases of the train part, the same for every candidate."""
     cases = draw_feedback_cases(search)
     if not cases:
@@ -103,7 +103,7 @@ def gather_feedback(search: PromptSearch, candidate: Candidate) -> list[CaseFeed
     return [CaseFeedback(case, results[case.number]) for case in cases]
 
 
-def _search_with_gepa(search: PromptSearch, proposer: ReflectiveProposer, parent: Candidate) -> None:
+def _search_with_gepa(search: MethodContext, proposer: ReflectiveProposer, parent: Candidate) -> None:
     from gepa.api import optimize
 
     adapter: Any = PromptAdapter(search, proposer, parent)  # gepa's protocols ask for more than it calls

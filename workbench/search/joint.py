@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
     from workbench.inference.types import Thinking
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 _BATCH = 6
 """trials that are evaluated together, so that prompts which begin alike are read once"""
@@ -34,7 +34,7 @@ _MOST_REPEATS = 30
 """draws in a row that bring nothing new, after which the space counts as exhausted"""
 
 
-def search_jointly(search: PromptSearch) -> None:
+def search_jointly(search: MethodContext) -> None:
     """Run the search; the winner is the search's best. Raises SearchStopped as the search does, and WorkbenchError."""
     space = make_space(search)
     if not space.choices:
@@ -55,7 +55,7 @@ def _create_study(seed: int) -> optuna.Study:
     return optuna.create_study(sampler=sampler, direction="maximize")
 
 
-def make_space(search: PromptSearch) -> JointSpace:
+def make_space(search: MethodContext) -> JointSpace:
     """What there is to choose from: templates and reflections, sets of examples, their order, and thinking."""
     seed = search.seed
     bodies = {seed.body: "its own instruction"}
@@ -72,7 +72,7 @@ def make_space(search: PromptSearch) -> JointSpace:
     return JointSpace(tuple(bodies.items()), sets, _find_thinking(search), search.request.seed)
 
 
-def _find_thinking(search: PromptSearch) -> tuple[Thinking, ...]:
+def _find_thinking(search: MethodContext) -> tuple[Thinking, ...]:
     """The settings of thinking that are worth a trial: the prompt's own, and the other one if the model takes it."""
     own = search.seed.thinking
     other: Thinking = "off" if own == "on" else "on"
@@ -91,7 +91,7 @@ class _Trials:
     """The trials of a study, each a candidate; what was drawn before is told its value at once."""
 
     def __init__(
-        self, search: PromptSearch, space: JointSpace, study: optuna.Study, known: Sequence[Candidate]
+        self, search: MethodContext, space: JointSpace, study: optuna.Study, known: Sequence[Candidate]
     ) -> None:
         """known: candidates that passed the guards already."""
         import optuna
@@ -162,7 +162,7 @@ def _identify(candidate: Candidate) -> tuple[Any, ...]:
     return (candidate.body, tuple(one.id for one in candidate.examples), candidate.thinking)
 
 
-def measure_gain(search: PromptSearch, candidate: Candidate) -> float | None:
+def measure_gain(search: MethodContext, candidate: Candidate) -> float | None:
     """The mean difference from the seed over the dev cases that both have a value for, so that a candidate dropped
     after a mini-batch is not judged by how hard that was. None without such a case."""
     values = {

@@ -16,6 +16,6 @@ _METHODS: Mapping[SearchMethod, tuple[str, str]] = {
 
 
 def find_method(name: SearchMethod) -> Callable[[Any], None]:
-    """The function of a method, which takes a PromptSearch; its module is imported when it is wanted."""
+    """The function of a method, which takes a MethodContext; its module is imported when it is wanted."""
     module, function = _METHODS[name]
     return getattr(import_module(module), function)  # type: ignore[no-any-return]

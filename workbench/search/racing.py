@@ -12,14 +12,14 @@ from workbench.search.splits import shuffle_numbers
 from workbench.statistics.paired import compare_pairs
 
 if TYPE_CHECKING:
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 _SMALLEST = 12
 """cases of the first part"""
 
 
 def race(
-    search: PromptSearch, candidates: Sequence[Candidate], keep: int = 1, leader: Candidate | None = None
+    search: MethodContext, candidates: Sequence[Candidate], keep: int = 1, leader: Candidate | None = None
 ) -> tuple[Candidate, ...]:
     """Evaluate candidates on ever more of dev; the best `keep` of them have then answered all of it.
 
@@ -52,7 +52,7 @@ def race(
     return tuple(running[:keep])
 
 
-def _count_affordable(search: PromptSearch, candidates: Sequence[Candidate]) -> int:
+def _count_affordable(search: MethodContext, candidates: Sequence[Candidate]) -> int:
     """How many of them, from the first, a race can take in within the budget; one at least, which then ends it."""
     left, parts = search.allowance, plan_parts(len(search.dev))
     if left is None:
@@ -67,7 +67,7 @@ def _count_affordable(search: PromptSearch, candidates: Sequence[Candidate]) -> 
     return 1
 
 
-def _mean(search: PromptSearch, one: Candidate, cases: Sequence[int]) -> float:
+def _mean(search: MethodContext, one: Candidate, cases: Sequence[int]) -> float:
     results = search.state.results(one.id)
     values = [results[case].value for case in cases if case in results]
     known = [value for value in values if value is not None]
@@ -80,12 +80,12 @@ def plan_parts(cases: int) -> tuple[int, ...]:
     return (*(size for size in dict.fromkeys(sizes) if size < cases), cases)
 
 
-def order_cases(search: PromptSearch) -> tuple[int, ...]:
+def order_cases(search: MethodContext) -> tuple[int, ...]:
     """The numbers of the dev cases in the order in which races take them in."""
     return shuffle_numbers(search.dev, search.request.seed)
 
 
-def is_below(search: PromptSearch, one: Candidate, best: Candidate, cases: Sequence[int]) -> bool:
+def is_below(search: MethodContext, one: Candidate, best: Candidate, cases: Sequence[int]) -> bool:
     """Whether the paired 95% interval of a candidate against the best lies below zero on these cases."""
     ours, theirs = (search.state.results(other.id) for other in (one, best))
     pairs = [(theirs[case].value, ours[case].value) for case in cases if case in ours and case in theirs]

@@ -17,7 +17,7 @@ from workbench.search.reflection_prompt import write_reflection
 from workbench.search.reflector import Reflector
 
 if TYPE_CHECKING:
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 _MOST_SHOWN = 5
 """cases that the reflector sees: a small model's context is short"""
@@ -30,7 +30,7 @@ _LONGEST_REASON = 400
 class ReflectiveProposer:
     """See the module; for the thread of its search."""
 
-    def __init__(self, search: PromptSearch, reflector: Reflector) -> None:
+    def __init__(self, search: MethodContext, reflector: Reflector) -> None:
         self._search = search
         self._reflector = reflector
         task, prompt = detect_task(search.train), search.prepared.task.prompt
@@ -55,7 +55,7 @@ class ReflectiveProposer:
         return proposal.candidate if proposal.admitted else None
 
 
-def draw_feedback_cases(search: PromptSearch) -> list[Case]:
+def draw_feedback_cases(search: MethodContext) -> list[Case]:
     """The cases of the train part that a search learns from, the same throughout; fewer for a small budget."""
     calls = search.request.budget.calls
     most = _MOST_FEEDBACK

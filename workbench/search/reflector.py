@@ -26,7 +26,7 @@ from workbench.search.reflector_check import find_reflector_price
 from workbench.search.stoppers import SearchStopped
 
 if TYPE_CHECKING:
-    from workbench.search.prompt_search import PromptSearch
+    from workbench.search.method_context import MethodContext
 
 MAX_TOKENS = 4096
 _TEMPERATURE = 0.7
@@ -39,7 +39,7 @@ _WAKE_SECONDS = 0.2
 class Reflector:
     """Asks one model for instructions; for the thread of its search."""
 
-    def __init__(self, search: PromptSearch, model: Model, name: str, most_seconds: float = _MOST_SECONDS) -> None:
+    def __init__(self, search: MethodContext, model: Model, name: str, most_seconds: float = _MOST_SECONDS) -> None:
         """name: the model's in the bench, for its price. most_seconds: that one answer may take."""
         self._search = search
         self._model = model

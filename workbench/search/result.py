@@ -6,7 +6,7 @@ import msgspec
 
 from workbench.analysis.example_effects import ExampleEffect
 from workbench.analysis.summary import Estimate
-from workbench.search.budget import Spending
+from workbench.search.budget import SearchBudget, Spending
 from workbench.search.candidate import Candidate
 
 
@@ -38,7 +38,8 @@ class SearchResult(msgspec.Struct, frozen=True, omit_defaults=True):
     improved: whether the winner is better on the sealed test part, beyond chance. stopped: why the search ended.
     openings: how often the test part has been opened, this time included; 0: it stays sealed. refused: by guard.
     prompt: the library's name of the written winner, "" where nothing was written. failed: the winner's and the seed's
-    answers on test that failed or have no score. tokens: mean prompt tokens of the seed and of the winner.
+    answers on test that failed or have no score. tokens: mean prompt tokens of the seed and of the winner. searched:
+    what was spent before the final test. budget: what could be.
     """
 
     winner: Candidate
@@ -63,3 +64,5 @@ class SearchResult(msgspec.Struct, frozen=True, omit_defaults=True):
     run: str = ""
     prompt: str = ""
     notes: tuple[str, ...] = ()
+    searched: Spending = Spending()
+    budget: SearchBudget = SearchBudget()

@@ -39,7 +39,6 @@ class SearchDir:
         """Take the search for this process. Raises SearchError when another one is carrying it out."""
         if self.is_alive() and files.read_text(self._process) != describe_myself():
             raise SearchError(f"The search {self.id} is being carried out by another process.", "Stop that one first.")
-        files.make_folder(self.folder)
         files.write_text(self._process, describe_myself())
 
     def release(self) -> None:

@@ -56,10 +56,10 @@ class SearchLog:
         self.state.spending += msgspec.structs.replace(spent, seconds=0.0)
         self.append(SearchSpent(spending=self.tick()))
 
-    @property
-    def is_open(self) -> bool:
-        """Whether records are written: from `open` to `close`."""
-        return self._journal is not None
+    def note_time(self) -> None:
+        """Write down the time up to now, where the journal is open. Raises FileError."""
+        if self._journal is not None:
+            self.spend(Spending())
 
     def close(self) -> None:
         if self._journal:

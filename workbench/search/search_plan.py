@@ -21,7 +21,8 @@ class SearchPlan(msgspec.Struct, frozen=True):
     """calls: at most, of which test_calls are kept for the final test. evaluations: of the whole dev part that the
     others allow. prompt_tokens: about, with the hand-written prompt; completion_tokens: at most. seconds: None where
     nothing is known of the model's pace. money: at most; None where a price is not known, 0 where nothing is paid.
-    minimum: calls that the smallest search needs. same_reflector: the reflector is the model under test.
+    minimum: calls that the smallest search needs. same_reflector: the reflector is the model under test. cached:
+    answers of the hand-written prompt on dev that are known from earlier runs.
     """
 
     variant: str
@@ -44,6 +45,7 @@ class SearchPlan(msgspec.Struct, frozen=True):
     reflector: str = ""
     same_reflector: bool = False
     notes: tuple[str, ...] = ()
+    cached: int = 0
 
     def check(self) -> None:
         """Raise SearchError where the budget does not suffice for the smallest search."""
@@ -86,6 +88,7 @@ def make_search_plan(
         reflector=request.reflector,
         same_reflector=bool(request.reflector) and request.reflector == task.variant.model,
         notes=tuple(dict.fromkeys(notes)),
+        cached=prepared.dev_calls - fresh,
     )
 
 

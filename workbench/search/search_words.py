@@ -9,6 +9,7 @@ from workbench.analysis.example_effects import ExampleEffect
 from workbench.analysis.narrative import format_value, name_metric
 from workbench.analysis.summary import Estimate
 from workbench.runs.matrix_rows import Metric
+from workbench.search.budget import describe_overruns
 from workbench.search.request import SearchPart
 from workbench.search.result import PartScores, SearchResult
 from workbench.search.search_plan import SearchPlan
@@ -74,6 +75,11 @@ def describe_plan(plan: SearchPlan) -> list[str]:
         lines.append(
             f"tokens: about {plan.prompt_tokens:,} prompt tokens with the prompt as it is, at most"
             f" {plan.completion_tokens:,} completion tokens"
+        )
+    if plan.cached:
+        lines.append(
+            f"cached: {format_plural(plan.cached, 'answer')} of the hand-written prompt on dev"
+            f" {'is' if plan.cached == 1 else 'are'} known from earlier runs and cost nothing"
         )
     if plan.seconds is not None and plan.seconds >= 1:
         lines.append(f"time: about {format_duration(plan.seconds)}, based on earlier runs")
@@ -164,6 +170,7 @@ def list_reasons(result: SearchResult) -> Iterator[str]:
         yield f"It was found with reasoning {thinking}: set `sampling: {{thinking: {thinking}}}` in the variant."
     if opened := describe_openings(result.openings):
         yield opened
+    yield from describe_overruns(result.searched, result.spending, result.budget)
     yield from result.notes
 
 

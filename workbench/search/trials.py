@@ -10,7 +10,7 @@ import msgspec
 from workbench.datasets import Case
 from workbench.inference.types import Thinking
 from workbench.prompting.prompt import Example
-from workbench.search.budget import SearchBudget
+from workbench.search.budget import SearchBudget, Spending
 from workbench.search.candidate import Candidate, Origin
 from workbench.search.evaluator import BatchProgress, CandidateEvaluator
 from workbench.search.guards import Guards
@@ -63,9 +63,9 @@ class CandidateChange(NamedTuple):
 
 
 class SearchTrials:
-    """reached: the means on dev of those that were evaluated in this attempt, so that a resumed method sees what it saw
-    then. reflections: that this attempt asked for. replay: what an earlier attempt was told. kept_for_effects: calls
-    that are kept back until what examples earn is measured."""
+    """budget: what the search may spend. reached: the means on dev of those that were evaluated in this attempt, so
+    that a resumed method sees what it saw then. reflections: that this attempt asked for. replay: what an earlier
+    attempt was told. kept_for_effects: calls that are kept back until what examples earn is measured."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class SearchTrials:
         """answers: the search's own store. store: the user's, for the test. search: its id. stop_reason: why a batch
         has to end, "" while it may go on."""
         self._prepared = prepared
-        self._budget = budget
+        self.budget = budget
         self._log = log
         self._evaluator = evaluator
-        self._guards = guards
+        self.guards = guards
         self._answers = answers
         self._store = store
         self._search = search
@@ -107,18 +107,31 @@ class SearchTrials:
     @property
     def calls_left(self) -> int | None:
         """Calls that the search may still make, those of the final test kept back; None: no limit."""
-        limit = self._budget.calls
+        limit = self.budget.calls
         return None if limit is None else max(0, limit - self._kept_calls - self.state.spending.calls)
 
     @property
     def allowance(self) -> int | None:
         """The same by what this attempt has asked for, known from an earlier one or not, so that a method which plans
         by it takes the same turns when it is resumed."""
-        limit = self._budget.calls
+        limit = self.budget.calls
         if limit is None:
             return None
         asked = len(self._asked) * self._prepared.task.bench.repeats + self.reflections
         return max(0, limit - self._kept_calls - asked)
+
+    @property
+    def _kept_for_test(self) -> Spending:
+        """What the final test will take beside its calls, by what an answer took so far."""
+        spent = self.state.spending
+        answers = spent.calls - spent.reflector_calls
+        share = self._prepared.test_calls / answers if answers > 0 else 0.0
+        return Spending(
+            prompt_tokens=round(share * spent.prompt_tokens),
+            completion_tokens=round(share * spent.completion_tokens),
+            seconds=share * spent.seconds,
+            money=share * spent.money,
+        )
 
     def propose(self, parent: Candidate, change: CandidateChange, origin: Origin, reason: str) -> Proposal:
         examples = parent.examples if change.examples is None else change.examples
@@ -135,7 +148,7 @@ class SearchTrials:
         if earlier := self.replay.find_proposal(candidate):
             return earlier
         known = {one.digest: one.id for one in self.state.candidates.values()}
-        refusals = self._guards.check(candidate, known)
+        refusals = self.guards.check(candidate, known)
         if not refusals:
             self._log.append(CandidateProposed(candidate=candidate))
             return Proposal(candidate)
@@ -154,7 +167,7 @@ class SearchTrials:
             if lacking := tuple(number for number in cases if number not in known):
                 batches.setdefault(lacking, {})[one.id] = one
         for lacking, group in batches.items():
-            one_by_one = self._budget.money is not None  # what an answer costs is estimated from those before it
+            one_by_one = self.budget.money is not None  # what an answer costs is estimated from those before it
             for together in [(one,) for one in group.values()] if one_by_one else [tuple(group.values())]:
                 self._run_batch(together, [cases[number] for number in lacking], part)
         found = []
@@ -167,13 +180,13 @@ class SearchTrials:
         return tuple(found)
 
     def _run_batch(self, group: Sequence[Candidate], cases: Sequence[Case], part: SearchPart) -> None:
-        budget, before, left = self._budget, self._log.tick(), self.calls_left
-        if reason := budget.find_exhausted(before):
+        budget, before, left, kept = self.budget, self._log.tick(), self.calls_left, self._kept_for_test
+        if reason := budget.find_exhausted(before, kept):
             raise SearchStopped(reason)
-        money = None if budget.money is None else budget.money - before.money
+        money = None if budget.money is None else budget.money - before.money - kept.money
         doing = f"{format_plural(len(group), 'candidate')} x {format_plural(len(cases), f'{part} case')}"
         result = self._evaluator.run(
-            group, cases, self._answers, lambda progress: self._follow(progress, doing), left, money
+            group, cases, self._answers, lambda progress: self._follow(progress, doing, kept), left, money
         )
         if result is None:
             raise SearchStopped(
@@ -183,7 +196,8 @@ class SearchTrials:
             self._note_results(group, part, result.results, result.run)
         self._log.spend(result.spent)
         if not result.whole:
-            exhausted = budget.find_exhausted(self.state.spending) or "the money budget has no room for one more answer"
+            exhausted = budget.find_exhausted(self.state.spending, kept)
+            exhausted = exhausted or "the money budget has no room for one more answer"
             raise SearchStopped(self._stop_reason() or exhausted)
 
     def _note_results(
@@ -192,12 +206,12 @@ class SearchTrials:
         for one in group:
             self._log.append(CandidateEvaluated(candidate=one.id, part=part, results=results[one.id], run=run))
 
-    def _follow(self, progress: BatchProgress, doing: str) -> bool:
-        """Report how far a batch is; whether it may go on."""
+    def _follow(self, progress: BatchProgress, doing: str, kept: Spending) -> bool:
+        """Report how far a batch is; whether it may go on. kept: for the final test."""
         spent = self._log.tick() + progress.spent
         self._log.emit(SearchProgress(spent, progress.done, progress.total, doing, progress.problem))
-        others = msgspec.structs.replace(self._budget, calls=None)  # the calls were counted before
-        return not others.find_exhausted(spent) and not self._stop_reason()
+        others = msgspec.structs.replace(self.budget, calls=None)  # the calls were counted before
+        return not others.find_exhausted(spent, kept) and not self._stop_reason()
 
     def note_best(self) -> None:
         means = rank(self.state)
@@ -215,7 +229,7 @@ class SearchTrials:
         """Have both answer the test part; whether they came to the end."""
 
         def follow(progress: BatchProgress) -> bool:
-            self._follow(progress, "the final test")
+            self._follow(progress, "the final test", Spending())
             return True
 
         cases = self._prepared.splits.test

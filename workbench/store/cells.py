@@ -232,15 +232,14 @@ def find_reply(store: Store, digest: bytes) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def count_completions(store: Store, questions: Sequence[tuple[bytes, int]]) -> int:
-    """How many of these questions, each a digest and the most tokens, have an answer that is no longer."""
-    found = 0
-    for start in range(0, len(questions), 500):
-        part = dict(questions[start : start + 500])
+def read_lengths(store: Store, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """The output tokens of the reusable completions under these digests."""
+    found: dict[bytes, int] = {}
+    for start in range(0, len(digests), 500):
+        part = digests[start : start + 500]
         marks = ", ".join("?" * len(part))
         query = f"SELECT digest, output_tokens FROM valid_completions WHERE reusable AND digest IN ({marks})"
-        lengths: dict[bytes, int] = dict(store.read(query, list(part)))
-        found += sum(1 for digest, most in questions[start : start + 500] if lengths.get(digest, most + 1) <= most)
+        found.update(store.read(query, part))
     return found
 
 

@@ -19,7 +19,7 @@ from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
 
 
 class CandidateEditor(FormDialog[CandidateEdit | None]):
-    """The body as text; below it the examples, which space switches off and on."""
+    """The body as text; below it the examples in their order, which space switches off and on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="candidate.leave", priority=True),
@@ -32,11 +32,23 @@ class CandidateEditor(FormDialog[CandidateEdit | None]):
             tooltip="Switch the example on or off",
             show=False,
         ),
+        Binding(
+            "shift+up,K", "move_example(-1)", "move up", id="candidate.up", tooltip="Move the example up", show=False
+        ),
+        Binding(
+            "shift+down,J",
+            "move_example(1)",
+            "move down",
+            id="candidate.down",
+            tooltip="Move the example down",
+            show=False,
+        ),
     ]
 
     def __init__(self, candidate: Candidate, reason: str) -> None:
         super().__init__()
         self._candidate, self._reason = candidate, reason
+        self._examples = list(candidate.examples)
         self._off: set[str] = set()
         self._rows = OptionList(id="candidate-examples")
 
@@ -44,9 +56,9 @@ class CandidateEditor(FormDialog[CandidateEdit | None]):
         with Vertical(classes="dialog -whole") as dialog:
             dialog.border_title = plain_line(f"Edit {self._candidate.id}")
             yield TextArea(self._candidate.body, id="candidate-body", tab_behavior="focus", compact=True)
-            if self._candidate.examples:
+            if self._examples:
                 yield self._rows
-            keys = "tab examples   space on or off   " if self._candidate.examples else ""
+            keys = "tab examples   space on or off   shift+↑↓ order   " if self._examples else ""
             yield Label(f"{keys}^s try it   esc cancel", classes="muted")
 
     def on_mount(self) -> None:
@@ -55,8 +67,8 @@ class CandidateEditor(FormDialog[CandidateEdit | None]):
 
     def _fill(self) -> None:
         at = self._rows.highlighted
-        self._rows.set_options([Option(self._show(one), id=one.id) for one in self._candidate.examples])
-        if self._candidate.examples:
+        self._rows.set_options([Option(self._show(one), id=one.id) for one in self._examples])
+        if self._examples:
             self._rows.highlighted = at or 0
 
     def _show(self, example: Example) -> Content:
@@ -68,10 +80,19 @@ class CandidateEditor(FormDialog[CandidateEdit | None]):
         """Switch the example under the cursor off, or on again."""
         at = self._rows.highlighted
         if self._rows.has_focus and at is not None:
-            self._off ^= {self._candidate.examples[at].id}
+            self._off ^= {self._examples[at].id}
             self._fill()
+
+    def action_move_example(self, step: int) -> None:
+        """Exchange the example under the cursor with its neighbour; the cursor stays on it."""
+        at = self._rows.highlighted
+        if not self._rows.has_focus or at is None or not 0 <= at + step < len(self._examples):
+            return
+        self._examples[at], self._examples[at + step] = self._examples[at + step], self._examples[at]
+        self._fill()
+        self._rows.highlighted = at + step
 
     def action_apply(self) -> None:
         one = self._candidate
-        examples = tuple(example for example in one.examples if example.id not in self._off)
+        examples = tuple(example for example in self._examples if example.id not in self._off)
         self.dismiss(CandidateEdit(self.query_one(TextArea).text, examples, one.thinking, self._reason))
