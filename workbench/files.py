@@ -59,6 +59,13 @@ def _check_regular(path: Path) -> os.stat_result:
     return status
 
 
+def split_lines(text: str) -> list[str]:
+    """The lines of a text that has a value on each: only line feeds end one, for JSON may hold the other line breaks
+    that Unicode knows."""
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def write_text(path: Path, text: str, expected_digest: str | None = None, durable: bool = True) -> None:
     """Replace the file by `text` in one step, keeping its permissions; folders are made as needed.
 

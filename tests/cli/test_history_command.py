@@ -112,17 +112,18 @@ def test_results_of_another_model_get_no_verdict(call, project):
     assert (row["pair"], row["reason"]) == (None, "other model or settings")
 
 
-def test_commits_are_versions_and_their_messages_stand_beside_the_scores(call, project):
-    def git(*arguments):
-        named = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        subprocess.run(["git", *arguments], cwd=project, check=True, env=os.environ | named)
+def git(folder, *arguments):
+    named = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["git", *arguments], cwd=folder, check=True, env=os.environ | named)
 
-    git("init", "-q")
-    git("add", "-A")
-    git("commit", "-qm", "A prompt that routes")
+
+def test_commits_are_versions_and_their_messages_stand_beside_the_scores(call, project):
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "A prompt that routes")
     call("eval", "demo.bench.yaml")
     write(project, "Never run")
-    git("commit", "-qam", "An idea")
+    git(project, "commit", "-qam", "An idea")
     write(project, "Send it")
     call("eval", "demo.bench.yaml")
     found = read(call)
@@ -134,6 +135,39 @@ def test_commits_are_versions_and_their_messages_stand_beside_the_scores(call, p
     assert "Never run" in out
     commit = found["versions"][2]["commits"][0]["id"]
     assert "Route it" in call("history", "ask", "--show", commit[:9])[1]
+
+
+def test_a_chain_that_git_renamed_keeps_its_history_and_a_shallow_clone_says_what_it_lacks(
+    call, project, tmp_path, monkeypatch
+):
+    steps = '  - {name: only, template: "user:\\n{{ message }}. Route it."}\n'
+    (project / "first.chain.yaml").write_text(f"steps:\n{steps}")
+    (project / "demo.bench.yaml").write_text(BENCH.replace("prompt: ask", "prompt: first"))
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "A chain")
+    call("eval", "demo.bench.yaml")
+    git(project, "mv", "first.chain.yaml", "second.chain.yaml")
+    git(project, "commit", "-qm", "Rename")
+    found = json.loads(call("history", "second", "--json")[1])
+    assert found["names"] == ["second", "first"]
+    assert [group["bench"] for group in found["groups"]] == ["demo"]
+    git(project, "clone", "-q", "--depth=1", f"file://{project}", str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    assert "The clone is shallow: its oldest commit stands for all before it." in call("history", "second")[2]
+
+
+def test_a_prompt_of_a_further_folder_does_not_inherit_what_its_namesake_scored(call, project, tmp_path):
+    further = tmp_path / "team"
+    further.mkdir()
+    write(further, "Route it")
+    settings = tmp_path / "home/config/settings.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f'prompt_folders = ["{further}"]\n')
+    assert call("eval", "demo.bench.yaml")[0] == 0
+    assert call("prompts", "rename", "ask", "mine")[0] == 0
+    assert read(call)["groups"] == []  # `ask` is the team's now
+    assert len(json.loads(call("history", "mine", "--json")[1])["groups"]) == 1
 
 
 def test_a_prompt_of_another_library_with_the_same_name_is_another_prompt(call, project, tmp_path, monkeypatch):

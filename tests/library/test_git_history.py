@@ -87,8 +87,8 @@ def test_a_version_that_cannot_be_read_is_told_and_costs_itself_alone(repository
 
 def test_without_a_repository_or_a_commit_there_is_no_history_and_no_problem(tmp_path, repository):
     (tmp_path / "ask.prompty").write_text("user:\nHi\n")
-    assert read_git_history(tmp_path / "ask.prompty", "ask") == ((), True, "")
-    assert read_git_history(repository.write("ask.prompty", "Hi"), "ask") == ((), True, "")
+    assert read_git_history(tmp_path / "ask.prompty", "ask") == ((), True, "", False)
+    assert read_git_history(repository.write("ask.prompty", "Hi"), "ask") == ((), True, "", False)
 
 
 def test_git_that_is_missing_or_broken_is_a_problem_and_no_failure(repository, monkeypatch):
@@ -128,3 +128,42 @@ def test_nothing_that_a_repository_names_is_run(repository, tmp_path):
     assert not trace.exists()
     read_git_history(path, "ask")
     assert not trace.exists()
+
+
+def test_worktrees_clones_and_states_of_head_have_the_history(repository, tmp_path):
+    repository.write("deep/lib/ask.prompty", "user:\nOne\n")
+    repository.write("deep/lib/other/ask.prompty", "user:\nAnother prompt of that name\n")
+    repository.commit("One")
+    repository.write("deep/lib/ask.prompty", "user:\nTwo\n")
+    repository.commit("Two")
+
+    def subjects(folder: Path, file: str = "deep/lib/ask.prompty") -> list[str]:
+        return [one.commit.subject for one in read_git_history(folder / file, "ask").prompts]
+
+    assert subjects(repository.folder) == ["Two", "One"]
+    assert subjects(repository.folder, "deep/lib/other/ask.prompty") == ["One"]
+
+    repository.git("worktree", "add", "-q", str(tmp_path / "tree"), "HEAD~1")  # its .git is a file, its HEAD detached
+    assert subjects(tmp_path / "tree") == ["One"]
+
+    (tmp_path / "link").symlink_to(repository.folder / "deep/lib")
+    assert subjects(tmp_path / "link", "ask.prompty") == ["Two", "One"]
+    (repository.folder / "deep/lib/same.prompty").symlink_to("ask.prompty")
+    repository.commit("A link to it")
+    held = read_git_history(repository.folder / "deep/lib/same.prompty", "same").prompts
+    assert [one.prompt.body for one in held] == ["user:\nTwo\n", "user:\nOne\n"]
+
+    repository.git("clone", "-q", "--depth=1", f"file://{repository.folder}", str(tmp_path / "shallow"))
+    shallow = read_git_history(tmp_path / "shallow/deep/lib/ask.prompty", "ask")
+    assert [one.prompt.body for one in shallow.prompts] == ["user:\nTwo\n"]
+    assert shallow.shallow and not read_git_history(repository.folder / "deep/lib/ask.prompty", "ask").shallow
+
+    repository.git("worktree", "remove", str(tmp_path / "tree"))
+    repository.git("checkout", "-q", "--detach")
+    for branch in ("master", "main"):
+        if (repository.folder / f".git/refs/heads/{branch}").exists():
+            repository.git("branch", "-q", "-D", branch)
+    assert subjects(repository.folder) == ["Two", "One"]  # though no reference is left
+    repository.git("branch", "-q", "kept")
+    repository.git("checkout", "-q", "--orphan", "fresh")
+    assert read_git_history(repository.folder / "deep/lib/ask.prompty", "ask") == ((), True, "", False)

@@ -72,3 +72,10 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path, clock):
     (tmp_path / "taken").write_text("")
     with pytest.raises(FileError):
         PaneVersions(tmp_path / "taken/x.jsonl", clock).note(tmp_path, Prompt("a", "one"))
+
+
+def test_line_separators_of_unicode_end_no_record(versions, tmp_path):
+    texts = ["a\u2028b", "a\x85b", "a\u2029b\x0b\x0c\x1c"]
+    for text in texts:
+        versions.note(tmp_path, Prompt("a", text))
+    assert bodies(versions, tmp_path) == texts

@@ -21,7 +21,7 @@ from workbench.analysis.summary import PairSummary
 from workbench.errors import FileError, PromptError
 from workbench.library.git_history import Commit, CommittedPrompt, GitHistory, read_git_history
 from workbench.library.library import Library
-from workbench.library.names import find_path
+from workbench.library.names import SUFFIXES, find_path, strip_suffix
 from workbench.library.pane_versions import PaneVersion
 from workbench.library.prompt_renames import NameSpan
 from workbench.library.versions import SHORT, digest_prompt
@@ -154,10 +154,21 @@ def _find_spans(library: Library, name: str, git: GitHistory) -> tuple[tuple[Nam
     """The names that the prompt has had, by our own renamings and by git's."""
     problems: tuple[str, ...] = ()
     try:
-        spans = library.renames.find_names(library.folder, name)
+        spans = _find_own_names(library, name)
     except FileError as error:
         spans, problems = (NameSpan(name, -math.inf, math.inf),), (error.message,)
     return (*spans, *_find_committed_names(name, spans, git.prompts)), problems
+
+
+def _find_own_names(library: Library, name: str) -> tuple[NameSpan, ...]:
+    """By our own renamings, in the folder that has the prompt. Raises FileError."""
+    home = library.find_folder(name)
+    spans = library.renames.find_names(home, name)
+    if home == library.folder:
+        return spans
+    # a prompt of its own folder that bore the name until it was renamed is another one
+    freed = library.renames.find_names(library.folder, name)[0].start
+    return (spans[0]._replace(start=max(spans[0].start, freed)), *spans[1:])
 
 
 def _find_committed_names(
@@ -176,9 +187,9 @@ def _find_committed_names(
 
 def _rename_like(name: str, path: str, former: str) -> str:
     """The name in the library that goes with a former path, where `path` goes with `name`; "" outside the library."""
-    root, suffix = path.removesuffix(f"{name}.prompty"), ".prompty"
-    inside = former.startswith(root) and former.endswith(suffix)
-    return former.removeprefix(root).removesuffix(suffix) if inside else ""
+    root = strip_suffix(path).removesuffix(name)
+    inside = former.startswith(root) and former.endswith(SUFFIXES)
+    return strip_suffix(former.removeprefix(root)) if inside else ""
 
 
 def _gather_versions(
@@ -298,6 +309,8 @@ def _note(git: GitHistory, left_out: int) -> Iterator[str]:
         yield f"Versions that were never run are missing: {git.problem}"
     if not git.complete:
         yield f"Only the newest {len(git.prompts):,} commits were read."
+    if git.shallow:
+        yield "The clone is shallow: its oldest commit stands for all before it. `git fetch --unshallow` gets them."
     unreadable = [one for one in git.prompts if one.prompt is None]
     if unreadable:
         first = f"{unreadable[0].commit.id[:7]}: {unreadable[0].problem}"

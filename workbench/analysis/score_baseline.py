@@ -95,7 +95,7 @@ def read_baseline(path: Path) -> ScoreBaseline:
     """Raises FileError for a file that is none, naming the line."""
     if not path.exists():
         raise FileError(f"{path}: there is no baseline yet.", "Write one with --write-baseline, and commit it.")
-    lines = files.read_text(path).splitlines() or [""]
+    lines = files.split_lines(files.read_text(path)) or [""]
     header: BaselineHeader | None = None
     cases: list[CaseScores] = []
     try:

@@ -45,11 +45,13 @@ class CommittedPrompt(NamedTuple):
 
 class GitHistory(NamedTuple):
     """prompts: newest first. complete: False where there are more commits. problem: why git could not be asked; empty
-    where it could, or where there is no repository."""
+    where it could, or where there is no repository. shallow: the clone has only the newest commits, of which the
+    oldest seems to have brought all that was there by then."""
 
     prompts: tuple[CommittedPrompt, ...] = ()
     complete: bool = True
     problem: str = ""
+    shallow: bool = False
 
 
 class _CommittedPath(NamedTuple):
@@ -59,10 +61,11 @@ class _CommittedPath(NamedTuple):
 
 def read_git_history(path: Path, name: str, most: int = MOST_COMMITS) -> GitHistory:
     """The commits of a prompt's file. Raises nothing: what cannot be read is told in the result."""
-    if not any((folder / ".git").exists() for folder in path.absolute().parents):
-        return GitHistory()
     try:
-        return _read_history(paths.resolve(path.parent) / path.name, name, most)
+        own = paths.resolve(path)  # of a link, git has the path that it leads to and no text
+        if not any((folder / ".git").exists() for folder in own.parents):
+            return GitHistory()
+        return _read_history(own, name, most)
     except FileError as error:
         return GitHistory(problem=error.message)
 
@@ -72,14 +75,15 @@ def _read_history(path: Path, name: str, most: int) -> GitHistory:
     root = Path(ask_git(folder, ["rev-parse", "--show-toplevel"]).decode(errors="surrogateescape").rstrip("\n"))
     if not path.is_relative_to(root):
         return GitHistory()
-    if not ask_git(root, ["for-each-ref", "--count=1"]):
+    if ask_git(root, ["cat-file", "--batch-check=%(objecttype)"], b"HEAD\n").strip() != b"commit":
         return GitHistory()  # no commit yet
     own = list(_read_log(root, path.relative_to(root).as_posix(), most + 1, follow=True))
     texts = _read_blobs(root, [f"{change.commit.id}:{change.path}" for change in own])
     prompts = [_read_examples_name(one, text, name, root) for one, text in zip(own, texts, strict=True)]
     changes = _add_examples(root, own, prompts, most)
     found = _read_prompts(root, changes[:most], name)
-    return GitHistory(tuple(found), len(changes) <= most)
+    shallow = ask_git(root, ["rev-parse", "--is-shallow-repository"]).strip() == b"true"
+    return GitHistory(tuple(found), len(changes) <= most, shallow=shallow)
 
 
 def _read_log(root: Path, path: str, most: int, follow: bool) -> Iterator[_CommittedPath]:

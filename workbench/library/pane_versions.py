@@ -54,7 +54,7 @@ class PaneVersions:
                 nonlocal kept
                 held = list(_read(text))
                 kept = key not in {(old.library, old.name, old.digest) for old in held}
-                lines = text.splitlines()[1 - MOST_VERSIONS :] if kept else []
+                lines = files.split_lines(text)[1 - MOST_VERSIONS :] if kept else []
                 return "".join(f"{line}\n" for line in (*lines, msgspec.json.encode(one).decode())) if kept else text
 
             files.update_text(self._path, add)
@@ -76,7 +76,7 @@ class PaneVersions:
 
 def _read(text: str) -> Iterator[PaneVersion]:
     """Those that can be read: a line that is damaged costs its own version alone."""
-    for line in text.splitlines():
+    for line in files.split_lines(text):
         try:
             yield msgspec.json.decode(line, type=PaneVersion)
         except (msgspec.DecodeError, RecursionError):

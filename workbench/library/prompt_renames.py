@@ -68,7 +68,7 @@ class PromptRenames:
 
     def _read(self) -> Iterator[Renaming]:
         """Those that can be read: a line that is damaged costs its own renaming alone."""
-        for line in files.read_text(self._path).splitlines() if paths.exists(self._path) else ():
+        for line in files.split_lines(files.read_text(self._path)) if paths.exists(self._path) else ():
             try:
                 yield msgspec.json.decode(line, type=Renaming)
             except msgspec.DecodeError:

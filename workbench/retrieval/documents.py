@@ -139,7 +139,7 @@ def _read_pdf(path: Path, name: str, problems: list[str]) -> Iterator[CorpusDocu
 
 
 def _read_json_lines(path: Path, name: str, problems: list[str]) -> Iterator[CorpusDocument]:
-    for number, line in enumerate(files.read_text(path).splitlines(), 1):
+    for number, line in enumerate(files.split_lines(files.read_text(path)), 1):
         if not line.strip():
             continue
         try:

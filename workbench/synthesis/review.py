@@ -163,7 +163,7 @@ def read_review(path: Path) -> tuple[ReviewRecord, ...]:
     """The records of a review file; an incomplete last line is left out. Raises SynthesisError with the line."""
     records = []
     text = files.read_text(path)
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    lines = files.split_lines(text[: text.rfind("\n") + 1])
     for number, line in enumerate(lines, 1):
         try:
             records.append(_DECODER.decode(line))
