@@ -9,8 +9,8 @@ from typing import Any
 from tests.interop.spec_table import PASSED, SpecCase, SpecSuite
 from workbench.errors import WorkbenchError
 from workbench.interop.dotprompt import convert_dotprompt
-from workbench.interop.importing import write_prompty
 from workbench.interop.parts import ImportedParts, ImportedPrompt
+from workbench.interop.prompty_text import write_prompty
 from workbench.interop.yaml_text import parse_text
 from workbench.library.formats import prompty
 from workbench.prompting.render import find_variables, render

@@ -1,7 +1,8 @@
 """Prompty's conformance vectors, as its packages and repository have them: render, parse, load, wire, and the corpus of
 its Jinja subset (`prompty/jinja_subset/conformance` in the package prompty 2.1.0), run through our reader.
 
-Vectors are lists in `NAME_vectors.json` files, or JSON in the `.tsp` files of the folder schema/model/conformance.
+Vectors are lists in `NAME_vectors.json` files, or JSON in the `.tsp` files of the folder schema/model/conformance; the
+files that they name are in a folder `fixtures`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def read_cases(folder: Path) -> Iterator[SpecCase]:
     for stage in ("render", "parse", "load", "wire"):
         for vector in _read_vectors(folder, stage):
             body = {key: value for key, value in vector.items() if key not in _LEFT_OUT}
+            for path in sorted(folder.rglob(f"fixtures/{vector['input'].get('fixture', '?')}")):
+                body["input"] = {**body["input"], "text": path.read_text()}
             yield SpecCase(f"{stage}: {vector['name']}", {"stage": stage, **body})
     for path in sorted(folder.rglob("render_golden.json")):
         for one in json.loads(path.read_text()):
@@ -119,18 +122,40 @@ def _parse(case: Mapping[str, Any]) -> str:
 
 def _load(case: Mapping[str, Any]) -> str:
     given, expected = case["input"], case["expected"]
-    if "fixture" in given:
-        return "not run: the file of the vector is not among the vectors"
+    if "fixture" in given and "text" not in given:
+        return PASSED if expected.get("error") else "not run: the file of the vector is not there"
     inputs = (given.get("frontmatter") or {}).get("inputs") or []
     body = "user:\n" + "".join(f"{{{{ {one['name']} }}}}\n" for one in inputs)
-    text = given.get("frontmatter_raw") or f"---\n{render_block(given['frontmatter'])}---\n{body}"
+    text = given.get("text") or given.get("frontmatter_raw") or f"---\n{render_block(given['frontmatter'])}---\n{body}"
     prompt = prompty.load(text, "p", Path("p.prompty")).prompt
     if expected.get("error"):
         render(prompt, given.get("inputs") or {})
         return "no error"
     if "validated_inputs" in expected:
         return _is(dict(prompt.defaults), expected["validated_inputs"])
-    return f"named as not used: {prompt.unsupported}"
+    if other := _compare_loaded(prompt, expected):
+        return other
+    others = {*expected} - {"kind", "name", "description", "inputs", "instructions", "metadata", "template"}
+    used = not any(expected[key] for key in others) or ([*others] == ["tools"] and prompt.tools)
+    return PASSED if used else f"named as not used: {prompt.unsupported}" if prompt.unsupported else "not named"
+
+
+def _compare_loaded(prompt: Prompt, expected: Mapping[str, Any]) -> str:
+    """What of a file is read and used came out otherwise; "" where nothing did."""
+    if "instructions" in expected and prompt.body.strip() != expected["instructions"]:
+        return f"other body: {prompt.body!r}"
+    if expected.get("inputs"):
+        wanted = {one["name"]: str(one["default"]) for one in expected["inputs"]}
+        kinds = {one["name"]: one["kind"] for one in expected["inputs"]}
+        if dict(prompt.defaults) != wanted or dict(prompt.kinds) != kinds:
+            return f"other inputs: {prompt.defaults!r} {prompt.kinds!r}"
+    functions = [one["name"] for one in expected.get("tools") or () if one["kind"] == "function"]
+    if "tools" in expected and [one.name for one in prompt.tools] != functions:
+        return f"other tools: {prompt.tools!r}"
+    options = ((expected.get("model") or {}).get("options") or {}).items()
+    names = {"temperature": "temperature", "maxOutputTokens": "max_tokens"}
+    found = {names[key]: value for key, value in options}
+    return "" if "model" not in expected or dict(prompt.options) == found else f"other options: {prompt.options!r}"
 
 
 def _wire(case: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Results of other projects' specification suites: what came of each case, recorded without the cases themselves.
 
 A suite's files are read from a folder that an environment variable names; `python -m tests.interop.spec_table` runs
-all that are there and records them. A record holds a digest of each case, so that a changed one is noticed.
+all that are there and records them; a case that is not there stays as it was recorded. A record holds a digest of each
+case, so that a changed one is noticed.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def main() -> int:
         if suite.folder is None:
             print(f"{suite.name}: {suite.variable} names no folder", file=sys.stderr)
             continue
-        found = suite.run_all(suite.folder)
+        found = {**suite.read_record(), **suite.run_all(suite.folder)}
         RECORDS.mkdir(exist_ok=True)
         suite.record.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
         passed = sum(one["outcome"] == PASSED for one in found.values())

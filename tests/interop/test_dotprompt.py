@@ -9,9 +9,9 @@ import pytest
 
 from workbench.interop.dotprompt import convert_dotprompt
 from workbench.interop.handlebars import HandlebarsError, convert_handlebars
-from workbench.interop.importing import write_prompty
 from workbench.interop.parts import ImportedMessage, ImportedParts, ImportedPrompt
 from workbench.interop.picoschema import read_picoschema
+from workbench.interop.prompty_text import write_prompty
 from workbench.library.formats import prompty
 from workbench.prompting.pictures import Picture
 from workbench.prompting.render import render

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,19 +15,24 @@ from hypothesis import strategies as st
 from tests.interop.promptfoo_oracle import find_promptfoo, run_promptfoo
 from workbench.cli import app
 from workbench.datasets import load_cases
-from workbench.errors import WorkbenchError
+from workbench.errors import PromptError, WorkbenchError
 from workbench.inference.types import Sampling
 from workbench.interop.chat_json import convert_chat
+from workbench.interop.decision import Decision
 from workbench.interop.dotprompt import convert_dotprompt
 from workbench.interop.exporting import export
-from workbench.interop.importing import ImportRequest, plan_import, write_import, write_prompty
+from workbench.interop.import_plan import ImportRequest, write_import
+from workbench.interop.importing import plan_import
 from workbench.interop.llm_template import convert_llm
 from workbench.interop.modelfile import read_modelfile
+from workbench.interop.modelfile_export import export_modelfile
 from workbench.interop.parts import ImportedParts
 from workbench.interop.prompt_export import PROMPT_FORMS, PromptExport
+from workbench.interop.prompty_text import write_prompty
 from workbench.interop.yaml_text import parse_text
 from workbench.library.formats import prompty
 from workbench.library.formats.sections import Section, join_sections, quote_literal
+from workbench.models.reference import Model
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import render
 from workbench.runs.bench import load_bench
@@ -191,13 +197,51 @@ def test_a_modelfile_holds_the_decision_and_can_be_read_back(tmp_path: Path):
     (tmp_path / "Modelfile").write_text(found.files["Modelfile"])
     parts = read_modelfile(tmp_path / "Modelfile")
     assert parts.prompts[0].messages[0].text == "Be short."
-    assert parts.prompts[0].options == {"temperature": 0.5, "max_tokens": 9, "stop": ["END"]}
+    options = {"temperature": 0.5, "max_tokens": 9, "stop": ["END"]}
+    ours = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "seed": 0}  # Ollama's own would draw
+    assert parts.prompts[0].options == options | ours
+    assert [one.noun for one in found.losses.losses] == ["adapters"]  # Ollama no longer makes models with one
     (model,) = parts.models
     assert (
         Path(model.choice["path"]).resolve() == (tmp_path / "tiny.gguf").resolve()
         and model.choice["context_tokens"] == 256
     )
     assert model.adapters == (str(DEMO.parents[1] / "assets/queues-lora.gguf"),)
+
+
+MODELFILE_TEXT = TEXT.map(lambda text: text.replace("\r", ""))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(MODELFILE_TEXT, min_size=3, max_size=3), st.lists(MODELFILE_TEXT.filter(bool), max_size=2))
+def test_texts_and_stop_sequences_in_a_modelfile_come_back_as_they_were(tmp_path: Path, texts, stops):
+    roles = ("system", "user", "assistant")
+    sections = [Section(role, quote_literal(text) or "x") for role, text in zip(roles, texts, strict=True)]
+    prompt = Prompt("p", join_sections([*sections, Section("user", "{{ message }}")]))
+    sampling = Sampling(stop=tuple(stops), seed=None)
+    given = Decision("d", prompt, (), Model("m", tmp_path / 'a "b" c.gguf'), (), sampling, {})
+    if any('"""' in text for text in (*texts, *stops)):
+        with pytest.raises(PromptError, match="three quotes"):
+            export_modelfile(given)
+        return
+    (tmp_path / "Modelfile").write_text(export_modelfile(given).files["Modelfile"])
+    (found,) = (parts := read_modelfile(tmp_path / "Modelfile")).prompts
+    read = prompty.load(write_prompty(found), "x", Path("x.prompty")).prompt
+    sent = [(one.role, one.content) for one in render(prompt, {"message": "q"})]
+    assert [(one.role, one.content) for one in render(read, {"input": "q"})] == sent
+    assert found.options.get("stop", []) == stops
+    assert "seed" not in found.options
+    assert Path(parts.models[0].choice["path"]).name == 'a "b" c.gguf'
+
+
+def test_what_ollama_would_leave_out_is_refused_or_lost():
+    prompt = Prompt("p", "system:\nNo\u00a0break.\n\nuser:\n{{ message }}\n")
+    given = Decision("d", prompt, (), Model("m", Path("/m.gguf")), (), Sampling(mirostat=2), {})
+    with pytest.raises(PromptError, match=r"The system message has the character U\+00A0, which Ollama leaves out"):
+        export_modelfile(given)
+    found = export_modelfile(given._replace(prompt=Prompt("p", "user:\n{{ message }}\n")))
+    assert "mirostat" not in found.files["Modelfile"]
+    assert [one.reason for one in found.losses.losses] == ["mirostat"]
 
 
 @pytest.mark.parametrize(
@@ -237,6 +281,20 @@ def test_servers_get_a_script_and_a_request(tmp_path: Path):
     )
     served = export(str(path), "vllm", "one", 1, Settings())
     assert f"--lora-modules queues-lora={folder / 'queues-lora'}" in served.files["vllm.sh"]
+    assert "--max-lora-rank 8 " in served.files["vllm.sh"] and "--generation-config vllm" in served.files["vllm.sh"]
+    shutil.copytree(folder / "queues-lora", tmp_path / "dora")
+    config = json.loads((tmp_path / "dora/adapter_config.json").read_text())
+    (tmp_path / "dora/adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+    path.write_text(path.read_text().replace(str(folder / "queues-lora"), str(tmp_path / "dora")))
+    with pytest.raises(WorkbenchError, match="vLLM cannot apply dora: it is a DoRA"):
+        export(str(path), "vllm", "one", 1, Settings())
+    (tmp_path / "a,b").mkdir()
+    shutil.copy(folder / "queues-lora.gguf", tmp_path / "a,b/x.gguf")
+    path.write_text(
+        path.read_text().replace(str(folder / "desk"), "tiny.gguf").replace(str(tmp_path / "dora"), "'a,b/x.gguf'")
+    )
+    with pytest.raises(WorkbenchError, match="a path with a comma or a colon"):
+        export(str(path), "llama-server", "one", 1, Settings())
 
 
 def test_the_python_file_sends_what_the_workbench_sends(tmp_path: Path, monkeypatch):
@@ -260,6 +318,19 @@ def test_a_prompt_of_the_library_goes_to_stdout(capsys):
     assert shown.out.startswith("---\n") and '{{role "system"}}' in shown.out
     assert run("queues/plain", "--as", "modelfile") == 2
     assert "needs a bench" in capsys.readouterr().err
+
+
+def test_a_chain_and_a_variant_are_written_as_their_file_and_what_is_not_in_it_is_listed(tmp_path: Path, capsys):
+    chain = 'steps:   # two\n  - {name: a, template: "user:\\n{{ message }}"}\n  - {name: b, prompt: queue}\n'
+    path = bench_file(tmp_path)
+    (tmp_path / "long.chain.yaml").write_text(chain)
+    path.write_text(path.read_text().replace("prompt: queue", "prompt: long"))
+    found = export(str(path), "prompty", "", 1, Settings())
+    assert found.files == {"long.chain.yaml": chain}
+    lost = [one.reason for one in found.losses.losses]
+    assert lost == ["temperature of the variant", "max_tokens of the variant", "stop of the variant"]
+    assert run("long", "--as", "prompty") == 0
+    assert capsys.readouterr().out == chain
 
 
 def test_sampling_goes_along_and_what_has_no_name_there_is_listed():

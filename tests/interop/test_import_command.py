@@ -12,7 +12,8 @@ import pytest
 from workbench.cli import app
 from workbench.datasets import load_cases
 from workbench.errors import BenchError, FileError, WorkbenchError
-from workbench.interop.importing import ImportPlan, ImportRequest, plan_import, write_import
+from workbench.interop.import_plan import ImportPlan, ImportRequest, write_import
+from workbench.interop.importing import plan_import
 from workbench.library.library import Library
 from workbench.prompting.render import render
 from workbench.runs.bench import load_bench
@@ -60,6 +61,108 @@ tests:
       - {type: javascript, value: output.length}
       - {type: llm-rubric, value: is polite}
 """
+
+
+CHAT = {
+    "messages": [{"role": "user", "content": " a\u2028b\x85c \U0001f600\n"}, {"role": "assistant", "content": "ok"}]
+}
+NFD = "Gru\u0308\u00dfe"
+READ = {
+    "a.prompty": f"---\n# noted\nname:   x   # kept\ninputs: {{q: x}}\n---\nsystem:\nSay {NFD} \t \n\nuser:\n{{{{ q }}}}  ",
+    "a.prompt": f'---\nconfig: {{temperature: 0.5}}\n---\n{{{{role "system"}}}}Say {NFD} \t x{{{{role "user"}}}}{{{{q}}}} end',
+    "a.yaml": f'system: Say {NFD}\nprompt: "$q end  "\ndefaults: {{q: x}}\n',
+    "a.json": json.dumps(CHAT, ensure_ascii=False, indent=1),
+    "escaped.json": json.dumps(CHAT, indent="\t"),
+    "b.jsonl": "\n".join(json.dumps(CHAT, ensure_ascii=ascii) for ascii in (True, False)) + "\n",
+    "Modelfile": f'FROM ./m.gguf\nPARAMETER temperature 0.5\nSYSTEM """Say {NFD}  """\nMESSAGE user "hi"\n',
+    "promptfooconfig.yaml": f'prompts: ["Say {{{{q}}}} {NFD}  "]\nproviders: [echo]\ntests: [{{vars: {{q: x}}}}]\n',
+    "tests.json": json.dumps([{"vars": {"q": "\U0001f600 a\u2028b"}}]),
+    "tests.csv": f'q,__expected\n"a, b",x\n{NFD},y\n',
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_marks_line_ends_and_missing_ones_change_nothing(tmp_path: Path, name: str):
+    def read(change) -> list[object]:
+        path = tmp_path / name
+        path.write_bytes(change(READ[name]).encode())
+        found = plan(path, folder=tmp_path / "out")
+        sent = [[(one.role, one.content) for one in render(prompt, {"q": "v", "input": "v", **prompt.defaults})]
+                for prompt in found.prompts]  # fmt: skip
+        models = [variant.model for variant in found.bench.variants]
+        return [sent, [dict(case.variables) for case in found.cases], models, found.bench.models, found.losses.lines()]
+
+    whole = read(lambda text: text)
+    assert "\ud83d" not in repr(whole)
+    for change in (
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text.replace("\n", "\r\n"),
+    ):
+        assert read(change) == whole
+
+
+def test_an_empty_file_is_no_prompt_and_says_so(tmp_path: Path):
+    for name in ("a.prompty", "a.prompt"):
+        (tmp_path / name).write_text("")
+        assert plan(tmp_path / name).losses.lines() == ("1 of 1 prompts cannot run here: it has no text to send (a/a)",)
+    for name, problem in (("Modelfile", "names no model"), ("a.json", "of no kind"), ("a.yaml", "of no kind")):
+        (tmp_path / name).write_text("")
+        with pytest.raises(FileError, match=problem):
+            plan(tmp_path / name)
+
+
+def test_a_modelfile_is_read_by_the_rules_of_ollama(tmp_path: Path):
+    path = tmp_path / "Modelfile"
+    path.write_text(
+        'from "./a b.gguf"\n# a comment\nPARAMETER stop """\n\n"""\nPARAMETER stop "a\\n"\nSYSTEM "two\nlines"\n'
+        'MESSAGE user """say\n"it"""""\nRENDERER qwen\nLICENSE """\nSYSTEM not this one\n"""\nADAPTER ./x.gguf\n'
+    )
+    found = plan(path, model="")
+    assert messages(found)[:2] == [("system", "two\nlines"), ("user", 'say\n"it""')]
+    (variant,) = found.bench.variants
+    assert variant.sampling.stop == ("\n\n", "a\\n")  # it knows no escapes
+    assert found.bench.models[variant.model].path == str(tmp_path / "a b.gguf")
+    assert [one.reason for one in found.losses.losses] == ["RENDERER"]
+    path.write_text('FROM x\nSYSTEM """never closed\n')
+    with pytest.raises(FileError, match="SYSTEM opens with quotes that are never closed"):
+        plan(path)
+
+
+def test_files_are_copied_byte_for_byte_and_come_back_so(tmp_path: Path, capfdbinary):
+    head = f"---\n# noted\nname:   x   # kept  \ninputs:\n    q:   'a'\n\n---\nsystem:\n{NFD}  \t\n\n\nuser:\n\t{{{{ q }}}}  \n"
+    texts = {
+        "plain": head,
+        "crlf": head.replace("\n", "\r\n"),
+        "mixed": head.replace("\n", "\r\n", 4),
+        "marked": f"\ufeff{head}",
+        "open": head.rstrip("\n"),
+        "long": f"{head}{'x' * 300_000}",
+        "plus": head.replace("---", "+++"),
+        "bare": f"just {NFD}",
+        "fences": "---\n---\n---\nhi\n---\n",
+        "signs": "user:\na\rb\x00c\x1b[31m\u2028d\x85e\x0bf",
+        "blank": "",
+    }
+    (tmp_path / "in").mkdir()
+    for name, text in texts.items():
+        (tmp_path / f"in/{name}.prompty").write_bytes(text.encode())
+    (tmp_path / "in/link.prompty").symlink_to("plain.prompty")
+    for name, text in (*texts.items(), ("link", head)):
+        write_import(plan(tmp_path / f"in/{name}.prompty", folder=tmp_path, name=name))
+        assert (tmp_path / name / f"{name}.prompty").read_bytes() == text.encode(), name
+        capfdbinary.readouterr()
+        assert app.run(["export", f"{name}/{name}", "--as", "prompty"], lambda *_: 0) == 0
+        assert capfdbinary.readouterr().out == text.encode(), name
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_leaves_nothing(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "a.prompty").write_text("user:\nhi\n")
+    with pytest.raises(FileError, match="Cannot write"):
+        write_import(plan(tmp_path / "a.prompty", folder=tmp_path / "taken/x"))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["a.prompty", "taken"]
 
 
 def test_losses_are_counted_and_named_and_nothing_is_executed(tmp_path: Path, capsys):

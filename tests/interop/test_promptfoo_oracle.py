@@ -11,9 +11,11 @@ import pytest
 from tests.interop.promptfoo_oracle import find_promptfoo, list_configs, read_recorded, run_promptfoo
 from workbench.inference.types import Completion
 from workbench.interop.bounded_files import BoundedFiles
-from workbench.interop.importing import ImportPlan, ImportRequest, plan_import
+from workbench.interop.import_plan import ImportPlan, ImportRequest
+from workbench.interop.importing import plan_import
 from workbench.interop.loss import LossList
-from workbench.interop.promptfoo_checks import AssertionContext, make_case_checks
+from workbench.interop.promptfoo_checks import make_case_checks
+from workbench.interop.promptfoo_makers import AssertionContext
 from workbench.prompting.render import render
 from workbench.scoring.factory import make_scorers
 from workbench.scoring.scorer import ScoringInput

@@ -71,7 +71,7 @@ def main(
     if out is None and len(found.files) > 1:
         raise BenchError(f"This makes {len(found.files)} files.", "Name a folder for them with --out.")
     if out is None:
-        terminal.write(next(iter(found.files.values())))
+        terminal.write_data(next(iter(found.files.values())))
     else:
         for path in write_files(found, out):
             terminal.write(f"Wrote {path}\n")
@@ -88,7 +88,6 @@ def write_files(found: Exported, folder: Path) -> list[Path]:
     if taken:
         raise FileError(f"Nothing was written, since {taken[0]} exists already.", "Choose another folder with --out.")
     for path, text in targets.items():
-        files.make_folder(path.parent)
         files.write_text(path, text, "")
     return list(targets)
 

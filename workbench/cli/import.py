@@ -11,7 +11,7 @@ from workbench.cli import terminal
 from workbench.cli.options import Json
 
 if TYPE_CHECKING:
-    from workbench.interop.importing import ImportPlan
+    from workbench.interop.import_plan import ImportPlan
 
 
 def main(
@@ -48,7 +48,8 @@ def main(
     \b
     Exit codes: 0 made; 1 something is lost, with --strict; 2 a file cannot be read, or one is in the way.
     """
-    from workbench.interop.importing import ImportRequest, describe_plan, plan_import, write_import
+    from workbench.interop.import_plan import ImportRequest, describe_plan, write_import
+    from workbench.interop.importing import plan_import
     from workbench.settings import load_settings
 
     plan = plan_import(ImportRequest(tuple(files), out, name, model, judge), load_settings())

@@ -11,6 +11,7 @@ from workbench import files
 from workbench.errors import FileError
 from workbench.interop.loss import LossList
 from workbench.interop.parts import ImportedCase, ImportedMessage, ImportedModel, ImportedParts, ImportedPrompt
+from workbench.interop.text_file import read_unmarked
 from workbench.library.formats.sections import quote_literal
 from workbench.prompting.prompt import Role
 
@@ -41,7 +42,7 @@ def looks_like_chat(value: Any) -> bool:
 
 def read_chat(path: Path) -> ImportedParts:
     """A file with one conversation, a prompt, or with one a line, the cases. Raises FileError."""
-    text = files.read_text(path)
+    text = read_unmarked(path)
     parts = ImportedParts()
     try:
         value = json.loads(text)
@@ -100,7 +101,7 @@ def _read_messages(
 
 def _add_lines(text: str, path: Path, parts: ImportedParts) -> None:
     """One conversation a line: the last answer is the expected one, what came before is the case."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(files.split_lines(text), 1):
         if not line.strip():
             continue
         where = f"{path.name}:{number}"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from workbench.errors import ModelError, PromptError
-from workbench.inference.types import Sampling
-from workbench.interop.exported import Exported, list_messages, rename_options, split_template
+from workbench.errors import ModelError
+from workbench.interop.decision import Decision, require_chat, require_local
+from workbench.interop.exported import Exported, list_messages
 from workbench.interop.llama_server_flags import is_held, list_flags
-from workbench.interop.modelfile import OPTIONS
-from workbench.interop.prompt_export import list_options, write_request
-from workbench.library.formats.sections import Section
-from workbench.models.adapter_info import inspect_adapter
-from workbench.models.reference import Applied, Model
-from workbench.prompting.prompt import Example, Prompt
+from workbench.interop.modelfile_export import export_modelfile
+from workbench.interop.prompt_export import write_request
+from workbench.models.adapter_info import read_contents
+from workbench.models.reference import Adapter
 from workbench.prompting.render import render
 
 URL = "http://127.0.0.1:8080/v1/chat/completions"
@@ -24,81 +22,9 @@ VLLM_URL = "http://127.0.0.1:8000/v1/chat/completions"
 _VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
-class Decision(NamedTuple):
-    """The variant with all that belongs to it. values: of one case, for the example of a request."""
-
-    name: str
-    prompt: Prompt
-    examples: Sequence[Example]
-    model: Model
-    adapters: Sequence[Applied]
-    sampling: Sampling
-    values: Mapping[str, Any]
-
-
-def export_modelfile(given: Decision) -> Exported:
-    """A Modelfile. Raises ModelError or PromptError for what Ollama cannot hold."""
-    _require_local(given.model, "Ollama")
-    _require_chat(given, "Ollama")
-    found = Exported()
-    lines = [f"FROM {_quote_path(given.model.path.absolute())}"]
-    if len(given.adapters) > 1:
-        raise ModelError("Ollama applies one adapter to a model.", "Merge them: workbench convert MODEL OUT --merge …")
-    for applied in given.adapters:
-        if applied.scale != 1.0:
-            raise ModelError(
-                f"{applied.adapter.name} has the scale {applied.scale:g}, and Ollama knows no scale.",
-                "Merge it at that scale: workbench convert MODEL OUT --merge ADAPTER --scale SCALE.",
-            )
-        lines.append(f"ADAPTER {_quote_path(applied.adapter.path.absolute())}")
-    options = list_options(given.sampling)
-    names = {name: field for name, (field, _) in OPTIONS.items()}
-    stops = options.pop("stop", ())
-    known, left = rename_options(options, names)
-    for option in left:
-        found.losses.lose("settings", option, given.name)
-    lines += [f"PARAMETER {name} {value}" for name, value in known.items()]
-    lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in stops]
-    if given.sampling.json_schema:
-        found.losses.lose("settings", "json_schema: send it as `format` with each request", given.name)
-    if given.model.context_tokens:
-        lines.append(f"PARAMETER num_ctx {given.model.context_tokens}")
-    if given.model.chat_template_kwargs:
-        found.losses.lose("settings", "chat_template_kwargs", given.name)
-    lines += _write_messages(given, found)
-    found.files["Modelfile"] = "\n".join(lines) + "\n"
-    found.notes.append(f"Make it with: ollama create {given.name.replace(' ', '-').lower()} -f Modelfile")
-    found.notes.append("Ollama lays its own template around the messages; compare: workbench parity.")
-    return found
-
-
-def _write_messages(given: Decision, found: Exported) -> list[str]:
-    """SYSTEM and MESSAGE for the messages before the last one, which must be the same for every case."""
-    *before, last = _sections(given)
-    lines = []
-    for role, text in before:
-        pieces = split_template(text)
-        if pieces is None or any(piece.variable for piece in pieces):
-            raise PromptError(
-                f"The {role} message of {given.prompt.name} depends on the case, and a Modelfile's cannot.",
-                "Put the variables into the last user message.",
-            )
-        content = "".join(piece.text for piece in pieces)
-        if '"""' in content:
-            raise PromptError(f"The {role} message has three quotes, which a Modelfile cannot hold.", "Change it.")
-        if role == "system":
-            lines.append(f'SYSTEM """{content}"""')
-        else:
-            lines.append(f'MESSAGE {role} """{content}"""')
-    if last.role != "user":
-        raise PromptError("The prompt does not end with a user message.", "Add one.")
-    found.notes.append(f"Send as the user's message: {last.text.strip()[:200]}")
-    return lines
-
-
 def export_llama_server(given: Decision) -> Exported:
     """A script that starts llama-server, and a request. Raises ModelError for a model that it cannot load."""
-    _require_local(given.model, "llama-server")
+    require_local(given.model, "llama-server")
     if given.model.format != "gguf":
         raise ModelError(f"{given.model.name} is no GGUF file.", "Convert it: workbench convert MODEL out.gguf.")
     found = Exported()
@@ -108,7 +34,10 @@ def export_llama_server(given: Decision) -> Exported:
     for applied in given.adapters:
         if applied.adapter.format != "gguf":
             raise ModelError(f"{applied.adapter.name} is no GGUF adapter.", "Convert it: workbench convert.")
-        words += ["--lora-scaled", f"{applied.adapter.path.absolute()}:{applied.scale:g}"]
+        path = str(applied.adapter.path.absolute())
+        if "," in path or ":" in path:  # which it takes for the end of a path, and of the scale
+            raise ModelError(f"llama-server cannot be given a path with a comma or a colon: {path}.", "Rename it.")
+        words += ["--lora-scaled", f"{path}:{applied.scale:g}"]
     words += list_flags(given.sampling, given.model.context_tokens)
     if given.model.chat_template_kwargs:
         words += ["--chat-template-kwargs", given.model.chat_template_kwargs]
@@ -119,9 +48,10 @@ def export_llama_server(given: Decision) -> Exported:
 
 def export_vllm(given: Decision) -> Exported:
     """A script that starts vLLM, and a request. Raises ModelError for what it cannot serve."""
-    _require_local(given.model, "vLLM")
+    require_local(given.model, "vLLM")
     found = Exported()
     words = ["vllm", "serve", str(given.model.path.absolute()), "--served-model-name", "base", "--port", "8000"]
+    words += ["--generation-config", "vllm"]  # else the model's own file fills in what a request leaves open
     if given.model.context_tokens:
         words += ["--max-model-len", str(given.model.context_tokens)]
     name = "base"
@@ -134,16 +64,29 @@ def export_vllm(given: Decision) -> Exported:
                 f" {applied.scale:g}.",
                 "Merge it: workbench convert MODEL OUT --merge ADAPTER --scale SCALE.",
             )
-        rank = max(inspect_adapter(applied.adapter).ranks, default=0)
-        most = next((one for one in _VLLM_RANKS if one >= rank), _VLLM_RANKS[-1])
-        name = applied.adapter.name
+        name = applied.adapter.name if applied.adapter.name != name else f"{name}-lora"
         words += ["--enable-lora", "--lora-modules", f"{name}={applied.adapter.path.absolute()}"]
-        words += ["--max-lora-rank", str(most)]
+        words += ["--max-lora-rank", str(_find_vllm_rank(applied.adapter))]
     if given.model.format == "gguf":
         found.notes.append("vLLM's support of GGUF is experimental; a Hugging Face folder is safer.")
     found.files["vllm.sh"] = _write_script(words)
     _add_request(given, found, name, VLLM_URL)
     return found
+
+
+def _find_vllm_rank(adapter: Adapter) -> int:
+    """The least rank that vLLM can be started with for an adapter. Raises ModelError for one that it cannot apply."""
+    contents = read_contents(adapter)
+    rank = max((pair.rank for pair in contents.low_rank.pairs), default=0)
+    problems = list(contents.more_than_low_rank)
+    if rank > _VLLM_RANKS[-1]:
+        problems.append(f"its rank is {rank}, and at most {_VLLM_RANKS[-1]} can be")
+    if problems:
+        raise ModelError(
+            f"vLLM cannot apply {adapter.name}: {'; '.join(problems)}.",
+            "Merge it: workbench convert MODEL OUT --merge ADAPTER.",
+        )
+    return next(one for one in _VLLM_RANKS if one >= rank)
 
 
 def _write_script(words: Sequence[str]) -> str:
@@ -205,7 +148,7 @@ if __name__ == "__main__":
 
 def export_python(given: Decision) -> Exported:
     """A Python file with a function that renders the prompt and asks a server."""
-    _require_chat(given, "the Python file")
+    require_chat(given, "the Python file")
     scratch, found = Exported(), Exported()
     request = json.loads(write_request((), given.prompt, given.sampling, scratch, given.name, given.model.name))
     found.losses.merge(scratch.losses)
@@ -214,11 +157,13 @@ def export_python(given: Decision) -> Exported:
     found.files["ask.py"] = _SNIPPET.format(
         prompt=json.dumps(given.prompt.name, ensure_ascii=False)[1:-1],
         url=json.dumps(url),
-        messages=_write_literal([tuple(one) for one in _sections(given)]),
+        messages=_write_literal([tuple(one) for one in list_messages(given.prompt, given.examples)]),
         defaults=_write_literal(dict(given.prompt.defaults)),
         options=_write_literal(request),
         example=_write_literal(json.dumps(dict(given.values), ensure_ascii=False)),
     )
+    if given.sampling.temperature > 0:
+        found.losses.change("settings", "what the request leaves open is as the server has it", given.name)
     if given.adapters:
         found.losses.change("adapters", "the server must apply them", given.name)
     if given.model.chat_template_kwargs:
@@ -229,28 +174,6 @@ def export_python(given: Decision) -> Exported:
 def _write_literal(value: Any) -> str:
     """A value as Python writes it, in ASCII."""
     return ascii(value)
-
-
-def _sections(given: Decision) -> tuple[Section, ...]:
-    return list_messages(given.prompt, given.examples)
-
-
-def _require_local(model: Model, program: str) -> None:
-    if model.remote is not None:
-        raise ModelError(f"{model.name} is on a server already; {program} needs its files.", "Choose --as python.")
-
-
-def _require_chat(given: Decision, program: str) -> None:
-    if given.prompt.mode == "completion":
-        raise PromptError(
-            f"{given.prompt.name} is a completion, and {program} sends a conversation.",
-            "Choose --as llama-server or vllm, whose request is a completion.",
-        )
-
-
-def _quote_path(path: object) -> str:
-    text = str(path)
-    return f'"{text}"' if " " in text else text
 
 
 DECISION_FORMS = {

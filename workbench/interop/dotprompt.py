@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import files
 from workbench.errors import FileError, WorkbenchError
 from workbench.interop.bounded_files import BoundedFiles
 from workbench.interop.handlebars import HandlebarsError, convert_prompt
 from workbench.interop.parts import ImportedMessage, ImportedModel, ImportedParts, ImportedPrompt
 from workbench.interop.picoschema import read_picoschema
+from workbench.interop.text_file import read_unmarked
 from workbench.interop.yaml_text import parse_text
 
 SUFFIX = ".prompt"
@@ -34,7 +34,7 @@ _FRONT = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n)*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r
 
 def read_dotprompt(path: Path) -> ImportedParts:
     """The prompt in a file, with the partials beside it. Raises FileError."""
-    text = files.read_text(path)
+    text = read_unmarked(path)
     parts = ImportedParts()
     prompt = convert_dotprompt(text, path.name, _read_partials(path), parts)
     if prompt is not None:

@@ -9,7 +9,8 @@ from workbench import paths
 from workbench.datasets import Case, load_cases
 from workbench.datasets.turns import first_turn
 from workbench.errors import BenchError
-from workbench.interop.decision_export import DECISION_FORMS, Decision
+from workbench.interop.decision import Decision
+from workbench.interop.decision_export import DECISION_FORMS
 from workbench.interop.exported import Exported, refuse_per_case
 from workbench.interop.prompt_export import PROMPT_FORMS, PromptExport
 from workbench.interop.promptfoo_export import export_promptfoo
@@ -36,7 +37,7 @@ def export(source: str, form: str, variant: str, case: int, settings: Settings) 
     if form not in PROMPT_FORMS:
         raise BenchError(f"{form} needs a bench, and {source} is none.", "Name a bench file, and a --variant.")
     opened = open_library(settings).open(strip_suffix(source))
-    return PROMPT_FORMS[form](PromptExport(opened.prompt, opened.prompt.examples, None, {}, opened.source))
+    return PROMPT_FORMS[form](PromptExport(opened.prompt, opened.prompt.examples, None, {}, opened.source, opened.path))
 
 
 def _export_bench(path: Path, form: str, variant: str, case: int, settings: Settings) -> Exported:
@@ -54,8 +55,8 @@ def _export_bench(path: Path, form: str, variant: str, case: int, settings: Sett
     values = first_turn(cases[min(case, len(cases)) - 1]).values if cases else dict(bench.inputs)
     values = load_pictures(values, prompt.kinds, path.parent)
     if form in PROMPT_FORMS:
-        source = open_library(settings, bench, path.parent).open(own.prompt).source
-        return PROMPT_FORMS[form](PromptExport(prompt, examples, sampling, values, source))
+        opened = open_library(settings, bench, path.parent).open(own.prompt)
+        return PROMPT_FORMS[form](PromptExport(prompt, examples, sampling, values, opened.source, opened.path))
     model = with_template_kwargs(sources.find_model(own.model), own.chat_template_kwargs)
     applied = tuple(one for one in find_applied(model, own.adapters, sources.find_adapters) if one.scale)
     return DECISION_FORMS[form](Decision(own.name, prompt, examples, model, applied, sampling, values))

@@ -1,75 +1,34 @@
-"""An import: what files of other tools become (`plan_import`), and its files (`write_import`)."""
+"""An import: what files of other tools become, as a plan of the files to write."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from workbench import files, paths
+from workbench import paths
 from workbench.datasets.case import Case
 from workbench.datasets.spec import Dataset
 from workbench.errors import BenchError, FileError, PromptError, WorkbenchError
 from workbench.inference.types import Sampling
-from workbench.interop.loss import LossList
+from workbench.interop.import_plan import ImportPlan, ImportRequest
+from workbench.interop.imported_rows import write_rows
 from workbench.interop.parts import ImportedCase, ImportedMessage, ImportedModel, ImportedParts, ImportedPrompt
+from workbench.interop.prompty_text import write_prompty
 from workbench.interop.reading import read_file
 from workbench.library.formats import prompty
-from workbench.library.formats.sections import Section, join_sections
 from workbench.library.names import find_path
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import find_variables, render
-from workbench.prompting.values import write_json
-from workbench.runs.bench import AdapterChoice, Bench, ModelChoice, Variant, find_value_problems, save_bench
+from workbench.runs.bench import AdapterChoice, Bench, ModelChoice, Variant, find_value_problems
 from workbench.runs.new_bench import BENCH_SUFFIX, choose_model
 from workbench.settings import Settings
-from workbench.units import format_plural
-from workbench.yaml_render import render_block
-
-_SHOWN = 20
-"""kinds of losses that are shown"""
 
 _TRIED = 500
 """cases that are rendered to see whether the prompts take them"""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
-    """What a person says of an import. files: in one bench. folder: where it is made; None: the working folder.
-    name: of the bench; "": as the first file. model: for all variants; "": as the files say, else the first found.
-    judge: the model of assertions that a model grades."""
-
-    files: tuple[Path, ...]
-    folder: Path | None = None
-    name: str = ""
-    model: str = ""
-    judge: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
-    """What would be written, nothing of which is there yet. files: each path with its text, the bench left out.
-    kinds: what each file was read as."""
-
-    path: Path
-    bench: Bench
-    files: dict[Path, str]
-    prompts: tuple[Prompt, ...]
-    cases: tuple[Case, ...]
-    losses: LossList
-    notes: tuple[str, ...]
-    kinds: tuple[str, ...]
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Every file that will be made, the bench last."""
-        return (*self.files, self.path)
 
 
 def plan_import(request: ImportRequest, settings: Settings) -> ImportPlan:
@@ -83,48 +42,6 @@ def plan_import(request: ImportRequest, settings: Settings) -> ImportPlan:
         kinds.append(f"{path.name}: {kind}")
         parts.merge(one)
     return _Planner(request, settings, parts, tuple(kinds)).plan()
-
-
-def describe_plan(plan: ImportPlan) -> list[str]:
-    """What was read, and what is lost, in lines."""
-    bench = plan.bench
-    scorers = ", ".join(one if isinstance(one, str) else next(iter(one)) for one in bench.scorers)
-    counts = (
-        f"{format_plural(len(plan.prompts), 'prompt')}, {format_plural(len(plan.cases), 'case')},"
-        f" {format_plural(len(bench.variants), 'variant')}"
-    )
-    losses = plan.losses.lines()
-    more = [f"! and {len(losses) - _SHOWN} more kinds of losses"] if len(losses) > _SHOWN else []
-    shown = [f"! {line}" for line in losses[:_SHOWN]] or ["Nothing is lost."]
-    return [*plan.kinds, f"{counts}; scorers: {scorers}.", *plan.notes, *shown, *more]
-
-
-def check_free(plan: ImportPlan) -> None:
-    """Raise BenchError where a file is in the way."""
-    taken = [path for path in plan.paths if os.path.lexists(path)]
-    if taken:
-        raise BenchError(
-            f"Nothing was made, since {'these exist' if len(taken) > 1 else 'this exists'} already: "
-            + ", ".join(map(str, taken[:5])),
-            "Choose another name with --name, or another folder with --out.",
-        )
-
-
-def write_import(plan: ImportPlan) -> tuple[Path, ...]:
-    """Write the files, the bench last. Never overwrites: raises BenchError or FileError, and then leaves nothing."""
-    check_free(plan)
-    made: list[Path] = []
-    try:
-        for path, text in plan.files.items():
-            files.make_folder(path.parent)
-            files.write_text(path, text, "")
-            made.append(path)
-        save_bench(plan.path, plan.bench, "")
-    except BaseException:
-        for path in made:
-            files.remove(path)
-        raise
-    return plan.paths
 
 
 class _Planner:
@@ -175,29 +92,17 @@ class _Planner:
     def _make_dataset(self) -> tuple[Dataset | None, tuple[Case, ...]]:
         if not self.parts.cases:
             return (Dataset(**self.parts.dataset) if self.parts.dataset else None), ()
-        names = dict.fromkeys(name for case in self.parts.cases for name in case.variables)
-        checks = _free("checks", names)
-        expected = _free("expected", names)
-        description = _free("description", names)
-        rows = [_make_row(case, checks, expected, description) for case in self.parts.cases]
-        used = {key for row in rows for key in row}
         path = self.folder / f"{self.stem}.cases.jsonl"
-        self.files[path] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        dataset = Dataset(
-            path.name,
-            checks=checks if checks in used else "",
-            expected=expected if expected in used else Dataset("").expected,
-            layout="columns",
-        )
-        cases = tuple(_make_case(number, one) for number, one in enumerate(self.parts.cases, 1))
-        return dataset, cases
+        rows = write_rows(self.parts.cases, path.name)
+        self.files[path] = rows.text
+        return rows.dataset, rows.cases
 
     def _write_prompts(self, cases: Sequence[Case]) -> None:
         for imported in self.parts.prompts:
             path = find_path(self.folder, f"{self.stem}/{imported.name}")
-            text = imported.source or write_prompty(imported)
+            text = write_prompty(imported) if imported.source is None else imported.source
             prompt = _load(imported, text, f"{self.stem}/{imported.name}", path)
-            if not imported.source:
+            if imported.source is None:
                 text, prompt = self._add_defaults(imported, prompt, path, cases)
             self.files[path] = text
             for name, attached in imported.attachments.items():
@@ -288,49 +193,12 @@ class _Planner:
         for prompt in prompts:
             for case in cases[:_TRIED] or (Case(1, {}),):
                 try:
-                    render(prompt, {**case.values} if cases else dict.fromkeys(find_variables(prompt), ""))
+                    if not render(prompt, {**case.values} if cases else dict.fromkeys(find_variables(prompt), "")):
+                        self.losses.lose("prompts", "it has no text to send", prompt.name)
+                        break
                 except WorkbenchError as error:
                     self.losses.lose("prompts", f"it cannot be rendered: {error.message}", prompt.name)
                     break
-
-
-def write_prompty(imported: ImportedPrompt) -> str:
-    """The text of a `.prompty` file (v2) with what was read."""
-    header: dict[str, Any] = {}
-    if imported.description:
-        header["description"] = imported.description
-    if imported.options:
-        header["model"] = {"options": _write_options(imported.options)}
-    if imported.tools:
-        header["tools"] = imported.tools
-    if inputs := _write_inputs(imported):
-        header["inputs"] = inputs
-    if imported.mode == "completion":
-        header["metadata"] = {"workbench": {"mode": "completion"}}
-        body = imported.messages[0].text
-        return (f"---\n{render_block(header)}---\n" if header else "") + body + ("\n" if body.endswith("\n") else "")
-    body = join_sections(Section(one.role, one.text) for one in imported.messages)
-    return (f"---\n{render_block(header)}---\n" if header else "") + body
-
-
-def _write_inputs(imported: ImportedPrompt) -> dict[str, Any]:
-    found: dict[str, Any] = {name: {"kind": kind} for name, kind in imported.kinds.items()}
-    for name, value in imported.defaults.items():
-        if name in found or isinstance(value, dict):
-            found[name] = {**found.get(name, {}), "default": value}
-        else:
-            found[name] = value
-    return found
-
-
-def _write_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling fields under Prompty's names; the others under additionalProperties."""
-    from workbench.interop.dotprompt import OPTIONS
-
-    names = {ours: theirs for theirs, ours in OPTIONS.items()}
-    known = {names[key]: value for key, value in options.items() if key in names}
-    others = {key: value for key, value in options.items() if key not in names}
-    return {**known, **({"additionalProperties": others} if others else {})}
 
 
 def clean_name(text: str) -> str:
@@ -343,35 +211,6 @@ def _stem(path: Path) -> str:
     stem = path.name.split(".")[0]
     generic = stem.lower() in ("promptfooconfig", "modelfile", "config", "tests", "prompt")
     return clean_name(paths.expand(str(path)).absolute().parent.name if generic else stem) or "imported"
-
-
-def _free(name: str, taken: Mapping[str, None]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
-def _make_row(case: ImportedCase, checks: str, expected: str, description: str) -> dict[str, Any]:
-    row = {name: "" if value is None else value for name, value in case.variables.items()}
-    if case.description:
-        row[description] = case.description
-    if case.expected is not None:
-        row[expected] = case.expected
-    if case.checks:
-        row[checks] = _write_checks(case)
-    return row
-
-
-def _write_checks(case: ImportedCase) -> Any:
-    return case.checks if case.threshold is None else {"parts": case.checks, "threshold": case.threshold}
-
-
-def _make_case(number: int, case: ImportedCase) -> Case:
-    texts = {
-        name: value if isinstance(value, str) else "" if value is None else write_json(value)
-        for name, value in case.variables.items()
-    }
-    return Case(number, texts, case.expected, number, checks=json.dumps(_write_checks(case)) if case.checks else "")
 
 
 def _make_plain_prompt(cases: Sequence[ImportedCase]) -> ImportedPrompt:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from workbench import files
+from workbench.errors import FileError
 from workbench.interop.parts import ImportedMessage, ImportedModel, ImportedParts, ImportedPrompt
+from workbench.interop.text_file import read_unmarked
 from workbench.library.formats.sections import quote_literal
 from workbench.prompting.prompt import Role
 
@@ -30,7 +31,15 @@ OPTIONS: dict[str, tuple[str, type]] = {
 }
 """Ollama's parameter -> our sampling field and its type."""
 
-_LINE = re.compile(r"[ \t]*(FROM|PARAMETER|TEMPLATE|SYSTEM|ADAPTER|LICENSE|MESSAGE|REQUIRES)[ \t]+", re.IGNORECASE)
+_KINDS = (
+    *("FROM", "PARAMETER", "TEMPLATE", "SYSTEM", "ADAPTER", "LICENSE", "MESSAGE", "REQUIRES"),
+    *("DRAFT", "RENDERER", "PARSER", "CAPABILITY"),
+)
+_QUIET = frozenset({"LICENSE", "REQUIRES"})
+"""Instructions that change no answer."""
+
+_LINE = re.compile(rf"[ \t]*({'|'.join(_KINDS)})[ \t]+", re.IGNORECASE)
+_NAME = re.compile(r"(\w+)[ \t]+")
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -41,28 +50,31 @@ def looks_like_modelfile(text: str) -> bool:
 
 def read_modelfile(path: Path) -> ImportedParts:
     """The system message, examples, parameters, model and adapters of a file. Raises FileError."""
-    text = files.read_text(path)
+    text = read_unmarked(path)
     parts = ImportedParts()
     messages: list[ImportedMessage] = []
     options: dict[str, Any] = {}
     adapters: list[str] = []
     origin, context = "", 0
-    for instruction, value in list_instructions(text):
-        if instruction == "FROM":
+    for kind, name, value in list_instructions(text):
+        if kind == "FROM":
             origin = value
-        elif instruction == "SYSTEM":
+        elif kind == "SYSTEM":
             messages = [one for one in messages if one.role != "system"]
             messages.insert(0, ImportedMessage("system", quote_literal(value)))
-        elif instruction == "MESSAGE":
-            role, _, content = value.partition(" ")
-            if role in _ROLES:
-                messages.append(ImportedMessage(_ROLES[role], quote_literal(_unquote(content.strip()))))
-        elif instruction == "ADAPTER":
-            adapters.append(str((path.parent / value).absolute()))
-        elif instruction == "PARAMETER":
-            context = _read_parameter(value, options, parts, path.name) or context
-        elif instruction == "TEMPLATE":
+        elif kind == "MESSAGE":
+            if name in _ROLES:
+                messages.append(ImportedMessage(_ROLES[name], quote_literal(value)))
+        elif kind == "ADAPTER":
+            adapters.append(str((path.parent / Path(value).expanduser()).absolute()))
+        elif kind == "PARAMETER":
+            context = _read_parameter(name, value, options, parts, path.name) or context
+        elif kind == "TEMPLATE":
             parts.losses.lose("settings", "TEMPLATE: the model's own chat template is used", path.name)
+        elif kind not in _QUIET:
+            parts.losses.lose("settings", kind, path.name)
+    if not origin:
+        raise FileError(f"{path} names no model.", "Add a line FROM with a model's name or a .gguf file.")
     messages.append(ImportedMessage("user", "{{ input }}"))
     name = path.stem if path.stem.lower() != "modelfile" else (path.parent.name or "modelfile")
     parts.prompts.append(ImportedPrompt(name, tuple(messages), options=options))
@@ -71,38 +83,56 @@ def read_modelfile(path: Path) -> ImportedParts:
     return parts
 
 
-def list_instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Each instruction with its value; a value in three quotes may have several lines."""
+class Instruction(NamedTuple):
+    """name: of a parameter, or the role of a message."""
+
+    kind: str
+    name: str
+    value: str
+
+
+def list_instructions(text: str) -> Iterator[Instruction]:
+    """Each instruction with its value, by the rules of Ollama's parser: a value that opens with quotes ends at the
+    first end of a line where they are closed. Raises FileError where they never are."""
     position = 0
     while position < len(text):
-        end = text.find("\n", position)
-        end = len(text) if end < 0 else end
+        end = _find_end(text, position)
         match = _LINE.match(text, position, end)
-        if match is None:
+        kind = match[1].upper() if match else ""
+        named = _NAME.match(text, match.end(), end) if match and kind in ("PARAMETER", "MESSAGE") else None
+        if match is None or (kind in ("PARAMETER", "MESSAGE") and named is None):
             position = end + 1
             continue
-        value = text[match.end() : end].strip()
-        if value.startswith('"""'):
-            start = text.index('"""', match.end()) + 3
-            close = text.find('"""', start)
-            close = len(text) if close < 0 else close
-            value, end = text[start:close], close + 3
-        else:
-            value = _unquote(value)
-        yield match[1].upper(), value
+        start = (named or match).end()
+        while not _is_closed(text, start, end):
+            if end >= len(text):
+                raise FileError(f"The value of {kind} opens with quotes that are never closed.", "Close them.")
+            end = _find_end(text, end + 1)
+        yield Instruction(kind, named[1] if named else "", _unquote(text[start:end].strip()))
         position = end + 1
 
 
+def _find_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _is_closed(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is no value in quotes, or a whole one."""
+    quotes = next((one for one in ('"""', '"') if text.startswith(one, start)), "")
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return not quotes or (end - start >= 2 * len(quotes) and text.endswith(quotes, start, end))
+
+
 def _unquote(value: str) -> str:
-    if value.startswith('"""') and value.endswith('"""') and len(value) >= 6:
+    if value.startswith('"""') and len(value) >= 6:
         return value[3:-3]
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def _read_parameter(value: str, options: dict[str, Any], parts: ImportedParts, where: str) -> int:
+def _read_parameter(name: str, text: str, options: dict[str, Any], parts: ImportedParts, where: str) -> int:
     """Note a parameter; the size of the context where it is that."""
-    name, _, text = value.partition(" ")
-    text = _unquote(text.strip())
     try:
         if name == "stop":
             options["stop"] = [*options.get("stop", []), text]

@@ -38,7 +38,7 @@ class ImportedPrompt:
     schema: dict[str, Any] | None = None
     tools: list[Any] = field(default_factory=list)
     mode: Mode = "chat"
-    source: str = ""
+    source: str | None = None
     label: str = ""
     model: str = ""
     attachments: dict[str, str] = field(default_factory=dict)

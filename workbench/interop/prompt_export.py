@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
@@ -14,22 +15,27 @@ from workbench.inference.types import Sampling
 from workbench.interop import chat_json, dotprompt, llm_template
 from workbench.interop.exported import Exported, list_messages, rename_options, split_template
 from workbench.library.formats import prompty
+from workbench.library.names import get_suffix
 from workbench.prompting.prompt import Example, Message, Prompt
 from workbench.prompting.render import render
+from workbench.prompting.steps import without_contents
+from workbench.runs.prompt_options import with_options
 from workbench.yaml_render import render_block
 
 _ROLES = {"assistant": "model"}
+_NESTED = ("items", "anyOf")
 
 
 class PromptExport(NamedTuple):
     """What is exported. sampling: of the variant; None: none. values: of one case, for formats without variables.
-    source: the text of the prompt's file."""
+    source: the text of the prompt's file, which is at `path`."""
 
     prompt: Prompt
     examples: Sequence[Example]
     sampling: Sampling | None
     values: Mapping[str, Any]
-    source: str = ""
+    source: str | None = None
+    path: Path = Path()
 
     @property
     def name(self) -> str:
@@ -52,10 +58,16 @@ def list_options(sampling: Sampling | None) -> dict[str, Any]:
 
 
 def export_prompty(given: PromptExport) -> Exported:
-    """The file as it is; with a variant's sampling, that goes into `model.options`."""
-    found = Exported({f"{given.name}.prompty": prompty.dump(given.prompt, given.source) if given.source else ""})
-    if not given.source:
+    """The file as it is. What a variant's sampling sets besides is listed as lost."""
+    if given.source is None:
         raise PromptError(f"The file of {given.prompt.name} was not read.")
+    text = prompty.dump(without_contents(given.prompt), given.source, given.path)
+    found = Exported({f"{given.name}{get_suffix(given.path)}": text})
+    if given.sampling is not None:
+        own, set_here = asdict(with_options(Sampling(), given.prompt)), asdict(given.sampling)
+        _note_options(found, [f"{field} of the variant" for field in own if set_here[field] != own[field]], given.name)
+    if len(given.examples) < len(given.prompt.examples):
+        found.losses.lose("examples", "those that the variant switches off stay in the file", given.name)
     if given.prompt.examples:
         found.losses.change("examples", "they stand in a file of their own beside the prompt", given.name)
     return found
@@ -132,6 +144,9 @@ def export_openai(given: PromptExport) -> Exported:
     found = Exported()
     messages = render(given.prompt, given.values, given.examples)
     found.files[f"{given.name}.json"] = write_request(messages, given.prompt, given.sampling, found, given.name)
+    if given.sampling and given.sampling.json_schema and not is_strict(given.sampling.json_schema):
+        reason = "json_schema: OpenAI holds no answer to one with optional or further fields"
+        found.losses.change("settings", reason, given.name)
     return found
 
 
@@ -155,11 +170,26 @@ def write_request(
     _note_options(found, [one for one in left if not held(one, getattr(sampling, one))], name)
     request |= options
     if sampling and sampling.json_schema:
-        schema = {"name": "structured_output", "schema": sampling.json_schema, "strict": True}
+        strict = is_strict(sampling.json_schema)  # OpenAI refuses others as strict ones
+        schema = {"name": "structured_output", "schema": sampling.json_schema, "strict": strict}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}
     if prompt.tools:
         request["tools"] = [one.declaration for one in prompt.tools]
     return json.dumps(request, ensure_ascii=False, indent=2) + "\n"
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether OpenAI takes a schema as a strict one: every object of it has all its properties, and no others."""
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    whole = schema.get("additionalProperties") is False and set(schema.get("required") or ()) == set(properties or ())
+    if (properties is not None or schema.get("type") == "object") and not whole:
+        return False
+    inside = [*properties.values()] if isinstance(properties, dict) else []
+    return all(is_strict(one) for one in (*inside, *(value for key, value in schema.items() if key in _NESTED)))
 
 
 def _note_options(found: Exported, left: Sequence[str], name: str) -> None:

@@ -16,7 +16,9 @@ from workbench.interop.bounded_files import BoundedFiles, is_pattern
 from workbench.interop.loss import LossList
 from workbench.interop.nunjucks import UntranslatableError, plain_number, render_nunjucks, resolve_variables
 from workbench.interop.parts import ImportedCase
-from workbench.interop.promptfoo_checks import AssertionContext, make_case_checks, read_csv_assertion
+from workbench.interop.promptfoo_checks import make_case_checks
+from workbench.interop.promptfoo_csv_assertion import read_csv_assertion
+from workbench.interop.promptfoo_makers import AssertionContext
 from workbench.interop.promptfoo_prompts import PREFIX, SUFFIX
 from workbench.interop.yaml_text import parse_text
 

@@ -17,6 +17,7 @@ from workbench.interop.modelfile import looks_like_modelfile, read_modelfile
 from workbench.interop.parts import ImportedParts
 from workbench.interop.promptfoo import looks_like_promptfoo, read_promptfoo, read_promptfoo_csv, read_promptfoo_tests
 from workbench.interop.prompty_file import read_prompty
+from workbench.interop.text_file import read_unmarked
 from workbench.interop.yaml_text import parse_text
 
 SUFFIXES = (".yaml", ".yml", ".prompt", ".prompty", ".json", ".jsonl", ".csv")
@@ -48,14 +49,10 @@ def recognize_file(path: Path, judge: str = "") -> Source:
     if suffix == ".csv":
         return Source("promptfoo tests", lambda: read_promptfoo_csv(path, judge))
     if suffix in (".yaml", ".yml"):
-        return _recognize_values(path, parse_text(files.read_text(path), str(path)), judge)
+        return _recognize_values(path, parse_text(read_unmarked(path), str(path)), judge)
     if suffix in (".json", ".jsonl"):
         return _recognize_json(path, judge)
-    if (
-        path.name.lower().startswith("modelfile")
-        or suffix == ".modelfile"
-        or looks_like_modelfile(files.read_text(path))
-    ):
+    if path.name.lower().startswith("modelfile") or suffix == ".modelfile" or looks_like_modelfile(read_unmarked(path)):
         return Source("Ollama Modelfile", lambda: read_modelfile(path))
     raise _unknown(path)
 
@@ -73,8 +70,8 @@ def _recognize_values(path: Path, data: Any, judge: str) -> Source:
 
 
 def _recognize_json(path: Path, judge: str) -> Source:
-    text = files.read_text(path)
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    text = read_unmarked(path)
+    first = next((line for line in files.split_lines(text) if line.strip()), "")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

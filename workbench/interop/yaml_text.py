@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from typing import Any, NoReturn
 
 from workbench.errors import FileError
 from workbench.yaml_tree import Opaque, YamlParseError, parse_yaml, to_plain
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def parse_text(text: str, where: str) -> Any:
-    """The plain values of a text. Raises FileError that names the line."""
+    """The plain values of a text. Raises FileError that names the line.
+
+    JSON is read as JSON: as YAML, its line separators are line breaks, its escaped pairs are halves of a character, and
+    a key may not be there twice.
+    """
     try:
-        return _without_opaque(to_plain(parse_yaml(text), strict=False))
+        return _tidy(json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return _tidy(to_plain(parse_yaml(text), strict=False))
     except YamlParseError as error:
         line, message, _ = error.problem
         at = f"{where}:{line}" if line else where
         raise FileError(f"{at}: this is not YAML: {message}.", "Correct the file.") from error
 
 
-def _without_opaque(value: Any) -> Any:
-    """Dates and the like as the text that stands for them."""
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _tidy(value: Any) -> Any:
+    """Dates and the like as the text that stands for them; two halves of a character as that character, and one alone
+    as a replacement character, which no file can hold otherwise."""
     if isinstance(value, dict):
-        return {key: _without_opaque(item) for key, item in value.items()}
+        return {_tidy(key): _tidy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_opaque(item) for item in value]
+        return [_tidy(item) for item in value]
+    if isinstance(value, str) and _SURROGATE.search(value):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value.text if isinstance(value, Opaque) else value

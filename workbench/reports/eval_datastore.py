@@ -44,7 +44,6 @@ def write_datastore(view: RunView, summary: Summary, folder: Path) -> list[Path]
             counts[sample.variant] += 1
         for variant, record in records.items():
             path = folder / names[variant]
-            files.make_folder(path.parent)
             if counts[variant]:
                 samples = path.with_name(f"{path.stem}_samples.jsonl")
                 record["detailed_evaluation_results"] = {

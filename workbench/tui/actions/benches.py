@@ -43,7 +43,8 @@ async def new_bench(bench: BenchController, ui: Ui, request: BenchRequest | None
 
 async def import_file(bench: BenchController, ui: Ui) -> None:
     """A bench from a file of another tool, by a form that shows what is lost; it is opened instead of this one."""
-    from workbench.interop.importing import ImportPlan, ImportRequest, check_free, plan_import, write_import
+    from workbench.interop.import_plan import ImportPlan, ImportRequest, check_free, write_import
+    from workbench.interop.importing import plan_import
     from workbench.tui.dialogs.import_form import ImportForm
 
     folder = paths.working_folder()

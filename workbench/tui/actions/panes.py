@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
+from workbench.errors import WorkbenchError
 from workbench.tui import catalog
 from workbench.tui.actions import library, models
 from workbench.tui.bench_controller import BenchController
@@ -73,12 +76,19 @@ async def settings(bench: BenchController, ui: Ui) -> None:
     pane = bench.chosen_pane
     index = bench.find(pane)
     unsupported = catalog.find_unsupported(bench.pool, bench.session, index)
-    result = await ui.push(PaneSettings(bench.variant, unsupported, bench.folder))
+    set_by_prompt: tuple[str, ...] = ()
+    with contextlib.suppress(WorkbenchError):  # a prompt that cannot be read says so in its pane
+        set_by_prompt = tuple(bench.session.prompt(bench.variant.prompt).options)
+    result = await ui.push(PaneSettings(bench.variant, unsupported, bench.folder, set_by_prompt))
     if result is None:
         return
     new = result.variant
     bench.session.change_variant(
-        bench.find(pane), name=new.name, sampling=new.sampling, deterministic=new.deterministic
+        bench.find(pane),
+        name=new.name,
+        sampling=new.sampling,
+        deterministic=new.deterministic,
+        default_sampling=new.default_sampling,
     )
     await bench.refresh()
     if result.then == "prompt":

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 
 from workbench import paths
 from workbench.errors import FileError, WorkbenchError
-from workbench.interop.importing import ImportPlan, ImportRequest, describe_plan
+from workbench.interop.import_plan import ImportPlan, ImportRequest, describe_plan
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import FormDialog, is_open
 from workbench.tui.widgets.editing import Input, TextArea

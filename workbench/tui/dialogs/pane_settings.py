@@ -5,7 +5,7 @@ Dismissed with the changed Variant and whether a prompt or a model is to be chos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -38,6 +38,7 @@ _OTHER_TEXTS = {
     "choose-adapters": "Enter opens the adapters of this pane: add, remove, switch, scale.",
     "deterministic": "Enter switches it: bit-identical answers on every run, but slower.",
 }
+_IGNORED = "default_sampling"
 _UNFOLLOWED = "This pane's engine does not support it. Clear the field to remove it."
 
 
@@ -79,12 +80,19 @@ class PaneSettings(FormDialog[SettingsResult | None]):
         Binding("up", "app.focus_previous", "previous field", show=False, id="settings.previous"),
     ]
 
-    def __init__(self, variant: Variant, unsupported: frozenset[str] = frozenset(), folder: Path = Path()) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        unsupported: frozenset[str] = frozenset(),
+        folder: Path = Path(),
+        set_by_prompt: Sequence[str] = (),
+    ) -> None:
         """unsupported: sampling fields that the pane's engine cannot honour; they are shown so.
 
-        folder: of the bench, where a file named after an `@` lies.
+        folder: of the bench, where a file named after an `@` lies. set_by_prompt: fields that the prompt's file sets.
         """
         super().__init__()
+        self._set_by_prompt = set_by_prompt
         self._variant, self._unsupported, self._folder = variant, unsupported, folder
         self._deterministic = variant.deterministic
         self._problem = False
@@ -112,6 +120,9 @@ class PaneSettings(FormDialog[SettingsResult | None]):
                             disabled=field.name in self._unsupported,
                         )
                 yield from self._compose_constraints()
+                with Horizontal(classes="field"):
+                    yield Label("ignore in prompt")
+                    yield Input(", ".join(variant.default_sampling), id=_IGNORED, compact=True)
             yield Label("", id="explanation")
             yield Label("up/down move   enter apply or choose\n^s apply   esc cancel", classes="muted")
 
@@ -131,6 +142,7 @@ class PaneSettings(FormDialog[SettingsResult | None]):
             return
         texts = {field.name: field.help for field in FIELDS} | _OTHER_TEXTS
         texts |= dict.fromkeys(self._unsupported, _UNFOLLOWED)
+        texts[_IGNORED] = describe_ignored(self._set_by_prompt)
         self._show_help(texts.get(event.widget.id or "", ""))
 
     def on_input_changed(self) -> None:
@@ -157,11 +169,16 @@ class PaneSettings(FormDialog[SettingsResult | None]):
                 values[field.name] = self._read(field)
                 self._check_alone(field, values)
             except ValueError as error:
-                self._refuse(field, error)
+                self._refuse(field.label, field.name, error)
                 return
+        try:
+            ignored = read_ignored(self.query_one(f"#{_IGNORED}", Input).value)
+        except ValueError as error:
+            self._refuse("ignore in prompt", _IGNORED, error)
+            return
         name = self.query_one("#name", Input).value.strip() or self._variant.name
         sampling = msgspec.convert(values, Sampling)
-        changes = {"name": name, "sampling": sampling, "deterministic": self._deterministic}
+        changes = {"name": name, "sampling": sampling, "deterministic": self._deterministic, _IGNORED: ignored}
         self.dismiss(SettingsResult(msgspec.structs.replace(self._variant, **changes), then))
 
     def _check_alone(self, field: SamplingField, values: Mapping[str, object]) -> None:
@@ -175,9 +192,9 @@ class PaneSettings(FormDialog[SettingsResult | None]):
             return read_constraint(field.name, widget.text, self._folder)
         return read_field(field, self.query_one(f"#{field.name}", Input).value)
 
-    def _refuse(self, field: SamplingField, error: ValueError) -> None:
-        self._show_help(sanitize(f"{field.label}: {error}"), problem=True)
-        widget = self.query_one(f"#{field.name}")
+    def _refuse(self, label: str, id: str, error: ValueError) -> None:
+        self._show_help(sanitize(f"{label}: {error}"), problem=True)
+        widget = self.query_one(f"#{id}")
         widget.focus()
         if isinstance(widget, ConstraintEditor) and isinstance(error, MisplacedError):
             widget.move_cursor((error.line - 1, error.column - 1))
@@ -190,6 +207,20 @@ class PaneSettings(FormDialog[SettingsResult | None]):
 
 
 _TURNED = {False: "off", True: "on"}
+
+
+def describe_ignored(set_by_prompt: Sequence[str]) -> str:
+    """Help for the fields that are not taken from the prompt's file."""
+    sets = f"It sets {', '.join(map(sanitize, set_by_prompt))}." if set_by_prompt else "It sets none."
+    return f"Sampling fields of the prompt's file that this pane does not take. {sets}"
+
+
+def read_ignored(text: str) -> tuple[str, ...]:
+    """Names of sampling fields with commas between. Raises ValueError for one that is no field."""
+    names = tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+    if unknown := [name for name in names if name not in Sampling.__struct_fields__]:
+        raise ValueError(f"no sampling field is named {', '.join(map(repr, unknown))}; write temperature, for example.")
+    return names
 
 
 def write_field(sampling: Sampling, name: str) -> str:
