@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 
@@ -339,3 +340,19 @@ def test_each_limit_that_was_passed_is_told_with_what_passed_it():
     assert describe_overruns(searched, spent, SearchBudget(tokens=1999)) == [
         "The token budget of 1,999 tokens was passed by 1 token: 1 token by the final test, which is always run whole."
     ]
+
+
+def test_each_turn_of_a_conversation_is_a_call(planted):
+    for name in ("train", "validation", "test"):
+        path = planted.folder / f"{name}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()][:20]
+        path.write_text("".join(json.dumps({"turns": [row, row]}) + "\n" for row in rows))
+    planted.script({"reply": "none"})
+    search = planted.search(planted.request(300, patience=1))
+    assert search.prepared.calls_per_case == 2
+    assert search.plan().minimum == 2 * 20 * 2 + 2 * 20 * 2
+    result = search.run()
+    assert result.spending.calls <= 300
+    assert result.spending.calls % 2 == 0
+    seed = len(search.state.results("c0"))
+    assert result.spending.calls >= 2 * seed == 40

@@ -89,16 +89,18 @@ class CandidateEvaluator:
         on_progress: Callable[[BatchProgress], bool],
         max_calls: int | None = None,
         max_money: float | None = None,
+        calls_per_case: int = 1,
         note: str = "",
     ) -> BatchResult | None:
         """Carry a batch out; None, with nothing asked, where it might need more than max_calls.
 
-        on_progress: says whether to go on. Answers that either store knows are taken from there, whoever asked for
-        them.
+        on_progress: says whether to go on. calls_per_case: the most answers of the model that a case takes, repeats
+        among them. Answers that either store knows are taken from there, whoever asked for them.
         """
         evaluation = self._open(candidates, cases, store, max_money, note)
         try:
-            if max_calls is not None and count_calls(evaluation.plan()) > max_calls:
+            per_cell = calls_per_case // self._task.bench.repeats
+            if max_calls is not None and count_calls(evaluation.plan(), per_cell) > max_calls:
                 return None
             with self._follow(evaluation):
                 return self._collect(evaluation, candidates, on_progress)
@@ -195,16 +197,21 @@ class CandidateEvaluator:
         )
 
 
-def count_calls(plan: Plan) -> int:
-    """The most answers that a batch may ask for."""
-    return plan.cells - (0 if plan.estimated else plan.cached)
+def count_calls(plan: Plan, per_cell: int = 1) -> int:
+    """The most answers that a batch may ask for. per_cell: those that a cell takes at most."""
+    return per_cell * (plan.cells - (0 if plan.estimated else plan.cached))
 
 
 def _spent(cell: Cell) -> Spending:
     """What a cell cost; its money is counted by the run, judges among it."""
-    if cell.cached:
-        return Spending(cached=1)
-    return Spending(1, 0, cell.completion.prompt_tokens, cell.completion.output_tokens)
+    made = [one for one in cell.steps if one.state in ("done", "failed")]
+    calls = [(one.cached, one.completion) for one in made] or [(cell.cached, cell.completion)]
+    return Spending(
+        sum(not cached for cached, _ in calls),
+        sum(cached for cached, _ in calls),
+        sum(done.prompt_tokens for cached, done in calls if not cached),
+        sum(done.output_tokens for cached, done in calls if not cached),
+    )
 
 
 def _read_value(cell: Cell, metric: str) -> float | None:

@@ -29,12 +29,13 @@ def leave_out(candidate: Candidate, example: Example) -> tuple[Example, ...]:
     return tuple(one for one in candidate.examples if one.id != example.id)
 
 
-def leave_each_out(trials: SearchTrials, state: SearchState, seed: int, repeats: int, dev: Sequence[Case]) -> None:
-    """Evaluate the best candidate without each of its examples, on as much of dev as the budget has room for."""
+def leave_each_out(trials: SearchTrials, state: SearchState, seed: int, calls: int, dev: Sequence[Case]) -> None:
+    """Evaluate the best candidate without each of its examples, on as much of dev as the budget has room for. calls:
+    that a case takes."""
     best = state.candidates[find_best(state, rank(state))]
     if not best.examples:
         return
-    left, each = trials.calls_left, len(best.examples) * repeats
+    left, each = trials.calls_left, len(best.examples) * calls
     size = len(dev) if left is None else min(len(dev), left // each)
     if size < LEAST_CASES:
         return

@@ -139,7 +139,7 @@ class PromptAdapter:
         left = self._search.allowance
         one_round = 2 * self.minibatch + len(self._first)
         rest = len(self._search.dev) - len(self._first)
-        return left is not None and left < (one_round + rest) * self._search.prepared.task.bench.repeats + 1
+        return left is not None and left < (one_round + rest) * self._search.prepared.calls_per_case + 1
 
     def _average(self, candidate: Candidate) -> float:
         """The mean over the first part of dev; cases without a value count as 0, as they do for gepa."""

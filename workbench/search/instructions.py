@@ -73,7 +73,7 @@ def _select(search: MethodContext, candidates: Sequence[Candidate], best: Candid
     cases = order_cases(search)[: plan_parts(len(search.dev))[0]]
     room = len(candidates)
     if search.allowance is not None:
-        each = len(cases) * search.bench.repeats
+        each = len(cases) * search.prepared.calls_per_case
         room = max(1, int(_TEMPLATES_SHARE * search.allowance) // each - _PARTS_BEYOND_FIRST)
     chosen = list(candidates[:room])
     for one in candidates[room:]:

@@ -12,8 +12,9 @@ from workbench.datasets.row_digests import Role, RowDigests, make_digests
 from workbench.errors import SearchError
 from workbench.inference.pool import Pool
 from workbench.library.names import make_path
-from workbench.prompting.prompt import Example, Placement
+from workbench.prompting.prompt import Example, Placement, Prompt
 from workbench.runs.bench import Bench, Variant, load_bench
+from workbench.runs.conversation import count_most_calls
 from workbench.runs.generation import enabled_examples
 from workbench.runs.matrix_rows import Metric
 from workbench.runs.run import RunOptions
@@ -41,23 +42,25 @@ _EFFECTS_SHARE = 0.15
 
 class Preparation(msgspec.Struct, frozen=True):
     """disabled: the prompt's examples that the variant has switched off. best_possible: the score that cannot be
-    beaten, None where there is none."""
+    beaten, None where there is none. calls_per_case: the most answers of the model that a case takes, over its repeats,
+    turns and rounds of tools."""
 
     task: SearchTask
     splits: SearchSplits
     seed: Candidate
     disabled: tuple[Example, ...]
     best_possible: float | None
+    calls_per_case: int = 1
 
     @property
     def dev_calls(self) -> int:
-        """To evaluate one candidate on all of dev."""
-        return len(self.splits.dev) * self.task.bench.repeats
+        """To evaluate one candidate on all of dev, at most."""
+        return len(self.splits.dev) * self.calls_per_case
 
     @property
     def test_calls(self) -> int:
         """Of the final test, at most."""
-        return 2 * len(self.splits.test) * self.task.bench.repeats
+        return 2 * len(self.splits.test) * self.calls_per_case
 
     def complete(self, request: SearchRequest) -> SearchRequest:
         """The request with the name of its variant, and with a number of calls where it sets no limit at all."""
@@ -133,10 +136,7 @@ def prepare(request: SearchRequest, settings: Settings, pool: Pool, store: Store
     check_reflector(request, bench, sources)
     prompt = sources.open_prompt(variant.prompt).without_header()
     if prompt.steps:
-        raise SearchError(
-            f"The prompt {variant.prompt} is a chain of steps, and a search improves one prompt.",
-            "Make a variant of the step's own prompt, and search on that.",
-        )
+        raise _refuse_chain(variant.prompt, prompt)
     limits = {"train": request.max_train, "dev": request.max_dev, "test": request.max_test}
     splits = find_search_splits(bench.dataset, path.parent, store, limits, request.group)  # type: ignore[arg-type]
     metric = _find_metric(bench, path, request.metric)
@@ -149,7 +149,26 @@ def prepare(request: SearchRequest, settings: Settings, pool: Pool, store: Store
     shown = enabled_examples(variant, prompt)
     disabled = tuple(one for one in prompt.examples if one not in shown)
     best = None if metric.free else (0.0 if metric.lower_is_better else 1.0)
-    return Preparation(task, splits, Candidate.of_seed(prompt, variant, shown), disabled, best)
+    seed = Candidate.of_seed(prompt, variant, shown)
+    return Preparation(task, splits, seed, disabled, best, _count_calls(task, splits))
+
+
+def _count_calls(task: SearchTask, splits: SearchSplits) -> int:
+    cases = (case for part in (splits.train, splits.dev, splits.test) for case in part)
+    most = max((count_most_calls(task.prompt, case, task.bench.tools) for case in cases), default=1)
+    return max(1, most) * task.bench.repeats
+
+
+def _refuse_chain(name: str, prompt: Prompt) -> SearchError:
+    """Only the chain's answer can be scored, and one answer of it takes several calls, which the budget counts as
+    one."""
+    own = ", ".join(f"{step.prompt} ({step.name})" for step in prompt.steps if step.prompt)
+    return SearchError(
+        f"The prompt {name} is a chain of steps, and a search improves one prompt.",
+        f"Make a variant of a step's own prompt, with cases that say what the step should answer: {own}."
+        if own
+        else "Write a step as a prompt of its own, and make a variant of that.",
+    )
 
 
 def _find_variant(bench: Bench, wanted: str) -> Variant:

@@ -191,7 +191,7 @@ class PromptSearch:
             reason = stopped.reason
         if not self._control.cancelled and not self._control.finishing:
             trials.kept_for_effects = 0
-            leave_each_out(trials, self.state, self.request.seed, context.bench.repeats, context.dev)
+            leave_each_out(trials, self.state, self.request.seed, self.prepared.calls_per_case, context.dev)
         return reason
 
     def _conclude(self, reason: str, trials: SearchTrials) -> SearchResult | None:

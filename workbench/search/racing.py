@@ -62,7 +62,7 @@ def _count_affordable(search: MethodContext, candidates: Sequence[Candidate]) ->
         for size in parts:
             cost += running * (size - before)
             running, before = (running + 1) // 2, size
-        if cost * search.bench.repeats <= left:
+        if cost * search.prepared.calls_per_case <= left:
             return count
     return 1
 

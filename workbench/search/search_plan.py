@@ -63,7 +63,7 @@ def make_search_plan(
     task, splits = prepared.task, prepared.splits
     calls = request.budget.calls
     planned = evaluator.plan([prepared.seed], splits.dev, store)
-    fresh = count_calls(planned)
+    fresh = count_calls(planned, prepared.calls_per_case // task.bench.repeats)
     per_prompt = _measure_prompt(prepared)
     limit = task.variant.sampling.max_tokens
     notes = [*splits.notes, *planned.warnings, *planned.problems]
@@ -88,7 +88,7 @@ def make_search_plan(
         reflector=request.reflector,
         same_reflector=bool(request.reflector) and request.reflector == task.variant.model,
         notes=tuple(dict.fromkeys(notes)),
-        cached=prepared.dev_calls - fresh,
+        cached=0 if planned.estimated else planned.cached,
     )
 
 

@@ -117,7 +117,7 @@ class SearchTrials:
         limit = self.budget.calls
         if limit is None:
             return None
-        asked = len(self._asked) * self._prepared.task.bench.repeats + self.reflections
+        asked = len(self._asked) * self._prepared.calls_per_case + self.reflections
         return max(0, limit - self._kept_calls - asked)
 
     @property
@@ -181,12 +181,13 @@ class SearchTrials:
 
     def _run_batch(self, group: Sequence[Candidate], cases: Sequence[Case], part: SearchPart) -> None:
         budget, before, left, kept = self.budget, self._log.tick(), self.calls_left, self._kept_for_test
+        each = self._prepared.calls_per_case
         if reason := budget.find_exhausted(before, kept):
             raise SearchStopped(reason)
         money = None if budget.money is None else budget.money - before.money - kept.money
         doing = f"{format_plural(len(group), 'candidate')} x {format_plural(len(cases), f'{part} case')}"
         result = self._evaluator.run(
-            group, cases, self._answers, lambda progress: self._follow(progress, doing, kept), left, money
+            group, cases, self._answers, lambda progress: self._follow(progress, doing, kept), left, money, each
         )
         if result is None:
             raise SearchStopped(
