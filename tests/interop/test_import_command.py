@@ -120,7 +120,8 @@ def test_a_modelfile_is_read_by_the_rules_of_ollama(tmp_path: Path):
         'MESSAGE user """say\n"it"""""\nRENDERER qwen\nLICENSE """\nSYSTEM not this one\n"""\nADAPTER ./x.gguf\n'
     )
     found = plan(path, model="")
-    assert messages(found)[:2] == [("system", "two\nlines"), ("user", 'say\n"it""')]
+    sent = [(one.role, one.content) for one in render(found.prompts[0], {"input": "x"})]
+    assert sent[:2] == [("system", "two\nlines"), ("user", 'say\n"it""')]
     (variant,) = found.bench.variants
     assert variant.sampling.stop == ("\n\n", "a\\n")  # it knows no escapes
     assert found.bench.models[variant.model].path == str(tmp_path / "a b.gguf")

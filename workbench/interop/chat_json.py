@@ -79,7 +79,8 @@ def convert_chat(value: Any, name: str, parts: ImportedParts) -> ImportedPrompt 
         prompt.schema = form["json_schema"].get("schema")
     elif isinstance(form, Mapping) and form.get("type") == "json_object":
         prompt.schema = {"type": "object"}
-    prompt.tools = list(request.get("tools") or ())
+    tools = request.get("tools")
+    prompt.tools = list(tools) if isinstance(tools, list) else []
     return prompt
 
 

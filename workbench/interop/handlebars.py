@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from workbench.interop.handlebars_tokens import HandlebarsError as HandlebarsError
+from workbench.interop.handlebars_tokens import read_tokens, split_words
 from workbench.library.formats.sections import Section, quote_literal
 from workbench.prompting.prompt import Role
 from workbench.prompting.values import Kind
 
-_TAG = re.compile(r"\{\{!--.*?--\}\}|\{\{\{.*?\}\}\}|\{\{.*?\}\}", re.DOTALL)
-_WORD = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s=]+=(?:\"[^\"]*\"|'[^']*'|\S+)|\([^()]*\)|\S+")
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "model": "assistant", "assistant": "assistant"}
 _BEFORE_ELSE = re.compile(r"[\r\n]+(?=(?:\{% end\w+ %\})*\{% else %\})")
@@ -30,17 +30,6 @@ _ENDINGS = {
     "ifEquals": "endif",
     "unlessEquals": "endif",
 }
-
-
-class HandlebarsError(ValueError):
-    """What a template uses that has no counterpart here."""
-
-
-class _TemplateToken(NamedTuple):
-    """kind: text, value, open, inverse, else, close, partial. body: what is inside the braces, or the text."""
-
-    kind: str
-    body: str
 
 
 class HandlebarsPrompt(NamedTuple):
@@ -101,7 +90,7 @@ class _Writer:
     def write(self, template: str, depth: int) -> None:
         if depth > _DEEPEST:
             raise HandlebarsError("partials that nest too deeply, or contain themselves")
-        for kind, body in _read_tokens(template):
+        for kind, body in read_tokens(template):
             if kind == "text":
                 self.pieces.append(quote_literal(body))
             elif kind == "partial":
@@ -118,7 +107,7 @@ class _Writer:
                 self._write_value(body)
 
     def _write_value(self, body: str) -> None:
-        name, *arguments = _WORD.findall(body)
+        name, *arguments = split_words(body)
         if name == "role" and arguments and all("=" in one for one in arguments[1:]):
             if arguments[1:]:
                 self.dropped.append("metadata of a message")
@@ -130,6 +119,8 @@ class _Writer:
             self._end_message(role)
         elif name == "json" and arguments:
             indent = next((one[7:] for one in arguments[1:] if one.startswith("indent=")), "")
+            if not re.fullmatch(r"\d{0,2}", indent):
+                raise HandlebarsError(f"the indent {indent}")
             self.pieces.append(f"{{{{ {self._value(arguments[0])} | dump{f'({int(indent)})' if indent else ''} }}}}")
         elif name == "history" and not arguments:
             self._write_history()
@@ -160,7 +151,7 @@ class _Writer:
         self.pieces.append(f"{{{{ {url} }}}}")
 
     def _open(self, body: str) -> None:
-        name, *arguments = _WORD.findall(body)
+        name, *arguments = split_words(body)
         inverse = name == "unless" and self.mustache
         if name == "each" and len(arguments) == 1:
             self._loop(self._value(arguments[0]), name)
@@ -201,7 +192,7 @@ class _Writer:
     def _else(self, body: str) -> None:
         if not self.scopes or self.scopes[-1].ending not in ("endif", "endfor"):
             raise HandlebarsError("{{else}} outside a condition or a loop")
-        words = _WORD.findall(body)
+        words = split_words(body)
         if words[1:2] == ["if"] and len(words) == 3 and self.scopes[-1].ending == "endif":
             self.pieces.append(f"{{% elif {self._value(words[2])} %}}")
         elif len(words) > 1:
@@ -215,7 +206,7 @@ class _Writer:
         self.pieces.append(f"{{% {self.scopes.pop().ending} %}}")
 
     def _write_partial(self, body: str, depth: int) -> None:
-        name, *arguments = _WORD.findall(body)
+        name, *arguments = split_words(body)
         if name not in self.partials:
             raise HandlebarsError(f"the partial {name}, which is not beside the file")
         given = dict(one.split("=", 1) for one in arguments if "=" in one)
@@ -295,45 +286,3 @@ def _write_path(path: str) -> str:
         raise HandlebarsError(f"the expression {path}")
     first, *rest = parts
     return first + "".join(f"[{one}]" if one.isdigit() else f'["{one}"]' if "-" in one else f".{one}" for one in rest)
-
-
-def _read_tokens(template: str) -> list[_TemplateToken]:
-    tokens: list[_TemplateToken] = []
-    position = 0
-    for match in _TAG.finditer(template):
-        text = template[position : match.start()]
-        body = match[0].strip("{}") if not match[0].startswith("{{{") else match[0][3:-3]
-        left, right = body.startswith("~"), body.endswith("~")
-        kind, body = _classify(body.strip("~"), match[0])
-        position = match.end()
-        if kind not in ("value",) and _stands_alone(template, match):
-            text = re.sub(r"[ \t]*\Z", "", text)
-            position += len(re.match(r"[ \t]*(?:\r?\n)?", template[position:])[0])  # type: ignore[index]
-        text = text.rstrip() if left else text
-        if right:
-            position += len(template[position:]) - len(template[position:].lstrip())
-        tokens.append(_TemplateToken("text", text))
-        if kind != "comment":
-            tokens.append(_TemplateToken(kind, body))
-    tokens.append(_TemplateToken("text", template[position:]))
-    return [token for token in tokens if token.kind != "text" or token.body]
-
-
-def _classify(body: str, tag: str) -> tuple[str, str]:
-    stripped = body.strip()
-    if stripped.startswith("!"):
-        return "comment", ""
-    for sign, kind in (("#", "open"), ("^", "inverse"), ("/", "close"), (">", "partial"), ("&", "value")):
-        if stripped.startswith(sign) and not tag.startswith("{{{"):
-            rest = stripped[1:].strip()
-            return ("else", "else") if kind == "inverse" and not rest else (kind, rest)
-    if not stripped:
-        raise HandlebarsError("an empty tag")
-    return ("else", stripped) if stripped.split()[0] == "else" else ("value", stripped)
-
-
-def _stands_alone(template: str, match: re.Match[str]) -> bool:
-    """Whether a tag has its line for itself."""
-    before = template[: match.start()].rpartition("\n")[2]
-    after = template[match.end() :].partition("\n")[0]
-    return not before.strip() and not after.strip()

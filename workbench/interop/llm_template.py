@@ -55,6 +55,9 @@ def read_llm(path: Path) -> ImportedParts:
         raise FileError(
             f"{path} is not a template of llm: found {unknown}.", f"Its keys are {', '.join(sorted(KEYS))}."
         )
+    for key in ("defaults", "options"):
+        if not isinstance(data.get(key) or {}, Mapping):
+            raise FileError(f"{path}: `{key}` is not a mapping of names to values.", "Correct the file.")
     parts.losses.count("prompts")
     parts.prompts.append(convert_llm(data, path.stem, parts))
     return parts

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench import paths
 from workbench.errors import FileError
 from workbench.interop.parts import ImportedMessage, ImportedModel, ImportedParts, ImportedPrompt
 from workbench.interop.text_file import read_unmarked
@@ -66,7 +67,7 @@ def read_modelfile(path: Path) -> ImportedParts:
             if name in _ROLES:
                 messages.append(ImportedMessage(_ROLES[name], quote_literal(value)))
         elif kind == "ADAPTER":
-            adapters.append(str((path.parent / Path(value).expanduser()).absolute()))
+            adapters.append(str((path.parent / paths.expand(value)).absolute()))
         elif kind == "PARAMETER":
             context = _read_parameter(name, value, options, parts, path.name) or context
         elif kind == "TEMPLATE":
@@ -151,7 +152,7 @@ def _read_parameter(name: str, text: str, options: dict[str, Any], parts: Import
 def _make_model(origin: str, path: Path, context: int, adapters: tuple[str, ...]) -> ImportedModel:
     sized = {"context_tokens": context} if context else {}
     if origin.endswith(".gguf") or origin.startswith((".", "/", "~")):
-        target = Path(origin).expanduser()
+        target = paths.expand(origin)
         own = target if target.is_absolute() else path.parent / target
         return ImportedModel(own.stem, {"path": str(own.absolute()), **sized}, adapters=adapters)
     remote = {"remote": "http://127.0.0.1:11434", "dialect": "ollama", "model": origin}

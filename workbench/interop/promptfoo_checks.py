@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.interop.nunjucks import UntranslatableError, render_nunjucks
-from workbench.interop.promptfoo_makers import MAKERS, NOUN, AssertionContext, UnsupportedError
+from workbench.interop.promptfoo_makers import MAKERS, NOUN, AssertionContext, UnsupportedError, read_threshold
 from workbench.interop.yaml_text import parse_text
 
 _NO_INVERSE = ("levenshtein", "latency", "cost")
@@ -27,11 +27,11 @@ def make_case_checks(assertions: list[Any], context: AssertionContext) -> list[A
 
 
 def _convert(assertion: Any, context: AssertionContext) -> Any:
-    if isinstance(assertion, Mapping) and assertion.get("type") == "assert-set":
-        return _convert_set(assertion, context)
-    context.losses.count(NOUN)
+    is_set = isinstance(assertion, Mapping) and assertion.get("type") == "assert-set"
+    if not is_set:
+        context.losses.count(NOUN)
     try:
-        return _make_check(assertion, context)
+        return _convert_set(assertion, context) if is_set else _make_check(assertion, context)
     except (UnsupportedError, UntranslatableError) as error:
         context.losses.lose(NOUN, str(error), context.where)
     except WorkbenchError as error:
@@ -46,7 +46,7 @@ def _convert_set(assertion: Mapping[str, Any], context: AssertionContext) -> Any
         return None
     options: dict[str, Any] = {"parts": checks}
     if assertion.get("threshold"):
-        options["threshold"] = float(assertion["threshold"])
+        options["threshold"] = read_threshold(assertion, 0.0)
     return {"checks": {**options, **_read_common(assertion, context)}}
 
 

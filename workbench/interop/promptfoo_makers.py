@@ -5,6 +5,7 @@ One function for each kind: it is given the value, the assertion, its context, a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -32,6 +33,14 @@ class AssertionContext(NamedTuple):
     losses: LossList
     judge: str = ""
     where: str = ""
+
+
+def read_threshold(assertion: Mapping[str, Any], usual: float) -> float:
+    """The threshold of an assertion. Raises UnsupportedError for one that is no number."""
+    value = assertion.get("threshold", usual)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UnsupportedError(f"the threshold {str(value)[:40]}, which is no number")
+    return float(value)
 
 
 Made = tuple[str, dict[str, Any]]
@@ -118,14 +127,14 @@ def _json(anywhere: bool) -> Maker:
 def _levenshtein(value: Any, assertion: Mapping[str, Any], _context: AssertionContext, _negate: bool) -> Made:
     if not isinstance(value, str) or not value.strip():
         raise UnsupportedError("an expected text that is empty or no text")
-    return "edit_distance", {"expected": value, "strict": True, "threshold": float(assertion.get("threshold", 5))}
+    return "edit_distance", {"expected": value, "strict": True, "threshold": read_threshold(assertion, 5.0)}
 
 
 def _limit(scorer: str, unit: float) -> Maker:
     def make(_value: Any, assertion: Mapping[str, Any], _context: AssertionContext, _negate: bool) -> Made:
-        if not isinstance(assertion.get("threshold"), (int, float)):
+        if assertion.get("threshold") is None:
             raise UnsupportedError(f"{scorer} without a threshold")
-        return scorer, {"threshold": float(assertion["threshold"]) * unit}
+        return scorer, {"threshold": read_threshold(assertion, 0.0) * unit}
 
     return make
 
@@ -134,7 +143,7 @@ def _rouge(value: Any, assertion: Mapping[str, Any], context: AssertionContext, 
     if not isinstance(value, str) or not value.strip():
         raise UnsupportedError("an expected text that is empty or no text")
     context.losses.change(NOUN, "rouge-n is computed by rouge-score as ROUGE-1, and may differ", context.where)
-    return "rouge1", {"expected": value, "threshold": float(assertion.get("threshold", 0.75))}
+    return "rouge1", {"expected": value, "threshold": read_threshold(assertion, 0.75)}
 
 
 def _bleu(value: Any, assertion: Mapping[str, Any], context: AssertionContext, _negate: bool) -> Made:
@@ -142,7 +151,7 @@ def _bleu(value: Any, assertion: Mapping[str, Any], context: AssertionContext, _
     if not references or not all(isinstance(one, str) and one.strip() for one in references):
         raise UnsupportedError("an expected text that is empty or no text")
     context.losses.change(NOUN, "bleu is computed by sacrebleu, and may differ", context.where)
-    threshold = float(assertion.get("threshold", 0.5)) * 100
+    threshold = read_threshold(assertion, 0.5) * 100
     return "bleu", {"expected": references, "lowercase": True, "threshold": threshold}
 
 
@@ -156,7 +165,7 @@ def _judged(value: Any, assertion: Mapping[str, Any], context: AssertionContext,
     rubric = value
     if kind.endswith("factuality"):
         rubric = f"The answer says the same facts as this, or does not contradict it: {value}"
-    threshold = float(assertion.get("threshold") or 1.0)
+    threshold = read_threshold(assertion, 1.0) or 1.0
     return "judge", {"model": context.judge, "rubric": rubric, "labels": ["fail", "pass"], "threshold": threshold}
 
 
