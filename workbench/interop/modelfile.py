@@ -84,7 +84,7 @@ def read_modelfile(path: Path) -> ImportedParts:
     return parts
 
 
-class Instruction(NamedTuple):
+class ModelfileEntry(NamedTuple):
     """name: of a parameter, or the role of a message."""
 
     kind: str
@@ -92,7 +92,7 @@ class Instruction(NamedTuple):
     value: str
 
 
-def list_instructions(text: str) -> Iterator[Instruction]:
+def list_instructions(text: str) -> Iterator[ModelfileEntry]:
     """Each instruction with its value, by the rules of Ollama's parser: a value that opens with quotes ends at the
     first end of a line where they are closed. Raises FileError where they never are."""
     position = 0
@@ -109,7 +109,7 @@ def list_instructions(text: str) -> Iterator[Instruction]:
             if end >= len(text):
                 raise FileError(f"The value of {kind} opens with quotes that are never closed.", "Close them.")
             end = _find_end(text, end + 1)
-        yield Instruction(kind, named[1] if named else "", _unquote(text[start:end].strip()))
+        yield ModelfileEntry(kind, named[1] if named else "", _unquote(text[start:end].strip()))
         position = end + 1
 
 

@@ -19,11 +19,11 @@ def parse_text(text: str, where: str) -> Any:
     a key may not be there twice.
     """
     try:
-        return _tidy(json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant))
+        return _normalize(json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         pass
     try:
-        return _tidy(to_plain(parse_yaml(text), strict=False))
+        return _normalize(to_plain(parse_yaml(text), strict=False))
     except YamlParseError as error:
         line, message, _ = error.problem
         at = f"{where}:{line}" if line else where
@@ -34,13 +34,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _tidy(value: Any) -> Any:
+def _normalize(value: Any) -> Any:
     """Dates and the like as the text that stands for them; two halves of a character as that character, and one alone
     as a replacement character, which no file can hold otherwise."""
     if isinstance(value, dict):
-        return {_tidy(key): _tidy(item) for key, item in value.items()}
+        return {_normalize(key): _normalize(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_tidy(item) for item in value]
+        return [_normalize(item) for item in value]
     if isinstance(value, str) and _SURROGATE.search(value):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value.text if isinstance(value, Opaque) else value
