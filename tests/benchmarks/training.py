@@ -206,7 +206,7 @@ def train_bare(folder: Path, updates: int) -> dict[str, float]:
 
 def _recipe(updates: int) -> Any:
     from workbench import paths
-    from workbench.training.recipe import parse_recipe
+    from workbench.training.recipe_file import parse_recipe
 
     bench = paths.find_shipped("prompts/demo.bench.yaml")
     return parse_recipe(RECIPE.format(bench=bench, rank=RANK, steps=updates, batch=BATCH, rate=RATE), "benchmark")

@@ -43,6 +43,21 @@ def test_wrong_keys_types_and_scorers_are_all_listed_with_lines(call, folder):
     assert "did you mean exact_match?" in found[2][2]
 
 
+def test_judges_and_reward_models_are_looked_for(call, folder):
+    sound = "judge: {model: desk.script.json, rubric: Good?, name: sound}"
+    (folder / "g.bench.yaml").write_text(
+        "dataset: {path: cases.jsonl}\n"
+        "variants: [{name: a, prompt: ask, model: desk.script.json}]\n"
+        "scorers:\n"
+        f"  - {sound}\n"
+        "  - judge: {model: [desk.script.json, nobody], rubric: Good?}\n"
+        "  - reward_model: {adapter: nothing}\n"
+    )
+    found = problems(call, "g.bench.yaml")
+    assert lines(found) == [5, 6]
+    assert "nobody" in found[0][2] and "No such adapter: 'nothing'" in found[1][2]
+
+
 def test_what_a_bench_names_is_looked_for(call, folder):
     (folder / "b.bench.yaml").write_text(
         "dataset:\n"

@@ -19,7 +19,7 @@ from workbench.library.formats import prompty
 from workbench.models.offload import KvType
 from workbench.runs.bench import parse_bench
 from workbench.settings import Settings
-from workbench.training.recipe import parse_recipe
+from workbench.training.recipe_file import parse_recipe
 from workbench.units import decode_unit
 
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)

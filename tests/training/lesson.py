@@ -9,7 +9,8 @@ from pathlib import Path
 from workbench import yaml_document
 from workbench.settings import Settings
 from workbench.training.job_dir import JobDir, create_job_dir
-from workbench.training.recipe import Recipe, parse_recipe
+from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import parse_recipe
 from workbench.training.task import Task, open_task
 
 PROMPT = "---\nname: ask\n---\nsystem:\nBe kind.\n\nuser:\n{{ message }}\n"

@@ -17,7 +17,8 @@ from workbench.training.events import JobEnded, JobEvaluated, JobStage, JobStart
 from workbench.training.job import TrainingJob
 from workbench.training.job_dir import JobDir
 from workbench.training.manifest import read_manifest
-from workbench.training.recipe import EvalArgs, Method, TrainingArgs, parse_recipe
+from workbench.training.recipe import EvalArgs, Method, TrainingArgs
+from workbench.training.recipe_file import parse_recipe
 
 FILES = Path(__file__).with_name("earlier_version")
 

@@ -12,6 +12,8 @@ import pytest
 from lesson import RECIPE
 
 import workbench
+from workbench.models.compatibility import check_compatible
+from workbench.models.reference import Adapter, Model
 from workbench.training.checkpoints import SAVING, find_checkpoints
 from workbench.training.events import JobEvaluated, JobNotice, JobStarted, JobStep
 from workbench.training.job import find_job
@@ -56,9 +58,16 @@ def test_two_processes_train_one_adapter_from_the_recipe_as_it_is(lesson, tmp_pa
     assert [(one.processes, one.steps) for one in began] == [(2, 4)]
     assert [event.step for event in events if isinstance(event, JobStep)] == [1, 2, 3, 4]
     assert [event.step for event in events if isinstance(event, JobEvaluated)] == [0, 2, 4]
-    told = [event.text for event in events if isinstance(event, JobNotice) and "shards on graphics cards" in event.text]
-    assert len(told) == (example == "fsdp.yaml"), "accelerate has no FSDP on a CPU, which is said"
-    assert [entry.name for entry in Registry().entries()] == ["my"]
+    sharded = [event.text for event in events if isinstance(event, JobNotice) and "model is sharded" in event.text]
+    evaluated = [event for event in events if isinstance(event, JobEvaluated)]
+    assert len(sharded) == (example == "fsdp.yaml")
+    assert all(bool(event.scores) == (not sharded) for event in evaluated), "none of them could answer alone"
+    assert evaluated[-1].validation_loss < evaluated[0].validation_loss
+    (entry,) = Registry().entries()
+    assert (entry.name, check_compatible(Adapter("my", entry.path, "peft"), Model("tiny", lesson / "tiny", "hf"))) == (
+        "my",
+        (),
+    ), "its matrices are whole"
     assert [state.step for state in find_checkpoints(job.job_dir.checkpoints)][-1] == 4
     assert not (job.job_dir.checkpoints / SAVING).exists()
     assert not list(runtime.rglob("*.reservation"))

@@ -14,7 +14,7 @@ from workbench.datasets.row_digests import SeenRows, read_digests
 from workbench.datasets.spec import Dataset
 from workbench.training.events import JobEvaluated, read_events
 from workbench.training.job_dir import create_job_dir
-from workbench.training.recipe import parse_stored_recipe
+from workbench.training.recipe_file import parse_stored_recipe
 from workbench.training.registry import Registry
 
 pytestmark = pytest.mark.filterwarnings("ignore")

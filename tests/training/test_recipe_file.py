@@ -6,8 +6,9 @@ from lesson import RECIPE, open_lesson, read
 from workbench.errors import ModelError, TrainingError, WorkbenchError
 from workbench.settings import Settings
 from workbench.training.method import Method
-from workbench.training.recipe import Recipe, load_recipe, parse_recipe, save_recipe
+from workbench.training.recipe import Recipe
 from workbench.training.recipe_fields import list_fields, list_sections
+from workbench.training.recipe_file import load_recipe, parse_recipe, save_recipe
 from workbench.training.task import open_task, recipe_from_bench
 
 

@@ -27,7 +27,7 @@ def test_only_a_share_is_a_percentage(value, share, said):
 
 
 def test_a_reward_margin_is_no_share_also_where_nobody_says_so():
-    assert not is_share(REWARD_MARGIN, ())
+    assert not is_share(REWARD_MARGIN, ()) and not is_share("KL", ())
     assert is_share("reward accuracy", ())
     assert not is_share("bleu", ("bleu",))
 

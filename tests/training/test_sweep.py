@@ -136,7 +136,7 @@ from workbench.training.events import Journal
 from workbench.training.manifest import Manifest, write_manifest
 from workbench.training.job_dir import create_job_dir
 from workbench.training.events import JobEnded, JobEvaluated
-from workbench.training.recipe import load_recipe
+from workbench.training.recipe_file import load_recipe
 from workbench.training.registry import Registry
 
 

@@ -19,7 +19,8 @@ from workbench.settings import Settings
 from workbench.store.store import Store
 from workbench.training.bench_splits import BenchSplits
 from workbench.training.file_check import check_file
-from workbench.training.recipe import Recipe, parse_recipe
+from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import parse_recipe
 from workbench.training.task import open_task
 
 BENCH = """\
@@ -191,7 +192,7 @@ def test_each_of_several_datasets_gets_its_own_validation_rows(one_file):
     ],
 )
 def test_data_that_cannot_be_are_refused_in_words(changes, words):
-    from workbench.training.recipe import check_recipe
+    from workbench.training.recipe_problems import check_recipe
 
     values = {"base": "tiny", "prompt": "ask", **({} if "datasets" in changes else {"train": {"path": "a"}}), **changes}
     with pytest.raises(TrainingError, match=words):

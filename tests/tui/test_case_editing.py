@@ -85,6 +85,38 @@ async def test_how_a_dataset_is_read_can_be_changed_with_a_preview(app, folder):
         assert screen.session.bench.dataset.where == {"expected": "Abacus"}
 
 
+async def test_the_automatic_split_is_written_into_the_bench(app, folder):
+    every = [{"message": f"My parcel {at} is late.", "expected": "Lantern"} for at in range(60)]
+    (folder / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in every))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        await answer(pilot, "write_split", "escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert len(screen.session.cases) == 60 and screen.session.bench.dataset.auto_split is None
+        await answer(pilot, "write_split", "enter")
+        await until(pilot, lambda: screen.session.bench.dataset.auto_split is not None)
+        written = screen.session.bench.dataset
+        assert (written.split, len(screen.session.cases)) == ("test", 24)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: f"seed: {written.auto_split.seed}" in (folder / "demo.bench.yaml").read_text())
+        pilot.app.clear_notifications()
+        screen.action_do("write_split")
+        await until(pilot, lambda: bool(pilot.app._notifications))
+        assert "has an automatic split" in next(iter(pilot.app._notifications)).title
+
+
+async def test_data_with_splits_of_their_own_have_nothing_to_write(app, folder):
+    for name in ("train", "validation", "test"):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"message": f"My parcel, {name}.", "expected": "Lantern"}))
+    path = folder / "demo.bench.yaml"
+    path.write_text(path.read_text().replace("cases.jsonl", "test.jsonl"))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await settled(pilot)
+        screen.action_do("write_split")
+        await until(pilot, lambda: bool(pilot.app._notifications))
+        assert "the data have splits of their own" in next(iter(pilot.app._notifications)).title
+
+
 async def test_the_fields_say_the_dataset_back():
     from workbench.datasets.spec import Dataset
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import bench_of, settled, until
 from test_optimize_screen import RULES, plant
@@ -11,6 +13,7 @@ from workbench.tui.dialogs.measurement_view import MeasurementView
 from workbench.tui.dialogs.name_input import NameInput
 from workbench.tui.dialogs.text_viewer import TextViewer
 from workbench.tui.screens.matrix import MatrixScreen
+from workbench.tui.widgets.picker import Picker
 
 WIDE = (120, 40)
 
@@ -75,6 +78,54 @@ async def test_scores_over_runs_thresholds_and_repeats(measured, folder):
         await until(pilot, lambda: pilot.app.screen is bench)
         assert "(baseline)" in await result(pilot, "drift")
         assert await result(pilot, "thresholds") == "Every threshold is met."
+
+
+async def test_a_model_judges_the_answers_of_the_newest_run_pairwise(folder, make_app):
+    """Its judge prefers the answer Lantern, whichever place it has; a comparison that is left stops."""
+    rules = [
+        {"contains": "<answer A>\nLantern", "reply": '{"reason": "Right.", "better": "A"}'},
+        {"contains": "<answer B>\nLantern", "reply": '{"reason": "Right.", "better": "B"}'},
+        {"reply": '{"reason": "Both are wrong.", "better": "tie"}'},
+    ]
+    for name, found in (("fair", rules), ("slow", [{"hold": "running"}])):
+        (folder / f"{name}.script.json").write_text(json.dumps({"rules": found, "context_tokens": 4000}))
+    path = folder / "demo.bench.yaml"
+    models = "models: {fair: {path: fair.script.json}, slow: {path: slow.script.json}}\n"
+    path.write_text(path.read_text() + models)
+    app = make_app()
+    async with app.run_test(size=WIDE) as pilot:
+        bench = await settled(pilot)
+        bench.action_do("judge_pairs")
+        await until(pilot, lambda: bool(app._notifications))
+        assert "No run of this bench" in next(iter(app._notifications)).title
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, MatrixScreen))
+        await until(pilot, lambda: bench.state.runs.current is not None and not bench.state.runs.running)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is bench)
+
+        async def start(judge: str) -> MeasurementView:
+            bench.action_do("judge_pairs")
+            await until(pilot, lambda: isinstance(app.screen, Picker) and app.focused is not None)
+            await pilot.press(*judge, "enter")
+            await until(pilot, lambda: isinstance(app.screen, NameInput) and app.focused is not None)
+            assert "in both orders" in str(app.screen.query(Label).first(Label).visual)
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, MeasurementView))
+            return app.screen
+
+        view = await start("fair")
+        await until(pilot, lambda: bool(view.query_one(TextArea).text))
+        lines = view.query_one(TextArea).text.splitlines()
+        assert lines[0].split() == ["variant", "rating", "95%", "won", "lost", "tied"]
+        assert lines[1].startswith("listed") and lines[1].split()[-2] == "0", "it never loses"
+        assert "left the verdict as it was in 100% of the comparisons" in view.query_one(TextArea).text
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is bench)
+        view = await start("slow")
+        await pilot.press("escape")
+        await until(pilot, lambda: not view._measured.running)
+        assert view._measured.error is not None and "cancelled" in view._measured.error.message
 
 
 async def test_leaving_a_measurement_stops_it(folder, make_app):

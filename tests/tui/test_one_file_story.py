@@ -11,7 +11,7 @@ from test_first_hour import type_command
 from textual.widgets import Static
 
 from workbench.cli.app import run
-from workbench.training.recipe import parse_stored_recipe
+from workbench.training.recipe_file import parse_stored_recipe
 from workbench.training.registry import Registry, RegistryEntry
 from workbench.training.verdict import Verdict
 from workbench.tui.screens.training import TrainingScreen

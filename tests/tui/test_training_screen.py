@@ -28,7 +28,7 @@ from workbench.tui.screens.models import ModelsScreen
 from workbench.tui.screens.training import TrainingScreen
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.job_view import describe_sentence, describe_state
-from workbench.tui.widgets.recipe_form import read_values, write_value
+from workbench.tui.widgets.recipe_values import read_values, write_value
 
 WIDE, NARROW = (160, 45), (80, 24)
 FIELDS = {field.path: field for field in list_fields()}
@@ -88,6 +88,39 @@ def test_a_field_is_read_as_it_was_typed_and_written_back(path, text, value):
 def test_a_field_that_cannot_be_says_what_was_expected(path, text, words):
     with pytest.raises(TrainingError, match=words):
         read_values(RECIPE, [(FIELDS[path], text)])
+
+
+def test_datasets_are_typed_with_their_weights_and_keep_their_other_fields():
+    import msgspec
+
+    datasets = FIELDS["datasets"]
+    text = "mine.csv, more.csv=0.5, more.csv"
+    typed = read_values(RECIPE, [(datasets, text)])
+    assert [(one.path, one.weight) for one in typed.datasets] == [("mine.csv", 1), ("more.csv", 0.5), ("more.csv", 1)]
+    assert write_value(datasets, msgspec.to_builtins(typed)) == text
+    split = [msgspec.structs.replace(one, split=name) for one, name in zip(typed.datasets, "abc", strict=True)]
+    changed = read_values(
+        msgspec.structs.replace(typed, datasets=tuple(split)), [(datasets, "more.csv=2, mine.csv, more.csv, new.csv")]
+    )
+    assert [(one.path, one.split, one.weight) for one in changed.datasets] == [
+        ("more.csv", "b", 2),
+        ("mine.csv", "a", 1),
+        ("more.csv", "c", 1),
+        ("new.csv", "", 1),
+    ]
+    with pytest.raises(TrainingError, match="up to 100"):
+        read_values(RECIPE, [(datasets, "mine.csv=200")])
+
+
+def test_scorers_with_options_are_typed_as_a_bench_has_them():
+    import msgspec
+
+    text = 'exact_match, judge: {"model":"mine","rubric":"Is it polite, and short?"}'
+    typed = read_values(RECIPE, [(FIELDS["scorers"], text)])
+    assert typed.scorers == ("exact_match", {"judge": {"model": "mine", "rubric": "Is it polite, and short?"}})
+    assert write_value(FIELDS["scorers"], msgspec.to_builtins(typed)) == text
+    with pytest.raises(TrainingError, match="as a bench has them"):
+        read_values(RECIPE, [(FIELDS["scorers"], "judge: {model: ")])
 
 
 def test_data_fields_that_are_emptied_leave_the_benchs_own_data():

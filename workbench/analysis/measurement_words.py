@@ -48,7 +48,7 @@ def _describe_effects(view: RunView, variant: str) -> str:
         f"{found.variant}: {_score(found.metric, found.value)} with all {len(found.effects)} examples,"
         f" {format_plural(found.value.n, 'case')}"
     )
-    return "\n\n".join((head, fill(describe_effects(found), _WIDTH), _lay_out(rows)))
+    return "\n\n".join((head, fill(describe_effects(found), _WIDTH), lay_out(rows)))
 
 
 def _describe_scales(view: RunView, variant: str) -> str:
@@ -60,7 +60,7 @@ def _describe_scales(view: RunView, variant: str) -> str:
         word = "best" if point.scale == curve.best else _name_outcome(point.verdict)
         rows.append((f"{point.scale:g}", format_value(one.value, curve.metric, one.n), interval, word))
     head = f"{curve.variant}: {curve.adapter}, {format_plural(curve.points[0].value.n, 'case')}"
-    return "\n\n".join((head, fill(describe_scales(curve), _WIDTH), _lay_out(rows)))
+    return "\n\n".join((head, fill(describe_scales(curve), _WIDTH), lay_out(rows)))
 
 
 def _name_outcome(verdict: Outcome | None) -> str:
@@ -74,7 +74,7 @@ def _describe_robustness(view: RunView) -> str:
         rows.append((one.variant, name_metric(one.metric), *figures, f"{one.wordings}", one.worst))
     if len(rows) == 1:
         return "No wording was varied: the prompt has nothing that the bench's perturbations change."
-    return f"The score under small changes of the wording.\n\n{_lay_out(rows)}"
+    return f"The score under small changes of the wording.\n\n{lay_out(rows)}"
 
 
 def _describe_series(store: Store, bench: str) -> str:
@@ -91,14 +91,14 @@ def _describe_series(store: Store, bench: str) -> str:
         rows.append((run, format_date(point.started), *values, point.note))
     fallen = f"Worse than the baseline, beyond chance: {', '.join(found.fallen)}." if found.fallen else ""
     head = f"{found.bench}: {name_metric(found.metric.name)}, each against {found.baseline}: ▲ better, ▼ worse, ≈ alike"
-    return "\n\n".join(part for part in (head, fallen, _lay_out(rows)) if part)
+    return "\n\n".join(part for part in (head, fallen, lay_out(rows)) if part)
 
 
 def _score(metric: Metric, one: Estimate) -> str:
     return f"{name_metric(metric.name)} {format_value(one.value, metric, one.n)}"
 
 
-def _lay_out(rows: Sequence[Sequence[str]]) -> str:
+def lay_out(rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side; long texts are cut."""
     cells = [[text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in row] for row in rows]
     widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]

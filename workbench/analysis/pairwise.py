@@ -18,6 +18,8 @@ from workbench.runs.sources import Sources
 from workbench.runs.view import RunView
 from workbench.scoring.scorer import Score, ScoredSample
 from workbench.scoring.scorers.pairwise import PairwiseJudge
+from workbench.store.cells import add_replies
+from workbench.store.store import Store
 
 _CONCURRENCY = 8  # matches in flight
 
@@ -73,7 +75,7 @@ async def run_matches(
     running: deque[asyncio.Task[Match]] = deque()
     try:
         for case, a, b, texts in _list_matches(view, pairs, limit):
-            running.append(asyncio.create_task(_run_match(judge, graders, case, (a, b), texts)))
+            running.append(asyncio.create_task(_run_match(judge, graders, view.store, case, (a, b), texts)))
             if len(running) >= _CONCURRENCY:
                 yield await running.popleft()
         while running:
@@ -93,9 +95,10 @@ def rate_matches(view: RunView, judge: PairwiseJudge, matches: Sequence[Match]) 
 
 
 async def _run_match(
-    judge: PairwiseJudge, graders: Graders, case: Case, names: tuple[str, str], texts: tuple[str, str]
+    judge: PairwiseJudge, graders: Graders, store: Store, case: Case, names: tuple[str, str], texts: tuple[str, str]
 ) -> Match:
     asked = await graders.ask(judge.compare(*texts, case), prompt=None)
+    add_replies(store, asked.new)  # so that a comparison that ends early goes on from here
     return Match(case.number, *names, texts[0], judge.decide(texts[0], asked.replies))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,35 +85,18 @@ async def _run(
 
 
 def _show(matches: Sequence[Match], result: PairwiseResult) -> None:
+    from workbench.analysis.pairwise_words import ALL_IDENTICAL, COLUMNS, describe_rating, describe_trust
     from workbench.cli.table import console, make_table, show
 
     if not matches:
-        terminal.log("All answers are identical: nothing to compare.")
+        terminal.log(ALL_IDENTICAL)
         return
-    numbers = ["rating", "95%", "won", "lost", "tied"]
-    table = make_table(["variant", *numbers], right=numbers)
+    table = make_table(list(COLUMNS), right=list(COLUMNS[1:]))
     for one in result.ratings:
-        counts = [str(count) for count in (one.wins, one.losses, one.ties)]
-        table.add_row(*map(show, [one.variant, f"{one.rating:.0f}", f"{one.low:.0f} – {one.high:.0f}", *counts]))
+        table.add_row(*map(show, describe_rating(one)))
     console().print(table)
-    for line in _describe(result):
+    for line in describe_trust(result):
         console().print(show(line))
-
-
-def _describe(result: PairwiseResult) -> Iterator[str]:
-    """How far to trust the judges."""
-    yield f"{format_plural(result.matches, 'pair')} of answers, each in both orders."
-    if result.undecided:
-        yield f"{result.undecided:,} of them are undecided: a judge's reply could not be parsed."
-    values = result.values
-    if "same_in_both_orders" in values:
-        yield (
-            f"Swapping the two left the verdict as it was in {values['same_in_both_orders']:.0%} of the comparisons;"
-            f" the answer shown first won {values['first_preferred']:.0%} of the time (50% is fair)."
-        )
-    if "krippendorff_alpha" in values:
-        alpha = values["krippendorff_alpha"]
-        yield f"The judges' agreement is {alpha:.2f} (Krippendorff's alpha: 1 is full, 0 as by chance)."
 
 
 def _write_json(matches: Sequence[Match], result: PairwiseResult) -> None:

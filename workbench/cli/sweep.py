@@ -49,7 +49,7 @@ def main(
     import msgspec
 
     from workbench.settings import load_settings
-    from workbench.training.recipe import load_recipe
+    from workbench.training.recipe_file import load_recipe
     from workbench.training.search_space import DEFAULT_SPACE, parse_values
     from workbench.training.sweep import Sweep
     from workbench.training.task import open_task, recipe_name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +9,11 @@ import typer
 
 from workbench.cli import terminal, train_data
 from workbench.cli.train_data import DataOptions
+from workbench.cli.training_progress import follow_job
 from workbench.errors import TrainingError
-from workbench.units import format_bytes, format_number, format_plural, format_score
 
 if TYPE_CHECKING:
-    from workbench.training.dry_run import DryRun
-    from workbench.training.events import JobEvent
-    from workbench.training.job import JobInfo, TrainingJob
     from workbench.training.recipe import Recipe
-
-_BAR = 24
-_MAX_METRICS = 3
 
 
 def main(
@@ -88,9 +80,13 @@ def main(
     longer following.
     """
     if fields:
-        _explain_fields()
+        from workbench.cli.training_lists import list_recipe_fields
+
+        list_recipe_fields()
     elif jobs:
-        _list_jobs(json)
+        from workbench.cli.training_lists import list_training_jobs
+
+        list_training_jobs(json)
     elif samples:
         from workbench.cli.training_samples import show_samples
 
@@ -109,14 +105,16 @@ def main(
         if out:
             _write(out, recipe, folder)
         elif dry_run:
-            _show_dry_run(recipe, folder, name, json)
+            from workbench.cli.training_dry_run import show_dry_run
+
+            show_dry_run(recipe, folder, name, json)
         else:
             _start(recipe, folder, name, path, detach, json)
 
 
 def _choose(file: str, bench: Path | None, variant: str) -> tuple[Recipe, Path, str, Path | None]:
     from workbench.settings import load_settings
-    from workbench.training.recipe import load_recipe
+    from workbench.training.recipe_file import load_recipe
     from workbench.training.task import recipe_from_bench, recipe_name
 
     if bool(file) == bool(bench):
@@ -132,7 +130,7 @@ def _choose(file: str, bench: Path | None, variant: str) -> tuple[Recipe, Path, 
 
 
 def _write(out: Path, recipe: Recipe, folder: Path) -> None:
-    from workbench.training.recipe import save_recipe
+    from workbench.training.recipe_file import save_recipe
 
     if out.exists():
         raise TrainingError(f"{out} already exists.", "Choose another name, or delete it first.")
@@ -153,7 +151,7 @@ def _start(recipe: Recipe, folder: Path, name: str, path: Path | None, detach: b
     if detach:
         terminal.write(f"{job.id}\n")
     else:
-        _follow(job, json)
+        follow_job(job, json)
 
 
 def _attach(name: str, resume: bool, detach: bool, json: bool) -> None:
@@ -164,7 +162,7 @@ def _attach(name: str, resume: bool, detach: bool, json: bool) -> None:
         waits = job.state == "paused" or job.job_dir.control.command == "pause"  # not yet, where its step is long
         (job.unpause if waits else job.resume)()
     if not detach:
-        _follow(job, json)
+        follow_job(job, json)
 
 
 def _control(name: str, stop: bool) -> None:
@@ -177,192 +175,3 @@ def _control(name: str, stop: bool) -> None:
     else:
         job.pause()
         terminal.log(f"{job.id} pauses after the current step. Continue with: workbench train --resume")
-
-
-def _follow(job: TrainingJob, json: bool) -> None:
-    """Log what a job does until it is over. Raises typer.Exit with 1 when it fails."""
-    import msgspec
-
-    from workbench.training.events import JobEnded, JobStep
-
-    ended: JobEnded | None = None
-    steps = 0
-    for event in job.events():
-        ended = event if isinstance(event, JobEnded) else ended if isinstance(event, JobStep) is False else None
-        if json:
-            terminal.write_json(msgspec.json.encode(event).decode() + "\n")
-            continue
-        steps = getattr(event, "steps", steps)
-        text = _format_event(event, steps)
-        if text:
-            terminal.log(text)
-    if ended is None:
-        raise TrainingError(
-            f"Job {job.id} ended unexpectedly: its process was killed.",
-            f"`workbench train --resume {job.id}` continues from the last checkpoint. Log: {job.job_dir.log}",
-        )
-    if ended.outcome == "failed":
-        raise typer.Exit(terminal.FAILED)
-    if ended.adapter and not json:
-        terminal.write(f"{ended.adapter}\n")
-
-
-def _format_event(event: JobEvent, steps: int) -> str:
-    """An event as a line; empty for what need not be shown."""
-    from workbench.training import events as p
-
-    match event:
-        case p.JobStarted():
-            return (
-                f"{format_plural(event.rows, 'row')}, {format_plural(event.steps, 'update')},"
-                f" {event.trainable:,} of {event.parameters:,} numbers are"
-                f" learned on {event.device} in {event.dtype}"
-                + (f"; goes on from update {event.step}" if event.step else "")
-            )
-        case p.JobStep():
-            if event.step % max(1, steps // 25) and event.step != steps:
-                return ""
-            done = round(_BAR * event.step / steps) if steps else 0
-            bar = "#" * done + "." * (_BAR - done)
-            return (
-                f"{bar} {event.step}/{steps}  loss {event.loss:.4f}{_format_metrics(event.metrics)}"
-                f"  {event.tokens_per_second:.0f} tokens/s"
-                f"  {_clock(event.seconds_left)} left"
-            )
-        case p.JobEvaluated():
-            loss = "" if event.validation_loss is None else f"  validation loss {event.validation_loss:.4f}"
-            scores = "".join(
-                f"  {name} {format_score(value, p.is_share(name, event.free))}" for name, value in event.scores.items()
-            )
-            ends = "" if event.end_logprob is None else f"  ends {math.exp(event.end_logprob):.1%}"
-            best = "  (best so far)" if event.best and event.step else ""
-            return f"after update {event.step}:{loss}{scores}{ends}{best}"
-        case p.JobNotice():
-            return event.text
-        case p.JobPaused():
-            return f"waits after update {event.step}"
-        case p.JobResumed():
-            return "goes on"
-        case p.JobEnded():
-            return f"{event.reason} {event.hint}".strip()
-        case _:
-            return ""
-
-
-def _format_metrics(metrics: Mapping[str, float]) -> str:
-    """The first few figures that the objective watches."""
-    return "".join(f"  {name} {value:.3g}" for name, value in list(metrics.items())[:_MAX_METRICS])
-
-
-def _show_dry_run(recipe: Recipe, folder: Path, name: str, json: bool) -> None:
-    import msgspec
-
-    from workbench.settings import load_settings
-    from workbench.training.dry_run import dry_run
-
-    found = dry_run(recipe, folder, load_settings(), name)
-    if json:
-        terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
-        return
-    _print_dry_run(found)
-
-
-def _print_dry_run(found: DryRun) -> None:
-    from rich.text import Text
-
-    from workbench.cli.table import console, make_table
-    from workbench.sanitize import sanitize
-
-    table = make_table(["", ""])
-    for label, value in _describe(found):
-        table.add_row(label, value)
-    console().print(table)
-    for preview in found.previews:
-        text = Text(f"row {preview.case}: ")
-        for piece in preview.pieces:
-            text.append(sanitize(piece.text).replace("\n", "⏎\n"), "bold reverse" if piece.learned else "dim")
-        console().print(text, "")
-    console().print(Text("What stands out is learned; the rest is only read."))
-    for note in found.notes:
-        console().print(Text(f"! {note}"))
-
-
-def _describe(found: DryRun) -> list[tuple[str, str]]:
-    share = found.learned_tokens / max(1, found.tokens)
-    memory = (
-        ""
-        if found.memory_bytes is None
-        else f"{format_bytes(found.memory_bytes)} of {format_bytes(found.free_bytes)} free;"
-        f" {format_bytes(found.optimizer_bytes)} of it for the optimizer's states"
-    )
-    return [
-        ("base", f"{found.base}, {found.device}, {found.dtype}, {found.threads} threads"),
-        ("method", f"{found.method}: {found.trainable:,} of {found.parameters:,} numbers are learned"),
-        ("rows", f"{found.rows} to learn from, {found.validation_rows} to examine on"),
-        *(("data", sentence) for sentence in found.data),
-        (
-            "tokens",
-            f"{found.tokens:,} an epoch, {share:.1%} of them learned; longest row {found.longest} of {found.limit}",
-        ),
-        ("left out", f"{found.lost} too long, {found.unlabelled} without an answer; {found.cut} cut"),
-        ("updates", f"{found.steps} ({found.epochs:g} epochs) at a learning rate of {found.learning_rate:g}"),
-        (
-            "time",
-            "unknown" if found.seconds is None else f"about {_clock(found.seconds)}, on this machine as busy as now",
-        ),
-        ("memory", memory or "unknown"),
-        ("parity", found.parity or "training and inference see the same tokens"),
-    ]
-
-
-def _list_jobs(json: bool) -> None:
-    import msgspec
-
-    from workbench.cli.table import console, make_table, show
-    from workbench.training.job import list_jobs
-
-    found = list_jobs()
-    if json:
-        terminal.write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
-        return
-    if not found:
-        terminal.log("No training jobs yet.")
-        return
-    table = make_table(["job", "state", "update", "loss", "best", "time"], right=["update", "loss", "time"])
-    for info in found:
-        table.add_row(show(info.id), info.state, *_row(info))
-    console().print(table)
-
-
-def _row(info: JobInfo) -> tuple[str, str, str, str]:
-    from workbench.training.events import is_share
-
-    best = "–"
-    if info.best:
-        score = info.best.scores.get(info.best.metric)
-        best = (
-            f"{info.best.metric} {format_score(score, is_share(info.best.metric, info.best.free))}"
-            if score is not None
-            else f"loss {info.best.validation_loss or 0:.4f}"
-        )
-    loss = format_number(info.loss, 4)
-    return f"{info.step}/{info.steps}", loss, best, _clock(info.seconds)
-
-
-def _explain_fields() -> None:
-    from workbench.cli.table import console, make_table, show
-    from workbench.training.recipe_fields import list_fields
-
-    table = make_table(["field", "default", "description"])
-    for field in list_fields():
-        default = "" if field.default in (None, "", (), {}) else str(field.default)
-        choices = f" ({', '.join(filter(None, field.choices))})" if field.choices else ""
-        table.add_row(
-            show(field.path), show("(required)" if field.required else default), show(field.explanation + choices)
-        )
-    console().print(table)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

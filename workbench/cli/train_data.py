@@ -44,11 +44,11 @@ class DataOptions(NamedTuple):
         import msgspec
 
         from workbench.datasets.spec import Dataset
-        from workbench.training.recipe import check_recipe
-        from workbench.training.recipe_data import WeightedDataset
+        from workbench.training.recipe_data import WeightedDataset, read_weighted_path
+        from workbench.training.recipe_problems import check_recipe
 
         fields = self._read_fields()
-        files = [_read_weight(item) for item in self.data]
+        files = [read_weighted_path(item) for item in self.data]
         changes: dict[str, Any] = {"base": base} if base else {}
         if len(files) > 1:
             changes["datasets"] = tuple(WeightedDataset(path, **fields, weight=weight) for path, weight in files)
@@ -82,12 +82,3 @@ def _read_pair(item: str, option: str, form: str) -> tuple[str, str]:
     if not separator or not name:
         raise TrainingError(f"{option} {item} is incomplete.", f"Expected {form}.")
     return name, value
-
-
-def _read_weight(item: str) -> tuple[str, float]:
-    """The file and its weight; what follows a `=` and is no number belongs to the name."""
-    path, separator, weight = item.rpartition("=")
-    try:
-        return (path, float(weight)) if separator and path else (item, 1.0)
-    except ValueError:
-        return item, 1.0

@@ -152,6 +152,14 @@ def read_adapter_config(folder: Path) -> tuple[AdapterConfig, tuple[str, ...]]:
     return config, tuple(sorted(key for key, value in values.items() if key not in known and value))
 
 
+def find_named_base(adapter: Adapter) -> str:
+    """The model that an adapter's config names as its base. Raises ModelError where it names none."""
+    config, _ = read_adapter_config(adapter.path)
+    if not config.base_model_name_or_path:
+        raise ModelError(f"{adapter.name} does not say on which model it was trained.", "Name its `base`.")
+    return config.base_model_name_or_path
+
+
 def find_weights(folder: Path) -> Path:
     """The folder's weights. Raises ModelError; pickled ones are refused, because opening them can run any code."""
     path = folder / WEIGHTS

@@ -127,7 +127,10 @@ def _check_form(adapter: Adapter, contents: AdapterContents, shape: BaseShape, b
             yield f"it holds tensors that are not part of a LoRA, such as {next(iter(contents.low_rank.others))}"
         yield from _check_tied(contents, shape)
     elif config and "score" in (config.modules_to_save or ()):  # peft's head of a sequence classification
-        yield "it is a reward model, which scores answers and generates none; name it as rollouts.reward_model"
+        yield (
+            "it is a reward model, which scores answers and generates none; name it in the scorer reward_model, or as"
+            " rollouts.reward_model"
+        )
     elif config and config.peft_type not in _KINDS:
         yield f"its type is {config.peft_type}; LoRA, IA3, prefix tuning and prompt tuning can be used"
     elif config and base.format == "gguf":

@@ -10,7 +10,7 @@ import msgspec
 
 from workbench.datasets import Case
 from workbench.inference.model_client import ModelClient
-from workbench.inference.types import Admitted, Chunk, Likelihood, LoglikelihoodRequest, Sampling
+from workbench.inference.types import Admitted, Chunk, GenerateRequest, Likelihood, LoglikelihoodRequest, Sampling
 from workbench.models.reference import Model
 from workbench.prompting.context_fit import too_long
 from workbench.prompting.prompt import Message
@@ -85,6 +85,11 @@ class CellPrompt:
                 raise too_long(budget, self.origin.strategy)
             self._messages = self._rendered.without(budget.dropped)
         return self._messages
+
+    async def as_asked(self, client: ModelClient) -> GenerateRequest:
+        """The conversation as it was sent, for whoever judges the answer to it. Raises what sent_messages raises."""
+        own = self.origin.prompt
+        return GenerateRequest(0, await self.sent_messages(client), mode=own.mode, tools=own.tools)
 
     async def loglikelihood(self, client: ModelClient, continuations: tuple[str, ...]) -> tuple[Likelihood, ...]:
         """How likely the variant finds each continuation of the cell's prompt. Raises WorkbenchError."""

@@ -26,7 +26,7 @@ from workbench.runs.graders import GraderReplies
 from workbench.runs.step_traces import CHAIN, collect_traces
 from workbench.runs.turn_scores import score_turns
 from workbench.runs.work_queue import CellTask
-from workbench.scoring.grader_request import GraderRequest, LoglikelihoodCall
+from workbench.scoring.grader_request import GraderRequest, needs_prompt
 from workbench.scoring.scorer import Score
 from workbench.store.cell_records import StoredCompletion
 
@@ -65,7 +65,7 @@ async def run_cell(task: CellTask, services: CellServices) -> FinishedCell:
         elif answer.error is None or answer.done is not None:
             text = answer.completion.text if answer.error is None else None
             requests = services.scorers.grader_requests(text, task.case, answer.done)
-            if answer.prompt and any(isinstance(request, LoglikelihoodCall) for request in requests):
+            if answer.prompt and any(map(needs_prompt, requests)):
                 await load_model(task, answer.prompt, services)
             replies = await services.graders.ask(requests, answer.prompt)
             if not services.scorers.needs_answer and answer.done is None:
@@ -132,7 +132,7 @@ async def _score_turns(
         if not requests:
             return GraderReplies()
         prompt = CellPrompt(origin, first, task.repeat, list_following(answer.steps, turn.at))
-        if any(isinstance(request, LoglikelihoodCall) for request in requests):
+        if any(map(needs_prompt, requests)):
             await load_model(task, prompt, services)
         return await services.graders.ask(requests, prompt)
 

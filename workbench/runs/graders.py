@@ -13,14 +13,17 @@ import msgspec
 from workbench.errors import ModelError, ServerMismatchError, WorkbenchError
 from workbench.inference.limits import loosen
 from workbench.inference.model_client import ModelClient
-from workbench.inference.types import GenerateRequest
+from workbench.inference.reward.client import RewardModels
+from workbench.inference.types import GenerateRequest, Sampling
+from workbench.models.adapter_config import find_named_base
 from workbench.models.reference import Model
+from workbench.runs.bench import AdapterChoice
 from workbench.runs.cell_prompt import BATCH_PRIORITY, CellPrompt
 from workbench.runs.cost import Price, price_answer
-from workbench.runs.provenance import ModelTrace, digest_question, name_engine, trace_model
+from workbench.runs.provenance import AdapterTrace, ModelTrace, digest_question, name_engine, trace_adapter, trace_model
 from workbench.runs.serialisation import UNREADABLE
 from workbench.runs.sources import Sources
-from workbench.scoring.grader_request import GraderReply, GraderRequest, LoglikelihoodCall, ModelCall
+from workbench.scoring.grader_request import GraderReply, GraderRequest, LoglikelihoodCall, ModelCall, RewardCall
 from workbench.store.cells import find_reply
 from workbench.store.store import Store
 
@@ -66,11 +69,18 @@ class Graders:
         self._stores = (store, *others)
         self._traces: dict[str, ModelTrace] = {}
         self._load_errors: dict[str, str] = {}
+        self._rewards = RewardModels()
+        self._reward_traces: dict[tuple[str, str], tuple[ModelTrace, AdapterTrace]] = {}
+        self._reward_errors: dict[RewardCall, str] = {}
+
+    def close(self) -> None:
+        """End the processes of reward models."""
+        self._rewards.close()
 
     async def ask(self, requests: Sequence[GraderRequest], prompt: CellPrompt | None) -> GraderReplies:
         """The replies to the requests on one cell; one that fails says so in its reply.
 
-        prompt: the cell's own, which only calls for likelihoods go by.
+        prompt: the cell's own, which calls for likelihoods and rewards go by.
         """
         if not requests:
             return GraderReplies()
@@ -88,8 +98,10 @@ class Graders:
             known = self._find(digest) if digest and self._use_cache else None
             if known:
                 return _GraderAnswer(known)
+            if isinstance(request, RewardCall):
+                return _GraderAnswer(GraderReply(reward=await self._rate(request, _require(prompt))), digest)
             if isinstance(request, LoglikelihoodCall):
-                assert prompt is not None
+                prompt = _require(prompt)
                 found = await prompt.loglikelihood(self._client(prompt.model), request.answers)
                 return _GraderAnswer(GraderReply(likelihoods=found), digest)
             reply = await self._call(request)
@@ -98,6 +110,31 @@ class Graders:
             raise
         except WorkbenchError as error:
             return _GraderAnswer(GraderReply(problem=error.message))
+
+    async def _rate(self, request: RewardCall, prompt: CellPrompt) -> float:
+        """The number of a reward model; one that cannot be loaded is not tried again."""
+        key = msgspec.structs.replace(request, answer="")
+        if key in self._reward_errors:
+            raise ModelError(self._reward_errors[key])
+        base, adapter = self._find_reward_model(request)
+        asked = await prompt.as_asked(self._client(prompt.model))
+        asked = msgspec.structs.replace(asked, chat_template_kwargs=base.model.chat_template_kwargs)
+        try:
+            return await asyncio.to_thread(
+                self._rewards.score, adapter.applied.adapter, base.model, asked, request.answer
+            )
+        except ModelError as error:
+            self._reward_errors[key] = error.message
+            raise
+
+    def _find_reward_model(self, request: RewardCall) -> tuple[ModelTrace, AdapterTrace]:
+        """Its base and its adapter. Raises ModelError."""
+        key = (request.adapter, request.base)
+        if key not in self._reward_traces:
+            (applied,) = self._sources.find_adapters((AdapterChoice(request.adapter),))
+            base = self._sources.find_model(request.base or find_named_base(applied.adapter))
+            self._reward_traces[key] = (trace_model(base, self._store), trace_adapter(applied, self._store))
+        return self._reward_traces[key]
 
     def _price(self, request: ModelCall, reply: GraderReply) -> float:
         """What a judge's reply cost, by its tokens."""
@@ -128,8 +165,16 @@ class Graders:
             model = self._trace(request.model)
             engine = name_engine(model.model.format)
             return digest_question(model, (), request.messages, request.mode, request.sampling, engine)
-        assert prompt is not None
+        prompt = _require(prompt)
         own, messages = prompt.origin, await prompt.sent_messages(self._client(prompt.model))
+        if isinstance(request, RewardCall):
+            base, adapter = self._find_reward_model(request)
+            engine = name_engine(base.model.format)
+            judged = digest_question(base, (adapter,), messages, own.prompt.mode, Sampling(temperature=0.0), engine)
+            assert judged is not None  # nothing is drawn
+            return hashlib.blake2b(
+                judged + msgspec.json.encode((request.answer, own.prompt.tools)), digest_size=16
+            ).digest()
         sampling = msgspec.structs.replace(own.variant.sampling, temperature=0.0)
         mode = "reproducible" if own.variant.deterministic else ""
         asked = digest_question(own.model, own.adapters, messages, own.prompt.mode, sampling, own.engine, strategy=mode)
@@ -149,3 +194,9 @@ class Graders:
         if name not in self._traces:
             self._traces[name] = trace_model(self._sources.find_model(name), self._store)
         return self._traces[name]
+
+
+def _require(prompt: CellPrompt | None) -> CellPrompt:
+    if prompt is None:
+        raise ModelError("This scorer is about the prompt of one call, and this answer has none.")
+    return prompt

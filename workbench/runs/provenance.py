@@ -214,7 +214,7 @@ def trace(
         variant,
         prompt.without_header(),
         trace_model(model, store, shows_pictures(prompt)),
-        tuple(_trace_adapter(one, store) for one in applied),
+        tuple(trace_adapter(one, store) for one in applied),
         strategy,
         name_engine(model.format),
         _trace_passages(sources.find_passages(variant, prompt), finder, store),
@@ -332,7 +332,7 @@ def name_engine(kind: Format) -> str:
     return " ".join(f"{name} {metadata.version(name)}" for name in libraries) or kind
 
 
-def _trace_adapter(applied: Applied, store: Store) -> AdapterTrace:
+def trace_adapter(applied: Applied, store: Store) -> AdapterTrace:
     adapter = applied.adapter
     if adapter.format != "remote":
         adapter = msgspec.structs.replace(adapter, path=adapter.path.absolute())

@@ -267,12 +267,13 @@ class Evaluation:
             find_price,
             self._tools.answer if self._tools else refuse_call,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._finished.store())
-            async with asyncio.TaskGroup() as machines:
-                for queues in group_by_machine(self._queues):
-                    machines.create_task(self._dispatcher.run_queues(queues, services))
-            await self._finished.put(None)
+        with contextlib.closing(graders):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._finished.store())
+                async with asyncio.TaskGroup() as machines:
+                    for queues in group_by_machine(self._queues):
+                        machines.create_task(self._dispatcher.run_queues(queues, services))
+                await self._finished.put(None)
 
     def _progress(self) -> RunProgress:
         assert self._plan is not None

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.models.reference import Applied, Model, resolve_adapters, resolve_model
+from workbench.models.reference import Adapter, Applied, Model, resolve_adapters, resolve_model
 from workbench.paths import working_folder
 from workbench.prompting.prompt import Prompt
 from workbench.runs.bench import AdapterChoice, Bench, Variant
@@ -52,7 +52,10 @@ def find_sources(bench: Bench, folder: Path, settings: Settings) -> Sources:
     library = open_library(settings, bench, folder)
     folders = default_folders(settings, folder)
     known = find_known_models(settings, folder)
-    adapters = discover_adapters(folders) if any(variant.adapters for variant in bench.variants) else ()
+
+    @cache
+    def list_adapters() -> tuple[Adapter, ...]:
+        return discover_adapters(folders)
 
     def find_model(name: str) -> Model:
         return resolve_model(name, bench.models, folder, known)
@@ -60,6 +63,6 @@ def find_sources(bench: Bench, folder: Path, settings: Settings) -> Sources:
     return Sources(
         lambda name: resolve_chain(library.open(name).prompt, lambda step: library.open(step).prompt),
         find_model,
-        lambda choices: resolve_adapters(choices, folder, adapters),
+        lambda choices: resolve_adapters(choices, folder, list_adapters() if choices else ()),
         lambda variant, prompt: find_passage_source(variant, prompt, bench.documents, folder, find_model),
     )

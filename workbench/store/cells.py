@@ -232,6 +232,13 @@ def find_reply(store: Store, digest: bytes) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def add_replies(store: Store, replies: Sequence[tuple[bytes, str]]) -> None:
+    """Keep what models replied to scorers' questions, by their digests; for replies that belong to no cell."""
+    if replies:
+        with store.write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?)", replies)
+
+
 def read_lengths(store: Store, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The output tokens of the reusable completions under these digests."""
     found: dict[bytes, int] = {}

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from workbench.training.manifest import Manifest
-from workbench.training.recipe import Recipe, parse_stored_recipe
+from workbench.training.recipe import Recipe
 from workbench.training.recipe_fields import list_fields
+from workbench.training.recipe_file import parse_stored_recipe
 
 
 class ChangedValue(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from workbench.runs.bench import Bench
 from workbench.runs.data_splits import DataSplits, find_data_splits
 from workbench.store.store import Store
 from workbench.training.manifest import Manifest
-from workbench.training.recipe import parse_stored_recipe
+from workbench.training.recipe_file import parse_stored_recipe
 
 _MAX_SELECTION_CASES = 500
 """Cases on which the best prompt is selected."""

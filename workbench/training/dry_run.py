@@ -24,6 +24,7 @@ from workbench.prompting.tools import Tool
 from workbench.settings import Settings
 from workbench.training.recipe import Recipe
 from workbench.training.task import open_task
+from workbench.units import format_duration, format_plural
 
 
 class PreviewToken(msgspec.Struct, frozen=True):
@@ -44,6 +45,21 @@ class RowPreview(msgspec.Struct, frozen=True):
     asked: int = 0
     """How many of the pieces are the prompt; the answer follows."""
     tools: tuple[Tool, ...] = ()
+
+
+class SamplingTime(msgspec.Struct, frozen=True):
+    """What the answers take that a training samples, of its whole duration.
+
+    answers: of one update, which were sampled by the model before training. cut: they were cut off after a while, and
+    the seconds are for answers as long as they may be.
+    """
+
+    seconds: float
+    answers: int
+    tokens_per_second: float
+    cut: bool = False
+    not_timed: tuple[str, ...] = ()
+    """Scorers of the reward that ask a model, for which nobody knows how long it takes."""
 
 
 class DryRun(msgspec.Struct, frozen=True):
@@ -86,6 +102,21 @@ class DryRun(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     previews: tuple[RowPreview, ...] = ()
     data: tuple[str, ...] = ()
+    sampling: SamplingTime | None = None
+
+
+def describe_time(found: DryRun) -> str:
+    """How long it will take, and what of it is sampling."""
+    if found.seconds is None:
+        return "unknown"
+    text = f"about {format_duration(found.seconds)} on this machine as busy as it is now"
+    sampling = found.sampling
+    if sampling is None:
+        return text
+    measured = f"{sampling.tokens_per_second:,.0f} tokens/s, measured on {format_plural(sampling.answers, 'answer')}"
+    length = "for answers as long as they may be" if sampling.cut else "longer if answers grow"
+    untimed = f"; not included: the model calls of {', '.join(sampling.not_timed)}" if sampling.not_timed else ""
+    return f"{text}, {format_duration(sampling.seconds)} of it for sampling ({measured}; {length}){untimed}"
 
 
 class _Refused(msgspec.Struct, frozen=True):

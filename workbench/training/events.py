@@ -23,9 +23,13 @@ SAMPLED_SCORE = "sampled "
 """How the name of a figure begins that is a scorer's mean over the answers that were sampled for an update."""
 
 
+KL = "KL"
+"""How far the model has moved from its reference, in nats."""
+
+
 def is_share(score: str, free: Collection[str]) -> bool:
     """Whether a score can be shown as a percentage. free: the scores that cannot."""
-    return score != REWARD_MARGIN and score not in free
+    return score not in (REWARD_MARGIN, KL) and score not in free
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):

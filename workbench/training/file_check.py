@@ -21,8 +21,9 @@ from workbench.library.library import Library
 from workbench.library.names import SUFFIXES as PROMPT_SUFFIXES
 from workbench.library.names import strip_suffix
 from workbench.library.open_prompt import open_prompt
+from workbench.models.adapter_config import find_named_base
 from workbench.models.discovery import default_folders, discover_adapters, find_known_models
-from workbench.models.reference import Model, resolve_adapters, resolve_model
+from workbench.models.reference import Adapter, Model, resolve_adapters, resolve_model
 from workbench.prompting.prompt import Prompt
 from workbench.prompting.render import find_variables
 from workbench.retrieval.documents import list_files
@@ -37,9 +38,11 @@ from workbench.runs.passage_source import PASSAGES, find_passage_source
 from workbench.runs.project import locate_prompt
 from workbench.runs.retrieval_warnings import check_relevant
 from workbench.scoring.factory import make_each
+from workbench.scoring.grader_request import GraderName, name_grader
 from workbench.settings import Settings, load_settings
-from workbench.training import recipe as recipe_file
 from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import SUFFIX as RECIPE_SUFFIX
+from workbench.training.recipe_problems import find_value_problems
 from workbench.training.task import find_base
 from workbench.training.task_data import locate_dataset
 from workbench.yaml_document import find_problems
@@ -112,7 +115,7 @@ def _check_yaml(path: Path, text: str, settings: Settings) -> list[YamlProblem]:
     except YamlParseError as error:
         return [error.problem]
     keys = plain if isinstance(plain, dict) else {}
-    is_recipe = path.name.endswith(recipe_file.SUFFIX) or ("base" in keys and "variants" not in keys)
+    is_recipe = path.name.endswith(RECIPE_SUFFIX) or ("base" in keys and "variants" not in keys)
     kind: type[Bench | Recipe] = Recipe if is_recipe else Bench
     found = _Findings(tree)
     found.problems += find_problems(tree, kind)
@@ -164,6 +167,12 @@ def _check_bench(bench: Bench, folder: Path, settings: Settings, found: _Finding
                 if variant.retrieval:
                     with found.at(f"{where}.retrieve"):
                         _check_retrieval(variant, prompt, bench, cases, folder, models)
+    case = cases[0] if cases else Case(1, {}, "x")
+    for index, spec in enumerate(bench.scorers):
+        with found.at(f"scorers[{index}]"):
+            for scorer in make_each([spec], folder)[0]:
+                for grader in dict.fromkeys(map(name_grader, scorer.grader_requests("", case))):
+                    _find_grader(grader, bench, folder, models, adapters)
     for index, task in enumerate(bench.keep):
         kept = _check_dataset(f"keep[{index}].dataset", task.dataset, folder, found)
         with found.at(f"keep[{index}].prompt"):
@@ -171,6 +180,18 @@ def _check_bench(bench: Bench, folder: Path, settings: Settings, found: _Finding
                 _check_inputs(resolve_chain(library.open(task.prompt).prompt, _open_step(library)), kept, task.dataset)
         for problem in make_each(task.scorers, folder)[1]:
             found.add(f"keep[{index}].scorers", f"keep[{index}].scorers: {problem}")
+
+
+def _find_grader(
+    name: GraderName, bench: Bench, folder: Path, models: Sequence[Model], adapters: Sequence[Adapter]
+) -> None:
+    """Raise ModelError for a judge or a reward model that is not there."""
+    base = name.model
+    if name.adapter:
+        (applied,) = resolve_adapters((AdapterChoice(name.adapter),), folder, adapters)
+        base = base or find_named_base(applied.adapter)
+    if base:
+        resolve_model(base, bench.models, folder, models)
 
 
 def _open_step(library: Library) -> Callable[[str], Prompt]:
@@ -225,7 +246,7 @@ def _check_retrieval(
 
 
 def _check_recipe(recipe: Recipe, folder: Path, settings: Settings, found: _Findings) -> None:
-    for message in recipe_file.find_value_problems(recipe):
+    for message in find_value_problems(recipe):
         found.add_described(message)
     folders = default_folders(settings, folder)
     near, bench = folder, None

@@ -27,7 +27,8 @@ from workbench.training.events import (
     read_events,
 )
 from workbench.training.job_dir import JobControl, JobDir, command, create_job_dir, list_job_dirs
-from workbench.training.recipe import Recipe, parse_stored_recipe
+from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import parse_stored_recipe
 
 State = Literal["starting", "running", "paused", "interrupted", "done", "stopped", "failed"]
 """interrupted: its process was killed, or the machine went down; `resume` continues from the last checkpoint."""

@@ -15,7 +15,8 @@ from workbench.training.events import JobEnded
 from workbench.training.job import TrainingJob, start_job
 from workbench.training.job_dir import JobDir, JobMeta, jobs_folder
 from workbench.training.manifest import Manifest
-from workbench.training.recipe import Recipe, parse_stored_recipe
+from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import parse_stored_recipe
 from workbench.training.registry import Registry
 
 _MIN_UPDATES = 60

@@ -15,6 +15,15 @@ class WeightedDataset(Dataset, frozen=True, forbid_unknown_fields=True, omit_def
     weight: float = 1.0
 
 
+def read_weighted_path(item: str) -> tuple[str, float]:
+    """`FILE` or `FILE=WEIGHT`: the file and its weight; what follows a `=` and is no number belongs to the name."""
+    path, separator, weight = item.rpartition("=")
+    try:
+        return (path, float(weight)) if separator and path else (item, 1.0)
+    except ValueError:
+        return item, 1.0
+
+
 def find_data_problems(
     train: Dataset | None,
     validation: Dataset | None,

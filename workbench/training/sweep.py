@@ -19,7 +19,8 @@ from workbench.analysis.summary import Estimate
 from workbench.errors import TrainingError
 from workbench.training.events import JobEnded, JobEvaluated, JobEvent, JobStarted, JobStep
 from workbench.training.job import TrainingJob, start_job
-from workbench.training.recipe import Recipe, check_recipe, find_objective
+from workbench.training.recipe import Recipe, find_objective
+from workbench.training.recipe_problems import check_recipe
 from workbench.training.registry import Registry
 from workbench.training.search_space import Range, SearchSpace, Value, coerce_value, get_value, set_values
 

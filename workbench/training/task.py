@@ -28,7 +28,8 @@ from workbench.settings import Settings
 from workbench.training.dataset_types import choose_type
 from workbench.training.mixed_cases import MixedCases
 from workbench.training.optimizer_args import check_packages
-from workbench.training.recipe import SUFFIX, Recipe, find_objective
+from workbench.training.recipe import Recipe, find_objective
+from workbench.training.recipe_file import SUFFIX
 from workbench.training.task_data import OpenedDataset, open_data
 
 _FALLBACK: tuple[Spec, ...] = ("exact_match",)

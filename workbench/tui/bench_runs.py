@@ -116,7 +116,7 @@ class BenchRuns:
             session.path,
             cases,
             self.pool,
-            self._sources(),
+            self.sources(),
             self.store,
             self._options(),
             finder=self.finder,
@@ -133,12 +133,12 @@ class BenchRuns:
         options = msgspec.structs.replace(self._options(), name=f"{stem} {what.split()[0]}", note=what)
         cases = session.current_cases()
         return Evaluation(
-            bench, session.path, cases, self.pool, self._sources(), self.store, options, finder=self.finder
+            bench, session.path, cases, self.pool, self.sources(), self.store, options, finder=self.finder
         )
 
     def prepare_resume(self, run: str) -> tuple[Evaluation, Plan]:
         """The same for an earlier run that was stopped or interrupted."""
-        evaluation = Evaluation.resume(run, self.pool, self._sources(), self.store, self._options(), self.finder)
+        evaluation = Evaluation.resume(run, self.pool, self.sources(), self.store, self._options(), self.finder)
         return evaluation, evaluation.plan()
 
     def make_task(self, evaluation: Evaluation, plan: Plan) -> RunTask:
@@ -178,7 +178,8 @@ class BenchRuns:
     def _options(self) -> RunOptions:
         return RunOptions(strategy=self.session.strategy)
 
-    def _sources(self) -> Sources:
+    def sources(self) -> Sources:
+        """Where the parts of the bench come from."""
         session = self.session
         return Sources(
             session.chain,

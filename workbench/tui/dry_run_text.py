@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from workbench.sanitize import sanitize
-from workbench.training.dry_run import DryRun, RowPreview
-from workbench.units import format_bytes, format_count, format_duration
+from workbench.training.dry_run import DryRun, RowPreview, describe_time
+from workbench.units import format_bytes, format_count
 
 Part = str | tuple[str, str]
 
@@ -24,7 +24,7 @@ def describe_dry_run(found: DryRun) -> Content:
             f"{format_count(found.trainable)} of {format_count(found.parameters)} ({found.method})",
         ),
         ("device", f"{found.device}, {found.threads} threads, {found.dtype}"),
-        ("time", f"about {format_duration(found.seconds)}" if found.seconds is not None else "unknown"),
+        ("time", describe_time(found)),
         (
             "memory",
             f"{format_bytes(found.memory_bytes)}, {format_bytes(found.free_bytes)} free" if found.memory_bytes else "",

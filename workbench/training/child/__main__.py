@@ -16,7 +16,7 @@ from workbench import yaml_document
 from workbench.errors import WorkbenchError
 from workbench.training.child.environment import lower_priority
 from workbench.training.job_dir import JobDir, JobMeta, create_job_dir
-from workbench.training.recipe import load_recipe
+from workbench.training.recipe_file import load_recipe
 from workbench.training.task import recipe_name
 
 

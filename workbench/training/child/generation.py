@@ -1,11 +1,12 @@
-"""Greedy answers of the model in training to validation cases, in batches.
+"""Answers of the model in training, in batches: greedy ones to validation cases, sampled ones to be timed.
 
 Tokens become text by the code of inference: an answer ends where inference ends it, without its reasoning block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from workbench.training.child.encoder import EncodedRow
 from workbench.training.child.training_model import TrainingModel
 
 BATCH_SIZE = 32
+GREEDY: Mapping[str, Any] = MappingProxyType({"do_sample": False})
 
 
 def generate_answers(loaded: TrainingModel, model: Any, asked: Sequence[GenerateRequest]) -> list[str]:
@@ -25,7 +27,7 @@ def generate_answers(loaded: TrainingModel, model: Any, asked: Sequence[Generate
     texts = [""] * len(prompts)
     for first in range(0, len(order), BATCH_SIZE):
         chosen = order[first : first + BATCH_SIZE]
-        made = _generate(loaded, model, [prompts[at] for at in chosen], asked[0].sampling.max_tokens)
+        made = generate_tokens(loaded, model, [prompts[at] for at in chosen], asked[0].sampling.max_tokens)
         for at, ids in zip(chosen, made.tokens, strict=True):
             texts[at] = read_answer(loaded, asked[at], ids)
     return texts
@@ -36,21 +38,28 @@ def mean_end_logprob(loaded: TrainingModel, model: Any, rows: Sequence[EncodedRo
     logs: list[float] = []
     for first in range(0, len(rows), BATCH_SIZE):
         chosen = rows[first : first + BATCH_SIZE]
-        made = _generate(loaded, model, [row.ids[: row.end] for row in chosen], 1)
+        made = generate_tokens(loaded, model, [row.ids[: row.end] for row in chosen], 1)
         wanted = torch.tensor([[row.ids[row.end]] for row in chosen])
         logs += made.first.log_softmax(-1).gather(-1, wanted).flatten().tolist()
     return sum(logs) / len(logs) if logs else None
 
 
-class _Made(NamedTuple):
-    """tokens: of each row, with padding; first: the logits of each row's first token."""
+class GeneratedTokens(NamedTuple):
+    """tokens: of each row, with padding; first: the logits of each row's first token where one alone was wanted."""
 
     tokens: list[list[int]]
     first: torch.Tensor
 
 
 @torch.no_grad()
-def _generate(loaded: TrainingModel, model: Any, prompts: Sequence[Sequence[int]], max_tokens: int) -> _Made:
+def generate_tokens(
+    loaded: TrainingModel,
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    options: Mapping[str, Any] = GREEDY,
+) -> GeneratedTokens:
+    """What stands behind each prompt. options: how transformers decodes."""
     width = max(map(len, prompts))
     pad = loaded.tokenizer.pad_token_id or 0
     ids = torch.full((len(prompts), width), pad)
@@ -66,7 +75,7 @@ def _generate(loaded: TrainingModel, model: Any, prompts: Sequence[Sequence[int]
                 input_ids=ids.to(loaded.device),
                 attention_mask=mask.to(loaded.device),
                 max_new_tokens=max_tokens,
-                do_sample=False,
+                **options,
                 use_cache=True,
                 pad_token_id=pad,
                 eos_token_id=list(loaded.ends) or None,
@@ -79,7 +88,7 @@ def _generate(loaded: TrainingModel, model: Any, prompts: Sequence[Sequence[int]
     whole = made.sequences.cpu()
     start = width if whole.shape[1] >= width and bool((whole[:, :width] == ids).all()) else 0
     first = made.logits[0].float().cpu() if made.logits else torch.empty(0)
-    return _Made([list(row) for row in whole[:, start:].tolist()], first)
+    return GeneratedTokens([list(row) for row in whole[:, start:].tolist()], first)
 
 
 def read_answer(loaded: TrainingModel, request: GenerateRequest, ids: Sequence[int]) -> str:

@@ -20,12 +20,14 @@ from workbench.training.child.data_warnings import list_warnings
 from workbench.training.child.environment import follow_cpu_budget, lower_priority
 from workbench.training.child.evaluator import ValidationScorers
 from workbench.training.child.memory import count_optimizer_bytes, measure_free
+from workbench.training.child.time_estimate import estimate_seconds, sum_sampling, time_rollouts
 from workbench.training.child.tokenized_dataset import TokenizedDataset
-from workbench.training.child.training_data import TrainingData, load_data
+from workbench.training.child.training_data import load_data
 from workbench.training.child.training_model import TrainingModel, load_training_model, pick_device
 from workbench.training.dry_run import DryRun, DryRunReply, DryRunRequest, PreviewToken, RowPreview, refuse
 from workbench.training.job_dir import JobDir, JobMeta
-from workbench.training.recipe import count_batches, find_objective, parse_recipe
+from workbench.training.recipe import count_batches, find_objective
+from workbench.training.recipe_file import parse_recipe
 from workbench.training.rows import find_overlap
 from workbench.training.task import Task, open_task
 
@@ -49,7 +51,8 @@ def preview_training(job_dir: JobDir, cpu_budget: CpuBudget | None = None) -> Dr
     step_seconds, memory = _time_updates(loaded, model, train, task)
     steps, epochs = count_steps(task, len(train.rows))
     parameters = list(model.parameters())
-    samples = find_objective(recipe).data == "prompts"  # which takes most of the time, and nobody knows how long
+    samples = find_objective(recipe).data == "prompts"
+    rollouts = time_rollouts(loaded, model, data, task) if samples else None
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
     states = count_optimizer_bytes(recipe, trainable)
     return DryRun(
@@ -74,8 +77,9 @@ def preview_training(job_dir: JobDir, cpu_budget: CpuBudget | None = None) -> Dr
         lost=train.lost,
         unlabelled=len(data.rendered.unlabelled),
         overlap=find_overlap(train.rows, data.rendered_validation.rows),
-        seconds=_estimate_seconds(task, data, steps, step_seconds) if step_seconds and not samples else None,
-        step_seconds=None if samples else step_seconds,
+        seconds=estimate_seconds(task, data, steps, step_seconds, rollouts) if step_seconds else None,
+        step_seconds=step_seconds,
+        sampling=sum_sampling(task, rollouts, steps) if rollouts else None,
         memory_bytes=memory + states if memory else None,
         optimizer_bytes=states,
         free_bytes=measure_free(device),
@@ -90,15 +94,6 @@ def count_steps(task: Task, rows: int) -> tuple[int, float]:
     updates = max(1, count_batches(task.recipe, rows) // training.gradient_accumulation_steps)
     steps = training.max_steps or int(-(-updates * training.epochs // 1))
     return steps, round(steps / updates, 2)
-
-
-def _estimate_seconds(task: Task, data: TrainingData, steps: int, step_seconds: float) -> float:
-    """Of all updates and evaluations: 32 answers take about as long as two updates, a forward pass as half of one."""
-    evaluation, held = task.recipe.evaluation, len(data.rendered_validation.rows)
-    evaluations = 11 if evaluation.eval_steps is None else steps // evaluation.eval_steps + 1
-    answers = min(evaluation.cases, held) / 32 * step_seconds * 2
-    loss_pass = held / task.recipe.training.batch_size * step_seconds / 2
-    return steps * step_seconds + evaluations * (answers + loss_pass)
 
 
 def _add_adapter(loaded: TrainingModel) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench import paths
 from workbench.datasets import Case
 from workbench.errors import TrainingError
+from workbench.inference.transformers.reward_model import RewardModel
+from workbench.inference.types import GenerateRequest
 from workbench.models.discovery import find_known_models
 from workbench.models.reference import Model, resolve_model
 from workbench.prompting.prompt import Prompt
@@ -17,13 +19,12 @@ from workbench.runs.bench import load_bench
 from workbench.runs.graders import Graders
 from workbench.runs.sources import Sources
 from workbench.scoring.factory import make_scorers
-from workbench.scoring.grader_request import GraderReply, LoglikelihoodCall
+from workbench.scoring.grader_request import GraderReply, LoglikelihoodCall, RewardCall
 from workbench.scoring.scorer import Score, Scorer
 from workbench.scoring.scorer_set import ScorerSet
 from workbench.scoring.trust import Spec
 from workbench.settings import load_settings
 from workbench.store.store import Store
-from workbench.training.child.reward_head import RewardModel
 from workbench.training.recipe import find_rollouts
 from workbench.training.rows import TrainingRow
 from workbench.training.task import Task
@@ -45,12 +46,19 @@ class Rewards:
     """Scores answers by the reward's scorers and, beside them, by every other one that the recipe has.
 
     Scorers that a person wrote run in their own confined process. reward_model: gives a further number.
-    cases: of the training. Raises ScorerError, and TrainingError for a scorer that cannot be a reward.
+    ask: what inference asks for a row. cases: of the training. Raises ScorerError, and TrainingError for a scorer that
+    cannot be a reward.
     """
 
-    def __init__(self, task: Task, reward_model: RewardModel | None, cases: Sequence[Case]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        reward_model: RewardModel | None,
+        ask: Callable[[TrainingRow], GenerateRequest],
+        cases: Sequence[Case],
+    ) -> None:
         wanted = find_rollouts(task.recipe)
-        self.reward_model = reward_model
+        self.reward_model, self._ask_row = reward_model, ask
         rewarding = wanted.reward or (() if reward_model else task.scorers[:1])
         names = [scorer.name for scorer in make_scorers(rewarding, task.folder)]
         specs, self._notes = _join(rewarding, names, task, cases[:_PROBED])
@@ -73,8 +81,12 @@ class Rewards:
             self._scorers.score(text, case, replies=found)
             for text, case, found in zip(answers, cases, replies, strict=True)
         ]
-        numbers = self.reward_model.score(rows, answers) if self.reward_model else [0.0] * len(answers)
+        numbers = self._rate(rows, answers) if self.reward_model else [0.0] * len(answers)
         return [self._sum(one.result(), number) for one, number in zip(pending, numbers, strict=True)]
+
+    def _rate(self, rows: Sequence[TrainingRow], answers: Sequence[str]) -> list[float]:
+        assert self.reward_model is not None
+        return self.reward_model.score([self._ask_row(row) for row in rows], answers)
 
     def close(self) -> None:
         self._scorers.close()
@@ -134,6 +146,8 @@ def _why_not(scorer: Scorer, cases: Sequence[Case], beside: bool = False) -> str
         return "it does not look at the answer"
     if any(isinstance(request, LoglikelihoodCall) for request in requests):
         return "it asks for likelihoods"
+    if any(isinstance(request, RewardCall) for request in requests):
+        return "a reward model is named as rollouts.reward_model"
     if requests:
         return "it asks a model each time" if beside else ""
     if scorer.heavy:  # what runs a person's code, or loads a library, is not tried here
@@ -174,6 +188,7 @@ class _LocalGraders:
         return self._runner.run(ask_all())
 
     def close(self) -> None:
+        self._graders.close()
         self._pool.close()
         self._runner.close()
         self._store.close()

@@ -7,9 +7,9 @@ from typing import Any
 
 from workbench.datasets import Case
 from workbench.errors import TrainingError
+from workbench.inference.transformers.reward_model import RewardModel, load_reward_model
 from workbench.training import sampled_answers
 from workbench.training.child.generation import read_answer
-from workbench.training.child.reward_head import RewardModel
 from workbench.training.child.rewards import RewardedAnswer, Rewards, find_reward_adapter
 from workbench.training.child.tokenized_dataset import TokenizedDataset
 from workbench.training.child.training_model import TrainingModel
@@ -39,10 +39,8 @@ class RolloutSource:
         self._cases: list[Case] = [cases[row.case] for row in self._rows]
         wanted = find_rollouts(task.recipe)
         self._samples = wanted.samples
-        longest = max((len(one.ids) - one.prompt for one in tokenized.encoded), default=32) + 8
-        own = wanted.max_tokens or task.recipe.evaluation.max_tokens
-        self.max_tokens = own or (task.sampling.max_tokens if task.target else longest)
-        self._rewards = Rewards(task, _load_reward_model(task, loaded), self._cases)
+        self.max_tokens = find_answer_limit(task, tokenized)
+        self._rewards = Rewards(task, _load_reward_model(task, loaded), loaded.encoder.ask, self._cases)
         self.notes = self._rewards.notes
 
     def prompt_ids(self, key: str) -> list[int]:
@@ -103,6 +101,13 @@ class RolloutSource:
         )
 
 
+def find_answer_limit(task: Task, tokenized: TokenizedDataset) -> int:
+    """The most tokens of a sampled answer."""
+    own = find_rollouts(task.recipe).max_tokens or task.recipe.evaluation.max_tokens
+    longest = max((len(one.ids) - one.prompt for one in tokenized.encoded), default=32) + 8
+    return own or (task.sampling.max_tokens if task.target else longest)
+
+
 def open_rollouts(
     task: Task, loaded: TrainingModel, tokenized: TokenizedDataset, job_dir: JobDir, keeps: bool
 ) -> RolloutSource | None:
@@ -128,4 +133,4 @@ def _load_reward_model(task: Task, loaded: TrainingModel) -> RewardModel | None:
     if not name:
         return None
     adapter = find_reward_adapter(name, task.folder)
-    return RewardModel(adapter, task.base, loaded.dtype, loaded.device, loaded.encoder)
+    return load_reward_model(adapter, task.base, loaded.dtype, loaded.device, loaded.encoder.prompts)

@@ -27,7 +27,7 @@ from workbench.training.child.labelled_positions import score_labelled_positions
 from workbench.training.child.progress_callback import ProgressCallback
 from workbench.training.child.publishing import Outcome, finish
 from workbench.training.child.rollouts import RolloutSource, open_rollouts
-from workbench.training.child.sharding import describe_sharding
+from workbench.training.child.sharding import describe_sharding, shard_on_cpu
 from workbench.training.child.tokenized_dataset import check_parity, unpack_documents
 from workbench.training.child.trackers import Trackers
 from workbench.training.child.trainers import make_trainer
@@ -46,7 +46,8 @@ from workbench.training.events import (
 )
 from workbench.training.job_dir import JobDir
 from workbench.training.manifest import DataTrace
-from workbench.training.recipe import Recipe, count_batches, parse_stored_recipe
+from workbench.training.recipe import Recipe, count_batches
+from workbench.training.recipe_file import parse_stored_recipe
 from workbench.training.task import Task, open_task
 
 EmitJobEvent = Callable[[JobEvent], None]
@@ -130,6 +131,7 @@ class TrainingRun:
             checkpoints.remove_partial(self._job_dir.checkpoints)
         checkpoint = next(reversed(checkpoints.find_checkpoints(self._job_dir.checkpoints)), None)
         self._stage("loading")
+        shard_on_cpu()
         loaded = load_training_model(task, pick_device(recipe))
         if self._cpu_budget:
             follow_cpu_budget(self._cpu_budget, loaded.model)

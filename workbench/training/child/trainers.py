@@ -17,6 +17,7 @@ from workbench.training import checkpoints
 from workbench.training.checkpoints import TrainerState
 from workbench.training.child.optimizers import optimizer_arguments, use_lora_plus
 from workbench.training.child.rollouts import RolloutSource
+from workbench.training.child.sharding import gather_shards
 from workbench.training.child.training_model import TrainingModel
 from workbench.training.recipe import Recipe, find_loss_args, find_objective
 
@@ -33,6 +34,9 @@ class _AtomicCheckpoints:
     def _get_output_dir(self, trial: Any) -> str:
         folder = str(self.args.output_dir)  # type: ignore[attr-defined]
         return str(Path(folder) / checkpoints.SAVING) if self._writing else folder
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, gather_shards(state_dict))  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)  # type: ignore[attr-defined]

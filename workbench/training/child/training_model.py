@@ -13,13 +13,13 @@ import torch
 from workbench.errors import ModelError, TrainingError
 from workbench.inference.answer_encoder import AnswerEncoder
 from workbench.inference.transformers.checkpoint import LoadedCheckpoint, choose_device, choose_dtype, load_checkpoint
+from workbench.inference.transformers.reward_model import add_head
 from workbench.inference.transformers.vocabulary import TransformersVocabulary
 from workbench.models.hf_folder import inspect_folder
 from workbench.models.reference import Dtype, ModelInfo
 from workbench.training.child.adapter_init import check_init
 from workbench.training.child.encoder import Encoder
 from workbench.training.child.memory import check_full_memory
-from workbench.training.child.reward_head import add_head
 from workbench.training.method import Method
 from workbench.training.recipe import Recipe, find_objective
 from workbench.training.task import Task

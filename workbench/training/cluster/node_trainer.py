@@ -16,7 +16,7 @@ from workbench.training.cluster.task_digest import digest_task
 from workbench.training.events import JobEvent, read_events
 from workbench.training.job import TrainingJob, start_job
 from workbench.training.job_dir import JobDir
-from workbench.training.recipe import parse_stored_recipe
+from workbench.training.recipe_file import parse_stored_recipe
 from workbench.training.task import open_task
 
 _POLL_SECONDS = 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from workbench.training.events import KL
 from workbench.training.loss_args import LossArgs
 from workbench.training.objectives.objective import WEIGHT_METHODS, Objective, TrainerSpec, preference_rate
 from workbench.training.objectives.rewards import REWARD_CURVES, REWARD_METRICS
@@ -40,8 +41,8 @@ OBJECTIVES = (
         preference_rate,
         WEIGHT_METHODS,
         _load,
-        metrics=MappingProxyType({"eval_rewards/margins": REWARD_METRICS["eval_rewards/margins"], "eval_kl": "KL"}),
-        curves=MappingProxyType({**REWARD_CURVES, "kl": "KL"}),
+        metrics=MappingProxyType({"eval_rewards/margins": REWARD_METRICS["eval_rewards/margins"], "eval_kl": KL}),
+        curves=MappingProxyType({**REWARD_CURVES, "kl": KL}),
         min_batch=2,
     ),
 )

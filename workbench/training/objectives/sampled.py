@@ -7,6 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from workbench.training.events import KL
 from workbench.training.loss_args import LossArgs
 from workbench.training.objectives.objective import MethodKind, Objective, TrainerSpec
 
@@ -15,7 +16,7 @@ _CURVES = MappingProxyType(
     {
         "reward": "reward",
         "reward_std": "reward spread",
-        "kl": "KL",
+        "kl": KL,
         "completions/mean_length": "completion length",
         "completions/clipped_ratio": "cut at max tokens",
         "frac_reward_zero_std": "prompts with equal rewards",

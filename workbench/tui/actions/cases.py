@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from workbench import paths
 from workbench.datasets import load_cases
 from workbench.datasets.spec import Dataset
 from workbench.datasets.write_back import add_case, change_case
 from workbench.errors import WorkbenchError
+from workbench.runs.data_splits import find_data_splits
 from workbench.runs.session import Session
 from workbench.tui.actions.dialogs import pick_file, write_change
 from workbench.tui.bench_controller import BenchController
 from workbench.tui.dialogs.dataset_view import DatasetView
 from workbench.tui.ui import Ui
+from workbench.units import format_plural
 
 
 async def keep_case(bench: BenchController, ui: Ui) -> None:
@@ -79,6 +83,37 @@ async def choose_dataset(bench: BenchController, ui: Ui) -> None:
         bench.typed.commit()
         session.choose_dataset(chosen, cases)
         await bench.refresh()
+
+
+async def write_split(bench: BenchController, ui: Ui) -> None:
+    """Write the automatic split into the bench, which then runs on its test rows."""
+    session = bench.session
+    dataset = _dataset(session)
+    if dataset.auto_split is not None:
+        raise WorkbenchError(
+            f"This bench has an automatic split: it runs on the split {dataset.split or 'of all rows'}.",
+            "ctrl+\\, then Dataset… changes it.",
+        )
+    found = await asyncio.to_thread(find_data_splits, dataset, bench.folder, bench.state.runs.store)
+    test = found.parts.get("test")
+    if found.auto is None or test is None or test.auto_split is None:
+        raise WorkbenchError(
+            f"Nothing to write: the data have splits of their own ({found.how}).",
+            "ctrl+\\, then Dataset… chooses the one that the bench runs on.",
+        )
+    chosen = msgspec.structs.replace(dataset, split="test", auto_split=found.auto)
+    cases = await asyncio.to_thread(load_cases, chosen, bench.folder)
+    text = (
+        f"{found.how[0].upper()}{found.how[1:]}.\n\nTraining and searches use this split already. Written into the"
+        f" bench, it goes with the file, and the bench runs on the {format_plural(len(cases), 'test row')} alone."
+    )
+    answers = [("write", "Write into the bench"), ("stay", "Cancel")]
+    if await ui.ask("Automatic split", text, answers) != "write":
+        return
+    bench.typed.commit()
+    session.choose_dataset(chosen, cases)
+    await bench.refresh()
+    ui.toast("ctrl+s saves the bench.", title="Split written", timeout=5)
 
 
 def _dataset(session: Session) -> Dataset:

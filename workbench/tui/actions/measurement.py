@@ -61,7 +61,7 @@ async def _measure(bench: BenchController, ui: Ui, what: Measurement, title: str
 async def drift(bench: BenchController, ui: Ui) -> None:
     """How the scores of the bench changed from run to run."""
     runs = bench.state.runs
-    newest = await asyncio.to_thread(_find_newest, bench)
+    newest = await asyncio.to_thread(find_newest_run, bench)
     text = await asyncio.wrap_future(runs.figures.measure("drift", "", newest.bench))
     await ui.push(TextViewer("Scores over runs", text))
 
@@ -73,7 +73,7 @@ async def thresholds(bench: BenchController, ui: Ui) -> None:
         raise BenchError(
             "This bench has no thresholds.", "Add them to its file: thresholds: {exact_match: {min: 0.9}}."
         )
-    newest = await asyncio.to_thread(_find_newest, bench)
+    newest = await asyncio.to_thread(find_newest_run, bench)
     summary = await asyncio.wrap_future(bench.state.runs.figures.summarize(newest.id))
     misses = find_misses(session.bench, summary)
     lines = [str(one) for one in misses] or ["Every threshold is met."]
@@ -96,7 +96,7 @@ async def repeats(bench: BenchController, ui: Ui) -> None:
     )
 
 
-def _find_newest(bench: BenchController) -> Run:
+def find_newest_run(bench: BenchController) -> Run:
     """The newest finished run of the open bench, as f6 starts it. Raises StoreError."""
     session, store = bench.session, bench.state.runs.store
     folder = str(session.path.parent.absolute())

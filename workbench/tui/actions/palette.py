@@ -16,6 +16,7 @@ from workbench.tui.actions import (
     measurement,
     models,
     optimize,
+    pairwise,
     panes,
     passages,
     prompt,
@@ -115,6 +116,9 @@ ACTIONS: dict[str, Action] = {
         "Robustness to wording", "The score under small changes of the prompt", measurement.robustness, "Run"
     ),
     "drift": Action("Scores over runs", "Which changed against the baseline", measurement.drift, "Run"),
+    "judge_pairs": Action(
+        "Judge answers pairwise…", "A model compares the variants' answers of the newest run", pairwise.judge, "Run"
+    ),
     "thresholds": Action(
         "Thresholds", "Whether the newest run reaches those of the bench", measurement.thresholds, "Run"
     ),
@@ -128,6 +132,12 @@ ACTIONS: dict[str, Action] = {
         "Trained adapters", "Lineage, notes, comparison, regression check, trash", bench.registry, "Train"
     ),
     "choose_dataset": Action("Dataset…", "Which file of cases, and how it is read", cases.choose_dataset, "Cases"),
+    "write_split": Action(
+        "Write the automatic split into the bench…",
+        "Train, validation and test rows; the bench then runs on test rows",
+        cases.write_split,
+        "Cases",
+    ),
     "keep_case": Action("Add input as a case", "As a new row of the dataset", cases.keep_case, "Cases"),
     "write_case": Action("Write edits to the case", "Into its row of the dataset", cases.write_case, "Cases"),
     "expect_answer": Action(

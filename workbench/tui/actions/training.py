@@ -10,7 +10,8 @@ from textual.content import Content
 
 from workbench.errors import TrainingError, WorkbenchError
 from workbench.training.job import TrainingJob, find_job, list_jobs
-from workbench.training.recipe import SUFFIX, Recipe, save_recipe
+from workbench.training.recipe import Recipe
+from workbench.training.recipe_file import SUFFIX, save_recipe
 from workbench.training.sampled_answers import read_answers
 from workbench.tui.auto_values import describe_data, of_dry_run
 from workbench.tui.dialogs.name_input import NameInput

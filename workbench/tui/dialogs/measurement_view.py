@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from workbench.sanitize import sanitize
-from workbench.tui.measurements import MeasurementTask
+from workbench.tui.background_task import BackgroundTask
 from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import TextArea
 from workbench.tui.widgets.plain import Label, plain_line
@@ -26,7 +26,7 @@ class MeasurementView(Dialog[None]):
         Binding("escape,q", "leave", "close", id="measurement.leave", priority=True)
     ]
 
-    def __init__(self, title: str, measuring: MeasurementTask) -> None:
+    def __init__(self, title: str, measuring: BackgroundTask[str]) -> None:
         super().__init__()
         self._title, self._measured = title, measuring
         self._shown = -1
@@ -58,7 +58,7 @@ class MeasurementView(Dialog[None]):
         self.dismiss(None)
 
 
-def _describe(task: MeasurementTask) -> Content:
+def _describe(task: BackgroundTask[str]) -> Content:
     if task.error is not None:
         return Content.assemble((sanitize(task.error.message), "bold $text-error"), f"  {sanitize(task.error.hint)}")
     if not task.running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,17 +14,19 @@ from textual.suggester import SuggestFromList
 
 from workbench.errors import TrainingError
 from workbench.sanitize import sanitize
-from workbench.training.recipe import Recipe, check_recipe
+from workbench.training.recipe import Recipe
 from workbench.training.recipe_fields import RecipeField, list_fields, list_sections
 from workbench.tui.auto_values import AutoValues, describe_data
 from workbench.tui.widgets.editing import Input
 from workbench.tui.widgets.plain import Button, Label
+from workbench.tui.widgets.recipe_values import read_values, write_value
 
 _OPEN = ("", "method", "training", "optimizer", "evaluation", "budget", "preference", "rollouts")
 """sections that a form shows; the rest comes from the bench, and can be written in the file"""
 
 _DATA = (
     *(f"train.{name}" for name in ("path", "split", "where", "columns", "expected", "group")),
+    "datasets",
     *(f"auto_split.{name}" for name in ("seed", "validation", "test")),
 )
 """fields of the data, which are the bench's own where they are empty"""
@@ -154,85 +156,6 @@ class RecipeForm(Vertical):
         label = self.query_one("#recipe-explanation", Label)
         label.update(sanitize(text))
         label.set_class(problem, "-problem")
-
-
-def write_value(field: RecipeField, values: dict[str, Any]) -> str:
-    """A field as one types it; empty where the recipe says nothing else than the default."""
-    value: Any = values
-    for key in field.path.split("."):
-        if not isinstance(value, dict) or key not in value:
-            return ""
-        value = value[key]
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_write_choice(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(item if isinstance(item, str) else str(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _write_choice(value: Any) -> str:
-    return "|".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def read_values(recipe: Recipe, typed: Iterable[tuple[RecipeField, str]]) -> Recipe:
-    """The recipe with what was typed; an empty field is its default. Raises TrainingError for what cannot be."""
-    values = msgspec.to_builtins(recipe)
-    for field, text in typed:
-        if text.strip() == write_value(field, values):
-            continue
-        *sections, name = field.path.split(".")
-        section_values = values
-        for section in sections:
-            section_values = section_values.setdefault(section, {})
-        if text.strip():
-            section_values[name] = _read(field, text.strip())
-        else:
-            section_values.pop(name, None)
-            if not section_values and sections[:1] in ([name] for name in _OPTIONAL):
-                del values[sections[0]]
-    for section in ("train", "auto_split"):
-        kept = {name: value for name, value in (values.get(section) or {}).items() if name != "path" or value}
-        if kept and section == "train":
-            kept.setdefault("path", "")  # the bench's own file
-        values[section] = kept or None
-    try:
-        changed = msgspec.convert(values, Recipe, strict=False)
-    except msgspec.ValidationError as error:
-        raise TrainingError(str(error)) from error
-    check_recipe(changed)
-    return changed
-
-
-def _read(field: RecipeField, text: str) -> object:
-    if field.kind == "switch":
-        if text.lower() not in ("yes", "no", "true", "false"):
-            raise TrainingError(f"{field.name}: expected yes or no, found {text!r}.")
-        return text.lower() in ("yes", "true")
-    if field.kind == "map":
-        return _read_map(field, text)
-    if field.kind == "list":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return {"whole": int, "number": float}.get(field.kind, str)(text)
-    except ValueError as error:
-        kind = "whole number" if field.kind == "whole" else "number"
-        raise TrainingError(f"{field.name}: expected a {kind}, found {text!r}.") from error
-
-
-def _read_map(field: RecipeField, text: str) -> dict[str, str | list[str]]:
-    """`language=de|fr, kind=note`: a value, or several of which a row has one."""
-    found: dict[str, str | list[str]] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, separator, value = part.partition("=")
-        if not separator or not name.strip():
-            raise TrainingError(f"{field.name}: expected NAME=VALUE, several with commas between, found {part!r}.")
-        values = [one.strip() for one in value.split("|")]
-        found[name.strip()] = values if len(values) > 1 else values[0]
-    return found
 
 
 def _default(field: RecipeField) -> str:

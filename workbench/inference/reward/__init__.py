@@ -1,0 +1,1 @@
+"""Reward models: adapters with a head that gives an answer a number, in a process of their own."""
