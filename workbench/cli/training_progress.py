@@ -56,8 +56,8 @@ def _format_event(event: JobEvent, steps: int) -> str:
         case p.JobStarted():
             return (
                 f"{format_plural(event.rows, 'row')}, {format_plural(event.steps, 'update')},"
-                f" {event.trainable:,} of {event.parameters:,} parameters are trained on {event.device} in {event.dtype}"
-                + (f"; resumed from update {event.step}" if event.step else "")
+                f" {event.trainable:,} of {event.parameters:,} parameters are trained"
+                f" on {event.device} in {event.dtype}" + (f"; resumed from update {event.step}" if event.step else "")
             )
         case p.JobStep():
             if event.step % max(1, steps // 25) and event.step != steps:
