@@ -192,6 +192,22 @@ def test_checks_that_are_stopped_end_with_a_word(desk_gguf):
         engines.ask(Model("desk", desk_gguf), on_cancel=stop_at_once)
 
 
+def test_what_cannot_be_loaded_by_transformers_is_installed_anew_in_the_same_versions(monkeypatch, tmp_path):
+    def ask(model, *_, **__):
+        return (
+            BackendAnswer(error="ImportError: libtorch_cpu.so")
+            if model.format == "hf"
+            else BackendAnswer("a", 1.0, "cpu")
+        )
+
+    versions = {"torch": "2.13.0+cpu", "transformers": "5.23.0", "peft": "0.21.2"}
+    monkeypatch.setattr(engines, "ask", ask)
+    monkeypatch.setattr(machine, "find_version", versions.get)
+    text, command = red(checkup._check_answers(LlamaBuild("0.3.36", devices=(CPU,)), tmp_path / "desk.gguf"))
+    assert text == "ImportError: libtorch_cpu.so"
+    assert command.endswith("install --force-reinstall --no-deps torch==2.13.0 transformers==5.23.0 peft==0.21.2")
+
+
 @pytest.mark.parametrize(("error", "status"), [("", "ok"), ("bitsandbytes 0.40 runs on cuda alone.", "failed")])
 def test_bitsandbytes_is_proved_where_it_is_installed(monkeypatch, tmp_path, error, status):
     def ask(model, environment=None, free_bytes=None, on_cancel=None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from workbench import paths
@@ -109,15 +109,22 @@ def _check_answers(
     build: LlamaBuild, path: Path, on_cancel: engines.OnCancel = engines.never_cancelled
 ) -> Iterator[Finding]:
     yield from _check_llama(build, Model(path.stem, path), functools.partial(engines.ask, on_cancel=on_cancel))
-    if not all(map(machine.find_version, ("torch", "transformers", "peft"))):
+    needed = {name: machine.find_version(name) for name in ("torch", "transformers", "peft")}
+    if not all(needed.values()):
         return  # the check of libraries says so
     asked = functools.partial(engines.ask, on_cancel=on_cancel)
     folder = Model("desk", paths.find_shipped("assets/desk"), "hf")
     answer = asked(folder)
-    yield engines.check_answer("transformers", answer, "", pip_install("--force-reinstall", "torch transformers peft"))
+    yield engines.check_answer("transformers", answer, "", _reinstall(needed))
     if machine.find_version("bitsandbytes"):
         packed = asked(with_precision(folder, "", "4bit"))
         yield engines.check_answer("bitsandbytes, 4 bits", packed, "", pip_install("-U", "bitsandbytes"))
+
+
+def _reinstall(versions: Mapping[str, str | None]) -> str:
+    """The same versions anew: without their suffix for a kind of build, which the index does not list."""
+    exact = (f"{name}=={(version or '').partition('+')[0]}" for name, version in versions.items())
+    return pip_install("--force-reinstall", "--no-deps", *exact)
 
 
 def _check_llama(build: LlamaBuild, model: Model, asked: Callable[..., engines.BackendAnswer]) -> Iterator[Finding]:
