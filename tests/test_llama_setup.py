@@ -229,6 +229,8 @@ def test_an_unknown_backend_is_named(set_up):
 def test_the_cause_of_a_failed_build_is_picked_from_its_output():
     words = "-- Configuring\nCMake Error: Could NOT find Vulkan (missing: glslc)\nERROR: Failed to build wheels\n"
     assert llama_setup._last_reason(words) == "  CMake Error: Could NOT find Vulkan (missing: glslc)\n"
+    words = "CMake Error at x:262 (message):\n  CUDA Toolkit not found\n\nERROR: Failed to build wheels\n"
+    assert llama_setup._last_reason(words) == "  CUDA Toolkit not found\n"
     assert llama_setup._last_reason("a\nerror: b\nc\n") == "  error: b\n"
     assert llama_setup._last_reason("") == "  pip failed\n"
 

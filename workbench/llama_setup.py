@@ -45,7 +45,8 @@ sys.exit(llama_cpp.__version__ != sys.argv[2] or not (sys.argv[1] == "cpu" or ll
 """
 _PROOF_SECONDS = 120.0  # a driver that hangs must not hang the set-up
 _CAUSE = re.compile(
-    r"could not find|failed to find|no CMAKE_\w+_COMPILER|no matching distribution|too old", re.IGNORECASE
+    r"could not find|failed to find|no CMAKE_\w+_COMPILER|no matching distribution|toolkit not found|too old",
+    re.IGNORECASE,
 )
 
 FELL_BACK = 3
