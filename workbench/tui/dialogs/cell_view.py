@@ -12,7 +12,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
 from workbench.tui.widgets.dialog import Dialog, is_open
-from workbench.tui.widgets.plain import Label, Static, plain_line
+from workbench.tui.widgets.packed_line import KeyHints
+from workbench.tui.widgets.plain import Static, plain_line
 
 CellCommand = Literal["again", "pane", "expect", "copy"]
 
@@ -66,8 +67,9 @@ class CellView(Dialog[CellRequest | None]):
         with Vertical(classes="dialog -whole"):
             with VerticalScroll():
                 yield Static(id="cell-text")
-            keys = "left/right variant   n/b case   r re-run   o open   e set expected   y copy   esc close"
-            yield Label(keys, classes="muted")
+            yield KeyHints(
+                "left/right variant", "n/b case", "r re-run", "o open", "e set expected", "y copy", "esc close"
+            )
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

@@ -58,6 +58,7 @@ def draw_confusion(table: Confusion) -> Content:
     width = max(5, min(_LONGEST, max(len(label) for label in labels)) + 1)
     parts: list[str | tuple[str, str]] = [(_fit("", width), "$foreground 60%")]
     parts += [(_fit(label, width), "$foreground 60%") for label in labels]
+    parts.append(("  recall", "$foreground 60%"))
     for row, (label, counts) in enumerate(zip(table.labels, table.counts, strict=True)):
         parts += ["\n", (_fit(label, width), "$foreground 60%")]
         for column, count in enumerate(counts):

@@ -14,6 +14,7 @@ from workbench.prompting.context_fit import PictureCount
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog
 from workbench.tui.widgets.plain import Label, Static, plain_line
+from workbench.units import format_plural
 
 _SHADES = ("$primary 30%", "$secondary 30%", "$accent 30%", "$success 30%")
 
@@ -34,7 +35,7 @@ class FinalPrompt(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -whole") as dialog:
-            dialog.border_title = plain_line(f"{self._title} · {len(self._prompt.ids)} tokens")
+            dialog.border_title = plain_line(f"{self._title} · {format_plural(len(self._prompt.ids), 'token')}")
             if notes := [*map(_describe, self._prompt.pictures), *self._prompt.notes]:
                 yield Label(Content("\n".join(map(sanitize, notes))), id="final-notes")
             with VerticalScroll():

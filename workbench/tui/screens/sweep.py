@@ -32,9 +32,8 @@ POLLS_PER_SECOND = 1
 _LINES = 5
 _TRIALS = 8
 _EXPLANATION = """\
-A recipe field and the values to try: method.rank=4,8,16, or a range: training.learning_rate=1e-4..5e-3. Each trial is \
-a training of its own; poor ones are pruned early. Trials are compared on the validation split; the test split is not \
-used."""
+A recipe field and the values to try, such as method.rank=4,8,16, or a range: training.learning_rate=1e-4..5e-3. Each \
+trial is a training; poor ones are pruned early. Trials are compared on the validation split, not on the test split."""
 
 Part = str | tuple[str, str]
 

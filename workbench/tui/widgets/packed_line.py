@@ -10,6 +10,7 @@ from workbench.tui.figures import cut_points
 from workbench.tui.widgets.plain import Static
 
 _GAP = Content.assemble((" · ", "$foreground 40%"))
+_SPACES = Content("   ")
 
 
 class PackedLine(Static):
@@ -38,8 +39,19 @@ class PackedLine(Static):
         self.update(Content("\n").join(rows), layout=self._rows != before)
 
 
-def pack_parts(parts: Sequence[Content], width: int) -> list[Content]:
-    """The rows that parts take at a width in cells, with a dot between two; at least one row.
+class KeyHints(Static):
+    """The keys of a dialog, in as many rows as they need: a key never ends a row without its word."""
+
+    def __init__(self, *hints: str) -> None:
+        super().__init__(classes="muted")
+        self._hints = tuple(map(Content, hints))
+
+    def on_resize(self) -> None:
+        self.update(Content("\n").join(pack_parts(self._hints, self.size.width, _SPACES)))
+
+
+def pack_parts(parts: Sequence[Content], width: int, gap: Content = _GAP) -> list[Content]:
+    """The rows that parts take at a width in cells, with a gap between two; at least one row.
 
     A part that is wider than a row keeps its beginning and its end. width: 0 is not known yet: one row.
     """
@@ -48,8 +60,8 @@ def pack_parts(parts: Sequence[Content], width: int) -> list[Content]:
         if width and part.cell_length > width:
             head, tail = cut_points(part.plain, width)
             part = Content.assemble(part[:head], "…", part[len(part) - tail :])
-        if rows and (not width or rows[-1].cell_length + _GAP.cell_length + part.cell_length <= width):
-            rows[-1] = Content.assemble(rows[-1], _GAP, part)
+        if rows and (not width or rows[-1].cell_length + gap.cell_length + part.cell_length <= width):
+            rows[-1] = Content.assemble(rows[-1], gap, part)
         else:
             rows.append(part)
     return rows or [Content("")]

@@ -17,7 +17,8 @@ from workbench.errors import FileError
 from workbench.sanitize import sanitize
 from workbench.tui.widgets.dialog import Dialog, is_open
 from workbench.tui.widgets.editing import Input
-from workbench.tui.widgets.plain import Label, Option, OptionList, plain_line
+from workbench.tui.widgets.packed_line import KeyHints
+from workbench.tui.widgets.plain import Option, OptionList, plain_line
 
 
 class PickerRow(NamedTuple):
@@ -95,12 +96,11 @@ class Picker(Dialog[Picked | None]):
         self._pasted: Path | None = None
 
     def compose(self) -> ComposeResult:
-        keys = "  ".join(("enter select", *map(self._show_command, self._commands), "esc cancel"))
         with Vertical(classes="dialog -tall") as dialog:
             dialog.border_title = plain_line(self._title)
             yield Input(placeholder=self.PLACEHOLDER, compact=True)
             yield OptionList()
-            yield Label(keys, classes="muted")
+            yield KeyHints("enter select", *map(self._show_command, self._commands), "esc cancel")
 
     def _show_command(self, name: str) -> str:
         id = f"picker.{name}"
