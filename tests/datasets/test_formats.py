@@ -177,7 +177,7 @@ def test_json_that_is_no_dataset_says_why(tmp_path, text, said):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"PAR1" * 8])
 def test_what_only_has_the_name_of_a_format_is_a_clear_error(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DatasetError, match=rf"{name} is no "):
+    with pytest.raises(DatasetError, match=rf"{name} is not "):
         load_cases(Dataset(name), tmp_path)
 
 

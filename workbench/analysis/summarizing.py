@@ -242,7 +242,7 @@ def _note(
         yield f"Cached, so counted for scores and tokens, not for latency and speed: {format_plural(cached, 'answer')}."
     if concurrency > 1 and any(one.latency_p50 for one in variants):
         yield (
-            f"Latency and speed are of up to {concurrency} answers side by side. To measure each alone:"
+            f"Latency and speed are of up to {concurrency} concurrent answers. To measure each alone:"
             " workbench eval --concurrency 1 --no-cache --limit 20"
         )
 

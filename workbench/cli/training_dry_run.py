@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.cli import terminal
-from workbench.units import format_bytes
+from workbench.units import format_bytes, format_plural
 
 if TYPE_CHECKING:
     from workbench.training.dry_run import DryRun
@@ -57,7 +57,7 @@ def _describe(found: DryRun) -> list[tuple[str, str]]:
         f" {format_bytes(found.optimizer_bytes)} of it for the optimizer's states"
     )
     return [
-        ("base", f"{found.base}, {found.device}, {found.dtype}, {found.threads} threads"),
+        ("base", f"{found.base}, {found.device}, {found.dtype}, {format_plural(found.threads, 'thread')}"),
         ("method", f"{found.method}: {found.trainable:,} of {found.parameters:,} parameters are trained"),
         ("rows", f"{found.rows:,} for training, {found.validation_rows:,} for validation"),
         *(("data", sentence) for sentence in found.data),

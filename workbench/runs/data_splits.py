@@ -195,9 +195,7 @@ def _describe(
 
 
 def _name_splits(found: Mapping[Part, FoundPart]) -> str:
-    return ", ".join(
-        f"{part} is the split {one.name}, {format_plural(len(one.cases), 'row')}" for part, one in found.items()
-    )
+    return "; ".join(f"{part}: split {one.name}, {format_plural(len(one.cases), 'row')}" for part, one in found.items())
 
 
 def _find_own_split(dataset: Dataset, folder: Path) -> str:

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from workbench.sanitize import sanitize
 from workbench.training.dry_run import DryRun, RowPreview, describe_time
-from workbench.units import format_bytes, format_count
+from workbench.units import format_bytes, format_count, format_plural
 
 Part = str | tuple[str, str]
 
@@ -23,7 +23,7 @@ def describe_dry_run(found: DryRun) -> Content:
             "trainable",
             f"{format_count(found.trainable)} of {format_count(found.parameters)} ({found.method})",
         ),
-        ("device", f"{found.device}, {found.threads} threads, {found.dtype}"),
+        ("device", f"{found.device}, {format_plural(found.threads, 'thread')}, {found.dtype}"),
         ("time", describe_time(found)),
         (
             "memory",

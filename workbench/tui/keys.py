@@ -104,13 +104,15 @@ def list_keys(screen: Screen[Any], words: Mapping[str, str]) -> list[KeyRow]:
 
 
 def _rows(screen: Screen[Any], group: str, node: Any, words: Mapping[str, str]) -> list[KeyRow]:
+    """The keys of a widget or screen: those of the footer first, those that every screen has last."""
     keys: dict[str, tuple[list[str], Binding]] = {}
     for binding in read_bindings(screen.app, node):
         if binding.id and binding.description:
             keys.setdefault(binding.id, ([], binding))[0].append(screen.app.get_key_display(binding))
     known = words if group not in _OWN_ACTIONS else {}
     rows: list[KeyRow] = []
-    for id, (shown, binding) in keys.items():
+    ranked = sorted(keys.items(), key=lambda item: (item[0].startswith("screen."), not item[1][1].show))
+    for id, (shown, binding) in ranked:
         action = known.get(find_action(binding)) or known.get(id) or describe_key(binding)
         rows.append(KeyRow(" ".join(dict.fromkeys(shown)), action, id, group))
     return rows

@@ -17,7 +17,7 @@ from workbench.tui.widgets.plain import Label, OptionList, Static
 
 _TALL = 30
 """rows of a screen with room for what it is about above its keys"""
-_FRAME = 39  # cells that group, keys, border, padding and scroll bar take
+_FRAME = 35  # cells that group, keys, border, padding and scroll bar take
 
 
 class KeyRow(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from workbench.sanitize import sanitize
@@ -12,6 +14,10 @@ from workbench.tui.widgets.plain import Option, OptionList, plain_line
 
 class FilteredList(OptionList):
     """A list under a title that counts."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "use", id="models.use", tooltip="Use it in the pane"),
+    ]
 
     def __init__(self, id: str, title: str) -> None:
         super().__init__(id=id)
