@@ -70,8 +70,9 @@ def test_the_steps_on_a_device_are_told():
     share = DeviceShare(Device("CUDA0"), 5, 100, 10, 1)
     info = replace(INFO, device="CUDA0", placement=(share, DeviceShare(Device("CPU"))), step_plan=plan)
     text = describe_engine(EngineFacts("desk", "ready", 0, replace(STATUS, threads=0), info)).plain
-    assert "steps        1024-token pieces, 64 rows, 2,048 cached tokens kept on the device" in text
-    assert "greedy tokens picked on the device, measured at an earlier load" in text
+    assert "\nsteps        1024-token pieces, 64 rows, measured at an earlier load\n" in text
+    assert "\n             2,048 tokens of ended prompts stay, evicted ones go to RAM\n" in text
+    assert text.endswith("\n             the device picks greedy tokens")
     assert "0 of 8 cores" in text
 
 

@@ -152,7 +152,7 @@ def _describe_steps(plan: StepPlan | None) -> dict[str, Any] | None:
     """How steps on devices are laid out; None where only the CPU computes."""
     import msgspec
 
-    return {**msgspec.structs.asdict(plan), "text": plan.describe()} if plan else None
+    return {**msgspec.structs.asdict(plan), "lines": list(plan.lines)} if plan else None
 
 
 def _describe_share(share: DeviceShare) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _print(facts: dict[str, Any]) -> None:
         rows.append(("", f"{loaded['context_tokens']:,} tokens of context; its process uses {used}"))
         rows += [("", _format_share(share)) for share in loaded["placement"]]
         if plan := loaded["step_plan"]:
-            rows.append(("steps", plan["text"]))
+            rows += [("" if number else "steps", line) for number, line in enumerate(plan["lines"])]
         rows += [("", note) for note in loaded["load_notes"]]
     terminal.write(f"{facts['name']}\n" + "".join(f"  {name:<15}{value}\n" for name, value in rows))
     for adapter in facts["adapters"]:

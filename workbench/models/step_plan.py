@@ -29,11 +29,17 @@ class StepPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
     def describe(self) -> str:
-        """In a line, such as `512-token pieces, 32 rows, measured`."""
-        parts = [f"{self.prompt_tokens}-token pieces", f"{self.rows} rows"]
-        parts.append(f"{self.cached_tokens:,} cached tokens kept on the device")
-        parts.append("prefixes saved to RAM" if self.saves_prefixes else "prefixes not saved to RAM")
-        if self.device_sampling:
-            parts.append("greedy tokens picked on the device")
+        """In a line, such as `512-token pieces, 32 rows, measured; …`."""
+        return "; ".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The same, short enough for a narrow screen."""
         sources = {"measured": "measured", "remembered": "measured at an earlier load", "default": "not measured"}
-        return ", ".join([*parts, sources[self.source]]) + (f" ({self.note})" if self.note else "")
+        evicted = "evicted ones go to RAM" if self.saves_prefixes else "evicted ones are dropped"
+        return (
+            f"{self.prompt_tokens}-token pieces, {self.rows} rows, {sources[self.source]}",
+            *([self.note] if self.note else []),
+            f"{self.cached_tokens:,} tokens of ended prompts stay, {evicted}",
+            *(["the device picks greedy tokens"] if self.device_sampling else []),
+        )

@@ -175,8 +175,8 @@ def _shares(info: ModelInfo) -> list[Part]:
             sizes = f"weights {format_bytes(share.weights_bytes)}, KV {format_bytes(share.kv_bytes)}"
             parts += ["\n", *_label(sanitize(share.device.name)), f"{layers}, {sizes}"]
             parts.append(f", buffers {format_bytes(share.compute_bytes)}")
-    if info.step_plan:
-        parts += ["\n", *_label("steps"), sanitize(info.step_plan.describe())]
+    for number, line in enumerate(info.step_plan.lines if info.step_plan else ()):
+        parts += ["\n", *_label("" if number else "steps"), sanitize(line)]
     return parts + [part for note in info.load_notes for part in ("\n", (sanitize(note), "$text-warning"))]
 
 

@@ -133,8 +133,8 @@ def _devices(info: ModelInfo) -> list[Part]:
             f"  {format_plural(share.layers, 'layer')}, {format_bytes(share.bytes)}"
             f" of {format_bytes(share.device.free_bytes)} free"
         )
-    if info.step_plan:
-        parts += [("\nsteps          ", "$foreground 60%"), sanitize(info.step_plan.describe())]
+    for number, line in enumerate(info.step_plan.lines if info.step_plan else ()):
+        parts += [(f"\n{'' if number else 'steps':<15}", "$foreground 60%"), sanitize(line)]
     return parts + [(f"\n{sanitize(note)}", "$text-warning") for note in info.load_notes]
 
 

@@ -149,7 +149,8 @@ class PlacedLoader:
                 return planned, planned.open(weights, self._work.kv_tokens)
             except OutOfMemoryError as error:
                 del LOG.buffers[logged:]
-                plan = StepPlan(note=f"{plan.describe()} would not fit: {error.message.rstrip('.')}")
+                too_large = f"{plan.prompt_tokens}-token pieces and {plan.rows} rows do not fit"
+                plan = StepPlan(note=f"{too_large}: {_reason(error)}")
         usual = dataclasses.replace(build, plan=plan)
         return usual, usual.open(weights, self._work.kv_tokens)
 

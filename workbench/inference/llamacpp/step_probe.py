@@ -106,7 +106,7 @@ class StepProbe:
         seconds = self._time(lambda: self._target.decode(1))
         self._target.free_rows()
         if seconds > SLOW_SECONDS:
-            return StepPlan(note=f"one token takes {seconds:.2f} s, and a measurement some dozens of them")
+            return StepPlan(note=f"one token takes {seconds:.2f} s")
         self._began = self._clock()
         pieces = self._measure_pieces(seconds)
         clutter = max(pieces, default=0)
