@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench import settings
+from workbench.device_choice import DeviceChoice
 from workbench.errors import SettingsError
 from workbench.settings import Settings, change_setting, load_settings
 
@@ -41,6 +42,11 @@ def test_settings_are_read_from_the_person_s_own_file(tmp_path: Path, monkeypatc
         ("step_seconds = 0", "1 ms"),
         ("step_seconds = 90", "60 s"),
         ('step_seconds = "5 MiB"', "50 ms"),
+        ("[offload]\ngpu_layers = -1", "`offload`: gpu_layers: expected auto, all, none or a number from 0"),
+        ('[offload]\nrpc = ["8.8.8.8:1"]', "8.8.8.8:1 is a public address"),
+        ('[offload]\nkv_typ = "q8_0"', "kv_typ"),
+        ('[offload]\nattention = "fast"', "attention"),
+        ("offload = 3", "offload"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, text: str, named: str) -> None:
@@ -50,6 +56,13 @@ def test_a_wrong_setting_is_an_error_that_names_file_and_key(tmp_path: Path, tex
         load_settings(file)
     assert str(file) in caught.value.message
     assert named in caught.value.message
+
+
+def test_devices_of_this_machine_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[offload]\ngpu_layers = 20\ntensor_split = [3, 1]\nrpc = ["10.0.0.2:50052"]\ndtype = "float16"\n')
+    loaded = load_settings(file).offload
+    assert loaded == DeviceChoice(gpu_layers=20, tensor_split=(3.0, 1.0), rpc=("10.0.0.2:50052",), dtype="float16")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from workbench import files, paths
+from workbench.device_choice import NO_CHOICE, DeviceChoice, read_offload
 from workbench.endpoint import RemoteModel, make_endpoint
 from workbench.errors import FileError, ModelError, SettingsError
+from workbench.offload import Offload, find_offload_problems
 from workbench.units import Bytes, Seconds, decode_unit
 
 _LONGEST_REASON = 300
@@ -66,6 +68,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     models: dict[str, RemoteModel] = {}
     """models on servers, by name, such as `[models.gpu]` with `remote = "http://127.0.0.1:8080"`"""
+
+    offload: DeviceChoice = NO_CHOICE
+    """on which devices models of this machine are computed where their bench says nothing, such as `[offload]` with
+    `gpu_layers = 20`, `kv_type = "q8_0"`, `rpc = ["10.0.0.2:50052"]`; for Hugging Face folders `device_map`, `dtype`
+    and `attention`"""
+
     adapter_scales: bool = True
     """whether panes with an adapter show how likely the expected answer is at each scale of it"""
 
@@ -147,6 +155,10 @@ def _find_problems(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         if key == "models":
             yield from (("models", problem) for problem in _find_wrong_addresses(value))
+        if key == "offload":
+            choice = msgspec.convert(value, DeviceChoice)
+            problems = find_offload_problems(Offload(**read_offload(choice)))
+            yield from (("offload", f"`offload`: {problem}") for problem in problems)
 
 
 def _find_wrong_addresses(models: dict[str, Any]) -> Iterator[str]:

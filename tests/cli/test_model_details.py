@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.inference.device_inventory import DeviceInventory, FoundDevices
+from workbench.models.device_share import Device
+
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -72,3 +75,46 @@ def test_a_loaded_model_says_what_is_where(call):
     )
     placed = json.loads(out)["loaded"]["placement"]
     assert [(share["device"], share["layers"]) for share in placed] == [("CPU", 5)]
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """One card with room for the embedded model, and one with none."""
+    found = (Device("CUDA0", "A card", "CUDA", 2**30, 2**31), Device("CUDA1", "Full", "CUDA", 2**20, 2**30))
+    monkeypatch.setattr(DeviceInventory, "find", lambda self, offload: FoundDevices(found, ("A server is away.",)))
+
+
+def test_what_each_device_will_have_is_told_before_a_model_is_loaded(call, cards):
+    code, out, _ = call("models", "--about", "desk-q8_0")
+    assert code == 0
+    assert "0 layers on the CPU" in out
+    assert "CUDA0: 5 layers, weights 1.9 MiB, KV cache 15.0 MiB, buffers" in out
+    assert "of 1.0 GiB free: fits" in out
+    assert "A server is away." in out
+    code, out, _ = call("models", "--about", "desk-q8_0", "--main-gpu", "1", "--gpu-layers", "all", "--json")
+    memory = json.loads(out)["memory"]
+    assert (code, memory["fits"]) == (2, False)
+    assert [(share["device"], share["layers"], share["fits"]) for share in memory["shares"]] == [
+        ("CUDA0", 0, True),
+        ("CUDA1", 5, False),
+    ]
+
+
+def test_the_list_and_the_plan_of_a_run_say_what_goes_on_devices(call, cards, tmp_path):
+    code, out, _ = call("models", ASSETS, "--json")
+    rows = {row["name"]: row["memory"] for row in json.loads(out)["models"]}
+    assert code == 0
+    assert rows["desk-q8_0"]["devices"][0]["layers"] == 5
+    assert rows["desk"]["devices"] == []
+    assert rows["desk"]["ram_bytes"] > 2**20
+    code, out, _ = call("models", ASSETS)
+    assert "takes 5 layers on CUDA0" in " ".join(out.split())
+    bench = tmp_path / "a.bench.yaml"
+    (tmp_path / "cases.jsonl").write_text('{"message": "hi", "expected": "Lantern"}\n')
+    bench.write_text(
+        "dataset: {path: cases.jsonl, expected: expected}\nscorers: [exact_match]\n"
+        f"models: {{m: {{path: {ASSETS / 'desk-q8_0.gguf'}}}}}\n"
+        "variants:\n  - {name: a, prompt: queues/plain, model: m}\n"
+    )
+    code, out, err = call("eval", bench, "--dry-run")
+    assert "memory on CUDA0: about " in out + err

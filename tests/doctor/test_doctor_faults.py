@@ -7,20 +7,22 @@ import socket
 import sys
 import threading
 
+import msgspec
 import pytest
 from finding_fixture import red
 
 from workbench.accelerators import Accelerator
-from workbench.doctor import checkup, engines, machine
+from workbench.doctor import checkup, engines, machine, rpc_servers
 from workbench.doctor.engines import BackendAnswer
 from workbench.doctor.servers import check_servers
 from workbench.errors import EngineError
-from workbench.inference.device_probe import BackendDevice, LlamaBuild
+from workbench.inference.device_probe import LlamaBuild
+from workbench.models.device_share import Device, DeviceShare
 from workbench.models.reference import Model
 
 GIB = 2**30
-CPU = BackendDevice("CPU", "AMD EPYC", "CPU", "cpu", 8 * GIB, 16 * GIB)
-CUDA = BackendDevice("CUDA0", "NVIDIA A", "CUDA", "gpu", 7 * GIB, 8 * GIB)
+CPU = Device("CPU", "AMD EPYC", "CPU", 8 * GIB, 16 * GIB, "cpu")
+CUDA = Device("CUDA0", "NVIDIA A", "CUDA", 7 * GIB, 8 * GIB)
 
 
 def install(backend: str) -> str:
@@ -47,7 +49,7 @@ def test_the_digest_is_that_of_the_shipped_file(desk_gguf):
 
 
 def test_a_library_that_does_not_load(monkeypatch):
-    def probe(environment=None):
+    def probe(environment=None, offload=None):
         raise EngineError("The process that loads llama.cpp was killed (SIGILL): it printed nothing.")
 
     monkeypatch.setattr(checkup, "probe_llama", probe)
@@ -66,7 +68,7 @@ def test_a_library_of_another_version():
     ("free", "total", "words"), [(0, 0, "reports no memory"), (GIB // 16, 8 * GIB, "has only 64.0 MiB free")]
 )
 def test_a_device_without_memory(free, total, words):
-    device = BackendDevice("CUDA0", "NVIDIA A", "CUDA", "gpu", free, total)
+    device = Device("CUDA0", "NVIDIA A", "CUDA", free, total)
     text, command = red(engines.check_build(LlamaBuild("0.3.36", devices=(CPU, device)), install))
     assert words in text
     assert command == "nvidia-smi"
@@ -156,14 +158,13 @@ def test_every_backend_answers_once_and_flash_attention_is_tried(monkeypatch, tm
 
     def ask(model, environment=None, free_bytes=None, on_cancel=None):
         asked.append((model.offload.gpu_layers, model.offload.main_gpu, model.offload.flash_attention))
-        device = "cpu" if model.offload.gpu_layers == "none" else "gpu"
-        return BackendAnswer("Lantern", 100.0, device, used_bytes=GIB if free_bytes else None)
+        card = model.offload.main_gpu
+        device = "cpu" if card is None else str(card)
+        layers = () if card is None else (DeviceShare(cards[card], 5, GIB, 2**20), DeviceShare(CPU, 0, 2**20))
+        return BackendAnswer("Lantern", 100.0, device, used_bytes=GIB if free_bytes else None, placement=layers)
 
     monkeypatch.setattr(engines, "ask", ask)
-    cards = tuple(
-        BackendDevice(str(number), "A card", backend, "gpu", 7 * GIB, 8 * GIB)
-        for number, backend in enumerate(backends)
-    )
+    cards = tuple(Device(str(number), "A card", backend, 7 * GIB, 8 * GIB) for number, backend in enumerate(backends))
     path = tmp_path / "desk.gguf"
     path.write_bytes(b"GGUF")
     found = list(checkup._check_answers(LlamaBuild("0.3.36", devices=(CPU, *cards)), path))
@@ -171,8 +172,41 @@ def test_every_backend_answers_once_and_flash_attention_is_tried(monkeypatch, tm
     names = [one.name.split()[-1] for one in found if one.name.startswith("llama.cpp")]
     assert names == ["cpu", *dict.fromkeys(backends)]
     assert asked[: len(names)] == [("none", None, "auto"), *(("all", backends.index(one), "auto") for one in names[1:])]
+    on_card = found[1]
+    assert on_card.text == "100 tokens/s, 1.0 GiB on the card; 0 has 5 layers, 1.0 GiB, CPU has 0 layers, 1.0 MiB"
+    assert on_card.figures["0_layers"] == 5
     (flash,) = [one for one in found if one.name == "flash attention"]
     assert flash.text == "100 tokens/s with it, 100 without, the same answer"
+
+
+def test_rpc_servers_of_the_settings_are_asked_and_prove_an_answer(monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    monkeypatch.setenv("WORKBENCH_HOME", str(home))
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "settings.toml").write_text('[offload]\nrpc = ["10.0.0.2:1", "10.0.0.3:2"]\n')
+    served = Device("RPC0", "10.0.0.2:1", "RPC", 7 * GIB, 8 * GIB)
+    away = {"10.0.0.3:2": "The RPC server 10.0.0.3:2 cannot be reached: Connection refused."}
+    build = LlamaBuild("0.3.36", devices=(CPU, served), has_rpc=True, rpc_problems=away)
+    (missing,) = rpc_servers.check_servers_named(build, install)
+    assert red([missing])[1] == "ggml-rpc-server -H 10.0.0.3 -p 2"
+    without = LlamaBuild("0.3.36", devices=(CPU,), rpc_problems={"10.0.0.2:1": "llama.cpp is built here without RPC."})
+    (missing,) = rpc_servers.check_servers_named(without, install)
+    assert red([missing]) == ("llama.cpp is built here without RPC", "CMAKE_ARGS=-DGGML_RPC=on install cpu")
+
+    def ask(model):
+        assert (model.offload.rpc, model.offload.gpu_layers) == (("10.0.0.2:1",), "all")
+        shares = (DeviceShare(served, 5, GIB), DeviceShare(CPU, 0, 2**20))
+        return BackendAnswer("Lantern", 90.0, "RPC0", placement=shares)
+
+    offload = rpc_servers.read_settings_offload()
+    answer, finding = rpc_servers.check_rpc_answer(build, offload, Model("desk", tmp_path), ask)
+    assert finding.status == "ok"
+    assert "RPC0 has 5 layers, 1.0 GiB, CPU has 0 layers" in finding.text
+    on_cpu = answer._replace(placement=(DeviceShare(served, 2), DeviceShare(CPU, 3)))
+    _, finding = rpc_servers.check_rpc_answer(build, offload, Model("desk", tmp_path), lambda model: on_cpu)
+    assert "the model ran on RPC0, not on the RPC servers alone" in red([finding])[0]
+    nowhere = msgspec.structs.replace(build, rpc_problems=dict.fromkeys(offload.rpc, "away"))
+    assert rpc_servers.check_rpc_answer(nowhere, offload, Model("desk", tmp_path), ask) is None
 
 
 def test_flash_attention_that_does_not_run_is_red():

@@ -50,6 +50,7 @@ GROUPS = {
     "new": "New bench",
     "import": "Import",
     "models": "Models and adapters",
+    "devices": "Devices of a model",
     "engines": "Engines",
     "doctor": "Doctor",
     "history": "History of a prompt",

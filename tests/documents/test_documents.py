@@ -16,7 +16,7 @@ import pytest
 from tests.documents.tables import DOCUMENTS, ROOT, read_command, write_tables
 from workbench.cli.app import COMMANDS
 from workbench.library.formats import prompty
-from workbench.models.offload import KvType
+from workbench.offload import KvType
 from workbench.runs.bench import parse_bench
 from workbench.settings import Settings
 from workbench.training.recipe_file import parse_recipe

@@ -24,7 +24,7 @@ def read_gguf(path: Path) -> object:
     from workbench.models.adapter_info import check_values, inspect_adapter
     from workbench.models.base_shape import read_base_shape
     from workbench.models.discovery import discover_adapters, discover_models
-    from workbench.models.memory_estimate import estimate_pane
+    from workbench.models.placement_estimate import estimate_pane
     from workbench.models.reference import Adapter, Model, model_at
 
     models = discover_models([path.parent])
@@ -70,7 +70,7 @@ def read_hf(path: Path) -> object:
     from workbench.cli.models import _describe
     from workbench.models.base_shape import read_base_shape
     from workbench.models.discovery import discover_models
-    from workbench.models.memory_estimate import estimate_pane
+    from workbench.models.placement_estimate import estimate_pane
     from workbench.models.reference import model_at
 
     rows = [_describe(model) for model in discover_models([path.parent])]

@@ -15,8 +15,8 @@ from workbench.errors import ModelError
 from workbench.inference import rpc_check
 from workbench.inference.rpc_check import check_rpc_server, is_reachable
 from workbench.inference.worker.rpc_failure import explain_rpc_failure
-from workbench.models.offload import Offload
 from workbench.models.reference import Model
+from workbench.offload import Offload
 
 
 @contextlib.contextmanager

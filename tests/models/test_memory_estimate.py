@@ -4,7 +4,8 @@ import pytest
 
 from workbench.errors import ModelError
 from workbench.models.adapter_info import AdapterInfo
-from workbench.models.memory_estimate import CACHE_BYTES, PROCESS_BYTES, SHARED_CONTEXTS, estimate_memory, estimate_pane
+from workbench.models.memory_estimate import CACHE_BYTES, PROCESS_BYTES, SHARED_CONTEXTS, estimate_memory
+from workbench.models.placement_estimate import estimate_pane
 from workbench.models.reference import Model, ModelInfo
 
 MIB = 2**20

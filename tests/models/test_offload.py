@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from workbench.device_choice import DeviceChoice
 from workbench.errors import BenchError, ModelError
-from workbench.models.model_options import DeviceChoice, with_devices
-from workbench.models.offload import Offload, find_offload_problems, is_public, parse_rpc
+from workbench.models.model_options import with_devices
 from workbench.models.reference import Model, resolve_model
+from workbench.offload import Offload, find_offload_problems, is_public, parse_rpc
 from workbench.runs.bench import ModelChoice, parse_bench
 
 
@@ -88,11 +89,42 @@ def test_a_bench_with_wrong_options_is_refused(entry: str, words: str, tmp_path:
 
 def test_options_of_another_format_are_refused() -> None:
     with pytest.raises(ModelError, match="gpu_layers, kv_type and their like are for GGUF"):
-        with_devices(Model("m", Path("m"), "hf"), DeviceChoice(Offload(gpu_layers=3)))
+        with_devices(Model("m", Path("m"), "hf"), DeviceChoice(gpu_layers=3))
     with pytest.raises(ModelError, match="cannot be opened with device_map"):
         with_devices(Model("m", Path("m.gguf")), DeviceChoice(device_map="cpu"))
     with pytest.raises(ModelError, match="attention: expected one of eager"):
         with_devices(Model("m", Path("m"), "hf"), DeviceChoice(attention="fast"))  # type: ignore[arg-type]
+
+
+def test_the_settings_hold_where_the_bench_says_nothing(tiny_gguf: Callable[..., Path], tmp_path: Path) -> None:
+    path = tiny_gguf()
+    defaults = DeviceChoice(gpu_layers=3, main_gpu=1, kv_type="q8_0", rpc=("10.0.0.2:1",), dtype="bfloat16")
+    usual = Offload(gpu_layers=3, main_gpu=1, kv_type="q8_0", rpc=("10.0.0.2:1",))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+
+    def resolve(choice: ModelChoice) -> Model:
+        return resolve_model("m", {"m": choice}, tmp_path, (), defaults)
+
+    assert resolve_model(str(path), {}, tmp_path, (), defaults).offload == usual
+    assert resolve_model("known", {}, tmp_path, [Model("known", path)], defaults).offload == usual
+    assert resolve(ModelChoice(str(path))).offload == usual
+    said = resolve(ModelChoice(str(path), gpu_layers="auto", rpc=(), kv_type="f16", main_gpu=0))
+    assert said.offload == Offload(main_gpu=0)
+    # what cannot stand beside what the bench says is left out
+    assert resolve(ModelChoice(str(path), tensor_split=(1.0, 2.0))).offload.main_gpu is None
+    assert resolve(ModelChoice(str(path), gpu_layers="none")).offload.rpc == ()
+    assert resolve(ModelChoice(str(path), flash_attention="off")).offload.kv_type == "f16"
+    plain = resolve(ModelChoice(str(folder)))
+    assert (plain.dtype, plain.offload) == ("bfloat16", Offload())
+    assert resolve(ModelChoice(str(folder), dtype="float32")).dtype == "float32"
+    assert resolve(ModelChoice(remote="http://127.0.0.1:1")).offload == Offload()
+
+
+def test_an_option_of_a_command_goes_before_the_settings(tiny_gguf: Callable[..., Path], tmp_path: Path) -> None:
+    found = resolve_model(str(tiny_gguf()), {}, tmp_path, (), DeviceChoice(kv_type="q8_0", gpu_layers=2))
+    assert with_devices(found, DeviceChoice(gpu_layers=5)).offload == Offload(gpu_layers=5, kv_type="q8_0")
 
 
 def test_only_what_changes_numbers_is_part_of_an_answer_s_key() -> None:

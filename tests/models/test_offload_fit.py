@@ -16,7 +16,6 @@ from workbench.errors import ModelError, OutOfMemoryError
 from workbench.models.device_share import Device
 from workbench.models.layer_sizes import LayerSizes, read_layer_sizes
 from workbench.models.model_info import inspect_gguf
-from workbench.models.offload import Offload
 from workbench.models.offload_fit import (
     BatchShape,
     LayerPlacement,
@@ -28,6 +27,7 @@ from workbench.models.offload_fit import (
     has_room,
     step_back,
 )
+from workbench.offload import Offload
 
 MIB = 2**20
 DENSE = LayerSizes((100 * MIB,) * 10, (0,) * 10, (1024,) * 10, 50 * MIB, 60 * MIB, 512, 2048, 8, 32_000)

@@ -1,12 +1,14 @@
 """llama.cpp with its RPC backend, and ggml-rpc-server: devices for the offload's tests on a machine without a GPU.
 
-Built once, into the cache folder, from the sources of the pinned llama-cpp-python. The engine loads these libraries
-where LLAMA_CPP_LIB_PATH names their folder. `RPC_LIBRARIES` names a folder with both instead.
+Built once, into the cache folder, from the sources of the pinned llama-cpp-python: ggml alone, since libllama finds its
+backends at run time, so that the installed one is copied beside it. The engine loads these libraries where
+LLAMA_CPP_LIB_PATH names their folder. `RPC_LIBRARIES` names a folder with both instead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import socket
@@ -46,14 +48,25 @@ def build() -> Path:
     settings = [*_SETTINGS, *(f"{name}=OFF" for name in _LEFT_OUT)]
     configure = ["cmake", "-S", str(sources), "-B", str(target), *FLAGS.split(), *(f"-D{one}" for one in settings)]
     jobs = str(os.cpu_count() or 1)
-    make = ["cmake", "--build", str(target), "-j", jobs, "--target", "llama", "ggml", SERVER]
-    print("Building llama.cpp with RPC: some minutes, once.", file=sys.stderr)
+    make = ["cmake", "--build", str(target), "-j", jobs, "--target", "ggml", SERVER]
+    print("Building ggml with RPC: some minutes, once.", file=sys.stderr)
     for command in (configure, make):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             words = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line]
             raise Missing("it could not be built: " + (words[-1].strip() if words else "cmake failed"))
+    _copy_installed(target / "bin")
     return target / "bin"
+
+
+def _copy_installed(folder: Path) -> None:
+    """The libraries that the build left out, from the installed package."""
+    spec = importlib.util.find_spec("llama_cpp")
+    assert spec is not None
+    assert spec.origin is not None
+    for library in (Path(spec.origin).parent / "lib").iterdir():
+        if library.name.startswith(("libllama", "libmtmd")):
+            shutil.copy2(library, folder / library.name)
 
 
 class RpcServer:

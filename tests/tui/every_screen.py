@@ -24,6 +24,7 @@ import msgspec
 from gguf_fixture import write_gguf
 from hostile_bench import write_hostile
 from stored_run import answer, store_run
+from textual.content import Content
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -45,7 +46,7 @@ from workbench.library.git_history import Commit
 from workbench.library.library import PromptEntry
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.prompt import Example, Prompt
-from workbench.runs.bench import AdapterChoice, Variant
+from workbench.runs.bench import AdapterChoice, ModelChoice, Variant
 from workbench.runs.cell import Cell
 from workbench.runs.matrix_rows import Metric
 from workbench.runs.new_bench import BenchRequest, NewBench
@@ -91,6 +92,7 @@ from workbench.tui.dialogs.cell_view import CellPage, CellView
 from workbench.tui.dialogs.confirm import ConfirmDialog
 from workbench.tui.dialogs.confusion import ConfusionView
 from workbench.tui.dialogs.dataset_view import DatasetView
+from workbench.tui.dialogs.devices_form import DevicesForm
 from workbench.tui.dialogs.difference import DifferenceView, TitledAnswer
 from workbench.tui.dialogs.doctor_view import DoctorView
 from workbench.tui.dialogs.engines import EnginesView
@@ -210,6 +212,14 @@ class EveryScreen:
             CandidateEditor: lambda: CandidateEditor(Candidate("c1", "c0", f"user:\nb {name}", (shot,)), name),
             ConfusionView: lambda: ConfusionView([confusion]),
             DatasetView: lambda: DatasetView(Dataset("cases.jsonl", {name: name}, name), self.folder),
+            DevicesForm: lambda: DevicesForm(
+                f"m {name}",
+                "gguf",
+                ModelChoice(name),
+                {"rpc": name},
+                {"kv_type": f"k {name}"},
+                lambda choice, show: show(Content(f"memory {name}")),
+            ),
             DifferenceView: lambda: DifferenceView(
                 TitledAnswer(f"t {name}", name), [TitledAnswer(f"u {name}", f"{name} more")]
             ),

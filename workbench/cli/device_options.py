@@ -7,12 +7,11 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
-import msgspec
 import typer
 
+from workbench.device_choice import DeviceChoice, read_offload
 from workbench.errors import ModelError
-from workbench.models.model_options import DeviceChoice
-from workbench.models.offload import Offload, find_offload_problems
+from workbench.offload import Offload, find_offload_problems
 
 _HELP: dict[str, tuple[Any, str, str]] = {
     "gpu_layers": (str, "N|auto|all|none", "GGUF: layers on GPUs. Default: as many as fit."),
@@ -62,13 +61,12 @@ def read_devices(given: dict[str, Any]) -> DeviceChoice:
             values[name] = int(values[name])
     if "tensor_split" in values:
         values["tensor_split"] = _read_split(values["tensor_split"])
-    values["rpc"] = tuple(values.get("rpc") or ())
-    other = {name: values.pop(name) for name in ("device_map", "attention") if name in values}
-    offload = msgspec.structs.replace(Offload(), **values)
-    if problems := list(find_offload_problems(offload)):
+    values["rpc"] = tuple(values.get("rpc") or ()) or None
+    choice = DeviceChoice(**values)
+    if problems := list(find_offload_problems(Offload(**read_offload(choice)))):
         named = [f"--{problem.partition(':')[0].replace('_', '-')}:{problem.partition(':')[2]}" for problem in problems]
         raise ModelError(f"The options cannot be used: {'; '.join(named)}.", "Correct them.")
-    return DeviceChoice(offload, **other)
+    return choice
 
 
 def _make_option(name: str) -> inspect.Parameter:

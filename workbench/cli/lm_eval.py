@@ -72,7 +72,9 @@ def main(
     check_installed()
     settings = load_settings()
     named = model or str(find_shipped("assets/desk-q8_0.gguf"))
-    chosen = with_precision(resolve_model(named, {}, Path.cwd(), find_known_models(settings)), dtype, quantization)
+    chosen = with_precision(
+        resolve_model(named, {}, Path.cwd(), find_known_models(settings), settings.offload), dtype, quantization
+    )
     folders = default_folders(settings)
     applied = find_applied(
         chosen,

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.cli import terminal
+from workbench.cli.model_memory import describe_share
 from workbench.cli.server_card import print_card
+from workbench.device_choice import DeviceChoice
 from workbench.endpoint import is_address, make_endpoint
 from workbench.errors import ModelError
-from workbench.models.model_options import DeviceChoice
 from workbench.units import format_bytes, format_plural
 
 if TYPE_CHECKING:
-    from workbench.models.device_share import DeviceShare
     from workbench.models.reference import Adapter, Model, ModelInfo
     from workbench.models.step_plan import StepPlan
     from workbench.settings import Settings
@@ -78,7 +78,7 @@ def _resolve(query: ModelQuery, settings: Settings) -> tuple[Model, list[Adapter
     from workbench.runs.bench import AdapterChoice
 
     folders = default_folders(settings)
-    found = resolve_model(query.model, {}, Path.cwd(), find_known_models(settings))
+    found = resolve_model(query.model, {}, Path.cwd(), find_known_models(settings), settings.offload)
     choices = [AdapterChoice(name) for name in query.adapters]
     applied = resolve_adapters(choices, Path.cwd(), discover_adapters(folders) if choices else ())
     placed = with_devices(with_precision(found, query.dtype, query.quantization), query.devices)
@@ -86,12 +86,16 @@ def _resolve(query: ModelQuery, settings: Settings) -> tuple[Model, list[Adapter
 
 
 def _describe(model: Model, adapters: Sequence[Adapter], settings: Settings) -> dict[str, Any]:
+    from workbench.inference.device_inventory import DeviceInventory
     from workbench.inference.sizes import context_size
-    from workbench.models.memory_estimate import estimate_pane, expect_in_memory
+    from workbench.models.memory_estimate import expect_in_memory
+    from workbench.models.placement_estimate import estimate_pane
 
     info = expect_in_memory(model)
     tokens = context_size(model, info, settings.max_context_tokens)
-    estimate = estimate_pane(model, adapters, tokens)
+    found = DeviceInventory().find(model.offload) if model.format == "gguf" else None
+    estimate = estimate_pane(model, adapters, tokens, devices=found.devices if found else ())
+    memory = {**estimate._asdict(), "shares": [describe_share(share) for share in estimate.shares]}
     return {
         "name": model.name,
         "path": str(model.path),
@@ -104,7 +108,8 @@ def _describe(model: Model, adapters: Sequence[Adapter], settings: Settings) -> 
         "context_trained_tokens": info.context_trained_tokens,
         "vocabulary": info.vocabulary,
         "has_chat_template": info.has_chat_template,
-        "memory": {**estimate._asdict(), "context_tokens": tokens, "total": estimate.total, "fits": estimate.fits},
+        "memory": {**memory, "context_tokens": tokens, "total": estimate.total, "fits": estimate.fits},
+        "device_problems": list(found.problems) if found else [],
         "adapters": [_describe_adapter(adapter, model) for adapter in adapters],
     }
 
@@ -141,7 +146,7 @@ def _load(model: Model, settings: Settings) -> dict[str, Any]:
         pool.close()
     kept = ("engine", "device", "dtype", "quantization", "context_tokens", "unsupported_sampling")
     about_load = {
-        "placement": [_describe_share(share) for share in info.placement],
+        "placement": [describe_share(share) for share in info.placement],
         "load_notes": list(info.load_notes),
         "step_plan": _describe_steps(info.step_plan),
     }
@@ -155,17 +160,11 @@ def _describe_steps(plan: StepPlan | None) -> dict[str, Any] | None:
     return {**msgspec.structs.asdict(plan), "lines": list(plan.lines)} if plan else None
 
 
-def _describe_share(share: DeviceShare) -> dict[str, Any]:
-    import msgspec
-
-    return {**msgspec.structs.asdict(share.device), **msgspec.structs.asdict(share), "device": share.device.name}
-
-
 def _print(facts: dict[str, Any]) -> None:
     memory = facts["memory"]
     applied = f", adapters {format_bytes(memory['adapters'])}" if memory["adapters"] else ""
     total, free = format_bytes(memory["total"]), format_bytes(memory["free"])
-    whole = f"{total} of {free} free: {'fits' if memory['fits'] else 'does not fit'}"
+    whole = f"{total} of {free} free: {'fits' if memory['total'] <= memory['free'] else 'does not fit'}"
     overhead = format_bytes(memory["overhead"])
     rows = [
         ("file", facts["path"]),
@@ -180,6 +179,12 @@ def _print(facts: dict[str, Any]) -> None:
             f" {format_bytes(memory['caches'])}{applied}, process and buffers {overhead}; {whole}",
         ),
     ]
+    if memory["shares"]:
+        rows.append(("", f"{format_plural(memory['layers'], 'layer')} on the CPU"))
+    rows += [("", _format_estimate(share)) for share in memory["shares"]]
+    if memory["expert_layers"]:
+        rows.append(("", f"the experts of {format_plural(memory['expert_layers'], 'layer')} stay in RAM"))
+    rows += [("", problem) for problem in facts["device_problems"]]
     if loaded := facts.get("loaded"):
         how = _precision(loaded["dtype"], loaded["quantization"])
         rows.append(("loaded", f"by {loaded['engine']} on {loaded['device'] or 'cpu'}, {how}"))
@@ -192,6 +197,12 @@ def _print(facts: dict[str, Any]) -> None:
     terminal.write(f"{facts['name']}\n" + "".join(f"  {name:<15}{value}\n" for name, value in rows))
     for adapter in facts["adapters"]:
         _print_adapter(adapter)
+
+
+def _format_estimate(share: dict[str, Any]) -> str:
+    """What a device will have, against what is free there."""
+    taken, free = format_bytes(share["bytes"]), format_bytes(share["free_bytes"])
+    return f"{_format_share(share)}; {taken} of {free} free: {'fits' if share['fits'] else 'does not fit'}"
 
 
 def _format_share(share: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ import typer
 from workbench.cli import terminal
 from workbench.cli.device_options import with_device_options
 from workbench.cli.options import Dtype, Json, Quantization
+from workbench.device_choice import DeviceChoice
 from workbench.errors import ModelError
-from workbench.models.model_options import DeviceChoice
 from workbench.models.untrusted_files import printable
 from workbench.units import format_bytes, format_count
 
@@ -72,6 +72,7 @@ def main(
             "--adapter, --dtype, --quantization, --load, --key-env and options of devices need a model.",
             "Name one with --about.",
         )
+    from workbench.cli.model_memory import make_estimator
     from workbench.cli.server_card import describe_servers, print_servers
     from workbench.inference.remote.discovery import find_servers
     from workbench.models.discovery import default_folders, discover_adapters, discover_models
@@ -80,7 +81,8 @@ def main(
     usual = default_folders(load_settings())
     folders = tuple(folder) if folder else usual
     models = discover_models(folders)
-    rows = [_describe(model) for model in models]
+    estimate = make_estimator(load_settings())
+    rows = [{**_describe(model), "memory": estimate(model)} for model in models]
     applied = discover_adapters(folders)
     bases = (*models, *discover_models(usual)) if applied and folder else models
     adapters = [_describe_adapter(adapter, bases) for adapter in applied]
@@ -172,6 +174,7 @@ def _join(values: tuple[float, ...]) -> str:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
+    from workbench.cli.model_memory import describe_fit
     from workbench.cli.table import console, make_table, show
 
     numbers = ["parameters", "size", "context"]
@@ -179,7 +182,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         known = "file_bytes" in row
         kind = f"{row['format']} {row['quantization']}" if known else row["format"]
-        where = f"{row['path']}\n{row['error']}" if row["error"] else row["path"]
+        where = "\n".join(filter(None, (row["path"], row["error"], describe_fit(row["memory"]))))
         cells = [row["name"], kind, row.get("architecture", "–" if not row["error"] else "cannot be read")]
         cells += [format_count(row["parameters"]) if known else "–"]
         cells += [format_bytes(row["file_bytes"]) if known else "–"]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from workbench.cli import terminal
 from workbench.runs.plan import Plan, PlannedModel
+from workbench.runs.plan_memory import describe_memory
 from workbench.runs.progress import RunFinished, RunProgress
 from workbench.sanitize import sanitize_line
 from workbench.units import format_bytes, format_duration, format_money, format_plural
@@ -79,10 +80,7 @@ def describe_plan(plan: Plan) -> list[str]:
         lines.append(f"  judged by {', '.join(plan.judges)}")
     if plan.step_models:
         lines.append(f"  steps of chains also load {', '.join(plan.step_models)}")
-    if plan.memory_bytes:
-        free = "" if plan.memory_bytes <= plan.free_bytes else " - does not fit"
-        needed, left = format_bytes(plan.memory_bytes), format_bytes(plan.free_bytes)
-        lines.append(f"memory: about {needed} of {left} free{free}")
+    lines += describe_memory(plan.memory_bytes, plan.free_bytes, [one for model in plan.models for one in model.shares])
     if plan.seconds is not None and plan.seconds >= 1:
         lines.append(f"time: about {format_duration(plan.seconds)}, based on earlier runs")
     lines += _describe_cost(plan)
@@ -119,6 +117,7 @@ def _describe_model(model: PlannedModel) -> str:
         parts.append(f"{model.cached:,} cached")
     if model.memory_bytes:
         parts.append(format_bytes(model.memory_bytes))
+    parts += [f"{format_bytes(share.bytes)} on {share.device.name}" for share in model.shares]
     if model.seconds is not None and model.seconds >= 1:
         parts.append(format_duration(model.seconds))
     problem = f" - {model.problem}" if model.problem else ""

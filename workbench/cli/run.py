@@ -15,10 +15,10 @@ from workbench.cli import terminal
 from workbench.cli.device_options import with_device_options
 from workbench.cli.options import Dtype, Quantization
 from workbench.cli.sampling_options import with_sampling
+from workbench.device_choice import DeviceChoice
 from workbench.errors import ModelError, PromptError
 from workbench.inference.sampling_fields import DEFAULTS, with_seeds
 from workbench.inference.types import Sampling
-from workbench.models.model_options import DeviceChoice
 from workbench.units import format_plural
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def main(
     folders = default_folders(settings)
     choices = read_adapters(adapter or [])
     known = find_known_models(settings)
-    named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known)
+    named = resolve_model(model or str(find_shipped(_EMBEDDED)), {}, Path.cwd(), known, settings.offload)
     placed = with_devices(with_precision(named, dtype, quantization), devices)
     chosen = with_template_kwargs(placed, _read_kwargs(chat_template_kwargs))
     applied = find_applied(
@@ -126,7 +126,9 @@ def main(
         if logprobs:
             raise PromptError("--logprobs shows the tokens of one call, and this prompt is a chain.", "Leave it out.")
         check_sampling(opened, sampling)
-        models = tuple((name, resolve_model(name, {}, Path.cwd(), known)) for name in list_step_models(opened))
+        models = tuple(
+            (name, resolve_model(name, {}, Path.cwd(), known, settings.offload)) for name in list_step_models(opened)
+        )
         _stream_chains([replace(spec, step_models=models) for spec in specs], show_prompt, settings)
         return
     shown = specs[0].conversation() if show_prompt else None

@@ -12,6 +12,7 @@ from workbench import paths
 from workbench.accelerators import find_accelerators
 from workbench.doctor import engines, machine, terminal
 from workbench.doctor.finding import Finding, failed, ok
+from workbench.doctor.rpc_servers import check_rpc_answer, check_servers_named, read_settings_offload
 from workbench.doctor.servers import check_servers
 from workbench.doctor.stored import check_store
 from workbench.errors import EngineError, FileError, SettingsError
@@ -91,11 +92,13 @@ def check_settings() -> Finding:
 def check_engines(on_cancel: engines.OnCancel = engines.never_cancelled) -> Iterator[Finding]:
     """The build, the cards, and the embedded model on each backend."""
     try:
-        build: LlamaBuild | str = probe_llama()
+        build: LlamaBuild | str = probe_llama(offload=read_settings_offload())
     except EngineError as error:
         build = error.message
     yield from engines.check_build(build, install_command)
     devices = () if isinstance(build, str) else build.devices
+    if not isinstance(build, str):
+        yield from check_servers_named(build, install_command)
     yield from engines.check_cards(find_accelerators(), devices, install_command)
     path = paths.find_shipped(engines.EMBEDDED)
     embedded = engines.check_embedded(path, engines.EMBEDDED_SHA256, _restore_command(path))
@@ -129,7 +132,7 @@ def _reinstall(versions: Mapping[str, str | None]) -> str:
 
 def _check_llama(build: LlamaBuild, model: Model, asked: Callable[..., engines.BackendAnswer]) -> Iterator[Finding]:
     """An answer on the CPU and on each kind of card; what would fail for the same reason as another is left out."""
-    cards = [device for device in build.devices if device.is_gpu]
+    cards = [device for device in build.devices if device.is_gpu and device.backend != "RPC"]
     answers = {"cpu": asked(engines.with_offload(model, gpu_layers="none"), engines.NO_GPU if cards else None)}
     yield engines.check_answer("llama.cpp on the cpu", answers["cpu"], "cpu", install_command("cpu"))
     if answers["cpu"].error:
@@ -139,7 +142,10 @@ def _check_llama(build: LlamaBuild, model: Model, asked: Callable[..., engines.B
             on_card = engines.with_offload(model, gpu_layers="all", main_gpu=number)
             answers[card.backend] = asked(on_card, None, _read_free_bytes)
             command = install_command(engines.SET_UP.get(card.backend, "cpu"))
-            yield engines.check_answer(f"llama.cpp on {card.backend}", answers[card.backend], "gpu", command)
+            yield engines.check_answer(f"llama.cpp on {card.backend}", answers[card.backend], card.name, command)
+    if served := check_rpc_answer(build, read_settings_offload(), model, asked):
+        answers["RPC"], finding = served
+        yield finding
     if not cards:
         answers["cpu again"] = asked(model)
     if equal := engines.check_equal(answers, install_command("cpu")):

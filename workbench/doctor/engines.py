@@ -14,14 +14,15 @@ import msgspec
 from workbench.accelerators import LEAST_BYTES, Accelerator
 from workbench.doctor.finding import Finding, failed, ok, warning
 from workbench.errors import EngineError, WorkbenchError
-from workbench.inference.device_probe import BackendDevice, LlamaBuild
+from workbench.inference.device_probe import LlamaBuild
 from workbench.inference.model_client import ModelClient
 from workbench.inference.pool import Pool
 from workbench.inference.types import GenerateRequest, Sampling
-from workbench.models.offload import Offload
+from workbench.models.device_share import Device, DeviceShare
 from workbench.models.reference import Model
+from workbench.offload import Offload
 from workbench.prompting.prompt import Message
-from workbench.units import format_bytes
+from workbench.units import format_bytes, format_plural
 
 EMBEDDED = "assets/desk-q8_0.gguf"
 EMBEDDED_SHA256 = "c6454462db602b5bc31c241a3bc4d2e6f7b543845b85506802091eeb5fb655a0"
@@ -57,6 +58,8 @@ class BackendAnswer(NamedTuple):
     error: str = ""
     used_bytes: int | None = None
     """by how much the free memory of the cards fell while the model was loaded"""
+    placement: tuple[DeviceShare, ...] = ()
+    """what llama.cpp put where, RAM last"""
 
 
 def check_build(build: LlamaBuild | str, install: Callable[[str], str]) -> Iterator[Finding]:
@@ -65,13 +68,15 @@ def check_build(build: LlamaBuild | str, install: Callable[[str], str]) -> Itera
         yield failed("llama.cpp", build if isinstance(build, str) else build.error, install("cpu"))
         return
     backends = ", ".join(dict.fromkeys(device.backend for device in build.devices)) or "no backend"
-    text = f"llama-cpp-python {build.version}, ggml {build.ggml}, backends: {backends}"
-    yield ok("llama.cpp", text, version=build.version, ggml=build.ggml, features=build.features)
+    rpc = "with RPC" if build.has_rpc else "without RPC"
+    figures = {"version": build.version, "ggml": build.ggml, "features": build.features}
+    text = f"llama-cpp-python {build.version}, ggml {build.ggml}, backends: {backends}; {rpc}"
+    yield ok("llama.cpp", text, rpc=float(build.has_rpc), **figures)
     for device in build.devices:
         yield _check_device(device)
 
 
-def _check_device(device: BackendDevice) -> Finding:
+def _check_device(device: Device) -> Finding:
     name, figures = f"device {device.name}", {"free_bytes": device.free_bytes, "total_bytes": device.total_bytes}
     if device.total_bytes and device.free_bytes >= LEAST_BYTES:
         text = f"{device.description}, {format_bytes(device.free_bytes)} free of {format_bytes(device.total_bytes)}"
@@ -84,7 +89,7 @@ def _check_device(device: BackendDevice) -> Finding:
 
 
 def check_cards(
-    cards: Sequence[Accelerator], devices: Sequence[BackendDevice], install: Callable[[str], str]
+    cards: Sequence[Accelerator], devices: Sequence[Device], install: Callable[[str], str]
 ) -> Iterator[Finding]:
     """Whether the cards of this machine are those that llama.cpp computes on."""
     used = {SET_UP.get(device.backend, device.backend.lower()) for device in devices if device.is_gpu}
@@ -151,7 +156,7 @@ async def _ask(client: ModelClient, before: int, free_bytes: Callable[[], int] |
     await client.complete(request)  # the first answer waits for buffers and, on a card, for kernels
     completion = await client.complete(request)
     used = before - free_bytes() if free_bytes else None
-    return BackendAnswer(completion.text, completion.tokens_per_second, info.device, used_bytes=used)
+    return BackendAnswer(completion.text, completion.tokens_per_second, info.device, "", used, info.placement)
 
 
 def check_answer(name: str, answer: BackendAnswer, expected: str, command: str) -> Finding:
@@ -160,16 +165,34 @@ def check_answer(name: str, answer: BackendAnswer, expected: str, command: str) 
         return failed(name, answer.error, command)
     if not answer.text.strip():
         return failed(name, f"{TOKENS} tokens were decoded, but no text came of them", command)
-    if expected and answer.device != expected:
+    if expected and answer.device != expected:  # "CUDA0 and cpu" is not all on the card
         return failed(name, f"the model ran on {answer.device}, not on {expected}", command)
     speed = f"{answer.tokens_per_second:,.0f} tokens/s"
-    figures = {"tokens_per_second": round(answer.tokens_per_second, 1)}
+    figures = {"tokens_per_second": round(answer.tokens_per_second, 1), **list_figures(answer.placement)}
+    resident = describe_placement(answer.placement)
     if answer.used_bytes is None:
-        return ok(name, speed, **figures)
+        return ok(name, f"{speed}{resident}", **figures)
     if answer.used_bytes <= 0:
         return failed(name, f"{speed}, but the card's free memory did not fall: nothing was offloaded", command)
-    text = f"{speed}, {format_bytes(answer.used_bytes)} on the card"
+    text = f"{speed}, {format_bytes(answer.used_bytes)} on the card{resident}"
     return ok(name, text, used_bytes=answer.used_bytes, **figures)
+
+
+def describe_placement(placement: Sequence[DeviceShare]) -> str:
+    """The layers and bytes on each device, behind a semicolon; "" where the engine does not tell."""
+    parts = [
+        f"{share.device.name} has {format_plural(share.layers, 'layer')}, {format_bytes(share.bytes)}"
+        for share in placement
+    ]
+    return f"; {', '.join(parts)}" if parts else ""
+
+
+def list_figures(placement: Sequence[DeviceShare]) -> dict[str, float | str]:
+    """The same for programs, by the device's name."""
+    figures: dict[str, float | str] = {}
+    for share in placement:
+        figures |= {f"{share.device.name}_layers": share.layers, f"{share.device.name}_bytes": share.bytes}
+    return figures
 
 
 def with_offload(model: Model, **fields: Any) -> Model:

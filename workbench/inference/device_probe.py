@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
@@ -12,8 +11,11 @@ from workbench.inference.worker import spawn
 from workbench.inference.worker.child import ParentChannel
 from workbench.inference.worker.frames import FrameCodec
 from workbench.inference.worker.process import BlockingWorker, WorkerEnded, WorkerSpec
+from workbench.models.device_share import Device
+from workbench.offload import Offload
 
-_SECONDS = 60.0
+_SECONDS, _SERVER_SECONDS = 60.0, 10.0
+"""For the library to load, and for each RPC server to answer or not."""
 _CAUSES = {
     "SIGILL": "it was compiled for another processor",
     "SIGBUS": "a file of it is damaged",
@@ -21,27 +23,7 @@ _CAUSES = {
 }
 """What a signal means while a library is loaded; Python's fault handler prints nothing that says more."""
 
-_KINDS: tuple[Literal["cpu", "gpu", "integrated gpu", "accelerator"], ...] = (
-    "cpu",
-    "gpu",
-    "integrated gpu",
-    "accelerator",
-)  # ggml_backend_dev_type in ggml-backend.h
-
-
-class BackendDevice(msgspec.Struct, frozen=True):
-    """A device as ggml lists it. backend: CPU, CUDA, ROCm, Metal, Vulkan or RPC."""
-
-    name: str
-    description: str
-    backend: str
-    kind: Literal["cpu", "gpu", "integrated gpu", "accelerator"]
-    free_bytes: int
-    total_bytes: int
-
-    @property
-    def is_gpu(self) -> bool:
-        return self.kind in ("gpu", "integrated gpu")
+_USUAL = Offload()
 
 
 class LlamaBuild(msgspec.Struct, frozen=True):
@@ -50,27 +32,30 @@ class LlamaBuild(msgspec.Struct, frozen=True):
     version: str
     ggml: str = ""
     features: str = ""
-    devices: tuple[BackendDevice, ...] = ()
+    devices: tuple[Device, ...] = ()
     error: str = ""
     command: str = ""
     has_rpc: bool = False
     """whether it can use RPC servers"""
+    rpc_problems: dict[str, str] = {}
+    """RPC servers that cannot be asked for their devices: address -> why, in a sentence"""
 
 
 _REPLIES: FrameCodec[LlamaBuild] = FrameCodec(LlamaBuild)
 
 
-def probe_llama(environment: Mapping[str, str] | None = None, rpc: tuple[str, ...] = ()) -> LlamaBuild:
+def probe_llama(environment: Mapping[str, str] | None = None, offload: Offload = _USUAL) -> LlamaBuild:
     """Load the library in a child and describe it. Raises EngineError where the child ends or hangs.
 
-    rpc: addresses of RPC servers whose devices are listed too.
+    offload: whose RPC servers' devices are listed too.
     """
+    seconds = _SECONDS + len(offload.rpc) * _SERVER_SECONDS
     spec = WorkerSpec(__name__, environment=lambda _: spawn.environment(**(environment or {})))
     worker = BlockingWorker(spec, _REPLIES, "device probe")
     try:
-        return worker.ask(rpc, _SECONDS)
+        return worker.ask(offload, seconds)
     except TimeoutError as error:
-        raise EngineError(f"llama.cpp did not load within {_SECONDS:.0f} s.") from error
+        raise EngineError(f"llama.cpp did not load within {seconds:.0f} s.") from error
     except WorkerEnded as ended:
         words = ended.exit.last_words.strip().splitlines()
         cause = words[-1].rstrip(".") if words else "it printed nothing"
@@ -85,23 +70,22 @@ def probe_llama(environment: Mapping[str, str] | None = None, rpc: tuple[str, ..
 
 def main() -> None:
     """Serve one question."""
-    channel: ParentChannel[tuple[str, ...]] = ParentChannel(FrameCodec(tuple[str, ...]))
-    channel.send(_describe(channel.first() or ()))
+    channel: ParentChannel[Offload] = ParentChannel(FrameCodec(Offload))
+    channel.send(_describe(channel.first() or Offload()))
 
 
-def _describe(rpc: tuple[str, ...]) -> LlamaBuild:
+def _describe(offload: Offload) -> LlamaBuild:
     import ctypes
     from importlib.metadata import PackageNotFoundError, version
 
     from workbench.errors import ModelError
-    from workbench.models.offload import Offload
 
     try:
         found = version("llama-cpp-python")
     except PackageNotFoundError:
         return LlamaBuild("", error="llama-cpp-python is not installed.")
     try:
-        from workbench.inference.llamacpp.devices import add_rpc_servers, is_rpc_build, list_native
+        from workbench.inference.llamacpp.devices import is_rpc_build, list_native
         from workbench.inference.llamacpp.native import native, start
     except (ImportError, OSError, RuntimeError, AttributeError) as error:  # a library that is damaged, or of a build
         return LlamaBuild(found, error=f"llama-cpp-python {found} does not load: {error}")  # without these functions
@@ -112,21 +96,24 @@ def _describe(rpc: tuple[str, ...]) -> LlamaBuild:
     library = native._lib  # the functions of ggml are found through it: it is linked against them
     for name in ("version", "commit"):
         getattr(library, f"ggml_{name}").restype = ctypes.c_char_p
-    try:
-        listed = [*list_native(), *add_rpc_servers(Offload(rpc=rpc))]
-    except ModelError as error:
-        return LlamaBuild(found, error=error.message, command=error.hint)
-    devices = tuple(
-        BackendDevice(
-            one.device.name,
-            one.device.description,
-            one.device.backend,
-            _KINDS[one.kind] if one.kind < len(_KINDS) else "accelerator",
-            one.device.free_bytes,
-            one.device.total_bytes,
-        )
-        for one in listed
-    )
+    own = tuple(one.device for one in list_native())
+    served, problems = _ask_servers(offload)
     ggml = f"{library.ggml_version().decode()} ({library.ggml_commit().decode()})"
     features = native.llama_print_system_info().decode("utf-8", "replace")
-    return LlamaBuild(found, ggml, features, devices, has_rpc=is_rpc_build())
+    return LlamaBuild(found, ggml, features, (*own, *served), has_rpc=is_rpc_build(), rpc_problems=problems)
+
+
+def _ask_servers(offload: Offload) -> tuple[list[Device], dict[str, str]]:
+    """The devices of each RPC server, and why others cannot be asked: one that is away hides no other."""
+    from workbench.errors import ModelError
+    from workbench.inference.llamacpp.devices import add_rpc_servers
+
+    devices: list[Device] = []
+    problems: dict[str, str] = {}
+    for address in offload.rpc:
+        try:
+            found = add_rpc_servers(msgspec.structs.replace(offload, rpc=(address,)))
+            devices += [one.device for one in found]
+        except ModelError as error:
+            problems[address] = error.message
+    return devices, problems

@@ -7,17 +7,14 @@ RPC server take turns as well, since a server serves one program at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-import psutil
-
-from workbench.errors import WorkbenchError
+from workbench.inference.memory_shortage import MemoryShortage, RunningModel
 from workbench.inference.worker.engine_run import Transport
 from workbench.inference.worker.process import WorkerExit
-from workbench.inference.worker.protocol import ENGINE_REPLIES, Command, Reply
+from workbench.inference.worker.protocol import ENGINE_REPLIES, Command, LoadingProgress, Reply
 from workbench.models.model import Model, ModelInfo
-from workbench.units import format_bytes
 
 _JOIN_SECONDS = 5.0
 """For a process that is ended to give its memory back."""
@@ -45,34 +42,18 @@ class TurnTaker(Protocol):
         ...
 
 
-class _Shortage(NamedTuple):
-    """Why a model does not fit beside those that are loaded, and which of them stand in its way."""
-
-    reason: str
-    others: tuple[QueuedTransport, ...]
-
-
 class ModelTurns:
-    """Which engines may run now. estimate: bytes of RAM that a model will take; raises WorkbenchError.
+    """Which engines may run now. shortage: finds what stands in a model's way. log: told of each turn."""
 
-    capacity: bytes of RAM for all engines together, given the processes of those that run. log: told of each turn.
-    """
-
-    def __init__(
-        self,
-        estimate: Callable[[Model], int],
-        capacity: Callable[[Collection[int]], int] | None = None,
-        log: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        self._estimate = estimate
-        self._capacity = capacity or measure_capacity
+    def __init__(self, shortage: MemoryShortage, log: Callable[[str], None] = lambda text: None) -> None:
+        self._shortage = shortage
         self.log = log
         self._lock = threading.Lock()
         self._deciding = threading.Lock()
         self._running: list[QueuedTransport] = []
         self._waiting: list[QueuedTransport] = []
         self._notes: dict[int, str] = {}
-        self._needs: dict[Model, int] = {}
+        self._review_pending = False
 
     def queue(self, engine: TurnTaker, transport: Transport) -> QueuedTransport:
         """A transport that starts once there is memory for its engine."""
@@ -105,12 +86,15 @@ class ModelTurns:
     def review(self) -> None:
         """Look again whether one that waits may start; returns at once. Called whenever an engine becomes idle."""
         with self._lock:
-            waiting = bool(self._waiting)
-        if waiting:  # on a thread of its own: other engines' locks are needed, and a process is waited for
-            threading.Thread(target=self._decide, name="model turns", daemon=True).start()
+            if not self._waiting or self._review_pending:
+                return
+            self._review_pending = True
+        # on a thread of its own: other engines' locks are needed, and a process is waited for
+        threading.Thread(target=self._decide, name="model turns", daemon=True).start()
 
     def _decide(self) -> None:
         with self._deciding:
+            self._review_pending = False
             while True:
                 with self._lock:
                     waiting, running = self._waiting[:1], tuple(self._running)
@@ -119,8 +103,8 @@ class ModelTurns:
 
     def _admit(self, first: QueuedTransport, running: Sequence[QueuedTransport]) -> bool:
         """Whether anything changed: it was started, or another one was unloaded for it."""
-        shortage = self._find_shortage(first, running)
-        name = first.engine.model.name
+        model = first.engine.model
+        shortage = self._shortage.find(model, [_describe(one) for one in running])
         if shortage is None:
             with self._lock:
                 if first not in self._waiting:
@@ -130,59 +114,36 @@ class ModelTurns:
                 self._running.append(first)
             first.begin()
             return True
-        idle = sorted((one for one in shortage.others if not one.engine.busy), key=lambda one: one.engine.used_at)
+        others = [running[index] for index in shortage.others]
+        idle = sorted((one for one in others if not one.engine.busy), key=lambda one: one.engine.used_at)
         for one in idle:
             if one.engine.stop_idle():
-                self.log(f"{one.engine.model.name} was unloaded for {name}: {shortage.reason}.")
+                self.log(f"{one.engine.model.name} was unloaded for {model.name}: {shortage.reason}.")
                 one.join(_JOIN_SECONDS)
                 self.leave(one)
                 return True
-        others = ", ".join(one.engine.model.name for one in shortage.others)
-        note = f"{name} waits until {others} is idle: {shortage.reason}."
-        with self._lock:
-            known, self._notes[id(first)] = self._notes.get(id(first)), note
-        if known is None:
-            self.log(note)
+        self._keep_waiting(first, ", ".join(one.engine.model.name for one in others), shortage.reason)
         return False
 
-    def _find_shortage(self, first: QueuedTransport, running: Sequence[QueuedTransport]) -> _Shortage | None:
-        model = first.engine.model
-        sharing = tuple(one for one in running if set(one.engine.model.offload.rpc) & set(model.offload.rpc))
-        if sharing:
-            return _Shortage("both use the same RPC server, which serves one program at a time", sharing)
-        on_devices = tuple(one for one in running if _device_bytes(one.engine.info))
-        need = self._need(model)
-        if on_devices and model.format == "gguf" and model.offload.gpu_layers not in ("none", 0):
-            last = on_devices[-1].engine.info
-            free = max(0, _device_room(last) - _device_bytes(last))
-            room = free + sum(_device_bytes(one.engine.info) for one in on_devices)
-            if min(need, room) > free:
-                reason = f"it wants {format_bytes(need)}, and {format_bytes(free)} are free on devices"
-                return _Shortage(reason, on_devices)
-            return None
-        capacity = self._capacity([pid for one in running if (pid := one.pid)])
-        taken = sum(self._host_bytes(one) for one in running)
-        if running and need > capacity - taken:
-            return _Shortage(
-                f"{format_bytes(need)} and {format_bytes(taken)} do not fit into {format_bytes(capacity)} of memory",
-                tuple(running),
-            )
-        return None
+    def _keep_waiting(self, first: QueuedTransport, others: str, reason: str) -> None:
+        """Note what it waits for, and tell those who wait for it."""
+        note = f"{first.engine.model.name} waits until {others} is idle: {reason}."
+        with self._lock:
+            if first not in self._waiting:
+                return
+            known, self._notes[id(first)] = self._notes.get(id(first)), note
+            behind = [one for one in self._waiting if one is not first]
+            for one in behind:
+                self._notes[id(one)] = f"{one.engine.model.name} waits behind {first.engine.model.name}."
+            notes = [(one, self._notes[id(one)]) for one in (first, *behind)]
+        if known is None:
+            self.log(note)
+        for one, text in notes:
+            one.report(text)
 
-    def _host_bytes(self, one: QueuedTransport) -> int:
-        info = one.engine.info
-        if info and _device_bytes(info):
-            return info.placement[-1].bytes
-        return self._need(one.engine.model)
 
-    def _need(self, model: Model) -> int:
-        key = model.identity
-        if key not in self._needs:
-            try:
-                self._needs[key] = self._estimate(model)
-            except WorkbenchError:
-                self._needs[key] = 0  # its load says what is wrong with it
-        return self._needs[key]
+def _describe(transport: QueuedTransport) -> RunningModel:
+    return RunningModel(transport.engine.model, transport.engine.info, transport.pid)
 
 
 class QueuedTransport:
@@ -206,6 +167,13 @@ class QueuedTransport:
         self._on_reply, self._on_exit = on_reply, on_exit
         self._turns.enter(self)
 
+    def report(self, note: str) -> None:
+        """Tell whoever waits for the engine what it waits for itself."""
+        with self._lock:
+            if self._started or self._ended:
+                return
+        self._on_reply(LoadingProgress(None, note))
+
     def begin(self) -> None:
         """Its turn has come."""
         with self._lock:
@@ -219,10 +187,13 @@ class QueuedTransport:
 
     def send(self, message: Command) -> None:
         with self._lock:
-            if not self._started:
+            waits = not self._started
+            if waits:
                 ENGINE_REPLIES.pack(message)  # so that one that cannot be sent is refused now
                 self._kept.append(message)
-                return
+        if waits:
+            self._turns.review()  # so that the one who sent it is told what it waits for
+            return
         self._transport.send(message)
 
     def stop(self) -> None:
@@ -240,28 +211,3 @@ class QueuedTransport:
     def _exit(self, ended: WorkerExit) -> None:
         self._on_exit(ended)
         self._turns.leave(self)
-
-
-def measure_capacity(pids: Collection[int]) -> int:
-    """Bytes of RAM that these processes and new ones may have together: all but what other programs hold.
-
-    A file's pages that are mapped into memory count as free, as the system counts them.
-    """
-    memory, own = psutil.virtual_memory(), 0
-    for pid in pids:
-        try:
-            used = psutil.Process(pid).memory_info()
-        except psutil.Error:
-            continue
-        own += int(used.rss) - int(getattr(used, "shared", 0))
-    others = max(0, int(memory.total) - int(memory.available) - own)
-    return int(memory.total) - others
-
-
-def _device_bytes(info: ModelInfo | None) -> int:
-    return sum(share.bytes for share in info.placement[:-1]) if info else 0
-
-
-def _device_room(info: ModelInfo | None) -> int:
-    """What was free on the devices before a model was loaded."""
-    return sum(share.device.free_bytes for share in info.placement[:-1]) if info else 0

@@ -14,6 +14,8 @@ import psutil
 from workbench.cpu_budget.reservations import remove_dead
 from workbench.errors import EngineError
 from workbench.inference.client import EngineClient, for_worker
+from workbench.inference.device_inventory import DeviceInventory
+from workbench.inference.memory_shortage import MemoryShortage
 from workbench.inference.model_client import EngineHandle, ModelClient, ProvingEngine, WorkerState
 from workbench.inference.model_turns import ModelTurns
 from workbench.inference.remote.card import CapabilityCard
@@ -27,8 +29,11 @@ from workbench.inference.worker.process import WorkerProcess, WorkerSpec
 from workbench.inference.worker.protocol import ENGINE_REPLIES, LoadModel
 from workbench.inference.worker.supervisor import EngineSupervisor
 from workbench.inference.worker.thread import ThreadTransport
-from workbench.models.memory_estimate import estimate_pane, expect_in_memory
+from workbench.models.device_share import Device
+from workbench.models.memory_estimate import MemoryEstimate, expect_in_memory
+from workbench.models.placement_estimate import estimate_pane
 from workbench.models.reference import Applied, Model, ModelInfo, model_at
+from workbench.offload import Offload
 from workbench.settings import Settings
 
 ENGINE_WORKER = WorkerSpec("workbench.inference.worker.main")
@@ -84,7 +89,9 @@ class Pool:
         self._engines: dict[Model, EngineHandle] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self.turns = ModelTurns(self._estimate)
+        self.devices = DeviceInventory(self._environment)
+        """what models may be offloaded to"""
+        self.turns = ModelTurns(MemoryShortage(self._estimate, find_devices=self.find_devices))
         """which models have to wait for others; its `log` is told of each turn"""
 
     @classmethod
@@ -147,6 +154,10 @@ class Pool:
         described = [_describe(engine, self.turns.note(engine.model)) for engine in engines]
         return tuple(sorted(described, key=lambda loaded: loaded.model.name))
 
+    def find_devices(self, offload: Offload) -> tuple[Device, ...]:
+        """The devices that a model may be offloaded to, with what is free on each; may take a second."""
+        return self.devices.find(offload).devices
+
     def unload(self, model: Model) -> None:
         """End a model's engine, which frees its memory."""
         with self._lock:
@@ -187,10 +198,10 @@ class Pool:
         )
         return engine
 
-    def _estimate(self, model: Model) -> int:
-        """Bytes of RAM that a model takes. Raises WorkbenchError."""
+    def _estimate(self, model: Model, devices: Sequence[Device], ram_bytes: int) -> MemoryEstimate:
+        """What a model takes. Raises WorkbenchError."""
         tokens = context_size(model, expect_in_memory(model), self._max_context_tokens)
-        return estimate_pane(model, (), tokens).total
+        return estimate_pane(model, (), tokens, ram_bytes, devices)
 
     def _load_command(self, model: Model) -> LoadModel:
         return LoadModel(

@@ -11,10 +11,13 @@ import socket
 import struct
 
 from workbench.errors import ModelError
-from workbench.models.offload import RpcAddress, is_public, parse_rpc, public_problem
+from workbench.offload import RpcAddress, is_public, parse_rpc, public_problem
 
 PROTOCOL = 7
 """RPC_PROTO_MAJOR_VERSION of the pinned llama.cpp"""
+
+NO_RPC = "llama.cpp is built here without RPC."
+RPC_BUILD = "Build it with: CMAKE_ARGS=-DGGML_RPC=on make run GPU=cpu (or cuda, metal, vulkan, rocm)"
 
 SECONDS = 5.0
 """For a server to connect and to answer."""

@@ -95,11 +95,15 @@ class LoglikelihoodRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="progress"):
-    """A request changed its state; fraction (0 to 1) says how far a load is, None where that is not known."""
+    """A request changed its state; fraction (0 to 1) says how far a load is, None where that is not known.
+
+    note: what the model's load waits for, in words.
+    """
 
     request: int
     state: State
     fraction: float | None = None
+    note: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failure"):

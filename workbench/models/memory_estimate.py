@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +11,14 @@ import msgspec
 import psutil
 
 from workbench.errors import ModelError
-from workbench.models.adapter_info import AdapterInfo, inspect_adapter
+from workbench.models.adapter_info import AdapterInfo
+from workbench.models.device_share import DeviceShare
 from workbench.models.hf_folder import find_weights
 from workbench.models.model_info import inspect_model
-from workbench.models.offload import KV_BYTES, Offload
-from workbench.models.reference import Adapter, Format, Model, ModelInfo
+from workbench.models.reference import Format, Model, ModelInfo
 from workbench.models.safetensors_header import read_tensors
-from workbench.units import format_bytes
+from workbench.offload import KV_BYTES, Offload
+from workbench.units import format_bytes, format_plural
 
 SEQUENCES = 16
 """Max concurrent requests."""
@@ -120,26 +120,55 @@ and 135 million parameters and contexts of 1,024 to 8,192 tokens."""
 
 
 class MemoryEstimate(NamedTuple):
-    """Bytes: of the weights, of the KV caches of the bare model and of each set of adapters, of the adapters, and of
-    the process and its buffers."""
+    """Bytes of RAM: of the weights, of the KV caches of the bare model and of each set of adapters, of the adapters,
+    and of the process and its buffers. free: before anything of the model is there.
+
+    shares: what is on each device instead. layers: those that the CPU computes, the output among them, where there are
+    devices. expert_layers: layers on devices whose experts are in RAM.
+    """
 
     weights: int
     caches: int
     adapters: int
     free: int
     overhead: int = 0
+    shares: tuple[DeviceShare, ...] = ()
+    layers: int = 0
+    expert_layers: int = 0
 
     @property
     def total(self) -> int:
-        return self.weights + self.caches + self.adapters + self.overhead
+        """Bytes of RAM, those of devices that compute in it among them."""
+        return self.weights + self.caches + self.adapters + self.overhead + self.unified
+
+    @property
+    def unified(self) -> int:
+        """Bytes on devices that compute in RAM."""
+        return sum(share.bytes for share in self.shares if share.device.shares_ram)
+
+    @property
+    def everywhere(self) -> int:
+        """Bytes of RAM and of all devices."""
+        return self.total + sum(share.bytes for share in self.shares) - self.unified
+
+    @property
+    def fits_ram(self) -> bool:
+        return self.total <= self.free
 
     @property
     def fits(self) -> bool:
-        return self.total <= self.free
+        return self.fits_ram and all(share.fits for share in self.shares)
 
     def check(self) -> None:
         """Raise ModelError, with the numbers, when it does not fit."""
-        if not self.fits:
+        for share in self.shares:
+            if not share.fits:
+                raise ModelError(
+                    f"Not enough free memory on {share.device.name}: {format_plural(share.layers, 'layer')} take"
+                    f" {format_bytes(share.bytes)}, and {format_bytes(share.device.free_bytes)} are free.",
+                    "Offload fewer layers, or write gpu_layers: auto.",
+                )
+        if not self.fits_ram:
             weights, caches, adapters = map(format_bytes, (self.weights, self.caches, self.adapters))
             overhead, total, free = map(format_bytes, (self.overhead, self.total, self.free))
             raise ModelError(
@@ -171,18 +200,3 @@ def estimate_memory(
     adapter_bytes = sum(adapter.parameters * 4 for adapter in adapters)
     overhead = PROCESS_BYTES.get(form, 0) + buffers
     return MemoryEstimate(info.file_bytes, info.kv_bytes_per_token * cells, adapter_bytes, free, overhead)
-
-
-def estimate_pane(
-    model: Model, adapters: Sequence[Adapter], context_tokens: int, free_bytes: int | None = None
-) -> MemoryEstimate:
-    """The memory of a model that is not loaded yet, with a pane's adapters.
-
-    Adapters that cannot be read count for nothing; what is wrong with them is told elsewhere. Raises ModelError for a
-    model that cannot be read.
-    """
-    known = []
-    for adapter in {adapter.path: adapter for adapter in adapters}.values():
-        with contextlib.suppress(ModelError):
-            known.append(inspect_adapter(adapter))
-    return estimate_memory(expect_in_memory(model), context_tokens, known, int(bool(known)), free_bytes, model.format)

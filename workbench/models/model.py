@@ -7,20 +7,17 @@ from typing import Literal
 
 import msgspec
 
+from workbench.device_choice import Attention as Attention
+from workbench.device_choice import Dtype as Dtype
 from workbench.endpoint import Endpoint
 from workbench.models.device_share import DeviceShare
-from workbench.models.offload import Offload
 from workbench.models.step_plan import StepPlan
+from workbench.offload import Offload
 
 Format = Literal["gguf", "hf", "scripted", "remote"]
 AdapterFormat = Literal["peft", "gguf", "remote"]
-Dtype = Literal["", "float32", "float16", "bfloat16"]
-"""The numbers that a Hugging Face model is computed in; empty: its own, where the device computes in them."""
 Quantization = Literal["", "8bit", "4bit"]
 """Into what a Hugging Face model's linear layers are packed while it is loaded; empty: they stay as they are."""
-
-Attention = Literal["", "eager", "sdpa", "flash_attention_2", "flash_attention_3"]
-"""transformers' attention implementation of a Hugging Face model; empty: its choice."""
 
 ADAPTER_CONFIG = "adapter_config.json"
 """The file by which a folder is a PEFT adapter."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from workbench.errors import ModelError
 from workbench.models.device_share import Device, DeviceShare
 from workbench.models.layer_sizes import LayerSizes
-from workbench.models.offload import KV_BYTES, Offload
+from workbench.offload import KV_BYTES, GpuLayers, Offload
 from workbench.units import format_bytes, format_plural
 
 _MARGIN, _MARGIN_PART = 512 * 2**20, 16
@@ -56,7 +56,7 @@ def fit_layers(sizes: LayerSizes, work: BatchShape, offload: Offload, devices: S
     """The placement that the options ask for, or the largest that fits. Raises ModelError for what cannot be done."""
     if not devices or offload.gpu_layers in ("none", 0):
         _check_devices(offload, devices)
-        return _assign(sizes, work, offload, devices, [0] * len(devices), 0)
+        return assign_layers(sizes, work, offload, devices, [0] * len(devices), 0)
     moe = _find_moe_choices(sizes, offload)
     wanted = sizes.layer_count if isinstance(offload.gpu_layers, str) else min(offload.gpu_layers, sizes.layer_count)
     if offload.gpu_layers != "auto":
@@ -69,7 +69,7 @@ def fit_layers(sizes: LayerSizes, work: BatchShape, offload: Offload, devices: S
         placement = _spread(sizes, work, offload, devices, layers, experts)
         if placement.fits:
             return placement
-    return _assign(sizes, work, offload, devices, [0] * len(devices), 0)
+    return assign_layers(sizes, work, offload, devices, [0] * len(devices), 0)
 
 
 def step_back(
@@ -100,11 +100,16 @@ def has_room(
 
 
 def check_host(placement: LayerPlacement, free_bytes: int) -> None:
-    """Raise ModelError, with the numbers, where what stays in RAM does not fit there."""
+    """Raise ModelError, with the numbers, where what takes RAM does not fit there."""
     host = placement.host
-    if host.weights_bytes + host.kv_bytes > free_bytes:
+    unified = sum(share.bytes for share in placement.shares if share.device.shares_ram)
+    if host.weights_bytes + host.kv_bytes + unified > free_bytes:
+        beside = f"beside {placement.gpu_layers} layers on devices it needs"
+        if unified:
+            beside = f"{placement.gpu_layers} layers on a device that computes in RAM need {format_bytes(unified)},"
+            beside += " and it needs"
         raise ModelError(
-            f"The model is too big for the free memory: beside {placement.gpu_layers} layers on devices it needs"
+            f"The model is too big for the free memory: {beside}"
             f" {format_bytes(host.weights_bytes)} of RAM for weights and {format_bytes(host.kv_bytes)} for the KV"
             f" cache, and {format_bytes(free_bytes)} are free.",
             "Choose a smaller quantisation or a smaller context, or unload another model.",
@@ -115,11 +120,13 @@ def _check_devices(offload: Offload, devices: Sequence[Device]) -> None:
     """Raise ModelError where layers are to be on a GPU and there is none: they would be on the CPU in silence."""
     wanted = offload.gpu_layers
     if not devices and wanted not in ("auto", "none", 0):
-        number = "all layers" if wanted == "all" else wanted
-        raise ModelError(
-            f"gpu_layers asks for {number} on a GPU, and llama.cpp finds none here.",
-            "Run `workbench doctor`, which says why, or write gpu_layers: auto.",
-        )
+        raise ModelError(describe_missing(wanted), "Run `workbench doctor`, which says why, or write gpu_layers: auto.")
+
+
+def describe_missing(wanted: GpuLayers) -> str:
+    """That layers are to be on a GPU and there is none."""
+    number = "all layers" if wanted == "all" else wanted
+    return f"gpu_layers asks for {number} on a GPU, and llama.cpp finds none here."
 
 
 def _find_moe_choices(sizes: LayerSizes, offload: Offload) -> list[int]:
@@ -141,7 +148,7 @@ def _spread(
                 f"The devices are: {', '.join(f'{index} {one.name}' for index, one in enumerate(devices))}.",
             )
         counts = [layers if index == offload.main_gpu else 0 for index in range(len(devices))]
-        return _assign(sizes, work, offload, devices, counts, experts)
+        return assign_layers(sizes, work, offload, devices, counts, experts)
     if len(offload.tensor_split) > len(devices):
         raise ModelError(
             f"tensor_split: expected a part for each of {format_plural(len(devices), 'device')},"
@@ -150,10 +157,12 @@ def _spread(
         )
     parts = [*offload.tensor_split, *([0.0] * (len(devices) - len(offload.tensor_split)))]
     even = divide(layers, parts if offload.tensor_split else [float(max(1, _budget(one))) for one in devices])
-    placement = _assign(sizes, work, offload, devices, even, experts)
+    placement = assign_layers(sizes, work, offload, devices, even, experts)
     if placement.fits or offload.tensor_split:
         return placement
-    filled = _assign(sizes, work, offload, devices, _fill(sizes, work, offload, devices, layers, experts), experts)
+    filled = assign_layers(
+        sizes, work, offload, devices, _fill(sizes, work, offload, devices, layers, experts), experts
+    )
     return filled if filled.fits else placement
 
 
@@ -179,7 +188,7 @@ def _fill(
     return counts
 
 
-def _assign(
+def assign_layers(
     sizes: LayerSizes,
     work: BatchShape,
     offload: Offload,
@@ -187,6 +196,8 @@ def _assign(
     counts: Sequence[int],
     experts: int,
 ) -> LayerPlacement:
+    """What is where with so many layers on each device, whether it fits or not. experts: first layers whose experts
+    stay on the CPU."""
     layers = sum(counts)
     start, shares = sizes.layer_count - layers, []
     compute, per_token = estimate_compute(sizes, work, offload), _kv_costs(sizes, offload)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from workbench import paths
+from workbench.device_choice import NO_CHOICE, DeviceChoice
 from workbench.endpoint import Endpoint, is_address, make_endpoint
 from workbench.errors import FileError, ModelError
 from workbench.models.model import ADAPTER_CONFIG as ADAPTER_CONFIG
@@ -23,11 +24,12 @@ from workbench.models.model import Format as Format
 from workbench.models.model import Model as Model
 from workbench.models.model import ModelInfo as ModelInfo
 from workbench.models.model import Quantization as Quantization
+from workbench.models.model_options import with_defaults as with_defaults
 from workbench.models.model_options import with_devices as with_devices
 from workbench.models.model_options import with_precision as with_precision
 from workbench.models.model_options import with_template_kwargs as with_template_kwargs
-from workbench.models.offload import Offload
 from workbench.models.untrusted_files import check_finished, is_folder, is_regular
+from workbench.offload import GpuLayers
 from workbench.paths import find_input
 
 
@@ -47,7 +49,7 @@ class ModelSpec(Protocol):
     @property
     def chat_template_kwargs(self) -> Mapping[str, Any]: ...
     @property
-    def offload(self) -> Offload: ...
+    def gpu_layers(self) -> GpuLayers | None: ...
     @property
     def device_map(self) -> str: ...
     @property
@@ -69,10 +71,17 @@ class AdapterSpec(Protocol):
     def on(self) -> bool: ...
 
 
-def resolve_model(name: str, choices: Mapping[str, ModelSpec], folder: Path, known: Sequence[Model]) -> Model:
+def resolve_model(
+    name: str,
+    choices: Mapping[str, ModelSpec],
+    folder: Path,
+    known: Sequence[Model],
+    defaults: DeviceChoice = NO_CHOICE,
+) -> Model:
     """The model that a variant names: one of the bench's choices, one that was found, a path or a server's address.
 
-    folder: the bench's folder, for relative paths. Raises ModelError that lists the nearest names.
+    folder: the bench's folder, for relative paths. defaults: of the settings, for a model of this machine where the
+    bench says nothing. Raises ModelError that lists the nearest names.
     """
     if name in choices:
         choice = choices[name]
@@ -89,16 +98,16 @@ def resolve_model(name: str, choices: Mapping[str, ModelSpec], folder: Path, kno
             context_tokens=choice.context_tokens,
             mmproj=_find_mmproj(choice, base, folder),
         )
-        precise = with_precision(named, choice.dtype, choice.quantization)
+        precise = with_precision(with_defaults(named, defaults), choice.dtype, choice.quantization)
         return with_template_kwargs(with_devices(precise, choice), choice.chat_template_kwargs)
     for model in known:
         if model.name == name:
-            return model
+            return with_defaults(model, defaults)
     if is_address(name):
         return Model(name, format="remote", remote=make_endpoint(name))
     located = _locate(name, folder)
     if located:
-        return model_at(located)
+        return with_defaults(model_at(located), defaults)
     raise _unknown(name, [*choices, *(model.name for model in known)])
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from workbench.device_choice import read_offload
 from workbench.endpoint import Dialect, Endpoint, make_endpoint
 from workbench.errors import ModelError
 from workbench.inference.types import Sampling
-from workbench.models.offload import CpuMoe, FlashAttention, GpuLayers, KvType, Offload, find_offload_problems
 from workbench.models.reference import Attention, Dtype, Quantization
+from workbench.offload import CpuMoe, FlashAttention, GpuLayers, KvType, Offload, find_offload_problems
 
 
 class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -31,11 +32,13 @@ class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     server_defaults: sampling fields that are not sent, such as temperature for a hosted reasoning model.
     tokenizer: a .gguf file or a Hugging Face folder on this machine with the same tokenizer and template, which
     counts the prompts' tokens, so that a server that cuts one is noticed.
-    gpu_layers: of a .gguf file, how many of the last layers are on GPUs: a number, `all`, `none`, or `auto`: as many as
-    fit into their free memory. main_gpu: the one GPU that has them all, from 0. tensor_split: the part of the layers
-    that each GPU has, such as [3, 1]. kv_type: numbers of the KV cache, such as f16, q8_0 or q4_0. offload_kv: whether
-    the KV cache is where the layers are, rather than in RAM. flash_attention: auto, on or off. cpu_moe: of a mixture of
-    experts, the first layers whose experts stay on the CPU; `auto`: as many as do not fit.
+    gpu_layers: of a .gguf file, how many of the last layers are on GPUs: a number, `all`, `none`, or `auto`, the
+    default: as many as fit into their free memory. What is left out of this and the fields below is as the settings'
+    `offload` says. main_gpu: the one GPU that has them all, from 0. tensor_split: the part of the layers that each GPU
+    has, such as [3, 1]. kv_type: numbers of the KV cache, such as q8_0 or q4_0; f16 by default. offload_kv: whether the
+    KV cache is where the layers are, rather than in RAM; true by default. flash_attention: auto, the default, on or
+    off. cpu_moe: of a mixture of experts, the first layers whose experts stay on the CPU; `auto`: as many as do not
+    fit.
     rpc: addresses of llama.cpp RPC servers that take layers, such as [10.0.0.2:50052]; on a private network alone.
     public_rpc: whether they may be outside private networks.
     device_map: of a Hugging Face folder, `auto` for all devices together, or one, such as cpu or cuda:1.
@@ -56,22 +59,22 @@ class ModelChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     server_defaults: tuple[str, ...] = ()
     tokenizer: str = ""
     mmproj: str = ""
-    gpu_layers: GpuLayers = "auto"
+    gpu_layers: GpuLayers | None = None
     main_gpu: int | None = None
-    tensor_split: tuple[float, ...] = ()
-    kv_type: KvType = "f16"
-    offload_kv: bool = True
-    flash_attention: FlashAttention = "auto"
-    cpu_moe: CpuMoe = "auto"
-    rpc: tuple[str, ...] = ()
-    public_rpc: bool = False
+    tensor_split: tuple[float, ...] | None = None
+    kv_type: KvType | None = None
+    offload_kv: bool | None = None
+    flash_attention: FlashAttention | None = None
+    cpu_moe: CpuMoe | None = None
+    rpc: tuple[str, ...] | None = None
+    public_rpc: bool | None = None
     device_map: str = ""
     attention: Attention = ""
 
     @property
     def offload(self) -> Offload:
-        """Which devices compute what of a .gguf file."""
-        return Offload(*(getattr(self, name) for name in Offload.__struct_fields__))
+        """Which devices compute what of a .gguf file, as far as the entry says."""
+        return Offload(**read_offload(self))
 
     @property
     def endpoint(self) -> Endpoint | None:

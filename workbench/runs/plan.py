@@ -12,6 +12,7 @@ import psutil
 from workbench.datasets import Case, Cases
 from workbench.datasets.turns import first_turn
 from workbench.errors import TemplateError, WorkbenchError
+from workbench.models.device_share import DeviceShare
 from workbench.prompting.prompt import PromptStep
 from workbench.prompting.steps import MOST_CALLS, MOST_ITEMS, count_calls, list_steps
 from workbench.runs.bench import Bench
@@ -20,6 +21,7 @@ from workbench.runs.contamination import check_contamination
 from workbench.runs.conversation import count_most_calls, count_rounds
 from workbench.runs.generation import examples_for, render_steps
 from workbench.runs.inputs import find_input_warnings
+from workbench.runs.plan_memory import FindDevices, plan_memory
 from workbench.runs.price_table import is_paid
 from workbench.runs.provenance import Provenance
 from workbench.runs.shard import select
@@ -55,6 +57,8 @@ class PlannedModel(msgspec.Struct, frozen=True):
     completion_tokens: int = 0
     most_cost: float = 0.0
     price: PriceSource = "none"
+    shares: tuple[DeviceShare, ...] = ()
+    """what is on each device, by estimate; memory_bytes is of RAM"""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -63,7 +67,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     cached: cells whose answer is known already; counted over a sample where there are very many (`estimated`).
     seconds: estimate for all that is left; None where nothing is known. memory_bytes: the most that is in use at once.
-    free_bytes: memory that is free now. problems: what will make cells fail, in words. warnings: what will make the
+    free_bytes: RAM that is free now. problems: what will make cells fail, in words. warnings: what will make the
     scores too good: examples or training rows that are test cases. judges: models that judge answers, loaded beside;
     step_models: those that steps of chains have of their own, likewise.
     shard: the part of the run that this is, such as `3/8`; empty: all of it.
@@ -105,11 +109,13 @@ def make_plan(
     retry_failed: bool,
     judges: tuple[str, ...] = (),
     fill: Callable[[PlannedVariant, Case], Case] = lambda planned, case: case,
+    find_devices: FindDevices = lambda offload: (),
 ) -> Plan:
     """What the queues are about to do; sets how many cells each of them has left.
 
     spans: by a variant's index, which of the cases it answers. known: for a planned, how many of these cases have their
-    answer already. fill: the case with the passages that a variant retrieves for it.
+    answer already. fill: the case with the passages that a variant retrieves for it. find_devices: those that a model
+    may be offloaded to.
     """
     models, done = [], 0
     for queue in queues:
@@ -118,7 +124,7 @@ def make_plan(
         own = [select(cases, spans[planned.index]) for planned in queue.variants]
         left = [len(some) * bench.repeats - count for some, count in zip(own, finished, strict=True)]
         queue.left = sum(left)
-        models.append(_plan_queue(queue, left, [_take_sample(some) for some in own], store, known, fill))
+        models.append(_plan_queue(queue, left, [_take_sample(some) for some in own], store, known, fill, find_devices))
     memory = [model.memory_bytes for model in models]
     seconds = [model.seconds for model in models if model.cells]
     return Plan(
@@ -199,6 +205,7 @@ def _plan_queue(
     store: Store,
     known: Callable[[PlannedVariant, Sequence[Case]], float],
     fill: Callable[[PlannedVariant, Case], Case],
+    find_devices: FindDevices,
 ) -> PlannedModel:
     names = tuple(planned.variant.name for planned in queue.variants)
     if queue.model is None:
@@ -221,19 +228,20 @@ def _plan_queue(
         pace = estimate_duration(store, origin, planned.provenance.model.fingerprint) if count > own else 0.0
         unknown = unknown or pace is None
         seconds += (pace or 0.0) * (count - own)
-    memory, problem = _estimate_memory(queue)
+    memory = plan_memory(queue, find_devices)
     return PlannedModel(
         queue.name,
         names,
         sum(left),
         cached,
-        memory,
+        memory.ram_bytes,
         None if unknown else seconds,
-        problem,
+        memory.problem,
         prompt_tokens,
         completion_tokens,
         most_cost,
         _find_source(queue),
+        memory.shares,
     )
 
 
@@ -302,26 +310,3 @@ def _find_source(queue: WorkQueue) -> PriceSource:
     if any(planned.price for planned in queue.variants):
         return "known"
     return "unknown" if queue.model and is_paid(queue.model) else "none"
-
-
-def _estimate_memory(queue: WorkQueue) -> tuple[int, str]:
-    """The memory that a queue's model takes with its adapters; what keeps it from loading, as far as one can see."""
-    from workbench.inference.sizes import context_size
-    from workbench.models.adapter_info import inspect_adapter
-    from workbench.models.memory_estimate import estimate_memory, expect_in_memory
-    from workbench.models.model_info import USUAL_CONTEXT_TOKENS
-
-    assert queue.model is not None
-    if queue.model.format in ("scripted", "remote"):
-        return 0, ""
-    sets = [planned.provenance.adapters for planned in queue.variants if planned.provenance]
-    adapters = {str(one.path): one.applied.adapter for applied in sets for one in applied}
-    kinds = {tuple((str(one.path), one.applied.scale) for one in applied) for applied in sets if applied}
-    try:
-        info = expect_in_memory(queue.model)
-        context = context_size(queue.model, info, USUAL_CONTEXT_TOKENS)
-        applied = [inspect_adapter(one) for one in adapters.values()]
-        estimate = estimate_memory(info, context, applied, len(kinds), form=queue.model.format)
-    except WorkbenchError as error:
-        return 0, error.message
-    return estimate.total, ""

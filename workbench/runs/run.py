@@ -170,6 +170,7 @@ class Evaluation:
                 retry,
                 self._judges,
                 self._variants.fill,
+                self._pool.find_devices,
             )
             planned = [one.provenance for queue in self._queues for one in queue.variants if one.provenance]
             warnings = (*plan.warnings, *find_retrieval_warnings(planned, self._cases, self._finder))

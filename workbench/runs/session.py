@@ -146,7 +146,12 @@ class Session(SessionVariants, SessionCases):
 
     def find_model(self, name: str) -> Model:
         """The model of that name. Raises ModelError that lists near names."""
-        return resolve_model(name, self.bench.models, self.path.parent, self.models)
+        return resolve_model(name, self.bench.models, self.path.parent, self.models, self.settings.offload)
+
+    def find_model_as(self, name: str, choice: ModelChoice) -> Model:
+        """The model of that name as it would be with another entry in the bench. Raises ModelError."""
+        models = {**self.bench.models, name: choice}
+        return resolve_model(name, models, self.path.parent, self.models, self.settings.offload)
 
     def spec(self, index: int) -> GenerationSpec:
         """What a variant asks now. Raises WorkbenchError when its prompt, model or adapters cannot be found."""

@@ -58,7 +58,7 @@ def find_sources(bench: Bench, folder: Path, settings: Settings) -> Sources:
         return discover_adapters(folders)
 
     def find_model(name: str) -> Model:
-        return resolve_model(name, bench.models, folder, known)
+        return resolve_model(name, bench.models, folder, known, settings.offload)
 
     return Sources(
         lambda name: resolve_chain(library.open(name).prompt, lambda step: library.open(step).prompt),

@@ -17,7 +17,7 @@ from workbench.synthesis.synthesizer import make_start
 def find_model(request: SynthesisRequest, material: SynthesisMaterial, settings: Settings) -> Model:
     """The model that writes the rows. Raises ModelError that lists near names."""
     known = find_known_models(settings, material.folder)
-    return resolve_model(request.model, material.models, material.folder, known)
+    return resolve_model(request.model, material.models, material.folder, known, settings.offload)
 
 
 def begin_review(request: SynthesisRequest, material: SynthesisMaterial) -> RowReview:

@@ -14,7 +14,7 @@ from workbench.analysis.prompt_scores import PromptScore
 from workbench.analysis.summary import Summary
 from workbench.analysis.worker import HistoryQuery, StatisticsWorker
 from workbench.inference.pool import Pool
-from workbench.models.reference import Model, resolve_adapters, resolve_model
+from workbench.models.reference import Model, resolve_adapters
 from workbench.prompting.prompt import Prompt
 from workbench.reports.registry import write_report
 from workbench.runs.bench import Bench
@@ -191,4 +191,4 @@ class BenchRuns:
         )
 
     def _find_model(self, name: str) -> Model:
-        return resolve_model(name, self.session.bench.models, self.session.path.parent, self.session.models)
+        return self.session.find_model(name)

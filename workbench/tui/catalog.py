@@ -6,21 +6,26 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from textual.content import Content
 
 from workbench import files, paths
-from workbench.errors import WorkbenchError
+from workbench.errors import ModelError, WorkbenchError
 from workbench.inference.pool import Pool
 from workbench.inference.types import Tokenized
 from workbench.library.trash import TrashedPrompt
 from workbench.models.reference import Adapter, Model
 from workbench.prompting.context_fit import describe_dropped, too_long
 from workbench.runs.bench import ModelChoice
+from workbench.runs.device_fields import list_device_fields, write_device_fields
 from workbench.runs.generation import GenerationSpec
 from workbench.runs.session import Session
+from workbench.sanitize import sanitize
+from workbench.tui.dialogs.devices_form import DevicesForm
+from workbench.tui.model_text import show_estimate
 from workbench.tui.widgets.picker import PickerRow
 from workbench.units import format_bytes
 
@@ -59,6 +64,26 @@ def _note(model: Model) -> str:
 def list_trash(trashed: Sequence[TrashedPrompt]) -> list[PickerRow]:
     """What was deleted, the last first, with the time that the trash keeps it under."""
     return [PickerRow(str(item.path), item.name, str(item.path.parent)) for item in trashed]
+
+
+def make_devices_form(session: Session, pool: Pool, name: str, adapters: Sequence[Adapter] = ()) -> DevicesForm:
+    """A form for the devices of a model of this machine, kept in the bench. adapters: of the pane that runs on it.
+    Raises WorkbenchError for a model that is placed elsewhere."""
+    choice = session.bench.models.get(name) or ModelChoice(name)
+    model = session.find_model(name)
+    if not list_device_fields(model.format):
+        raise ModelError(f"{name} is not computed on devices of this machine.", "Choose a GGUF file or a folder.")
+
+    def show_memory(changed: ModelChoice, show: Callable[[Content], None]) -> None:
+        try:
+            placed = session.find_model_as(name, changed)
+        except WorkbenchError as error:
+            show(Content(sanitize(error.message)))
+            return
+        show_estimate(placed, pool, adapters, session.settings.max_context_tokens, show)
+
+    defaults = write_device_fields(session.settings.offload)
+    return DevicesForm(name, model.format, choice, write_device_fields(choice), defaults, show_memory)
 
 
 def read_template(name: str, folder: Path) -> str:

@@ -5,30 +5,40 @@ What is wrong with a file is part of the page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.content import Content
 
 from workbench.errors import WorkbenchError
+from workbench.inference.device_inventory import FoundDevices
 from workbench.inference.pool import Pool
 from workbench.inference.remote.card import CapabilityCard
 from workbench.inference.remote.card_text import describe_card
 from workbench.inference.sizes import context_size
 from workbench.models.adapter_info import check_values, find_base, inspect_adapter, matches_base
 from workbench.models.compatibility import check_compatible
-from workbench.models.memory_estimate import MemoryEstimate, estimate_pane, expect_in_memory
+from workbench.models.memory_estimate import expect_in_memory
 from workbench.models.model_info import inspect_model
+from workbench.models.placement_estimate import estimate_pane
 from workbench.models.reference import Adapter, Model, ModelInfo
 from workbench.sanitize import sanitize
-from workbench.units import format_bytes, format_count, format_plural
+from workbench.tui.memory_text import LOOKING, Part, draw_estimate, draw_placement, draw_problems
+from workbench.units import format_bytes, format_count
 
-Part = str | tuple[str, str]
-_BAR_CELLS = 20
-"""as many as fit on the narrowest screen"""
+NO_DEVICES = FoundDevices()
 
 
-def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), most_tokens: int = 8192) -> Content:
-    """Size, quantization, context, and whether it fits into memory now, with a pane's adapters."""
+def describe_model(
+    model: Model,
+    pool: Pool,
+    adapters: Sequence[Adapter] = (),
+    most_tokens: int = 8192,
+    found: FoundDevices = NO_DEVICES,
+) -> Content:
+    """Size, quantization, context, and whether it fits into memory now, with a pane's adapters.
+
+    found: the devices that it may be offloaded to.
+    """
     loaded = pool.info(model)
     if model.remote:
         card = pool.card(model)
@@ -37,7 +47,6 @@ def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), m
         info = loaded or expect_in_memory(model)
         on_disk = loaded or inspect_model(model)
         tokens = context_size(model, info, most_tokens)
-        estimate = estimate_pane(model, adapters, tokens) if model.format != "scripted" else None
     except WorkbenchError as error:
         return _wrong(model.name, str(model.path), error)
     rows = [
@@ -54,7 +63,37 @@ def describe_model(model: Model, pool: Pool, adapters: Sequence[Adapter] = (), m
         rows.append(("opened with", f"{info.context_tokens:,} tokens, {info.engine} on {info.device or 'cpu'}"))
     rows += [(name, model.offload.format(name)) for name in model.offload.given]
     parts = _page(model.name, rows)
-    return Content.assemble(*parts, *(_memory(estimate, tokens) if estimate else ()), *_devices(info))
+    if model.format == "scripted":
+        return Content.assemble(*parts)
+    if len(info.placement) > 1:  # what is there now, in place of an estimate
+        return Content.assemble(*parts, *draw_placement(info))
+    return Content.assemble(*parts, *_estimate(model, adapters, tokens, found), *draw_placement(info))
+
+
+def show_estimate(
+    model: Model, pool: Pool, adapters: Sequence[Adapter], most_tokens: int, show: Callable[[Content], None]
+) -> None:
+    """The bars of a model that is not loaded: at once as far as is known, and again when its devices were asked for,
+    which may take seconds."""
+    try:
+        tokens = context_size(model, expect_in_memory(model), most_tokens)
+    except WorkbenchError as error:
+        show(Content(sanitize(error.message)))
+        return
+    found = pool.devices.peek(model.offload)
+    if found is None:
+        show(Content.assemble(*_estimate(model, adapters, tokens, LOOKING)))
+        found = pool.devices.find(model.offload)
+    show(Content.assemble(*_estimate(model, adapters, tokens, found)))
+
+
+def _estimate(model: Model, adapters: Sequence[Adapter], tokens: int, found: FoundDevices) -> list[Part]:
+    """The bars of a model that is not loaded; in their place what its options ask for in vain."""
+    try:
+        estimate = estimate_pane(model, adapters, tokens, devices=found.devices)
+    except WorkbenchError as error:
+        return [(f"\n{sanitize(error.message)}\n", "$text-error"), (f"{sanitize(error.hint)}\n", "$foreground 60%")]
+    return [*draw_estimate(estimate, tokens), *draw_problems(found)]
 
 
 def _describe_remote(model: Model, info: ModelInfo | None) -> Content:
@@ -99,51 +138,13 @@ def _precision(model: Model, info: ModelInfo) -> str:
     return f"{info.dtype}{' (your choice)' if model.dtype else ''}" if info.dtype else "as the checkpoint says"
 
 
-def _memory(estimate: MemoryEstimate, tokens: int) -> list[Part]:
-    """The estimate as a bar against what is free."""
-    scale = max(estimate.free, estimate.total, 1)
-    sizes = (estimate.weights, estimate.caches, estimate.adapters)
-    cells = [round(size / scale * _BAR_CELLS) for size in sizes]
-    extra = f", adapters {format_bytes(estimate.adapters)}" if estimate.adapters else ""
-    words = f"weights {format_bytes(estimate.weights)}, {tokens:,} tokens {format_bytes(estimate.caches)}{extra}"
-    words += f"\n  process and buffers {format_bytes(estimate.overhead)}"
-    return [
-        ("\nmemory         ", "$foreground 60%"),
-        ("█" * max(cells[0], 1), "$primary"),
-        ("█" * cells[1], "$secondary"),
-        ("█" * cells[2], "$warning"),
-        ("░" * max(_BAR_CELLS - sum(cells), 0), "$border"),
-        ("  ✓ fits" if estimate.fits else "  ✗ does not fit", "$text-success" if estimate.fits else "$text-error"),
-        (f"\n  {words}\n", "$foreground 60%"),
-        (f"  {format_bytes(estimate.total)} of {format_bytes(estimate.free)} free\n", "$foreground 60%"),
-    ]
-
-
-def _devices(info: ModelInfo) -> list[Part]:
-    """A bar for each device of a loaded model: its share against what was free there; what the load gave up."""
-    parts: list[Part] = []
-    for share in info.placement if len(info.placement) > 1 else ():
-        scale = max(share.device.free_bytes, share.bytes, 1)
-        sizes = (share.weights_bytes, share.kv_bytes, share.compute_bytes)
-        cells = [round(size / scale * _BAR_CELLS) for size in sizes]
-        parts += [(f"\n{sanitize(share.device.name):<15}", "$foreground 60%"), ("█" * cells[0], "$primary")]
-        parts += [("█" * cells[1], "$secondary"), ("█" * cells[2], "$warning")]
-        parts.append(("░" * max(_BAR_CELLS - sum(cells), 0), "$border"))
-        parts.append(
-            f"  {format_plural(share.layers, 'layer')}, {format_bytes(share.bytes)}"
-            f" of {format_bytes(share.device.free_bytes)} free"
-        )
-    for number, line in enumerate(info.step_plan.lines if info.step_plan else ()):
-        parts += [(f"\n{'' if number else 'steps':<15}", "$foreground 60%"), sanitize(line)]
-    return parts + [(f"\n{sanitize(note)}", "$text-warning") for note in info.load_notes]
-
-
 def describe_adapter(
     adapter: Adapter,
     base: Model | None,
     adapters: Sequence[Adapter] = (),
     most_tokens: int = 8192,
     models: Sequence[Model] = (),
+    found: FoundDevices = NO_DEVICES,
 ) -> Content:
     """Rank, scale, targets, every reason why it does not go with the base, and what both take with a pane's others."""
     if base is not None and base.remote:
@@ -174,7 +175,7 @@ def describe_adapter(
         parts.append(("  ✓ compatible\n", "$text-success"))
     elif base is not None and not problems:
         parts.append(("  ? shapes match; the adapter does not name its base\n", "$text-warning"))
-        parts += _memory_over(base, (*adapters, adapter), most_tokens)
+        parts += _memory_over(base, (*adapters, adapter), most_tokens, found)
     return Content.assemble(*parts)
 
 
@@ -185,10 +186,10 @@ def _lineage(named: str, models: Sequence[Model]) -> str:
     return f"{named}, found as {found.name}" if found else f"{named}, not on this machine"
 
 
-def _memory_over(base: Model, adapters: Sequence[Adapter], most_tokens: int) -> list[Part]:
+def _memory_over(base: Model, adapters: Sequence[Adapter], most_tokens: int, found: FoundDevices) -> list[Part]:
     try:
         tokens = context_size(base, expect_in_memory(base), most_tokens)
-        return _memory(estimate_pane(base, adapters, tokens), tokens)
+        return draw_estimate(estimate_pane(base, adapters, tokens, devices=found.devices), tokens)
     except WorkbenchError:
         return []  # what is wrong with the base is on its own page
 

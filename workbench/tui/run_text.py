@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from workbench.analysis.baseline import CaseChange, RunComparison, VariantComparison
 from workbench.analysis.narrative import describe_comparison
 from workbench.runs.plan import Plan
+from workbench.runs.plan_memory import describe_memory
 from workbench.store.runs import Run
 from workbench.tui.widgets.picker import PickerRow
 from workbench.units import format_bytes, format_date, format_duration, format_plural
@@ -31,13 +32,13 @@ def describe_plan(plan: Plan) -> str:
         + (f" × {plan.repeats}" if plan.repeats > 1 else "")
     ]
     lines.append(f"{format_plural(plan.cells, 'cell')}, {plan.done:,} done, {about}{plan.cached:,} cached")
-    lines += [
-        f"{model.model}: {format_plural(model.cells, 'cell')}"
-        f" ({', '.join(model.variants)}), {format_bytes(model.memory_bytes)}"
-        for model in plan.models
-    ]
+    for model in plan.models:
+        sizes = [format_bytes(model.memory_bytes)]
+        sizes += [f"{format_bytes(share.bytes)} on {share.device.name}" for share in model.shares]
+        cells = format_plural(model.cells, "cell")
+        lines.append(f"{model.model}: {cells} ({', '.join(model.variants)}), {', '.join(sizes)}")
     lines.append(f"time: about {format_duration(plan.seconds)}" if plan.seconds is not None else "time: unknown")
-    lines.append(f"memory: up to {format_bytes(plan.memory_bytes)}; {format_bytes(plan.free_bytes)} free")
+    lines += describe_memory(plan.memory_bytes, plan.free_bytes, [one for model in plan.models for one in model.shares])
     return "\n".join([*lines, *plan.problems])
 
 

@@ -30,9 +30,9 @@ from workbench.inference.types import (
     Sampling,
     fold,
 )
-from workbench.models.offload import Offload
 from workbench.models.reference import Model
 from workbench.models.step_plan import StepPlan
+from workbench.offload import Offload
 from workbench.prompting.prompt import Message
 
 LONG = "where is the thing in the house " * 60

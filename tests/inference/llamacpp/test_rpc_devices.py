@@ -21,8 +21,8 @@ from workbench.errors import EngineError, ModelError
 from workbench.inference.device_probe import probe_llama
 from workbench.inference.pool import Pool
 from workbench.inference.types import Admitted, GenerateRequest, Sampling
-from workbench.models.offload import Offload
 from workbench.models.reference import Model, ModelInfo
+from workbench.offload import Offload
 from workbench.prompting.prompt import Message
 
 LIBRARIES = rpc_build.look_up()

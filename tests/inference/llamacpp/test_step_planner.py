@@ -15,10 +15,10 @@ from workbench.inference.llamacpp.build import ContextBuild
 from workbench.inference.llamacpp.step_planner import FOLDER, PlacedWork, StepPlanner
 from workbench.models.device_share import Device
 from workbench.models.layer_sizes import read_layer_sizes
-from workbench.models.offload import Offload
 from workbench.models.offload_fit import BatchShape, fit_layers
 from workbench.models.reference import Model
 from workbench.models.step_plan import StepPlan
+from workbench.offload import Offload
 
 MIB = 2**20
 DEFAULT = Offload()

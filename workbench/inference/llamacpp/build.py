@@ -13,21 +13,12 @@ from workbench.inference.llamacpp.weights import LoadedWeights
 from workbench.inference.scheduling.backend import Limits
 from workbench.inference.scheduling.prefill_budget import STEP_SECONDS
 from workbench.inference.sizes import PROMPT_CACHE_BYTES, prefill_chunk
-from workbench.models.gguf_header import read_header
-from workbench.models.offload import Offload
-from workbench.models.offload_fit import BatchShape
-from workbench.models.reference import Model, ModelInfo
+from workbench.models.context_shape import EXTRA_ROWS, count_outputs
+from workbench.models.reference import ModelInfo
 from workbench.models.step_plan import PROMPT_TOKENS, ROWS, StepPlan
+from workbench.offload import Offload
 
-_OUTPUT_BYTES = 32 * 2**20
-"""Memory for the logits of one batch, where a few sequences do not need more."""
-
-_FEWEST_OUTPUTS, _MOST_OUTPUTS = 80, 512
-
-_EXTRA = 32
-"""Interactive requests that may join those that run."""
-
-OTHER_SLOTS = _EXTRA + 16
+OTHER_SLOTS = EXTRA_ROWS + 16
 """Slots beside those of batch requests: the others are for continuations and cached prefixes."""
 
 _USUAL = Offload()
@@ -123,23 +114,5 @@ def choose_build(weights: LoadedWeights, info: ModelInfo, threads: int, offload:
     if native.llama_model_is_recurrent(weights.model) or native.llama_model_is_hybrid(weights.model):
         return ContextBuild(8, 8, 17, 256, outputs, threads, prefix_cache=False, offload=offload)
     return ContextBuild(
-        ROWS, _EXTRA, ROWS + OTHER_SLOTS, PROMPT_TOKENS, outputs, threads, prefix_cache=True, offload=offload
+        ROWS, EXTRA_ROWS, ROWS + OTHER_SLOTS, PROMPT_TOKENS, outputs, threads, prefix_cache=True, offload=offload
     )
-
-
-def count_outputs(info: ModelInfo) -> int:
-    """Tokens of a batch whose logits are wanted at most."""
-    return min(_MOST_OUTPUTS, max(_FEWEST_OUTPUTS, _OUTPUT_BYTES // (4 * max(1, info.vocabulary))))
-
-
-def expect_work(info: ModelInfo, kv_tokens: int) -> BatchShape:
-    """What a context will compute at once, before its weights are there."""
-    return BatchShape(kv_tokens, PROMPT_TOKENS + ROWS + _EXTRA, count_outputs(info))
-
-
-def adapts_to_length(model: Model) -> bool:
-    """Whether the model computes positions differently once its context is opened for long texts.
-
-    llama.cpp decides that by the whole cache's size, so such a model gets a cache of one context only.
-    """
-    return any(tensor.name.startswith("rope_factors_long") for tensor in read_header(model.path).tensors)

@@ -15,7 +15,7 @@ from workbench.inference.llamacpp.native import LOG, native
 from workbench.inference.llamacpp.weights import LoadedWeights
 from workbench.inference.logprobs import Logits
 from workbench.inference.scheduling.backend import TokenRun
-from workbench.models.offload import Offload
+from workbench.offload import Offload
 
 _KV_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30}
 """ggml_type in ggml.h"""

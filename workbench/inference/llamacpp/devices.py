@@ -5,28 +5,23 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import psutil
 
 from workbench.errors import ModelError
 from workbench.inference.llamacpp.native import native
-from workbench.inference.rpc_check import check_rpc_server
-from workbench.models.device_share import Device
-from workbench.models.offload import Offload
+from workbench.inference.rpc_check import NO_RPC, RPC_BUILD, check_rpc_server
+from workbench.models.device_share import Device, DeviceKind, limit_to_ram, select_devices
+from workbench.offload import Offload
 
-_CPU, _GPU, _INTEGRATED = 0, 1, 2
-"""ggml_backend_dev_type in ggml-backend.h"""
-
-NO_RPC = "llama.cpp is built here without RPC."
-RPC_BUILD = "Build it with: CMAKE_ARGS=-DGGML_RPC=on make run GPU=cpu (or cuda, metal, vulkan, rocm)"
+_KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
 
 
 class NativeDevice(NamedTuple):
-    """A device as ggml lists it. kind: ggml_backend_dev_type. handle: its address. buffer_name: of its buffers."""
+    """A device as ggml lists it. handle: its address. buffer_name: of its buffers."""
 
     device: Device
-    kind: int
     handle: int
     buffer_name: str
 
@@ -40,17 +35,16 @@ def list_native() -> list[NativeDevice]:
 
 
 def choose_devices(offload: Offload) -> list[NativeDevice]:
-    """Those that a model may be offloaded to, by llama.cpp's rule: RPC servers, then GPUs; integrated ones where there
-    are no others.
-
-    Raises ModelError for a server that cannot be used.
-    """
+    """Those that a model may be offloaded to, by llama.cpp's rule. Raises ModelError for a server that cannot be
+    used."""
     if offload.gpu_layers in ("none", 0):
         return []
-    found = add_rpc_servers(offload)
-    own = [one for one in list_native() if one.device.backend != "RPC"]
-    gpus = [one for one in own if one.kind == _GPU]
-    return [*found, *(gpus or [one for one in own if one.kind == _INTEGRATED])]
+    servers = add_rpc_servers(offload)
+    found = [*servers, *(one for one in list_native() if one.device.backend != "RPC")]
+    chosen = select_devices([one.device for one in found])
+    usable = limit_to_ram(chosen, int(psutil.virtual_memory().available))
+    natives = {one.device: one for one in found}
+    return [natives[one]._replace(device=limited) for one, limited in zip(chosen, usable, strict=True)]
 
 
 def add_rpc_servers(offload: Offload) -> list[NativeDevice]:
@@ -81,7 +75,7 @@ def add_rpc_servers(offload: Offload) -> list[NativeDevice]:
 
 def has_own_gpu() -> bool:
     """Whether this machine has a GPU that llama.cpp can use; devices of RPC servers are not its own."""
-    return any(one.kind in (_GPU, _INTEGRATED) and one.device.backend != "RPC" for one in list_native())
+    return any(one.device.is_gpu and one.device.backend != "RPC" for one in list_native())
 
 
 def is_rpc_build() -> bool:
@@ -97,9 +91,10 @@ def ask_memory(handle: int) -> tuple[int, int]:
 
 
 def _describe(library: Any, handle: int) -> NativeDevice:
-    kind = int(library.ggml_backend_dev_type(handle))
+    number = int(library.ggml_backend_dev_type(handle))
+    kind = _KINDS[number] if number < len(_KINDS) else "accelerator"
     free_bytes, total_bytes = ask_memory(handle)
-    if kind == _CPU:  # ggml calls all of the processor's memory free
+    if kind == "cpu":  # ggml calls all of the processor's memory free
         free_bytes = int(psutil.virtual_memory().available)
     registry = library.ggml_backend_reg_name(library.ggml_backend_dev_backend_reg(handle))
     device = Device(
@@ -108,8 +103,9 @@ def _describe(library: Any, handle: int) -> NativeDevice:
         _text(registry),
         free_bytes,
         total_bytes,
+        kind,
     )
-    return NativeDevice(device, kind, handle, device.name)
+    return NativeDevice(device, handle, device.name)
 
 
 def _text(raw: bytes | None) -> str:

@@ -21,7 +21,7 @@ from workbench.inference.constraints import ConstraintCompiler
 from workbench.inference.limits import check_length
 from workbench.inference.llamacpp.adapters import ContextKey, LlamaAdapters, LoraSet
 from workbench.inference.llamacpp.backend import LlamaBackend
-from workbench.inference.llamacpp.build import ContextBuild, adapts_to_length, choose_build, expect_work
+from workbench.inference.llamacpp.build import ContextBuild, choose_build
 from workbench.inference.llamacpp.context import Context
 from workbench.inference.llamacpp.context_pool import ContextPool
 from workbench.inference.llamacpp.decode_strategy import DecodeStrategy
@@ -43,7 +43,8 @@ from workbench.inference.scheduling.stats import EngineStats
 from workbench.inference.scheduling.step import Resources
 from workbench.inference.sizes import adapter_cells, context_size, fits_spare, prefill_chunk
 from workbench.inference.types import EngineStatus, GenerateRequest, LoglikelihoodRequest, Outcome, Tokenized
-from workbench.models.memory_estimate import shared_kv_cache_tokens, with_kv_type
+from workbench.models.context_shape import adapts_to_length, choose_kv_tokens, expect_work
+from workbench.models.memory_estimate import with_kv_type
 from workbench.models.model_info import check_fits, inspect_gguf
 from workbench.models.reference import Model, ModelInfo
 
@@ -138,8 +139,8 @@ class LlamaEngine:
         devices = find_devices(model.offload)
         if not devices:
             check_fits(info, size)
-        free = sum(one.device.free_bytes for one in devices) or psutil.virtual_memory().available
-        kv_tokens = size if adapts_to_length(model) else shared_kv_cache_tokens(info, size, free)
+        own = [one.device for one in devices]
+        kv_tokens = choose_kv_tokens(model, info, size, own, psutil.virtual_memory().available)
 
         def build_for(weights: LoadedWeights) -> ContextBuild:
             if not weights.can_generate:

@@ -22,7 +22,6 @@ from workbench.inference.llamacpp.weights import LoadedWeights, give_up
 from workbench.models.device_share import Device, DeviceShare
 from workbench.models.layer_sizes import LayerSizes, read_layer_sizes
 from workbench.models.model import Model, ModelInfo
-from workbench.models.offload import Offload
 from workbench.models.offload_fit import (
     BatchShape,
     LayerPlacement,
@@ -32,6 +31,7 @@ from workbench.models.offload_fit import (
     step_back,
 )
 from workbench.models.step_plan import StepPlan
+from workbench.offload import Offload
 
 _SPLIT_NONE, _SPLIT_LAYER = 0, 1
 """llama_split_mode in llama.h"""
@@ -91,13 +91,15 @@ class PlacedLoader:
         self._devices = devices
         self._own = [one.device for one in devices]
         self._notes: list[str] = []
+        self._ram_bytes = 0
 
     def load(self) -> PlacedModel:
         """Raises ModelError; OutOfMemoryError where nothing smaller is left to try."""
         sizes, offload = read_layer_sizes(self._model.path), self._model.offload
+        self._ram_bytes = int(psutil.virtual_memory().available)
         placement = fit_layers(sizes, self._work, offload, self._own)
         if self._devices:
-            check_host(placement, psutil.virtual_memory().available)
+            check_host(placement, self._ram_bytes)
         if offload.gpu_layers == "auto" and self._devices and not placement.gpu_layers:
             self._notes.append(f"No layer fits on {_list(self._own)}: the CPU computes the whole model.")
         while True:
@@ -125,7 +127,7 @@ class PlacedLoader:
         except BaseException:
             weights.close()
             raise
-        shares = measure(LOG.buffers, self._devices, placement, sizes)
+        shares = measure(LOG.buffers, self._devices, placement, sizes, self._ram_bytes)
         on_cpu = not shares or computes_on_cpu(placement, sizes, self._model.offload)
         return PlacedModel(weights, base, build, shares, tuple(self._notes), on_cpu)
 
@@ -188,9 +190,16 @@ def find_devices(offload: Offload) -> list[NativeDevice]:
 
 
 def measure(
-    buffers: Sequence[Buffer], devices: Sequence[NativeDevice], placement: LayerPlacement, sizes: LayerSizes
+    buffers: Sequence[Buffer],
+    devices: Sequence[NativeDevice],
+    placement: LayerPlacement,
+    sizes: LayerSizes,
+    ram_bytes: int,
 ) -> tuple[DeviceShare, ...]:
-    """What llama.cpp allocated on each device, and last in RAM; nothing where its log did not tell."""
+    """What llama.cpp allocated on each device, and last in RAM; nothing where its log did not tell.
+
+    ram_bytes: what was free of it before.
+    """
     if not any(buffer.kind == "model" for buffer in buffers):
         return ()
     buffer_names = [one.buffer_name for one in devices]
@@ -206,8 +215,7 @@ def measure(
     for (buffer_name, _), size in computed.items():
         totals[buffer_name]["compute_bytes"] = totals[buffer_name].get("compute_bytes", 0) + size
     layers = placement.split or (0,) * len(buffer_names)
-    memory = psutil.virtual_memory()
-    host = Device("CPU", "", "CPU", int(memory.available), int(memory.total))
+    host = Device("CPU", "", "CPU", ram_bytes, int(psutil.virtual_memory().total), "cpu")
     return (
         *(
             DeviceShare(one.device, count, **totals[one.buffer_name])

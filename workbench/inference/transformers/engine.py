@@ -41,6 +41,7 @@ from workbench.inference.transformers.checkpoint import LoadedCheckpoint, load_c
 from workbench.inference.transformers.kv_cache import BatchedKVCache, KVCache, choose_kv_cache
 from workbench.inference.transformers.picture_adapters import check_adapters
 from workbench.inference.transformers.pictures import ProcessorPictures
+from workbench.inference.transformers.placement import measure_placement
 from workbench.inference.transformers.prepacked import prepack
 from workbench.inference.transformers.processor import load_processor
 from workbench.inference.transformers.vocabulary import TransformersVocabulary
@@ -128,6 +129,7 @@ class TransformersEngine:
             device=device.type,
             dtype=_name(loaded.model.dtype),
             quantization=loaded.quantization or info.quantization,
+            placement=measure_placement(loaded.model, info.kv_bytes_per_token * size),
         )
         rows = min(SEQUENCES, kv_cache_tokens(info, size, free) // size)
         prepacked = prepack(loaded.model, psutil.virtual_memory().available)

@@ -67,9 +67,10 @@ Command = LoadModel | SubmitGenerate | CancelRequest | FitPrompt | Tokenize | Su
 
 
 class LoadingProgress(_Frame, frozen=True, tag="loading"):
-    """How far the load is, from 0 to 1; None where that is not known."""
+    """How far the load is, from 0 to 1; None where that is not known. note: what it waits for, in words."""
 
     fraction: float | None = None
+    note: str = ""
 
 
 class ModelLoaded(_Frame, frozen=True, tag="loaded"):

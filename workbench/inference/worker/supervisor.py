@@ -233,11 +233,11 @@ class EngineSupervisor:
             case EngineEvents(events):
                 for event in events:
                     self._emit(run, event)
-            case LoadingProgress(fraction):
+            case LoadingProgress(fraction, note):
                 with self._lock:
                     requests = tuple(run.handlers)
                 for request in requests:
-                    self._emit(run, Progress(request, "loading", fraction))
+                    self._emit(run, Progress(request, "loading", fraction, note))
             case StatusReport(status):
                 run.status = status
             case ModelLoaded(info):

@@ -9,7 +9,9 @@ from typing import Protocol
 from workbench.errors import EngineError
 from workbench.inference.model_client import EngineHandle
 from workbench.inference.pool import Pool
+from workbench.models.device_share import Device
 from workbench.models.reference import Model
+from workbench.offload import Offload
 from workbench.runs.cluster.connection import NodeConnection
 from workbench.runs.cluster.engine import ClusterEngine
 from workbench.runs.cluster.messages import WantedFile
@@ -79,6 +81,10 @@ class ClusterPool(Pool):
     @property
     def problem(self) -> str:
         return next((problem for engine in self.cluster_engines() if (problem := engine.problem)), "")
+
+    def find_devices(self, offload: Offload) -> tuple[Device, ...]:
+        """None: each node fits its layers to devices of its own."""
+        return ()
 
     @property
     def resent(self) -> int:

@@ -171,7 +171,7 @@ class _LocalGraders:
         known = find_known_models(settings, task.folder)
 
         def find_model(name: str) -> Model:
-            return resolve_model(name, bench.models if bench else {}, task.folder, known)
+            return resolve_model(name, bench.models if bench else {}, task.folder, known, settings.offload)
 
         self._pool = Pool.configured(settings, low_priority=True)
         self._store = Store(paths.data_folder() / "workbench.sqlite")

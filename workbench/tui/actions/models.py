@@ -13,7 +13,6 @@ from workbench.endpoint import make_endpoint
 from workbench.errors import WorkbenchError
 from workbench.models.reference import model_at
 from workbench.runs.bench import AdapterChoice, ModelChoice
-from workbench.runs.device_fields import change_device_fields, write_device_fields
 from workbench.tui import catalog
 from workbench.tui.actions.dialogs import pick_or_browse
 from workbench.tui.bench_controller import BenchController
@@ -103,18 +102,15 @@ async def _adjust_model(bench: BenchController, ui: Ui, name: str) -> None:
         text = None
     elif template != "(unchanged)":
         text = catalog.read_template(template, bench.folder)
-    devices = await ui.push(
-        NameInput(
-            f"Devices of {name}",
-            "As in a bench, such as gpu_layers: 20, kv_type: q8_0; - uses what fits.",
-            write_device_fields(known) or "-",
-        )
-    )
-    if devices is None:
-        return
-    placed = change_device_fields(known, "" if devices == "-" else devices)
-    choice = msgspec.structs.replace(placed, chat_template=text, context_tokens=int(size) or None)
+    choice = msgspec.structs.replace(known, chat_template=text, context_tokens=int(size) or None)
     bench.session.remember_model(name, choice)
+    try:
+        form = catalog.make_devices_form(bench.session, bench.pool, name)
+    except WorkbenchError:
+        return  # it is computed elsewhere, or its pane says what is wrong with it
+    placed = await ui.push(form)
+    if placed is not None:
+        bench.session.remember_model(name, placed)
 
 
 async def engines(bench: BenchController, ui: Ui) -> None:

@@ -16,15 +16,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.worker import get_current_worker
 
 from workbench.errors import WorkbenchError
+from workbench.inference.device_inventory import FoundDevices
 from workbench.inference.pool import Pool
 from workbench.inference.remote.found_server import FoundServer
-from workbench.models.reference import Adapter, Model, resolve_model
+from workbench.models.reference import Adapter, Model, with_defaults
+from workbench.offload import Offload
 from workbench.runs.bench import ModelChoice
 from workbench.runs.session import Session
 from workbench.sanitize import sanitize
+from workbench.tui.catalog import make_devices_form
 from workbench.tui.keys import KeyedScreen
+from workbench.tui.memory_text import LOOKING, describe_devices
 from workbench.tui.model_text import describe_adapter, describe_model, describe_server_card
 from workbench.tui.ui import ModelPick
 from workbench.tui.widgets.dialog import is_open
@@ -60,15 +65,17 @@ class ModelsScreen(KeyedScreen[ModelPick | None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (112, "-wide")]  # noqa: RUF012 - Screen declares it so
     HELP_TEXT: ClassVar[str] = """\
-Every model and adapter that was found, with what its header says. The bar compares a model's memory estimate with the
-free memory; an adapter is checked against the pane's model. Enter uses the selected one in the pane. Models load when
-they are first needed: f7 loads one now, f8 unloads it. p changes the precision of a Hugging Face model, which is kept
-in the bench. Model servers on this machine are found in the background; i probes a server's model and shows its
-capability card: which sampling fields act, what is ignored, its context, and whether each adapter changes the answer.
+Every model and adapter that was found, with what its header says. The bars compare what a model will take with what is
+free, in RAM and on each device; of a loaded model they show what is where. An adapter is checked against the pane's
+model. Enter uses the selected one in the pane. Models load when they are first needed: f7 loads one now, f8 unloads it.
+d chooses the devices of a model, p the precision of a Hugging Face model; both are kept in the bench. Model servers on
+this machine are found in the background; i probes a server's model and shows its capability card: which sampling fields
+act, what is ignored, its context, and whether each adapter changes the answer.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="models.back"),
         Binding("p", "precision", "precision", id="models.precision", tooltip="Precision of a Hugging Face model"),
+        Binding("d", "devices", "devices", id="models.devices", tooltip="Devices that compute the model"),
         Binding("i", "card", "card", id="models.card", tooltip="Capability card of a server's model"),
         Binding("f7", "load", "load", id="models.load", tooltip="Load the model now", priority=True),
         Binding("f8", "unload", "unload", id="models.unload", tooltip="Unload the model", priority=True),
@@ -80,6 +87,7 @@ capability card: which sampling fields act, what is ignored, its context, and wh
         self._session, self._pool, self._base, self._applied = session, pool, base, tuple(applied)
         self._servers: tuple[FoundServer, ...] = ()
         self._known = session.adapters
+        self._devices = FoundDevices()
         self.bases = FilteredList("bases", "Models")
         self.adapters = FilteredList("adapters", "Adapters")
 
@@ -129,7 +137,8 @@ capability card: which sampling fields act, what is ignored, its context, and wh
             for resident in self._pool.loaded_models()
         ]
         left = Content.assemble((" models and adapters  ", "bold $primary"), "  ".join(loaded) or "nothing loaded")
-        return Content.assemble(left, (f"   {format_bytes(free)} of {format_bytes(total)} free", "$foreground 60%"))
+        right = (f"   {format_bytes(free)} of {format_bytes(total)} free", "$foreground 60%")
+        return Content.assemble(left, right, describe_devices(self._devices))
 
     def _show_residents(self) -> None:
         if not is_open(self):
@@ -140,7 +149,8 @@ capability card: which sampling fields act, what is ignored, its context, and wh
 
     def _fill(self, query: str) -> None:
         loaded = {resident.model.identity for resident in self._pool.loaded_models() if resident.state == "ready"}
-        found = [(model.name, model.identity in loaded) for model in self._session.models]
+        defaults = self._session.settings.offload
+        found = [(model.name, with_defaults(model, defaults).identity in loaded) for model in self._session.models]
         names = {name for name, _ in found}
         own = [name for name in self._session.bench.models if name not in names]
         served = [(model.name, model.identity in loaded) for model in self._list_served() if model.name not in names]
@@ -180,17 +190,28 @@ capability card: which sampling fields act, what is ignored, its context, and wh
 
     @work(thread=True, group="details", exclusive=True)
     def _describe(self, adapter: bool, option: Option) -> None:
-        """Read the header of the selected file; a large one takes a moment."""
+        """Read the header of the selected file, which takes a moment, and ask for the devices, which may take more."""
+        model = self._base if adapter else self._find(option.id or "")
+        offload = model.offload if model is not None else Offload()
+        found = self._pool.devices.peek(offload)
+        if found is None:
+            self._describe_on(adapter, option, LOOKING)
+            found = self._pool.devices.find(offload)
+        self._devices = found
+        if not get_current_worker().is_cancelled:  # the selection has moved on
+            self._describe_on(adapter, option, found)
+
+    def _describe_on(self, adapter: bool, option: Option, devices: FoundDevices) -> None:
         name, most = option.id or "", self._session.settings.max_context_tokens
         if adapter:
             remote = self._base is not None and self._base.remote is not None
             known = [Adapter(name, format="remote")] if remote else self._session.adapters
             found = next((one for one in known if one.name == name), None)
             models = self._session.models
-            text = describe_adapter(found, self._base, self._applied, most, models) if found else Content("")
+            text = describe_adapter(found, self._base, self._applied, most, models, devices) if found else Content("")
         else:
             model = self._find(name)
-            text = describe_model(model, self._pool, self._applied, most) if model else Content("")
+            text = describe_model(model, self._pool, self._applied, most, devices) if model else Content("")
         self.app.call_from_thread(self._show_details, text)
 
     def _show_details(self, text: Content) -> None:
@@ -255,13 +276,32 @@ capability card: which sampling fields act, what is ignored, its context, and wh
         if self.bases.highlighted is not None:
             self._describe(False, self.bases.get_option_at_index(self.bases.highlighted))
 
+    @work(group="devices", exclusive=True)
+    async def action_devices(self) -> None:
+        """Choose which devices compute the selected model, kept in the bench."""
+        model = self._selected()
+        if model is None:
+            return
+        try:
+            form = make_devices_form(self._session, self._pool, model.name, self._applied)
+        except WorkbenchError as error:
+            self.notify(error.message, timeout=4, markup=False)
+            return
+        choice = await self.app.push_screen_wait(form)
+        if choice is None or not is_open(self):
+            return
+        self._pool.unload(model)  # nothing uses it where it was
+        self._session.remember_model(model.name, choice)
+        if self.bases.highlighted is not None:
+            self._describe(False, self.bases.get_option_at_index(self.bases.highlighted))
+
     def _selected(self) -> Model | None:
         index = self.bases.highlighted
         return self._find(self.bases.get_option_at_index(index).id or "") if index is not None else None
 
     def _find(self, name: str) -> Model | None:
         try:
-            return resolve_model(name, self._session.bench.models, self._session.path.parent, self._session.models)
+            return self._session.find_model(name)
         except WorkbenchError:
             return None
 

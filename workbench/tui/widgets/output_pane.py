@@ -115,6 +115,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.scores: tuple[Score, ...] = ()
         self.seen = ""
         self.failure: WorkbenchError | None = None
+        self._waits_for = ""
         self.expected: Likelihood | None = None
         self._shown_name, self._edited = "", False
         self._facts = PaneFacts()
@@ -175,6 +176,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self.show_curve(())
         self._show_figures()
         self._show_meta()
+        self._waits_for = ""
         self.state = "queued"
 
     def feed(self, events: Sequence[PaneEvent]) -> None:
@@ -203,6 +205,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
             self._show_figures(*show_calls_progress(self._calls_progress), *figures)
 
     def _accept(self, chunk: Chunk) -> None:
+        self._drop_note()
         self.chunks.append(chunk)
         if chunk.text:
             self.state = "running"
@@ -235,6 +238,7 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
     def fail(self, error: WorkbenchError) -> None:
         """Show why there is no answer; what had streamed so far stays above it."""
         self.failure = error
+        self._drop_note()
         if not self.chunks:
             self._show_figures()  # how far the loading came is over
         gap = "\n\n" if self.output.text else ""
@@ -284,8 +288,17 @@ class OutputPane(Vertical, can_focus=True, can_focus_children=False):
         self._meta.show([*badges, *warnings, *parts], shrink)
 
     def _show_progress(self, progress: Progress) -> None:
+        self._drop_note()
+        self._waits_for = progress.note if not self.output.text else ""
+        self.output.append(self._waits_for, "note")
         loading = progress.state == "loading" and progress.fraction is not None
-        self._show_figures(f"loading {progress.fraction:.0%}" if loading else "")
+        self._show_figures(f"loading {progress.fraction:.0%}" if loading else progress.note)
+
+    def _drop_note(self) -> None:
+        """What its model waited for is over."""
+        if self._waits_for:
+            self.output.clear()
+        self._waits_for = ""
 
     def _show_figures(self, *figures: str) -> None:
         self._figures.show([Content(figure) for figure in figures])
