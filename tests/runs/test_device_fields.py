@@ -57,10 +57,10 @@ def test_every_field_that_can_be_said_has_one_in_the_form() -> None:
     ("name", "text", "words"),
     [
         ("gpu_layers", "-1", "gpu_layers: expected auto, all, none or a number from 0, found -1"),
-        ("gpu_layers", "some", "gpu_layers: "),
+        ("gpu_layers", "some", "gpu_layers: expected auto, all, none or a number from 0, found 'some'"),
         ("gpu_layers", "[", "gpu_layers: '[' cannot be read"),
         ("gpu_layers", "1.5", "gpu_layers: "),
-        ("main_gpu", "first", "main_gpu: expected `int"),
+        ("main_gpu", "first", "main_gpu: expected a number from 0, found 'first'"),
         ("kv_type", "q9", "kv_type: "),
         ("tensor_split", "3, x", "tensor_split: "),
         ("offload_kv", "maybe", "offload_kv: "),

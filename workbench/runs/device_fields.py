@@ -72,6 +72,17 @@ DEVICE_FIELDS = (
     DeviceField("attention", "hf", "transformers' choice", "eager, sdpa, flash_attention_2 or flash_attention_3."),
 )
 
+_EXPECTED = {
+    **{
+        "gpu_layers": "auto, all, none or a number from 0",
+        "main_gpu": "a number from 0",
+        "cpu_moe": "auto or a number",
+    },
+    **{"tensor_split": "numbers such as 3, 1", "offload_kv": "true or false", "public_rpc": "true or false"},
+    **{"kv_type": f"one of {', '.join(KV_BYTES)}", "flash_attention": "auto, on or off"},
+    **{"dtype": "float32, float16 or bfloat16", "attention": "eager, sdpa, flash_attention_2 or flash_attention_3"},
+}
+
 _HINT = "Write them as in a bench, such as gpu_layers: 20, kv_type: q8_0."
 
 
@@ -109,11 +120,12 @@ def change_device_fields(choice: ModelChoice, texts: Mapping[str, str]) -> Model
 
 
 def _explain(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
-    """The problem with the field before it, where msgspec names one."""
-    message, _, path = str(error).partition(" - at `$.")
+    """The problem with what was expected of the field, where msgspec names one."""
+    path = str(error).partition(" - at `$.")[2]
     name = path.rstrip("`").partition("[")[0]
-    found = f", found {sanitize_line(str(given[name]))!r}" if name in given else ""
-    return f"{name}: {message[:1].lower()}{message[1:]}{found}." if name else f"{error}."
+    if name not in _EXPECTED:
+        return f"{error}."
+    return f"{name}: expected {_EXPECTED[name]}, found {sanitize_line(str(given.get(name)))!r}."
 
 
 def _read(field: DeviceField, text: str) -> Any:

@@ -38,8 +38,9 @@ class DevicesForm(FormDialog[ModelChoice | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="devices.leave"),
         Binding("ctrl+s", "apply", "save", id="devices.apply", tooltip="Save the devices", priority=True),
-        Binding("down", "app.focus_next", "next field", show=False, id="devices.next"),
-        Binding("up", "app.focus_previous", "previous field", show=False, id="devices.previous"),
+        # before the form's scrolling, which takes them where not all fields are seen
+        Binding("down", "app.focus_next", "next field", show=False, id="devices.next", priority=True),
+        Binding("up", "app.focus_previous", "previous field", show=False, id="devices.previous", priority=True),
         Binding("pageup,pagedown", "scroll_memory", "scroll the estimate", show=False, id="devices.scroll"),
     ]
 
