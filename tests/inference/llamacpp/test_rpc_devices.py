@@ -21,6 +21,7 @@ from workbench.errors import EngineError, ModelError
 from workbench.inference.device_probe import probe_llama
 from workbench.inference.pool import Pool
 from workbench.inference.types import Admitted, GenerateRequest, Sampling
+from workbench.models.placement_estimate import estimate_pane
 from workbench.models.reference import Model, ModelInfo
 from workbench.offload import Offload
 from workbench.prompting.prompt import Message
@@ -67,8 +68,10 @@ def cpu_answers(desk_gguf: Path) -> list[str]:
 
 
 def test_devices_report_their_memory(servers: list[RpcServer]) -> None:
-    build = probe_llama({"LLAMA_CPP_LIB_PATH": str(LIBRARIES)}, tuple(server.address for server in servers))
+    addresses = tuple(server.address for server in servers)
+    build = probe_llama({"LLAMA_CPP_LIB_PATH": str(LIBRARIES)}, Offload(rpc=(*addresses, "127.0.0.1:1")))
     assert build.has_rpc
+    assert list(build.rpc_problems) == ["127.0.0.1:1"], "one that is away hides no other"
     found = [device for device in build.devices if device.backend == "RPC"]
     assert [device.description for device in found] == [server.address for server in servers]
     assert all(device.is_gpu and 0 < device.free_bytes <= device.total_bytes for device in found)
@@ -106,6 +109,21 @@ def test_answers_over_devices_are_those_of_the_cpu(
     assert not info.load_notes
     assert info.step_plan is not None
     assert info.step_plan.source in ("measured", "remembered")
+
+
+def test_what_is_expected_on_each_device_is_what_llama_cpp_allocates(desk_gguf: Path, servers: list[RpcServer]) -> None:
+    model = Model("desk", desk_gguf, offload=Offload(rpc=tuple(server.address for server in servers)))
+    with open_pool() as pool:
+        found = pool.devices.find(model.offload)
+        expected = estimate_pane(model, (), 1024, devices=found.devices)
+        info, _ = ask(pool, model)
+    assert found.problems == ()
+    assert [share.device.name for share in expected.shares] == [share.device.name for share in info.placement[:-1]]
+    for share, there in zip(expected.shares, info.placement[:-1], strict=True):
+        assert share.layers == there.layers
+        assert abs(share.weights_bytes - there.weights_bytes) < 2**15  # llama.cpp tells hundredths of a MiB
+        assert abs(share.kv_bytes - there.kv_bytes) < 2**15
+        assert share.compute_bytes >= 0.5 * there.compute_bytes
 
 
 def test_a_packed_kv_cache_answers_as_the_cpu_s_does(desk_gguf: Path, servers: list[RpcServer]) -> None:
