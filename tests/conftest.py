@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,8 +32,42 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+LONGEST_ID = 100
+"""Characters of a parameter that name its test. A worker sends the names of all tests, each is set as a variable of the
+environment while it runs, and some parameters have twenty million characters."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text names its test by its beginning and its length; everything else as usual."""
+    if not isinstance(val, (str, bytes)) or len(val) <= LONGEST_ID:
+        return None
+    beginning = val[: LONGEST_ID // 2]
+    text = beginning if isinstance(beginning, str) else beginning.decode("latin-1")
+    return f"{text.encode('unicode_escape').decode('ascii')}... {len(val)} long"
+
+
 CACHES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "LLAMA_CACHE", "OLLAMA_MODELS", "XDG_CACHE_HOME")
 """Where programs of the field keep models: whatever a developer's machine has there is no part of any test."""
+
+
+def pytest_collection_finish() -> None:
+    """The objects of modules stay: torch and transformers have more than a million, and a full collection, of which a
+    test of the screen causes several, would go over all of them. Fewer collections are enough, as each module ends
+    with one."""
+    gc.set_threshold(10_000, 20, 20)
+    _freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freeze_what_stays() -> Iterator[None]:
+    """What a module has imported stays as well. Its own fixtures end first."""
+    yield
+    _freeze()
+
+
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

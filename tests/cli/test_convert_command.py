@@ -4,9 +4,14 @@ import peft  # noqa: TID253
 import pytest
 from hf_fixture import LINEAR, write_adapter, write_hf
 
+from workbench.inference.pool import Pool
+from workbench.inference.worker.main import open_engine
+from workbench.inference.worker.thread import ThreadTransport
 from workbench.models.adapter_info import inspect_adapter
 from workbench.models.model_info import inspect_gguf
 from workbench.models.reference import Adapter
+
+in_threads = pytest.mark.usefixtures("engines_in_threads")
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +25,14 @@ def lora(hf, tmp_path_factory):
     return write_adapter(hf, tmp_path_factory.mktemp("adapters") / "mine", config)
 
 
+@pytest.fixture
+def engines_in_threads(monkeypatch):
+    """The real engines in threads of this process, which has torch already: a process takes seconds to load it.
+
+    What is in processes of its own in this module is a whole conversion and a model that no engine loads."""
+    monkeypatch.setattr(Pool, "open_transport", lambda self, model: ThreadTransport(open_engine, model.name))
+
+
 def test_a_folder_becomes_a_file_that_answers_alike(call, hf, tmp_path):
     code, out, err = call("convert", hf, tmp_path / "tiny.gguf", "--type", "q8_0", "--check", 2)
     assert (code, out) == (0, "")
@@ -27,6 +40,7 @@ def test_a_folder_becomes_a_file_that_answers_alike(call, hf, tmp_path):
     assert inspect_gguf(tmp_path / "tiny.gguf").quantization == "Q8_0"
 
 
+@in_threads
 def test_a_lora_becomes_a_gguf_adapter_for_its_base(call, hf, lora, tmp_path):
     assert call("convert", hf, tmp_path / "tiny.gguf", "--check", 0)[0] == 0
     code, _, err = call("convert", lora, tmp_path / "mine.gguf", "--base", tmp_path / "tiny.gguf", "--type", "f16")
@@ -35,6 +49,7 @@ def test_a_lora_becomes_a_gguf_adapter_for_its_base(call, hf, lora, tmp_path):
     assert inspect_adapter(Adapter("mine", tmp_path / "mine.gguf", "gguf")).ranks == (4,)
 
 
+@in_threads
 def test_an_adapter_is_merged_into_a_folder_or_a_file(call, hf, lora, tmp_path):
     assert call("convert", hf, tmp_path / "merged", "--merge", lora, "--check", 0)[0] == 0
     assert (tmp_path / "merged" / "model.safetensors").is_file()
@@ -42,6 +57,7 @@ def test_an_adapter_is_merged_into_a_folder_or_a_file(call, hf, lora, tmp_path):
     assert inspect_gguf(tmp_path / "merged.gguf").quantization == "F32"
 
 
+@in_threads
 def test_an_adapter_is_merged_inside_gguf_and_the_result_answers_as_both_did(call, hf, lora, tmp_path):
     assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "f32", "--check", 0)[0] == 0
     assert call("convert", lora, tmp_path / "mine.gguf", "--base", tmp_path / "tiny.gguf", "--check", 0)[0] == 0
@@ -51,6 +67,7 @@ def test_an_adapter_is_merged_inside_gguf_and_the_result_answers_as_both_did(cal
     assert inspect_gguf(tmp_path / "one.gguf").quantization == "F32"
 
 
+@in_threads
 def test_a_merge_is_quantized_afterwards_and_a_quantized_model_is_not_merged_into(call, hf, lora, tmp_path):
     assert call("convert", hf, tmp_path / "tiny.gguf", "--type", "f16", "--check", 0)[0] == 0
     wanted = (tmp_path / "new.gguf", "--merge", lora, "--type", "q8_0", "--check", 0)
@@ -92,6 +109,7 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(call, folder, hf, 
     assert sorted(folder.iterdir()) == before
 
 
+@in_threads
 def test_parity_tells_whether_two_forms_read_the_same(call, hf, tmp_path):
     from workbench.models.hf_to_gguf import convert_hf_to_gguf
 
@@ -101,6 +119,7 @@ def test_parity_tells_whether_two_forms_read_the_same(call, hf, tmp_path):
     assert out.startswith("Identical: ")
 
 
+@in_threads
 def test_parity_shows_every_token_that_differs(call, hf, tmp_path, tiny_gguf):
     code, out, _ = call("parity", hf, tiny_gguf("other", chat_template="{{ messages[0].content }}"))
     assert code == 1
@@ -162,6 +181,7 @@ def test_pickled_weights_are_written_anew_only_when_asked(call, lora, tmp_path):
     assert inspect_adapter(Adapter("new", tmp_path / "new")).ranks == (4,)
 
 
+@in_threads
 def test_a_result_that_differs_is_set_aside_and_says_so(call, hf, tmp_path, monkeypatch):
     """The converter forgets the order in which llama's heads are turned."""
     from workbench.models import hf_to_gguf
@@ -174,6 +194,7 @@ def test_a_result_that_differs_is_set_aside_and_says_so(call, hf, tmp_path, monk
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tiny")] == ["tiny.differs.gguf"]
 
 
+@in_threads
 def test_tokens_that_differ_are_shown(call, hf, tmp_path, monkeypatch):
     from workbench.models import gguf_tokenizer
 
@@ -194,6 +215,7 @@ def test_a_file_that_no_engine_loads_is_set_aside(call, hf, tmp_path, monkeypatc
     assert (tmp_path / "tiny.unchecked.gguf").exists()
 
 
+@in_threads
 def test_a_missing_folder_is_made_and_goes_again_where_nothing_is_written(call, hf, tmp_path):
     code, _, err = call("convert", hf, tmp_path / "new" / "deep" / "tiny.gguf", "--check", 0)
     assert (code, "log-probabilities of" in err) == (0, True)
@@ -203,6 +225,7 @@ def test_a_missing_folder_is_made_and_goes_again_where_nothing_is_written(call, 
     assert not (tmp_path / "other").exists()
 
 
+@in_threads
 def test_two_adapters_are_merged_and_both_count(call, hf, lora, tmp_path):
     second = write_adapter(hf, tmp_path / "second", peft.LoraConfig(r=2, target_modules=["q_proj"]), seed=8)
     both = ("--merge", lora, "--merge", second)

@@ -73,10 +73,11 @@ Wait = Callable[[Pilot[None], Callable[[], bool]], Awaitable[None]]
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Let the app work until a condition holds and the screen on top has its widgets; fails when it never does."""
-    for _ in range(12000):
+    for poll in range(6000):
         if condition() and (not pilot.app.screen_stack or pilot.app.screen.is_mounted):
             return
-        await pilot.pause(0.005)
+        # each pause sends a message to every widget: in a long wait for a process, that takes the processor from it
+        await pilot.pause(0.005 if poll < 200 else 0.05)
     raise AssertionError(f"never came true: {condition}")
 
 

@@ -12,6 +12,13 @@ from workbench.tui.key_queue import KeyQueue
 from workbench.tui.widgets.prompt_editor import PromptEditor
 
 
+@pytest.fixture(autouse=True)
+def patient_queue(monkeypatch):
+    """No key is let go because this machine is busy."""
+    for limit in ("_LONGEST_WAIT", "_LONGEST_ACTION"):
+        monkeypatch.setattr(f"workbench.tui.key_queue.{limit}", 3600)
+
+
 def type_at_once(app, *keys: str) -> None:
     """Hand the app all keys before it can handle one."""
     for key in keys:
@@ -94,9 +101,8 @@ async def _nothing() -> None:
     pass
 
 
-async def test_a_key_waits_no_longer_for_one_that_closed_a_dialog(app, monkeypatch):
+async def test_a_key_waits_no_longer_for_one_that_closed_a_dialog(app):
     """The marker is lost with the field of the dialog."""
-    monkeypatch.setattr("workbench.tui.key_queue._LONGEST_WAIT", 3600)
     async with app.run_test() as pilot:
         screen = await settled(pilot)
         editor = screen.query_one(PromptEditor)

@@ -14,6 +14,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.css.model import RuleSet
 from textual.driver import Driver
 from textual.events import Event, Key, Paste
 from textual.filter import LineFilter
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from workbench.tui.app_state import AppState
     from workbench.tui.screens.bench import BenchScreen
     from workbench.tui.widgets.picker import Picked
+
+# For each widget that it styles, Textual looks every rule up in a set, and a rule's hash is a Python function that
+# returns its id. The default hash of objects goes by the id as well, in C: opening screens takes about a tenth less CPU.
+RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 _SWEEP_SECONDS = 5.0
 """after which what killed processes have left is removed: not while the first picture is drawn"""
