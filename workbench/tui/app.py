@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from workbench.tui.widgets.picker import Picked
 
 # For each widget that it styles, Textual looks every rule up in a set, and a rule's hash is a Python function that
-# returns its id. The default hash of objects goes by the id as well, in C: opening screens takes about a tenth less CPU.
+# returns its id. The default hash of objects goes by the id as well, in C: opening screens takes a tenth less CPU.
 RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 _SWEEP_SECONDS = 5.0
