@@ -32,7 +32,7 @@ EXAMPLES = {
     "reviews.csv", "my.bench.yaml", "my.recipe.yaml", "cells.json", "report.html", "judge.py", "my.gguf", "cases.csv",
     "path/to/model.gguf", "reviews.bench.yaml", "settings.toml", "examples.jsonl", "doctor.json", "queues.jsonl",
     "bench.schema.json", "pairs.jsonl", "data/", "reviews/", "model.gguf", "train.jsonl",
-    ".chain.yaml",
+    ".chain.yaml", "generation_config.json",
 }  # fmt: skip
 """Files of the reader's own."""
 
@@ -125,7 +125,7 @@ def test_every_example_of_a_file_can_be_read(path):
     for kind, body in FENCE.findall(path.read_text()):
         if kind == "yaml" and "variants:" in body:
             parse_bench(body, path.name)
-        elif kind == "yaml" and "base:" in body:
+        elif kind == "yaml" and re.search("^base:", body, re.MULTILINE):
             parse_recipe(body, path.name)
         elif kind == "toml":
             msgspec.convert(tomllib.loads(body), Settings, dec_hook=decode_unit)
