@@ -169,8 +169,8 @@ class StepProbe:
         if not self._target.picks or not rows:
             return False
         count = max(rows)
-        if not self._allows(2 * rows[count], 1.0, "copied logits"):
-            return True
+        if not self._allows(2 * rows[count], 1.0, "tokens picked on the device"):
+            return False
         self._target.take_logits()
         copied = self._time_step(count)
         self._target.free_rows()
