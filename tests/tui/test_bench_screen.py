@@ -300,6 +300,14 @@ async def test_settings_change_the_sampling_and_run_the_pane_again(app):
         await pilot.press("enter")
         await until(pilot, lambda: answers(screen)[0] == "Re")
         assert screen.session.variants[0].sampling.stop == ("f", "\n")
+        await pilot.press("s")
+        panel = await dialog(pilot, PaneSettings)
+        panel.query_one("#default_sampling", Input).value = "temperature, heat"
+        await pilot.press("enter")
+        assert "no sampling field is named 'heat'" in str(panel.query_one("#explanation", Static).content)
+        panel.query_one("#default_sampling", Input).value = "temperature, max_tokens"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.session.variants[0].default_sampling == ("temperature", "max_tokens"))
 
 
 async def test_settings_lead_to_another_prompt_and_another_model(app):

@@ -74,7 +74,7 @@ e explains it. Tab moves on; esc stops the answers, or leaves the editor.
         Binding("f12", "do('registry')", "adapters", id="bench.registry", priority=True),
         Binding("M", "do('browse_models')", "models", id="bench.models"),
         Binding("H", "do('prompt_history')", "history", id="bench.history", show=False),
-        Binding("O", "do('optimize')", "optimize", id="bench.optimize"),
+        Binding("O", "do('optimize')", "optimize", id="bench.optimize", show=False),
         Binding("E", "do('engines')", "engines", id="bench.engines", show=False),
         Binding(
             "f11", "do('discard_restored')", "discard restored", id="bench.discard_restored", show=False, priority=True
