@@ -39,7 +39,7 @@ class LabelledRow(NamedTuple):
 
 
 class LabelledRows(NamedTuple):
-    """Training and validation rows, the training rows in the order in which they are learned. path, digest: where they
+    """Training and validation rows, in the order in which they are learned and measured. path, digest: where they
     come from. ties: pairs of answers with as many votes, which are left out."""
 
     train: tuple[LabelledRow, ...]
@@ -57,14 +57,14 @@ def read_labelled_rows(task: Task) -> LabelledRows:
     if preference.votes or not _has_labels(task, preference.path):
         pairs = read_pairs(task)
         train, held = _unpair(pairs.train), _unpair(pairs.validation)
-        return LabelledRows(_mix(train, seed), held, pairs.path, pairs.digest, pairs.ties)
+        return LabelledRows(_mix(train, seed), _mix(held, seed), pairs.path, pairs.digest, pairs.ties)
     file = paths.find_input(preference.path, task.folder)
     rows = _read_file(task, preference.path)
     if preference.validation:
         train, held = rows, _read_file(task, preference.validation)
     else:
         train, held = hold_out(rows, seed)
-    return LabelledRows(_mix(train, seed), held, str(file), files.digest(file))
+    return LabelledRows(_mix(train, seed), _mix(held, seed), str(file), files.digest(file))
 
 
 def count_labels(rows: Sequence[LabelledRow]) -> str:
@@ -80,7 +80,8 @@ def count_labels(rows: Sequence[LabelledRow]) -> str:
 
 
 def _mix(rows: Sequence[LabelledRow], seed: int) -> tuple[LabelledRow, ...]:
-    """In random order: KTO goes through its rows in theirs, and a batch needs both labels."""
+    """In random order: KTO goes through its rows in theirs, and a batch needs both labels; TRL measures a margin in no
+    other batch."""
     mixed = list(rows)
     random.Random(seed).shuffle(mixed)
     return tuple(mixed)
