@@ -108,6 +108,19 @@ def test_an_offload_that_takes_no_memory():
     )
 
 
+def test_a_driver_that_calls_all_memory_free_is_no_fault_where_llama_cpp_allocated_there():
+    """As Vulkan's do without VK_EXT_memory_budget; Mesa's software device among them."""
+    card = Device("Vulkan0", "llvmpipe", "Vulkan", 2 * GIB, 2 * GIB)
+    there = DeviceShare(card, layers=5, weights_bytes=2**20)
+    answer = BackendAnswer("Lantern", 11.0, "Vulkan0", used_bytes=0, placement=(there,))
+    found = engines.check_answer("llama.cpp on Vulkan", answer, "Vulkan0", "install vulkan")
+    assert found.status == "ok"
+    assert "does not tell what is in use; Vulkan0 has 5 layers, 1.0 MiB" in found.text
+    on_cpu = DeviceShare(Device("CPU", kind="cpu"), layers=5, weights_bytes=2**20)
+    text, _ = red([engines.check_answer("x", answer._replace(placement=(on_cpu,)), "Vulkan0", "install vulkan")])
+    assert "nothing was offloaded" in text
+
+
 def test_backends_that_answer_differently():
     answers = {"cpu": BackendAnswer("Lantern, please"), "CUDA": BackendAnswer("Lantern! please")}
     found = engines.check_equal(answers, "install cpu")

@@ -172,6 +172,9 @@ def check_answer(name: str, answer: BackendAnswer, expected: str, command: str) 
     resident = describe_placement(answer.placement)
     if answer.used_bytes is None:
         return ok(name, f"{speed}{resident}", **figures)
+    if answer.used_bytes <= 0 and any(share.bytes for share in answer.placement if share.device.is_gpu):
+        # Vulkan drivers without VK_EXT_memory_budget always call all of their memory free
+        return ok(name, f"{speed}, on a card whose driver does not tell what is in use{resident}", **figures)
     if answer.used_bytes <= 0:
         return failed(name, f"{speed}, but the card's free memory did not fall: nothing was offloaded", command)
     text = f"{speed}, {format_bytes(answer.used_bytes)} on the card{resident}"
