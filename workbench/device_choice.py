@@ -29,7 +29,17 @@ class DeviceOptions(Protocol):
 
 
 class DeviceChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """DeviceOptions by themselves; the fields are those of a bench's model entry."""
+    """On which devices models are computed where a bench does not say; the fields are those of its model entries.
+
+    gpu_layers: how many of the last layers are on GPUs: a number, `all`, `none`, or `auto`, the default. main_gpu: the
+    one GPU that has them all, from 0. tensor_split: the part of the layers that each GPU has, such as [3, 1].
+    kv_type: numbers of the KV cache, such as q8_0; f16 by default. offload_kv: whether the KV cache is where the layers
+    are, rather than in RAM. flash_attention: auto, on or off. cpu_moe: the first layers whose experts stay on the CPU,
+    or `auto`. rpc: addresses of llama.cpp RPC servers that take layers. public_rpc: whether they may be outside private
+    networks. dtype: of Hugging Face folders, such as bfloat16. device_map: of Hugging Face folders, `auto` for all
+    devices together, or one, such as cuda:1. attention: of Hugging Face folders, eager, sdpa, flash_attention_2 or
+    flash_attention_3.
+    """
 
     gpu_layers: GpuLayers | None = None
     main_gpu: int | None = None

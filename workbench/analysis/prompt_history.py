@@ -182,7 +182,7 @@ def _find_committed_names(
         former = _rename_like(name, commits[0].path, older.path)
         if former and former not in known:
             known.add(former)
-            yield NameSpan(former, -math.inf, newer.commit.at)
+            yield NameSpan(former, -math.inf, newer.commit.at + 1)  # git cuts off the fractions of a second
 
 
 def _rename_like(name: str, path: str, former: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from workbench.device_choice import DeviceChoice, DeviceOptions, merge_offload, read_offload
+from workbench.device_choice import NO_CHOICE, DeviceChoice, DeviceOptions, merge_offload, read_offload
 from workbench.errors import ModelError
 from workbench.models.model import Attention, Dtype, Model, Quantization
 from workbench.offload import Offload, find_offload_problems
@@ -79,6 +79,8 @@ def with_template_kwargs(model: Model, variables: Mapping[str, Any]) -> Model:
 
 def with_defaults(model: Model, defaults: DeviceChoice) -> Model:
     """The model on the devices that this machine's settings name, as far as they are for its format."""
+    if defaults == NO_CHOICE:
+        return model
     if model.format == "gguf":
         return msgspec.structs.replace(model, offload=merge_offload(model.offload, defaults))
     if model.format != "hf":

@@ -270,7 +270,7 @@ def test_a_short_prompt_is_not_kept_waiting_by_a_long_one(open_tiny: Opener) -> 
 
 def test_a_model_with_a_large_vocabulary_opens(open_tiny: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory for few logits is then all there is; with fewer than sequences, llama.cpp would end the process."""
-    monkeypatch.setattr("workbench.inference.llamacpp.build._OUTPUT_BYTES", 1)
+    monkeypatch.setattr("workbench.models.context_shape._OUTPUT_BYTES", 1)
     engine = open_tiny()
     for number in range(1, 40):
         engine.submit(user(f"{number} x", number, max_tokens=3, logit_bias={f"id:{END}": -1000.0}))
