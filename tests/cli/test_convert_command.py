@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import peft  # noqa: TID253
 import pytest
 from hf_fixture import LINEAR, write_adapter, write_hf
@@ -29,8 +31,15 @@ def lora(hf, tmp_path_factory):
 def engines_in_threads(monkeypatch):
     """The real engines in threads of this process, which has torch already: a process takes seconds to load it.
 
-    What is in processes of its own in this module is a whole conversion and a model that no engine loads."""
-    monkeypatch.setattr(Pool, "open_transport", lambda self, model: ThreadTransport(open_engine, model.name))
+    What is in processes of its own in this module is a whole conversion and a model that no engine loads. One loads
+    after another: transformers replaces functions of its own while it loads, and two at once would leave them so."""
+    loading = threading.Lock()
+
+    def open_alone(*arguments):
+        with loading:
+            return open_engine(*arguments)
+
+    monkeypatch.setattr(Pool, "open_transport", lambda self, model: ThreadTransport(open_alone, model.name))
 
 
 def test_a_folder_becomes_a_file_that_answers_alike(call, hf, tmp_path):
