@@ -214,7 +214,7 @@ def test_data_that_change_under_a_job_are_refused(lesson, carry_out):
 def test_validation_rows_that_are_trained_on_are_told(lesson, carry_out):
     job_dir = job_dir_of(lesson, "validation: {path: train.jsonl, limit: 4}\ntraining: {max_steps: 1, device: cpu}")
     carry_out(job_dir)
-    assert any("are also training rows" in note.text for note in events_of(job_dir, JobNotice))
+    assert any("also in the training rows" in note.text for note in events_of(job_dir, JobNotice))
 
 
 @pytest.mark.parametrize("kind", ["ia3", "prefix", "prompt", "full", "lora, use_dora: true, use_rslora: true"])
@@ -320,7 +320,7 @@ def test_a_look_before_training_counts_and_shows_rows_as_the_model_sees_them(les
     assert asked.endswith("Where is my parcel 0?<|end|><|assistant|>")
     assert not any(piece.learned for piece in shown.pieces[: shown.asked])
     assert "".join(piece.text for piece in shown.pieces if piece.learned) == "parcel<|end|>"
-    assert "1 training rows have no expected answer" in found.notes[0]
+    assert "1 training row without an expected answer" in found.notes[0]
 
 
 def test_packed_rows_do_not_see_each_other(lesson, carry_out):
