@@ -152,4 +152,4 @@ async def test_both_screens_are_reached_by_their_names(arena):
         assert {ACTIONS["judge"].title, ACTIONS["registry"].title} <= set(titles)
         await open_adapters(pilot)
         titles = [entry.title for entry in list_commands(pilot.app)]
-        assert {"Compare", "Check", "Restore"} <= set(titles)
+        assert {"Compare with the marked adapter", "Restore an adapter from the trash"} <= set(titles)
