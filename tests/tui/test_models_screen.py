@@ -150,7 +150,8 @@ async def test_devices_are_chosen_with_what_that_takes_on_each_and_kept_in_the_b
         browser = await browse(pilot, screen, models, "desk-q8_0")
         await until(pilot, lambda: "CUDA1" in said(browser))
         assert "A [b]card[/b]" in said(browser)
-        assert "CUDA0 20.0 MiB of 32.0 MiB" in str(browser.query_one("#models-title", Static).visual)
+        title = browser.query_one("#models-title", Static)
+        await until(pilot, lambda: "CUDA0 20.0 MiB of 32.0 MiB" in str(title.visual))
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, DevicesForm))
         form = app.screen
