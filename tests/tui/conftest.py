@@ -73,7 +73,7 @@ Wait = Callable[[Pilot[None], Callable[[], bool]], Awaitable[None]]
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Let the app work until a condition holds and the screen on top has its widgets; fails when it never does."""
-    for poll in range(6000):
+    for poll in range(3000):
         if condition() and (not pilot.app.screen_stack or pilot.app.screen.is_mounted):
             return
         # each pause sends a message to every widget: in a long wait for a process, that takes the processor from it

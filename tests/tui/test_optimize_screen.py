@@ -235,6 +235,7 @@ async def test_a_version_by_hand_begins_a_new_search_and_a_bad_one_is_refused_by
 
 async def test_a_version_by_hand_has_its_examples_in_another_order(planted):
     async with planted.run_test(size=WIDE) as pilot:
+        await open_optimize(pilot)
         shown_examples = tuple(Example(f"e{at}", {"message": f"m {at}"}, f"a {at}") for at in range(3))
         edits = []
         editor = CandidateEditor(Candidate("c1", "c0", "user:\nb", shown_examples, "turns"), "by hand")
